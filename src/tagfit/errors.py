@@ -1,0 +1,110 @@
+"""Everything that tagfit raises on purpose.
+
+    TagfitError                     the root: catch this to catch them all
+    ├── InputError (ValueError)     what was given cannot be used; lists every fault at once
+    │   ├── DataError               label files, arrays, pictures
+    │   ├── RecipeError             a recipe, a registry name, a training option
+    │   ├── BundleError             a bundle or a run folder that cannot be read
+    │   ├── OutputError             the place to write to is taken, locked or not writable
+    │   └── MissingExtraError       an optional part is not installed (also an ImportError)
+    ├── LockChangedError            the data, the split or the preprocessing changed under a cure
+    └── TrainingDivergedError       the loss became NaN or exploded (also an ArithmeticError)
+
+Only `cli` and `serve` turn these into exit codes and status codes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TagfitError(Exception):
+    """The root of all errors that tagfit raises on purpose."""
+
+
+class InputError(TagfitError, ValueError):
+    """What was given cannot be used.
+
+    Args:
+        faults: one sentence, or one a fault: what was expected, what came, where.
+        todo: what the person can do about it.
+    """
+
+    #: how many faults the message spells out; `faults` always holds all of them
+    SHOWN = 20
+
+    def __init__(self, faults: str | Iterable[str], todo: str = "") -> None:
+        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.todo = todo
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        lines = list(self.faults[: self.SHOWN])
+        if len(self.faults) > 1:
+            lines = [f"{len(self.faults)} faults:", *(f"  - {line}" for line in lines)]
+        if len(self.faults) > self.SHOWN:
+            lines.append(f"  … and {len(self.faults) - self.SHOWN} more of the kind")
+        if self.todo:
+            lines.append(self.todo)
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[str, ...], str]]:
+        return type(self), (self.faults, self.todo)
+
+
+class DataError(InputError):
+    """A label file, an array or a picture cannot be used."""
+
+
+class RecipeError(InputError):
+    """A recipe, a registry name or a training option cannot be used."""
+
+
+class BundleError(InputError):
+    """A bundle or a run folder cannot be read."""
+
+
+class OutputError(InputError):
+    """The place to write to is taken, locked or not writable."""
+
+
+class MissingExtraError(InputError, ImportError):
+    """An optional part is not installed; the message holds the install command."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} is not installed.", f"Install it with: pip install 'tagfit[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:  # type: ignore[override]
+        return type(self), (self.what, self.extra)
+
+
+class LockChangedError(TagfitError):
+    """The data, the split or the preprocessing is not what the run was locked to."""
+
+
+class TrainingDivergedError(TagfitError, ArithmeticError):
+    """The loss became NaN, infinite or exploded.
+
+    Attributes:
+        step: the first training step (from 1) whose loss was unusable.
+        epoch: the epoch (from 1) that held it.
+        loss: that loss.
+    """
+
+    def __init__(self, step: int, epoch: int, loss: float) -> None:
+        self.step, self.epoch, self.loss = step, epoch, loss
+        super().__init__(
+            f"Training diverged at step {step} (epoch {epoch}): the loss was {loss:g}. "
+            "Lower the learning rate, or look for extreme values in the features (tagfit inspect DATA)."
+        )
+
+    def __reduce__(self) -> tuple[type[TrainingDivergedError], tuple[int, int, float]]:
+        return type(self), (self.step, self.epoch, self.loss)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` for the nearest known name, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

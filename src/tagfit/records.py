@@ -1,0 +1,322 @@
+"""The frozen records that the layers hand to each other.
+
+Shapes: N samples, L labels, D features, H x W pixels. Suffixes of array names say their axes: `labels_NL`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.errors import RecipeError, did_you_mean
+from tagfit.recipes import Recipe
+
+#: the three values of a label cell; an unknown cell is never read as no
+YES, NO, UNKNOWN = 1, 0, -1
+
+#: the parts of a split: fitting uses train, choosing val, fitted rules calibrate; test is scored once, at the end
+Part = Literal["train", "val", "calibrate", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "calibrate", "test")
+
+Kind = Literal["pictures", "features"]
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """What a label source says, before any picture is opened.
+
+    Exactly one of `files`, `encoded` and `x` is set.
+
+    Attributes:
+        name: short name of the data, for messages and folder names.
+        label_names: (L,) names in the order of the columns of `labels_NL`.
+        labels_NL: (N, L) int8 of YES, NO, UNKNOWN.
+        sample_names: (N,) how messages and outputs call each sample: the path as written, or `row 17`.
+        files: (N,) the picture files, or None.
+        encoded: (N,) the bytes of picture files that lie in memory, or None.
+        x: (N, D) float32 features or (N, H, W, 3) uint8 pictures, or None.
+        given_split: (N,) int8 index into PARTS where the person brought a split, else None.
+        metadata: further columns, by name, each (N,) text as written.
+        absent_label: what a label name that the source does not mention means: NO where each sample lists
+            all its labels, UNKNOWN where every label has a column.
+        notes: what the person should be told about how the source was read.
+    """
+
+    name: str
+    label_names: tuple[str, ...]
+    labels_NL: NDArray[np.int8]
+    sample_names: tuple[str, ...]
+    files: tuple[Path, ...] | None = None
+    encoded: tuple[bytes, ...] | None = None
+    x: NDArray[Any] | None = None
+    given_split: NDArray[np.int8] | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent_label: int = UNKNOWN
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sample_names)
+
+    @property
+    def kind(self) -> Kind:
+        return "features" if self.x is not None and self.x.ndim == 2 else "pictures"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a sample becomes a network's input: fixed before a cure begins, part of the lock.
+
+    Pictures: the whole picture to `size` x `size` RGB, then p / 255. Features: as they are.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    scale: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "shape": list(self.shape), "scale": self.scale}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        return cls(kind=values["kind"], shape=tuple(values["shape"]), scale=float(values["scale"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples ready for a network, with their labels.
+
+    Attributes:
+        x: (N, D) float32 or (N, H, W, 3) uint8; may be a memory map.
+        hashes: (N, 32) uint8, SHA-256 of each sample's encoded file bytes or array bytes.
+        set_aside: (sample name, reason) of each picture that could not be read; not among the N.
+        the other attributes are as in LabelTable.
+    """
+
+    name: str
+    label_names: tuple[str, ...]
+    labels_NL: NDArray[np.int8]
+    sample_names: tuple[str, ...]
+    x: NDArray[Any]
+    hashes: NDArray[np.uint8]
+    preprocessing: Preprocessing
+    given_split: NDArray[np.int8] | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent_label: int = UNKNOWN
+    notes: tuple[str, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sample_names)
+
+    @property
+    def kind(self) -> Kind:
+        return self.preprocessing.kind
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which part each sample belongs to.
+
+    Attributes:
+        parts: (N,) int8 index into PARTS.
+        notes: what the person should be told about how it came about.
+    """
+
+    parts: NDArray[np.int8]
+    notes: tuple[str, ...] = ()
+
+    def rows(self, part: Part) -> NDArray[np.intp]:
+        """Row numbers of one part, ascending."""
+        return np.flatnonzero(self.parts == PARTS.index(part))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {part: int((self.parts == code).sum()) for code, part in enumerate(PARTS)}
+
+
+@dataclass(frozen=True, eq=False)
+class LockedData:
+    """What every run of a fit or a cure is trained and scored on: data and split, fixed.
+
+    Attributes:
+        lock: the fingerprint, as hex; the same wherever and in whatever order the files lie.
+        content: SHA-256 of `dataset.x` as it lies in memory, to prove that it stayed what it was.
+    """
+
+    dataset: Dataset
+    split: Split
+    lock: str
+    content: str
+
+    def labels(self, part: Part) -> NDArray[np.int8]:
+        """(n, L) int8 labels of one part."""
+        return self.dataset.labels_NL[self.split.rows(part)]
+
+
+# ---------------------------------------------------------------------------------------------- scores
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All metrics of one part; fractions but for coverage_error; None where undefined. Defined in docs/metrics.md.
+
+    `left_out` counts, by metric, the labels or samples for which it is undefined and which its mean leaves out.
+    """
+
+    keras_accuracy: float | None
+    label_accuracy: float | None
+    subset_accuracy: float | None
+    jaccard: float | None
+    micro_f1: float | None
+    macro_f1: float | None
+    sample_f1: float | None
+    hamming_loss: float | None
+    ranking_loss: float | None
+    coverage_error: float | None
+    one_error: float | None
+    lrap: float | None
+    map: float | None
+    micro_ap: float | None
+    log_loss: float | None
+    ece: float | None
+    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    def to_dict(self) -> dict[str, float | None]:
+        return {name: getattr(self, name) for name in METRICS}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> Scores:
+        ordered: Any = [values[name] for name in METRICS]
+        return cls(*ordered)
+
+
+METRICS: tuple[str, ...] = tuple(f.name for f in fields(Scores) if f.name != "left_out")
+LOWER_IS_BETTER = frozenset({"hamming_loss", "ranking_loss", "coverage_error", "one_error", "log_loss", "ece"})
+#: the metrics that a target may name: fractions where more is better
+TARGET_METRICS: tuple[str, ...] = tuple(name for name in METRICS if name not in LOWER_IS_BETTER)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The bands to reach: train below one value, val at least another."""
+
+    metric: str = "micro_f1"
+    train_below: float = 0.92
+    val_at_least: float = 0.85
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.metric not in TARGET_METRICS:
+            hint = did_you_mean(self.metric, TARGET_METRICS)
+            faults.append(f"metric must be one of {', '.join(TARGET_METRICS)}; got {self.metric!r}.{hint}")
+        for name in ("train_below", "val_at_least"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1.01):
+                faults.append(f"{name} must be a fraction from 0 to 1; got {value!r}")
+        if faults:
+            raise RecipeError(faults)
+
+    def of(self, scores: Scores) -> float | None:
+        """The target's metric among `scores`."""
+        value: float | None = getattr(scores, self.metric)
+        return value
+
+    def met_by(self, train: Scores, val: Scores) -> bool:
+        on_train, on_val = self.of(train), self.of(val)
+        if on_train is None or on_val is None:
+            return False
+        return on_train < self.train_below and on_val >= self.val_at_least
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"metric": self.metric, "train_below": self.train_below, "val_at_least": self.val_at_least}
+
+
+# ------------------------------------------------------------------------------------------------ runs
+
+ByPart = Mapping[str, Scores | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One recipe trained on one lock.
+
+    Attributes:
+        scores: by part, of the delivered weights in inference mode, uncalibrated, decided at 0.5.
+        constant: what the best constant answer, chosen on train, would get.
+        history: a row an epoch.
+        delivered_epoch: whose weights were delivered.
+        state: finished, stopped or diverged; a diverged run has no scores.
+    """
+
+    recipe: Recipe
+    lock: str
+    scores: ByPart
+    constant: ByPart
+    history: tuple[Mapping[str, float | None], ...]
+    delivered_epoch: int
+    parameters: int
+    seconds: float
+    state: Literal["finished", "stopped", "diverged"] = "finished"
+
+    @property
+    def decided(self) -> ByPart:
+        """What fitted decision rules make of the same probabilities; there are none yet, so it is `scores`."""
+        return self.scores
+
+    @classmethod
+    def diverged(cls, recipe: Recipe, lock: str, seconds: float) -> Run:
+        """A run whose loss became unusable: it has no weights to score."""
+        nothing: ByPart = {"train": None, "val": None}
+        return cls(recipe, lock, nothing, nothing, (), 0, 0, seconds, "diverged")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe.to_dict(),
+            "scores": _scores_dict(self.scores),
+            "decided": _scores_dict(self.decided),
+            "constant": _scores_dict(self.constant),
+            "left_out": {part: dict(scores.left_out) for part, scores in self.scores.items() if scores is not None},
+            "history": [dict(row) for row in self.history],
+            "delivered_epoch": self.delivered_epoch,
+            "parameters": self.parameters,
+            "lock": self.lock,
+            "state": self.state,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def to_trial(self) -> dict[str, Any]:
+        """The short form, for the list of all that was tried."""
+        return {
+            "recipe": self.recipe.to_dict(),
+            "scores": _scores_dict({part: self.scores.get(part) for part in ("train", "val")}),
+            "lock": self.lock,
+            "state": self.state,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+Condition = Literal["cured", "fine", "overfit", "underfit", "out of reach"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a cure came to, in plain words; `fine` is a baseline that had nothing to cure."""
+
+    state: Condition
+    sentences: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"state": self.state, "sentences": list(self.sentences)}
+
+
+def _scores_dict(by_part: ByPart) -> dict[str, Any]:
+    return {part: None if scores is None else scores.to_dict() for part, scores in by_part.items()}

@@ -1,0 +1,27 @@
+"""Fixtures that several rooms share."""
+
+from pathlib import Path
+
+import pytest
+
+from making import feature_table, locked
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The real data sets beside the project; tests that need them skip, visibly, where they are absent."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs the real data sets at {SHARED / 'data'}")
+    return SHARED / "data"
+
+
+@pytest.fixture
+def table():
+    return feature_table()
+
+
+@pytest.fixture
+def data(table):
+    return locked(table)

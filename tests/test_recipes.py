@@ -1,0 +1,88 @@
+import pytest
+
+from tagfit.errors import RecipeError
+from tagfit.models.losses import LOSSES as LOSS_FORMULAS
+from tagfit.models.registry import BUILDERS
+from tagfit.recipes import ARCHITECTURES, LOSSES, RECIPES, DenseModel, Recipe, Training, find_recipe
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_recipe_comes_back_from_toml_as_it_was(recipe, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(recipe.to_toml(), encoding="utf-8")
+    assert Recipe.from_toml(file) == recipe
+    assert find_recipe(recipe.name) is recipe
+
+
+def test_what_a_file_leaves_out_takes_the_default_and_the_files_name(tmp_path):
+    file = tmp_path / "wide.toml"
+    file.write_text("[model]\nwidths = [512]\n", encoding="utf-8")
+    assert find_recipe(str(file)) == Recipe(name="wide", model=DenseModel(widths=(512,)), training=Training())
+
+
+def test_the_recipes_of_the_story():
+    baseline, cure = RECIPES["dense-baseline"], RECIPES["dense-regularised"]
+    assert baseline.model == DenseModel(widths=(128, 64))
+    assert (baseline.training.epochs, baseline.training.patience, baseline.training.rate) == (200, 0, 1e-3)
+    assert cure.model == DenseModel(widths=(128, 64), batch_norm=True, dropout=(0.4, 0.3))
+    assert (cure.training.epochs, cure.training.patience, cure.training.batch_size) == (50, 5, 32)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": " "}, "name must be"),
+        ({"modle": {}}, "Did you mean 'model'?"),
+        ({"model": 3}, "[model] must be a table"),
+        ({"model": {"architecture": "dens"}}, "Did you mean 'dense'?"),
+        ({"model": {"width": [3]}}, "Did you mean 'widths'?"),
+        ({"model": {"widths": 128}}, "model.widths must be a list"),
+        ({"model": {"widths": [0]}}, "whole numbers from 1"),
+        ({"model": {"widths": [8.5]}}, "whole numbers from 1"),
+        ({"model": {"batch_norm": 1}}, "true or false"),
+        ({"model": {"dropout": [1.0]}}, "fractions from 0"),
+        ({"model": {"dropout": [0.1, 0.2, 0.3]}}, "one for each of the 2"),
+        ({"training": {"epochs": 0}}, "training.epochs"),
+        ({"training": {"epochs": True}}, "training.epochs"),
+        ({"training": {"batch_size": "32"}}, "training.batch_size"),
+        ({"training": {"patience": -1}}, "training.patience"),
+        ({"training": {"rate": 0}}, "training.rate"),
+        ({"training": {"rate": float("nan")}}, "training.rate"),
+        ({"training": {"weight_decay": -0.1}}, "training.weight_decay"),
+        ({"training": {"label_smoothing": 1.0}}, "training.label_smoothing"),
+        ({"training": {"loss": "bec"}}, "Did you mean 'bce'?"),
+    ],
+)
+def test_what_cannot_be_used_is_named(values, said):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict({"name": "x", **values})
+    assert said in str(caught.value)
+
+
+def test_all_faults_come_at_once():
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict({"name": "x", "model": {"widths": [0]}, "training": {"epochs": 0, "rate": -1}})
+    assert len(caught.value.faults) == 3
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    with pytest.raises(RecipeError, match="Did you mean 'dense-baseline'"):
+        find_recipe("dense-basline")
+
+
+@pytest.mark.parametrize("content", ["name = ", "\xff\xfe"])
+def test_a_file_that_is_not_toml(content, tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(RecipeError, match="expected a TOML recipe"):
+        find_recipe(file)
+
+
+def test_a_missing_file():
+    with pytest.raises(RecipeError, match="no such recipe file"):
+        find_recipe("nowhere.toml")
+
+
+def test_every_name_a_recipe_may_write_has_its_code():
+    assert BUILDERS.keys() == ARCHITECTURES.keys()
+    assert tuple(LOSS_FORMULAS) == LOSSES
