@@ -1,0 +1,1 @@
+"""Data: label sources, the split, the lock, and the embedded set."""

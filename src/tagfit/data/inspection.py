@@ -1,0 +1,155 @@
+"""What there is to know about a data set before anything is trained on it.
+
+Shapes: N samples, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.records import PARTS, UNKNOWN, YES, Dataset, LockedData
+
+#: pairs of labels that are listed
+PAIRS = 8
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How often a label is yes, no and unknown, and its yes cells by part."""
+
+    name: str
+    yes: int
+    no: int
+    unknown: int
+    yes_by_part: dict[str, int]
+
+
+@dataclass(frozen=True)
+class LabelPair:
+    """Two labels that occur together `together` times, `lift` times as often as chance would have it."""
+
+    first: str
+    second: str
+    together: int
+    lift: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Counts, labels, co-occurrence, unreadable samples, copies and whatever looks suspicious.
+
+    Attributes:
+        labels_per_sample: number of samples by number of yes labels.
+        set_aside: (sample, reason) of unreadable pictures.
+        copies: groups of sample names whose bytes are identical.
+        notes: how the data was read and split.
+        suspicions: sentences on what looks wrong.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    samples: int
+    parts: dict[str, int]
+    labels: tuple[LabelCount, ...]
+    labels_per_sample: dict[int, int]
+    pairs: tuple[LabelPair, ...]
+    set_aside: tuple[tuple[str, str], ...]
+    copies: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+    suspicions: tuple[str, ...]
+    lock: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def look(data: LockedData) -> Inspection:
+    """Inspect `data`; nothing is trained."""
+    dataset, split = data.dataset, data.split
+    per_sample, samples = np.unique((dataset.labels_NL == YES).sum(axis=1), return_counts=True)
+    copies = _copies(dataset)
+    labels = tuple(_label_counts(data))
+    return Inspection(
+        name=dataset.name,
+        kind=dataset.kind,
+        shape=dataset.preprocessing.shape,
+        samples=len(dataset),
+        parts=split.counts,
+        labels=labels,
+        labels_per_sample={int(count): int(times) for count, times in zip(per_sample, samples, strict=True)},
+        pairs=tuple(_pairs(dataset)),
+        set_aside=dataset.set_aside,
+        copies=tuple(tuple(dataset.sample_names[row] for row in rows) for rows in copies),
+        notes=(*dataset.notes, *split.notes),
+        suspicions=tuple(_suspicions(data, labels, copies)),
+        lock=data.lock,
+    )
+
+
+def _label_counts(data: LockedData) -> Iterator[LabelCount]:
+    labels_NL = data.dataset.labels_NL
+    for column, name in enumerate(data.dataset.label_names):
+        cells = labels_NL[:, column]
+        yes, unknown = int((cells == YES).sum()), int((cells == UNKNOWN).sum())
+        by_part: dict[str, int] = {part: int((data.labels(part)[:, column] == YES).sum()) for part in PARTS}
+        yield LabelCount(name, yes, len(cells) - yes - unknown, unknown, by_part)
+
+
+def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
+    """The pairs of labels that occur together most often."""
+    yes_NL = (dataset.labels_NL == YES).astype(np.float32)
+    together_LL, counts_L = yes_NL.T @ yes_NL, yes_NL.sum(axis=0)
+    firsts, seconds = np.triu_indices(len(counts_L), k=1)
+    order = np.argsort(-together_LL[firsts, seconds], kind="stable")[:PAIRS]
+    for first, second in zip(firsts[order], seconds[order], strict=True):
+        together = float(together_LL[first, second])
+        if together > 0:
+            by_chance = float(counts_L[first]) * float(counts_L[second]) / len(dataset)
+            names = dataset.label_names
+            yield LabelPair(names[first], names[second], int(together), together / by_chance)
+
+
+def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
+    """Row numbers of byte-identical samples, group by group."""
+    keys = np.ascontiguousarray(dataset.hashes).view("S32").ravel()
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]])
+    return [group for group in np.split(order, starts[1:]) if len(group) > 1]
+
+
+def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[NDArray[np.intp]]) -> Iterator[str]:
+    yield from _label_suspicions(data.dataset, labels)
+    dataset, parts = data.dataset, data.split.parts
+    disagreeing = sum(len(np.unique(dataset.labels_NL[rows], axis=0)) > 1 for rows in copies)
+    if disagreeing:
+        yield f"{disagreeing} groups of byte-identical samples carry different labels."
+    leaking = sum(len(np.unique(parts[rows])) > 1 for rows in copies)
+    if leaking:
+        yield f"{leaking} groups of byte-identical samples lie in more than one part of the split: val or test flatter."
+    if dataset.kind == "features":
+        constant = int((dataset.x == dataset.x[:1]).all(axis=0).sum())
+        if constant:
+            yield f"{constant} of the {dataset.x.shape[1]} features have the same value in every row."
+
+
+def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Iterator[str]:
+    for part in ("train", "val", "test"):
+        missing = [label.name for label in labels if not label.yes_by_part[part]]
+        if missing and any(label.yes_by_part[part] for label in labels):
+            yield f"No sample of {part} is known to have: {', '.join(missing)}. What needs one is left out there."
+    always = [label.name for label in labels if label.yes and not label.no]
+    if always:
+        yield f"Labels that are never no: {', '.join(always)}."
+    unlabelled = int(((dataset.labels_NL == YES).sum(axis=1) == 0).sum())
+    if unlabelled:
+        yield f"{unlabelled} of {len(dataset)} samples have no label at all."
+    for first, name in enumerate(dataset.label_names):
+        for second in range(first + 1, len(dataset.label_names)):
+            if (dataset.labels_NL[:, first] == dataset.labels_NL[:, second]).all():
+                yield f"{name} and {dataset.label_names[second]} are always the same: one of them says nothing new."

@@ -1,0 +1,69 @@
+"""The lock: one fingerprint of the samples, their labels, the split and the preprocessing.
+
+It does not depend on file order, file names, folder or machine. Two runs with the same lock saw the same data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.errors import LockChangedError
+from tagfit.records import Dataset, LockedData, Split
+
+
+def lock(dataset: Dataset, split: Split) -> LockedData:
+    """Fix data, split and preprocessing for every run that follows."""
+    return LockedData(dataset, split, fingerprint(dataset, split), _content(dataset.x))
+
+
+def fingerprint(dataset: Dataset, split: Split) -> str:
+    """SHA-256, in hex, over the preprocessing, the label names and the sorted rows of (sample hash, part, labels)."""
+    head = {"lock": 1, "preprocessing": dataset.preprocessing.to_dict(), "label_names": list(dataset.label_names)}
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True, ensure_ascii=False).encode())
+    digest.update(_sorted_rows(dataset, split).tobytes())
+    return digest.hexdigest()
+
+
+def verify(data: LockedData) -> None:
+    """Compute the fingerprints again from what is in memory now.
+
+    Raises:
+        LockChangedError: something under the lock changed.
+    """
+    now = fingerprint(data.dataset, data.split)
+    if now != data.lock:
+        raise LockChangedError(
+            f"the labels, the split or the preprocessing changed during the run: it was locked to {data.lock[:12]}, "
+            f"and is {now[:12]} now"
+        )
+    if _content(data.dataset.x) != data.content:
+        raise LockChangedError("the samples changed in memory during the run: no score of it can be trusted")
+
+
+def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """(N, 32) uint8: SHA-256 of each row's dtype, shape and little-endian bytes."""
+    head = f"{x.dtype.name} {x.shape[1:]}".encode()
+    hashes = np.empty((len(x), 32), dtype=np.uint8)
+    for number, row in enumerate(x):
+        little = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
+        hashes[number] = np.frombuffer(hashlib.sha256(head + little.tobytes()).digest(), dtype=np.uint8)
+    return hashes
+
+
+def _content(x: NDArray[np.generic]) -> str:
+    digest = hashlib.sha256(f"{x.dtype.str} {x.shape}".encode())
+    for start in range(0, len(x), 4096):
+        digest.update(np.ascontiguousarray(x[start : start + 4096]).data)
+    return digest.hexdigest()
+
+
+def _sorted_rows(dataset: Dataset, split: Split) -> NDArray[np.void]:
+    rows = np.concatenate(
+        [dataset.hashes, split.parts[:, None].view(np.uint8), np.ascontiguousarray(dataset.labels_NL).view(np.uint8)],
+        axis=1,
+    )
+    return np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").ravel(), kind="stable")

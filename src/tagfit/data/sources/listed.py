@@ -1,0 +1,183 @@
+"""Labels listed by name: one cell a sample holds all of its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.data.sources.cells import MINUS, cell_code, settle_minus_one
+from tagfit.data.sources.conventions import Conventions
+from tagfit.data.sources.faults import Faults, shortened
+from tagfit.data.sources.names import alike_note, label_names
+from tagfit.records import NO, UNKNOWN, YES
+
+SEPARATORS = (";", ",", "|")
+
+#: more cells than this in a label matrix are free text read as labels
+MAX_CELLS = 1 << 31
+
+_NO_NAME = {"?", "nan"}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels as read.
+
+    Attributes:
+        names: (L,) label names.
+        codes_NL: (N, L) int8 of YES, NO, UNKNOWN.
+        absent: what a label that the source does not mention means, NO or UNKNOWN.
+        notes: what the person should be told.
+    """
+
+    names: tuple[str, ...]
+    codes_NL: NDArray[np.int8]
+    absent: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelCells:
+    """The labels column: its cells, the place of each, what messages call the whole, and the declared names."""
+
+    cells: Sequence[object]
+    where: Sequence[str]
+    source: str
+    declared: tuple[str, ...] | None = None
+
+
+def listed_labels(column: LabelCells, conventions: Conventions, faults: Faults) -> Labels:
+    """Read a labels column of text (`beach;sea`), of lists of names, or of mappings from name to 0/1/None.
+
+    Empty text and an empty list mean no labels; empty names (`a;;b`) and repeated ones (`a;a`) are ignored. Label
+    names come out sorted, so that the order of rows does not matter.
+    """
+    kinds = {_kind(cell) for cell in column.cells}
+    if kinds <= {"text", "nothing"}:
+        conventions.refuse_minus_one(column.source, faults)
+        lists, notes = _split_text(column, conventions, faults)
+        return _from_lists(lists, column, faults, notes)
+    conventions.refuse_separator(column.source, faults)
+    if kinds <= {"mapping", "nothing"}:
+        return _from_mappings(column, conventions, faults)
+    conventions.refuse_minus_one(column.source, faults)
+    return _from_lists(_checked_lists(column, faults), column, faults)
+
+
+def _kind(cell: object) -> str:
+    if cell is None:
+        return "nothing"
+    if isinstance(cell, str):
+        return "text"
+    if isinstance(cell, Mapping):
+        return "mapping"
+    return "list" if isinstance(cell, list | tuple | set | frozenset | np.ndarray) else "other"
+
+
+# -------------------------------------------------------------------------------------------- names in text
+
+
+def _split_text(
+    column: LabelCells, conventions: Conventions, faults: Faults
+) -> tuple[list[list[str]], tuple[str, ...]]:
+    texts = ["" if cell is None else str(cell) for cell in column.cells]
+    separator, notes = _find_separator(texts, conventions, column.source, faults)
+    split = {text: _names_in(text, separator) for text in set(texts)}
+    doubtful = {text: complaint for text, names in split.items() if (complaint := _complaint(text, names))}
+    for row, text in enumerate(texts):
+        if text in doubtful:
+            faults.add(f"{column.where[row]}: {doubtful[text]}", "Leave the cell empty where there are no labels.")
+    return [split[text] for text in texts], notes
+
+
+def _names_in(text: str, separator: str | None) -> list[str]:
+    names = [text] if separator is None else text.split(None if separator.isspace() else separator)
+    return [name.strip() for name in names if name.strip()]
+
+
+def _complaint(text: str, names: Sequence[str]) -> str:
+    if text.lstrip().startswith("[") and text.rstrip().endswith("]"):
+        return f"expected label names as beach;sea; got a list written as text: {shortened(text)}."
+    odd = next((name for name in names if name.lower() in _NO_NAME), None)
+    return f"{odd!r} is no label name." if odd else ""
+
+
+def _find_separator(
+    texts: Sequence[str], conventions: Conventions, source: str, faults: Faults
+) -> tuple[str | None, tuple[str, ...]]:
+    """The separator that was said, else the one that occurs; none where each cell holds one label."""
+    if conventions.label_separator is not None:
+        return conventions.label_separator, ()
+    found = [sign for sign in SEPARATORS if any(sign in text for text in texts)]
+    if len(found) > 1:
+        faults.add(
+            f"{source}: label cells hold {' and '.join(map(repr, found))}, so it is not known which separates labels.",
+            "Say which with --label-separator (in Python: label_separator).",
+        )
+    spaced = sum(" " in text.strip() for text in texts)
+    if found or not spaced:
+        return (found[0] if found else None), ()
+    return None, (
+        f"No label cell holds ; , or |, so each is read as one label; {spaced} hold a space: "
+        "if it separates labels, say so with --label-separator ' '.",
+    )
+
+
+# -------------------------------------------------------------------------------------- lists and mappings
+
+
+def _checked_lists(column: LabelCells, faults: Faults) -> list[list[str]]:
+    lists = []
+    for cell, place in zip(column.cells, column.where, strict=True):
+        names = list(cell) if isinstance(cell, list | tuple | set | frozenset | np.ndarray) else None
+        if names is None or not all(isinstance(name, str) for name in names):
+            faults.add(
+                f"{place}: expected labels as a list of names; got {shortened(cell)}.",
+                "Write the labels of every sample in one way: as names in a list, or as a 0/1 column a label.",
+            )
+            names = []
+        lists.append([name.strip() for name in names if name.strip()])
+    return lists
+
+
+def _from_lists(
+    lists: Sequence[Sequence[str]], column: LabelCells, faults: Faults, notes: tuple[str, ...] = ()
+) -> Labels:
+    listed = sorted({name for names in lists for name in names})
+    names = label_names(listed if column.declared is None else column.declared, column.source, faults)
+    codes_NL = _matrix(len(lists), len(names), NO, column.source, faults)
+    column_of = {name: number for number, name in enumerate(names)}
+    rows = np.repeat(np.arange(len(lists)), [len(names) for names in lists])
+    codes_NL[rows, [column_of[name] for names in lists for name in names]] = YES
+    return Labels(names, codes_NL, NO, notes + alike_note(names))
+
+
+def _from_mappings(column: LabelCells, conventions: Conventions, faults: Faults) -> Labels:
+    """A label that a mapping does not hold is unknown there; without a mapping all are."""
+    rows: list[dict[str, object]] = []
+    for cell, place in zip(column.cells, column.where, strict=True):
+        written = cell if isinstance(cell, Mapping) else {}
+        rows.append({str(name).strip(): value for name, value in written.items()})
+        if len(rows[-1]) < len(written):
+            faults.add(f"{place}: a label occurs twice: {shortened(cell)}.")
+    names = label_names(sorted({name for row in rows for name in row}), column.source, faults)
+    codes_NL = _matrix(len(rows), len(names), UNKNOWN, column.source, faults)
+    for number, name in enumerate(names):
+        for row, values in enumerate(rows):
+            code = cell_code(values.get(name))
+            if code is None:
+                faults.add(f"{column.where[row]}: label {name!r} must be 0, 1 or null; got {shortened(values[name])}.")
+            codes_NL[row, number] = UNKNOWN if code is None else code
+    settled_NL, notes = settle_minus_one(codes_NL, conventions, column.source, faults)
+    return Labels(names, settled_NL, UNKNOWN, notes + alike_note(names))
+
+
+def _matrix(n: int, n_labels: int, fill: int, source: str, faults: Faults) -> NDArray[np.int8]:
+    if n * n_labels > MAX_CELLS:
+        faults.add(f"{source}: {n_labels} different labels on {n} samples: is this free text rather than labels?")
+        faults.check()
+    assert fill != MINUS
+    return np.full((n, n_labels), fill, np.int8)

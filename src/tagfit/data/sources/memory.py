@@ -1,0 +1,233 @@
+"""What a Python user holds: arrays, mappings of arrays, frames, Hugging Face datasets.
+
+None of the libraries is imported; a value is recognised by its class. Shapes: N samples, L labels, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.data.sources.arrays import Block, array_table, blocks_of, is_array_key, names_in, samples
+from tagfit.data.sources.columns import roles
+from tagfit.data.sources.conventions import Conventions, MinusOne
+from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.files import Root
+from tagfit.data.sources.frames import column_names, frame_table, frame_values, is_frame, rows_differ
+from tagfit.data.sources.huggingface import Columns, dataset_columns, is_dataset
+from tagfit.data.sources.labelled import Labelled, labelled
+from tagfit.data.sources.parts import part_codes
+from tagfit.data.sources.picture_table import picture_table
+from tagfit.errors import DataError
+from tagfit.records import LabelTable
+
+
+def from_memory(
+    data: object,
+    *,
+    images: str | Path | None = None,
+    label_names: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    minus_one: MinusOne | None = None,
+    name: str = "data",
+) -> LabelTable:
+    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each.
+
+    Raises:
+        DataError: anything else, an argument that the data has no use for, or with every fault that was found.
+    """
+    if label_names is not None and (is_dataset(data) or is_frame(data)):
+        raise DataError("label_names was given, but the data names its labels itself.", "Leave it out.")
+    if is_dataset(data):
+        return from_huggingface(data, images=images, label_separator=label_separator, minus_one=minus_one, name=name)
+    if is_frame(data):
+        return from_frame(data, images=images, label_separator=label_separator, minus_one=minus_one, name=name)
+    if not isinstance(data, Mapping):
+        raise DataError(
+            f"expected a path, a frame, a dataset or a mapping of arrays; got {type(data).__name__}.",
+            "Arrays are given as {'X': x, 'y': y}, or with X_train, y_train, X_val, y_val.",
+        )
+    if images is not None or label_separator is not None:
+        raise DataError("images and label_separator say nothing about arrays.", "Leave them out.")
+    return from_mapping(data, label_names=label_names, minus_one=minus_one, name=name)
+
+
+# ------------------------------------------------------------------------------------------------ arrays
+
+
+def from_arrays(
+    x: object,
+    y: object,
+    *,
+    label_names: Sequence[str] | None = None,
+    split: Sequence[str] | None = None,
+    minus_one: MinusOne | None = None,
+    name: str = "arrays",
+) -> LabelTable:
+    """Read features or pixels with their labels.
+
+    Args:
+        x: (N, D) numbers, a numeric frame, or (N, H, W, 3) pictures from 0 to 255 (or p / 255).
+        y: (N, L) of 0, 1 and -1 or nan for unknown; the columns of a frame are the label names.
+        label_names: (L,) names; without them, and without a frame, they are counted.
+        split: (N,) of train, val, calibrate, test.
+        minus_one: what -1 means; by default unknown beside 0, and refused without any 0.
+
+    Raises:
+        DataError: with every fault that was found.
+    """
+    faults = Faults()
+    block = Block(_array(x, "X", faults), _array(y, "y", faults))
+    _check_rows(x, y, block, faults)
+    label_names = _framed_names([y], "y", faults) if label_names is None else label_names
+    table = array_table([block], name, names=label_names, conventions=Conventions(None, minus_one), faults=faults)
+    if split is None:
+        return table
+    parts = list(split)
+    if len(parts) != len(table):
+        faults.add(f"split has {len(parts)} entries for {len(table)} samples.", "Give one part a sample.")
+    codes = part_codes(parts, [f"split[{row}]" for row in range(len(parts))], faults)
+    faults.check()
+    return replace(table, given_split=codes)
+
+
+def from_mapping(
+    arrays: Mapping[str, object],
+    *,
+    label_names: Sequence[str] | None = None,
+    minus_one: MinusOne | None = None,
+    name: str = "arrays",
+) -> LabelTable:
+    """Read arrays by name: `X`, `y`, or `X_train`, `y_train`, `X_val`, ... as a Keras script has them.
+
+    Args:
+        label_names: (L,) names; without them those of an entry `label_names`, or of frames, else they are counted.
+
+    Raises:
+        DataError: with every fault that was found.
+    """
+    faults = Faults()
+    known = {key: value for key, value in arrays.items() if isinstance(key, str) and is_array_key(key)}
+    held = {key: _array(value, key, faults) for key, value in known.items()}
+    entry = names_in(held.pop("label_names", None), name, faults)
+    others = [str(key) for key in arrays if key not in known]
+    blocks = blocks_of(held, name, faults, others)
+    if not blocks:
+        faults.check()
+    for block in blocks:
+        _check_rows(known[block.x_name], known[block.y_name], block, faults)
+    framed = _framed_names([known[block.y_name] for block in blocks], "y", faults)
+    _framed_names([known[block.x_name] for block in blocks], "X", faults)
+    label_names = next((names for names in (label_names, entry, framed) if names is not None), None)
+    table = array_table(blocks, name, names=label_names, conventions=Conventions(None, minus_one), faults=faults)
+    note = (f"Arrays that are not read: {', '.join(others)}.",) if others else ()
+    return replace(table, notes=note + table.notes)
+
+
+def _check_rows(x: object, y: object, block: Block, faults: Faults) -> None:
+    if rows_differ(x, y):
+        faults.add(
+            f"{block.x_name} and {block.y_name} have different row labels (index).", "Align them: y = y.loc[X.index]."
+        )
+
+
+def _framed_names(values: Sequence[object], what: str, faults: Faults) -> Sequence[str] | None:
+    """The column names of frames, None without any; the parts of a split must agree, or columns would be mixed up."""
+    names = {tuple(column_names(value, faults)) for value in values if is_frame(value)}
+    if len(names) > 1:
+        faults.add(
+            f"The parts of {what} have different columns, or in a different order.", "Give all the same columns."
+        )
+    return next(iter(names), None)
+
+
+def _array(value: Any, name: str, faults: Faults) -> NDArray[Any]:
+    try:
+        if is_frame(value):
+            return frame_values(value)
+        return np.asarray(value.toarray() if hasattr(value, "toarray") else value)  # scipy's sparse matrices
+    except (TypeError, ValueError, RuntimeError) as error:
+        faults.add(f"{name} cannot be made an array: {error}.", "Are rows of unequal length? Is a tensor on a GPU?")
+        faults.check()
+        raise
+
+
+# ------------------------------------------------------------------------------------- frames and datasets
+
+
+def from_frame(
+    frame: object,
+    *,
+    images: str | Path | None = None,
+    label_separator: str | None = None,
+    minus_one: MinusOne | None = None,
+    name: str = "frame",
+) -> LabelTable:
+    """Read a pandas or polars frame with a column of pictures' paths; labels as in delimited text, or as lists.
+
+    Without `images` paths may be absolute, or start at the working directory; with it they may not leave it.
+
+    Raises:
+        DataError: with every fault that was found.
+    """
+    faults = Faults()
+    table = frame_table(frame, faults)
+    return picture_table(table, name, _root(images), Conventions(label_separator, minus_one), faults)
+
+
+def from_huggingface(
+    dataset: object,
+    *,
+    images: str | Path | None = None,
+    label_separator: str | None = None,
+    minus_one: MinusOne | None = None,
+    name: str = "dataset",
+) -> LabelTable:
+    """Read a Dataset, or a DatasetDict whose splits become the given split.
+
+    Samples are an `Image` column, a string column of paths, or a column `features` of numbers. Labels are a column
+    `labels` of ClassLabels or strings, alone or in lists, or one 0/1 column a label.
+
+    Raises:
+        DataError: with every fault that was found.
+    """
+    faults, conventions = Faults(), Conventions(label_separator, minus_one)
+    columns = dataset_columns(dataset, faults)
+    note = (f"Columns that are not read: {', '.join(columns.left_out)}.",) if columns.left_out else ()
+    if columns.encoded is None and columns.x is None:
+        table = picture_table(columns.table, name, _root(images), conventions, faults)
+        return replace(table, notes=note + table.notes)
+    if images is not None:
+        faults.add("images was given, but the dataset holds the samples themselves.", "Leave it out.")
+    role = roles(columns.table)
+    if role.image is not None:  # paths beside the samples themselves
+        role = replace(role, image=None, others=(*role.others, role.image))
+    told = labelled(columns.table, role, conventions, faults)
+    notes: list[str] = [*note]
+    x = None if columns.x is None else samples(columns.x, "features", faults, notes)
+    faults.check()
+    return _record(name, columns, told, x, tuple(notes))
+
+
+def _root(images: str | Path | None) -> Root:
+    return Root(Path.cwd(), confined=False) if images is None else Root(Path(images))
+
+
+def _record(name: str, columns: Columns, told: Labelled, x: NDArray[Any] | None, notes: tuple[str, ...]) -> LabelTable:
+    return LabelTable(
+        name=name,
+        label_names=told.labels.names,
+        labels_NL=told.labels.codes_NL,
+        sample_names=tuple(columns.table.where),
+        encoded=columns.encoded,
+        x=x,
+        given_split=told.given_split,
+        metadata=told.metadata,
+        absent_label=told.labels.absent,
+        notes=notes + told.notes,
+    )

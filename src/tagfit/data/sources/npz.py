@@ -1,0 +1,113 @@
+"""Arrays in a .npz file: read without pickle, and no more than the file says and memory holds."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from tagfit.data.sources.arrays import is_array_key
+from tagfit.data.sources.faults import Faults
+from tagfit.errors import DataError
+
+#: what reading a damaged or hostile archive may raise
+_DAMAGED = (ValueError, EOFError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+#: deflate cannot compress better than this, so a member that claims more lies
+_MOST_COMPRESSED = 1032
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_npz(path: Path, faults: Faults) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The arrays whose names are known, and the names of the others, which are not loaded.
+
+    Raises:
+        DataError: not an archive of arrays.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, path.name)
+            wanted = {name: member for name, member in members.items() if is_array_key(name)}
+            _check_sizes(list(wanted.values()), path, faults)
+            loaded = {name: _load(archive, member, f"{path.name}: {name}", faults) for name, member in wanted.items()}
+    except _DAMAGED as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path.name}: the archive is damaged: {error}.") from error
+    arrays = {name: array for name, array in loaded.items() if array is not None}
+    return arrays, [name for name in members if name not in wanted]
+
+
+def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo]:
+    infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    if not infos:
+        raise DataError(
+            f"{source}: a zip archive without arrays (.npy); is it a spreadsheet or packed pictures?",
+            "Save a spreadsheet as CSV (UTF-8), unpack pictures, save arrays with np.savez('data.npz', X=X, y=y).",
+        )
+    twice = [name for name, count in Counter(info.filename for info in infos).items() if count > 1]
+    if twice:
+        raise DataError(f"{source}: holds {', '.join(twice)} more than once.")
+    return {info.filename.removesuffix(".npy"): info for info in infos}
+
+
+def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path, faults: Faults) -> None:
+    whole, source = path.stat().st_size, path.name
+    for info in members:
+        if info.file_size > _MOST_COMPRESSED * (min(info.compress_size, whole) + 64):
+            faults.add(f"{source}: {info.filename} claims {info.file_size} bytes, more than its data can hold.")
+    total, memory = sum(info.file_size for info in members), _memory()
+    if total > memory:
+        faults.add(f"{source}: unpacks to {total} bytes; this machine has {memory} bytes of memory.")
+    faults.check()
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine; a usual amount where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 16 << 30
+
+
+def _load(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str, faults: Faults) -> NDArray[Any] | None:
+    """One array, or None after a fault; its header is checked before memory is taken for what it claims."""
+    try:
+        with archive.open(info) as member:
+            complaint = _refuse_header(member, info)
+        if not complaint:
+            with archive.open(info) as member:
+                array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
+                return array
+    except MemoryError:
+        complaint = f"takes {info.file_size} bytes, more memory than there is."
+    except _DAMAGED as error:
+        complaint = f"is damaged: {error}."
+    faults.add(f"{place} {complaint}")
+    return None
+
+
+def _refuse_header(member: IO[bytes], info: zipfile.ZipInfo) -> str:
+    """What speaks against an array by its header; nothing, if it can be read."""
+    version = npy.read_magic(member)
+    if version not in _HEADERS:
+        return f"has an array header of version {version[0]}.{version[1]}, which plain arrays never have."
+    shape, _, dtype = _HEADERS[version](member)
+    if dtype.hasobject:
+        return (
+            "holds Python objects, which need pickle and are never loaded. "
+            "Convert it: np.array(values, dtype=float), or dtype=str for names."
+        )
+    size = dtype.itemsize * math.prod(shape)
+    if member.tell() + size != info.file_size:
+        return f"claims shape {shape} of {dtype}, {size} bytes; its data is {info.file_size - member.tell()} bytes."
+    return ""

@@ -1,0 +1,52 @@
+"""The names that people give to the parts of a split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.data.sources.faults import Faults
+from tagfit.errors import did_you_mean
+from tagfit.records import PARTS, Part
+
+PART_NAMES: Mapping[str, Part] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "calibrate": "calibrate",
+    "calibration": "calibrate",
+    "test": "test",
+}
+
+
+def part_codes(cells: Sequence[object], where: Sequence[str], faults: Faults) -> NDArray[np.int8]:
+    """(N,) int8 index into PARTS; an empty or unknown part name is a fault, and coded 0."""
+    known = {name: PARTS.index(part) for name, part in PART_NAMES.items()}
+    texts = ["" if cell is None else str(cell).strip().lower() for cell in cells]
+    complaints = {text: _complaint(text) for text in set(texts) - set(known)}
+    for row, text in enumerate(texts):
+        if text in complaints:
+            faults.add(f"{where[row]}: {complaints[text]}", "Write train, val, calibrate or test in each `split` cell.")
+    return np.array([known.get(text, 0) for text in texts], np.int8)
+
+
+def _complaint(text: str) -> str:
+    if not text:
+        return "split must be train, val, calibrate or test; got an empty cell."
+    return f"split must be train, val, calibrate or test; got {text!r}.{did_you_mean(text, PART_NAMES)}"
+
+
+def part_in_stem(stem: str) -> tuple[str, Part | None]:
+    """The stem without its part name, and the part: `scene-train` is `scene`, train. Two part names are none."""
+    pieces = re.split(r"([-_. ]+)", stem)
+    found = [number for number, piece in enumerate(pieces) if piece.lower() in PART_NAMES]
+    if len(found) != 1:
+        return stem, None
+    at = found[0]
+    kept = "".join(pieces[: max(at - 1, 0)] + pieces[at + 1 :])
+    return kept.strip("-_. "), PART_NAMES[pieces[at].lower()]

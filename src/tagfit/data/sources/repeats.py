@@ -1,0 +1,43 @@
+"""Rows that name the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.labelled import Labelled
+
+
+def first_rows(
+    keys: Sequence[Hashable | None], where: Sequence[str], told: Labelled, faults: Faults
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Row numbers, each picture once; rows that repeat a picture and say something else of it are faults.
+
+    Args:
+        keys: (N,) equal for equal pictures; None where it is not known which picture is meant.
+
+    Returns:
+        the ascending numbers of the rows to keep, and a note that counts the others.
+    """
+    first: dict[Hashable, int] = {}
+    for row, key in enumerate(keys):
+        earlier = first.setdefault(row if key is None else key, row)
+        if earlier != row and (what := _difference(told, earlier, row)):
+            faults.add(
+                f"{where[row]}: names the picture of {where[earlier]} with {what}.",
+                "Keep one row a picture.",
+            )
+    kept = np.fromiter(first.values(), np.intp, len(first))
+    dropped = len(keys) - len(kept)
+    return kept, (f"{dropped} rows that repeat a picture with the same labels are left out.",) if dropped else ()
+
+
+def _difference(told: Labelled, one: int, other: int) -> str:
+    if not np.array_equal(told.labels.codes_NL[one], told.labels.codes_NL[other]):
+        return "other labels"
+    if told.given_split is not None and told.given_split[one] != told.given_split[other]:
+        return "another split"
+    return ""

@@ -1,0 +1,63 @@
+"""The text of a label file: UTF-8, or a message that says where it is not."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from tagfit.errors import DataError
+
+_SAVE_AS = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
+_OTHER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+
+
+def read_text(path: Path) -> str:
+    """A file's text without its byte order mark; line ends are left as they are.
+
+    Raises:
+        DataError: empty, not UTF-8, or with NUL bytes.
+    """
+    raw = read_bytes(path)
+    for mark, encoding in _OTHER_MARKS:
+        if raw.startswith(mark):
+            raise DataError(f"{path.name}: expected UTF-8 text; its byte order mark says {encoding}.", _SAVE_AS)
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    if not raw.strip():
+        raise DataError(f"{path.name}: the file is empty.", "Expected a header line and one line a sample.")
+    if b"\0" in raw:
+        raise DataError(
+            f"{path.name}:{_line(raw, raw.index(0))}: holds NUL bytes: a binary file, or UTF-16 without a mark.",
+            _SAVE_AS,
+        )
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path.name}:{_line(raw, error.start)}: expected UTF-8 text; got byte 0x{raw[error.start]:02x}.", _SAVE_AS
+        ) from error
+
+
+def _line(raw: bytes, at: int) -> int:
+    return raw.count(b"\n", 0, at) + 1
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines split at LF, CRLF or CR only: `str.splitlines` would also split inside a line, and miscount."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

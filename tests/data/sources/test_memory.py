@@ -1,0 +1,302 @@
+"""What a Python user holds: arrays, frames of two libraries, and Hugging Face datasets."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tagfit.data.sources.memory import (
+    from_arrays,
+    from_frame,
+    from_huggingface,
+    from_mapping,
+    from_memory,
+)
+from tagfit.records import NO, PARTS, UNKNOWN, YES
+
+X = np.arange(8, dtype=np.float32).reshape(4, 2)
+Y = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
+
+
+@pytest.fixture
+def pd():
+    return pytest.importorskip("pandas")
+
+
+@pytest.fixture
+def pl():
+    return pytest.importorskip("polars")
+
+
+@pytest.fixture
+def hf(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return pytest.importorskip("datasets")
+
+
+@pytest.fixture(params=["pandas", "polars"])
+def frame(request):
+    """Make a frame of either library."""
+    return pytest.importorskip(request.param).DataFrame
+
+
+def test_reading_imports_none_of_the_libraries():
+    code = (
+        "import sys, tagfit.data.sources.memory, tagfit.data.sources.read;"
+        "print(sorted({'pandas', 'polars', 'datasets', 'torch', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------------------------------------- arrays
+
+
+def test_arrays():
+    table = from_arrays(X, Y, label_names=["a", "b"], split=["train", "Val", "dev", "test"], name="mine")
+    assert table.x is X
+    assert table.name == "mine"
+    assert table.label_names == ("a", "b")
+    assert table.labels_NL.tolist() == Y.tolist()
+    assert [PARTS[code] for code in table.given_split] == ["train", "val", "val", "test"]
+    assert table.sample_names == ("row 1", "row 2", "row 3", "row 4")
+    assert from_arrays(X.tolist(), Y.tolist()).label_names == ("label_1", "label_2")
+
+
+def test_faults_of_arrays(faults):
+    found = "\n".join(faults(from_arrays, X * np.nan, Y + 2, label_names=["a"]))
+    for piece in ("X: 8 cells are nan", "y: 8 cells", "1 label names"):
+        assert piece in found
+    found = faults(from_arrays, X, Y, split=["train", "trian"])
+    assert "split has 2 entries for 4 samples" in found[0]
+    assert "split[1]: split must be" in found[1]
+    assert "cannot be made an array" in faults(from_arrays, [[1, 2], [3]], Y)[0]
+    assert "must hold numbers; got dtype object" in faults(from_arrays, np.array([[None]]), [[1]])[0]
+
+
+def test_sparse_labels():
+    sparse = pytest.importorskip("scipy.sparse")
+    assert from_arrays(X, sparse.csr_array(Y)).labels_NL.tolist() == Y.tolist()
+
+
+def test_arrays_by_name(faults):
+    table = from_memory({"X_train": X, "y_train": Y, "X_val": X, "y_val": Y, "label_names": ["a", "b"], "seed": 3})
+    assert [PARTS[code] for code in table.given_split[::4]] == ["train", "val"]
+    assert table.label_names == ("a", "b")
+    assert "seed" in table.notes[0]
+    assert from_memory({"X": X, "y": Y}, label_names=["p", "q"]).label_names == ("p", "q")
+    assert from_mapping({"X": X, "y": Y * 2 - 1}, minus_one="unknown").labels_NL.min() == UNKNOWN
+    assert "got X_tset, 3" in faults(from_memory, {"X_tset": X, 3: Y})[0]
+    assert "say nothing about arrays" in faults(from_memory, {"X": X, "y": Y}, images=".")[0]
+
+
+@pytest.mark.parametrize("data", [X, "labels.csv", None, [X, Y]])
+def test_anything_else_is_refused(faults, data):
+    assert type(data).__name__ in faults(from_memory, data)[0]
+
+
+# ---------------------------------------------------------------------------------------------- frames
+
+
+def test_frame_of_listed_labels(frame, folder):
+    where = folder("a.jpg", "b.jpg", "c.jpg")
+    held = frame(
+        {
+            "path": ["a.jpg", "b.jpg", "c.jpg"],
+            "tags": ["sea;sky", None, "sky"],
+            "split": ["train", "val", "train"],
+            "size": [3, None, 4],
+            "by": ["me", None, "you"],
+        }
+    )
+    table = from_memory(held, images=where)
+    assert table.label_names == ("sea", "sky")
+    assert table.labels_NL.tolist() == [[1, 1], [0, 0], [0, 1]]
+    assert table.absent_label == NO
+    assert table.given_split.tolist() == [0, 1, 0]
+    assert table.metadata["by"] == ("me", "", "you")
+    assert table.metadata["size"][1] == ""
+    assert table.files[0] == where / "a.jpg"
+
+
+def test_frame_of_lists(frame, folder):
+    where = folder("a.jpg", "b.jpg")
+    table = from_frame(frame({"image": ["a.jpg", "b.jpg"], "labels": [["sky", "sea"], []]}), images=where)
+    assert table.labels_NL.tolist() == [[1, 1], [0, 0]]
+
+
+def test_frame_of_binary_columns(frame, folder):
+    where = folder("a.jpg", "b.jpg", "c.jpg")
+    names = [str(where / name) for name in ("a.jpg", "b.jpg", "c.jpg")]
+    table = from_frame(
+        frame({"image": names, "x": [1, 0, None], "y": [True, False, True], "z": [0.0, 1.0, float("nan")]})
+    )
+    assert table.label_names == ("x", "y", "z")
+    assert table.labels_NL.tolist() == [[YES, YES, NO], [NO, NO, YES], [UNKNOWN, YES, UNKNOWN]]
+
+
+def test_paths_of_a_frame(frame, folder, faults, monkeypatch, tmp_path):
+    where = folder("a.jpg")
+    held = frame({"image": ["a.jpg", str(where / "a.jpg")], "tags": ["x", "x"]})
+    monkeypatch.chdir(where)
+    assert len(from_frame(held)) == 1
+    assert "row 2: picture " in faults(from_frame, held, images=where)[0]
+    assert "absolute path" in faults(from_frame, held, images=where)[0]
+
+
+def test_faults_of_a_frame(frame, faults):
+    found = faults(from_frame, frame({"image": ["no.jpg", None, "no.jpg"], "x": [1, 5, 0]}))
+    places = [fault.split(":")[0] for fault in found[:-1]]
+    assert places == ["row 2", "row 1", "row 2", "row 3"]
+    assert "got name" in faults(from_frame, frame({"name": [1]}))[0].replace("'", "")
+    assert "there are no rows" in faults(from_frame, frame({"image": [], "x": []}))[0]
+
+
+def test_frames_of_features_and_labels(frame, faults):
+    x = frame({"p": [1.5, 2.5], "q": [3, 4]})
+    table = from_arrays(x, frame({"sea": [1, 0], "sky": [None, True]}))
+    assert table.x.tolist() == [[1.5, 3], [2.5, 4]]
+    assert table.label_names == ("sea", "sky")
+    assert table.labels_NL.tolist() == [[1, UNKNOWN], [0, 1]]
+    assert "dtype object" in faults(from_arrays, frame({"p": ["a", "b"]}), [[1], [0]])[0]
+    y, swapped = frame({"sea": [1, 0], "sky": [0, 1]}), frame({"sky": [1, 0], "sea": [0, 1]})
+    parts = {"X_train": x, "y_train": y, "X_val": x, "y_val": swapped}
+    assert "different columns" in faults(from_mapping, parts)[0]
+    assert from_mapping({**parts, "y_val": y}).label_names == ("sea", "sky")
+
+
+def test_pandas_missing_values_and_index(pd, folder, faults):
+    where = folder("a.jpg", "b.jpg", "c.jpg")
+    held = pd.DataFrame(
+        {"image": ["a.jpg", "b.jpg", "c.jpg"], "x": pd.array([1, 0, None], dtype="Int64")}, index=[5, 6, 7]
+    )
+    held["y"] = pd.array([True, None, False], dtype="boolean")
+    table = from_frame(held, images=where)
+    assert table.labels_NL.tolist() == [[1, 1], [0, UNKNOWN], [UNKNOWN, 0]]
+    held.columns = ["image", "x", "x"]
+    assert "'x' occurs 2 times" in faults(from_frame, held)[0]
+    x, y = pd.DataFrame(X), pd.DataFrame(Y, columns=["a", "b"])
+    assert "different row labels" in faults(from_arrays, x, y.sample(frac=1, random_state=1))[0]
+    assert "to_categorical" in faults(from_arrays, x, y["a"])[-1]
+    assert from_arrays(x.sample(frac=1, random_state=1), y.sample(frac=1, random_state=1)).label_names == ("a", "b")
+
+
+def test_polars_types(pl, folder):
+    where = folder("a.jpg", "b.jpg")
+    held = pl.DataFrame(
+        {"image": ["a.jpg", "b.jpg"], "x": pl.Series([1, None], dtype=pl.Int8), "day": ["2020", "2021"]}
+    )
+    table = from_frame(held.with_columns(pl.col("day").str.to_date("%Y")), images=where)
+    assert table.label_names == ("x",)
+    assert table.metadata["day"] == ("2020-01-01", "2021-01-01")
+
+
+# -------------------------------------------------------------------------------------------- datasets
+
+
+def png(level: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 3), (level,) * 3).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_dataset_of_picture_files(hf, folder):
+    where = folder("a.jpg", "b.jpg")
+    features = hf.Features(
+        {
+            "photo of it": hf.Image(),
+            "labels": hf.Sequence(hf.ClassLabel(names=["sky", "sea", "sun"])),
+            "by": hf.Value("string"),
+            "box": hf.Sequence(hf.Value("int64")),
+        }
+    )
+    rows = {
+        "photo of it": [str(where / "a.jpg"), str(where / "b.jpg")],
+        "labels": [[0, 1], []],
+        "by": ["me", "you"],
+        "box": [[1, 2], [3]],
+    }
+    table = from_memory(hf.Dataset.from_dict(rows, features=features).with_format("numpy"))
+    assert table.files == (where / "a.jpg", where / "b.jpg")
+    assert table.label_names == ("sky", "sea", "sun")  # declared, whether or not a picture has them
+    assert table.labels_NL.tolist() == [[1, 1, 0], [0, 0, 0]]
+    assert table.absent_label == NO
+    assert dict(table.metadata) == {"by": ("me", "you")} or table.metadata["by"] == ("me", "you")
+
+
+def test_dataset_of_encoded_pictures(hf):
+    rows = {"image": [{"bytes": png(level), "path": None} for level in (1, 2, 3)], "x": [1, 0, None], "y": [0, 1, 1]}
+    rows["path"] = ["p", "q", "r"]
+    held = hf.Dataset.from_dict(rows).cast_column("image", hf.Image())
+    read = from_memory(held)
+    assert read.encoded == (png(1), png(2), png(3))
+    assert read.files is None
+    assert read.x is None
+    assert read.kind == "pictures"
+    assert dict(read.metadata) == {"path": ("p", "q", "r")}
+    assert read.labels_NL.tolist() == [[1, 0], [0, 1], [UNKNOWN, 1]]
+    assert read.sample_names == ("row 1", "row 2", "row 3")
+    many = from_memory(hf.DatasetDict(train=held, test=held))
+    assert many.encoded == read.encoded * 2
+    assert many.given_split.tolist() == [0, 0, 0, 3, 3, 3]
+
+
+def test_dataset_of_paths_and_text(hf, folder):
+    where = folder("a.jpg", "b.jpg")
+    held = hf.Dataset.from_dict({"file_name": ["a.jpg", "b.jpg"], "tags": [["sea"], ["sea", "sky"]]})
+    table = from_huggingface(held, images=where)
+    assert table.label_names == ("sea", "sky")
+    assert table.files == (where / "a.jpg", where / "b.jpg")
+
+
+def test_dataset_of_one_class_a_picture(hf, folder):
+    where = folder("a.jpg", "b.jpg")
+    features = hf.Features({"image": hf.Value("string"), "label": hf.ClassLabel(names=["sea", "sky"])})
+    held = hf.Dataset.from_dict({"image": ["a.jpg", "b.jpg"], "label": [1, 0]}, features=features)
+    assert from_huggingface(held, images=where).labels_NL.tolist() == [[0, 1], [1, 0]]
+
+
+def test_dataset_dict_of_features(hf):
+    def part(n):
+        return hf.Dataset.from_dict({"features": [[1.0, row] for row in range(n)], "x": [1] * n, "y": [0] * n})
+
+    table = from_memory(hf.DatasetDict(train=part(3), validation=part(2), test=part(1)))
+    assert table.x.shape == (6, 2)
+    assert table.x.dtype == np.float32
+    assert [PARTS[code] for code in table.given_split] == ["train"] * 3 + ["val"] * 2 + ["test"]
+    assert table.sample_names[3] == "validation row 1"
+    assert table.label_names == ("x", "y")
+    assert from_memory(hf.DatasetDict(train=part(3))).given_split is None
+
+
+def test_faults_of_datasets(hf, faults, folder):
+    held = hf.Dataset.from_dict({"features": [[1.0], [2.0]], "x": [1, 0]})
+    found = faults(from_memory, hf.DatasetDict(train=held, unlabelled=held))
+    assert "got train, unlabelled" in found[0]
+    other = hf.Dataset.from_dict({"features": [[1.0], [2.0]], "y": [1, 0]})
+    assert "column 'x' of the train split is missing" in faults(from_memory, hf.DatasetDict(train=held, test=other))[0]
+    assert "streamed" in faults(from_memory, held.to_iterable_dataset())[0]
+    assert "expected pictures or features" in faults(from_memory, held.remove_columns("features"))[0]
+    assert "images was given" in faults(from_memory, held, images=".")[0]
+    assert "label_names was given" in faults(from_memory, held, label_names=["x"])[0]
+    ragged = hf.Dataset.from_dict({"features": [[1.0], [2.0, 3.0]], "x": [1, 0]})
+    assert "features must hold numbers" in faults(from_memory, ragged)[0]
+    numbered = hf.Dataset.from_dict({"features": [[1.0], [2.0]], "labels": [[0], [1, 2]]})
+    assert "expected labels as a list of names; got [0]" in faults(from_memory, numbered)[0]
+    features = hf.Features({"image": hf.Image(), "labels": hf.Sequence(hf.ClassLabel(names=["a"]))})
+    rows = {
+        "image": [{"bytes": png(1), "path": None}, None, {"bytes": None, "path": "a.jpg"}],
+        "labels": [[-1], [0], [0]],
+    }
+    found = "\n".join(faults(from_memory, hf.Dataset.from_dict(rows, features=features)))
+    for piece in (
+        "row 1: 'labels' must hold class numbers",
+        "row 2: there is no picture",
+        "row 3: the picture is a file",
+    ):
+        assert piece in found

@@ -1,0 +1,96 @@
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from making import feature_table, picture_folder
+from tagfit.data.dataset import align_labels, build, rows_of_part
+from tagfit.data.sources.read import read
+from tagfit.errors import DataError
+from tagfit.records import NO, UNKNOWN
+
+
+def test_picture_files_become_pixels_and_hashes_of_their_bytes(tmp_path):
+    folder = picture_folder(tmp_path)
+    seen = []
+    dataset = build(read(folder), size=16, on_read=lambda done, total: seen.append((done, total)))
+    assert (dataset.x.shape, dataset.x.dtype) == ((40, 16, 16, 3), np.uint8)
+    assert dataset.preprocessing.shape == (16, 16, 3)
+    digest = hashlib.sha256((folder / dataset.sample_names[5]).read_bytes()).digest()
+    assert dataset.hashes[5].tobytes() == digest
+    assert seen[-1] == (40, 40)
+
+
+def test_unreadable_pictures_are_set_aside_with_their_reason(tmp_path):
+    folder = picture_folder(tmp_path)
+    (folder / "images" / "3.png").write_bytes(b"broken")
+    (folder / "images" / "7.png").write_bytes(b"")
+    table = read(folder)
+    dataset = build(table, size=16)
+    assert len(dataset) == 38
+    assert [name for name, _ in dataset.set_aside] == ["images/3.png", "images/7.png"]
+    assert "empty" in dataset.set_aside[1][1]
+    kept = [row for row in range(40) if row not in (3, 7)]
+    assert (dataset.labels_NL == table.labels_NL[kept]).all()
+
+
+def test_nothing_readable_is_an_error(tmp_path):
+    folder = picture_folder(tmp_path, samples=3)
+    for file in (folder / "images").iterdir():
+        file.write_bytes(b"broken")
+    with pytest.raises(DataError) as caught:
+        build(read(folder))
+    assert len(caught.value.faults) == 3
+
+
+def test_picture_bytes_in_memory_read_like_files(tmp_path):
+    table = read(picture_folder(tmp_path))
+    in_memory = replace(table, files=None, encoded=tuple(file.read_bytes() for file in table.files))
+    assert (build(in_memory, size=16).x == build(table, size=16).x).all()
+    assert (build(in_memory, size=16).hashes == build(table, size=16).hashes).all()
+
+
+def test_arrays_stay_as_they_are():
+    table = feature_table()
+    dataset = build(table)
+    assert dataset.x is table.x
+    assert dataset.preprocessing.scale == 1.0
+    pictures = build(replace(table, x=np.zeros((120, 8, 8, 3), dtype=np.uint8)))
+    assert (pictures.kind, pictures.preprocessing.scale) == ("pictures", 1 / 255)
+
+
+@pytest.mark.parametrize("size", [0, -3, 5000, 2.5])
+def test_sizes_that_make_no_sense(size):
+    with pytest.raises(DataError, match="picture size"):
+        build(feature_table(), size=size)
+
+
+def test_labels_that_are_all_unknown():
+    with pytest.raises(DataError, match="every label cell is unknown"):
+        build(feature_table(labels_NL=np.full((120, 3), UNKNOWN, dtype=np.int8)))
+
+
+@pytest.mark.parametrize("absent", [NO, UNKNOWN])
+def test_labels_are_aligned_by_name(absent):
+    dataset = build(feature_table(absent_label=absent))
+    aligned, surplus = align_labels(dataset, ("label_2", "new", "label_0"))
+    assert (aligned.labels_NL[:, 0] == dataset.labels_NL[:, 2]).all()
+    assert (aligned.labels_NL[:, 1] == absent).all()
+    assert surplus == ("label_1",)
+
+
+def test_no_label_in_common():
+    with pytest.raises(DataError, match="no label in common"):
+        align_labels(build(feature_table()), ("other",))
+
+
+def test_the_rows_of_one_part():
+    given_split = np.array([0] * 100 + [3] * 20, dtype=np.int8)
+    part = rows_of_part(build(feature_table(given_split=given_split)), "test")
+    assert len(part) == len(part.x) == 20
+    assert part.sample_names[0] == "row 101"
+    with pytest.raises(DataError, match="no sample in its val part"):
+        rows_of_part(build(feature_table(given_split=given_split)), "val")
+    with pytest.raises(DataError, match="brings no split"):
+        rows_of_part(build(feature_table()), "test")

@@ -1,0 +1,60 @@
+import numpy as np
+
+from making import feature_table, locked
+from tagfit.data.inspection import look
+
+
+def inspected(**changes):
+    return look(locked(feature_table(**changes)))
+
+
+def test_counts_add_up():
+    inspection = inspected()
+    assert inspection.samples == 120 == sum(inspection.parts.values()) == sum(inspection.labels_per_sample.values())
+    for label in inspection.labels:
+        assert label.yes + label.no + label.unknown == 120
+        assert sum(label.yes_by_part.values()) == label.yes
+
+
+def test_pairs_are_counted_against_chance():
+    labels_NL = np.zeros((120, 3), dtype=np.int8)
+    labels_NL[:60, 0] = labels_NL[:30, 1] = labels_NL[100:, 2] = 1
+    pair = inspected(labels_NL=labels_NL).pairs[0]
+    assert (pair.first, pair.second, pair.together, pair.lift) == ("label_0", "label_1", 30, 2.0)
+
+
+def test_clean_data_raises_no_suspicion():
+    labels_NL = (np.random.default_rng(1).random((120, 3)) < 0.5).astype(np.int8)
+    labels_NL[labels_NL.sum(axis=1) == 0, 0] = 1
+    assert inspected(labels_NL=labels_NL).suspicions == ()
+
+
+def test_copies_are_found_and_judged():
+    x = feature_table().x.copy()
+    x[1] = x[0]
+    labels_NL = feature_table().labels_NL.copy()
+    labels_NL[0], labels_NL[1] = 1, 0
+    given_split = np.array([0, 1] * 60, dtype=np.int8)
+    inspection = inspected(x=x, labels_NL=labels_NL, given_split=given_split)
+    assert inspection.copies == (("row 1", "row 2"),)
+    said = " ".join(inspection.suspicions)
+    assert "carry different labels" in said
+    assert "in more than one part" in said
+
+
+def test_labels_that_cannot_be_learnt_are_named():
+    labels_NL = feature_table().labels_NL.copy()
+    labels_NL[:, 1], labels_NL[:, 2] = 0, 1
+    said = " ".join(inspected(labels_NL=labels_NL).suspicions)
+    assert "No sample of train is known to have: label_1" in said
+    assert "never no: label_2" in said
+
+
+def test_twin_labels_and_constant_features_are_named():
+    table = feature_table()
+    labels_NL, x = table.labels_NL.copy(), table.x.copy()
+    labels_NL[:, 2] = labels_NL[:, 0]
+    x[:, 3] = 7
+    said = " ".join(inspected(labels_NL=labels_NL, x=x).suspicions)
+    assert "label_0 and label_2 are always the same" in said
+    assert "1 of the 8 features have the same value" in said
