@@ -1,0 +1,1 @@
+"""Models: a registry of architectures, each built from a recipe."""

@@ -1,0 +1,1 @@
+"""Training: the loop, early stopping, events and inference."""

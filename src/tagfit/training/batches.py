@@ -1,0 +1,84 @@
+"""Rows of a data set as tensors on a device: where pixels become numbers.
+
+Shapes: N rows, B batch, L labels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tagfit.records import UNKNOWN, LockedData, Part, Preprocessing
+
+#: rows at a time where no gradient is needed
+INFERENCE_BATCH = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs, gathered and scaled batch by batch; the array itself is never copied, so it may be a memory map."""
+
+    x: Tensor
+    scale: float
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, x: NDArray[Any], preprocessing: Preprocessing, device: torch.device) -> Samples:
+        """Wrap (N, ...) uint8 pictures or float32 features."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            return cls(torch.from_numpy(x), preprocessing.scale, device)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """(B, ...) floating-point inputs of the network."""
+        batch = self.x.index_select(0, rows).to(self.device, self.dtype)
+        return batch if self.scale == 1.0 else batch.mul_(self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledRows:
+    """The rows of one part, with their targets.
+
+    Attributes:
+        rows_N: row numbers in `samples`.
+        targets_NL: 1.0 yes, 0.0 no (and 0.0 where unknown).
+        known_NL: 1.0 known, 0.0 unknown; None where every cell is known.
+    """
+
+    samples: Samples
+    rows_N: Tensor
+    targets_NL: Tensor
+    known_NL: Tensor | None
+
+    @classmethod
+    def of(cls, data: LockedData, part: Part, device: torch.device) -> LabelledRows:
+        rows = data.split.rows(part)
+        labels_NL = data.dataset.labels_NL[rows]
+        known_NL = torch.from_numpy(labels_NL != UNKNOWN).to(device, torch.float32)
+        return cls(
+            samples=Samples.of(data.dataset.x, data.dataset.preprocessing, device),
+            rows_N=torch.from_numpy(rows.astype(np.int64)),
+            targets_NL=torch.from_numpy(np.maximum(labels_NL, 0)).to(device, torch.float32),
+            known_NL=None if bool((known_NL == 1).all()) else known_NL,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows_N)
+
+    def take(self, positions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Inputs, targets and known cells of the rows at `positions` (B,) int64 on the CPU."""
+        where = positions.to(self.targets_NL.device)
+        known = None if self.known_NL is None else self.known_NL.index_select(0, where)
+        return self.samples.take(self.rows_N[positions]), self.targets_NL.index_select(0, where), known
+
+    def in_order(self) -> Iterator[Tensor]:
+        """Positions of all rows, in batches for inference."""
+        yield from torch.split(torch.arange(len(self)), INFERENCE_BATCH)

@@ -1,0 +1,45 @@
+"""How long a training would take, from a few steps timed here and now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import nn
+
+from tagfit.models.losses import LOSSES
+from tagfit.recipes import Training
+from tagfit.training.batches import LabelledRows
+from tagfit.training.inference import loss_and_probabilities
+from tagfit.training.optimiser import KerasAdam
+
+TIMED_STEPS = 15
+
+
+def longest_training(network: nn.Module, training: Training, train_rows: LabelledRows, val_rows: LabelledRows) -> float:
+    """Seconds that all epochs of `training` would take, without early stopping; `network` is used up."""
+    loss_of = LOSSES[training.loss]
+    adam = KerasAdam(network, training)
+    batch = torch.arange(min(training.batch_size, len(train_rows)))
+
+    def step() -> None:
+        x, targets, known = train_rows.take(batch)
+        loss_of(network(x), targets, known).backward()  # type: ignore[no-untyped-call]
+        adam.step()
+
+    network.train()
+    a_step = _typical_seconds(step)
+    a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, loss_of), times=3)
+    steps = -(-len(train_rows) // training.batch_size)
+    return training.epochs * (steps * a_step + a_val_pass)
+
+
+def _typical_seconds(action: Callable[[], object], times: int = TIMED_STEPS) -> float:
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - began)
+    return median(seconds)

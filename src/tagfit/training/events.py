@@ -1,0 +1,47 @@
+"""What happens during a training, for progress bars and for whoever wants to stop it.
+
+A listener is called with each event; when it returns True, training stops cleanly after that step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A recipe begins its training: run `number` of `of`."""
+
+    recipe: str
+    epochs: int
+    steps_per_epoch: int
+    number: int = 1
+    of: int = 1
+
+
+@dataclass(frozen=True)
+class StepEnded:
+    """One optimiser step is done; `step` counts from 1 over the whole run."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch is done: its row of the history, and the loss of each of its steps."""
+
+    row: Mapping[str, float | None]
+    step_losses: tuple[float, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A recipe's training is over: `finished`, `stopped` (asked to) or `diverged`."""
+
+    recipe: str
+    state: str
+
+
+Event = RunStarted | StepEnded | EpochEnded | RunEnded
+Listener = Callable[[Event], bool | None]

@@ -1,0 +1,48 @@
+"""One contract for every architecture that a recipe can name."""
+
+import pytest
+import torch
+
+from tagfit.models.registry import build_network
+from tagfit.recipes import RECIPES
+
+SHAPES = {"dense": [(7,), (6, 5, 3)]}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+class TestEveryRecipe:
+    def shapes(self, recipe):
+        return SHAPES[recipe.model.architecture]
+
+    def test_it_maps_samples_to_logits(self, recipe):
+        for shape in self.shapes(recipe):
+            network = build_network(recipe, shape, 4).eval()
+            logits = network(torch.rand(3, *shape))
+            assert logits.shape == (3, 4)
+            assert torch.isfinite(logits).all()
+
+    def test_the_seed_decides_the_first_weights(self, recipe):
+        shape = self.shapes(recipe)[0]
+        x = torch.rand(2, *shape)
+        one, same, other = (build_network(recipe, shape, 4, seed=seed).eval()(x) for seed in (1, 1, 2))
+        assert torch.equal(one, same)
+        assert not torch.equal(one, other)
+
+    def test_building_leaves_the_global_random_state_alone(self, recipe):
+        torch.manual_seed(3)
+        expected = torch.rand(2)
+        torch.manual_seed(3)
+        build_network(recipe, self.shapes(recipe)[0], 4)
+        assert torch.equal(torch.rand(2), expected)
+
+    def test_samples_do_not_see_each_other_in_inference(self, recipe):
+        shape = self.shapes(recipe)[0]
+        network = build_network(recipe, shape, 4).eval()
+        x = torch.rand(5, *shape)
+        torch.testing.assert_close(network(x)[2:3], network(x[2:3]))
+
+    def test_every_parameter_gets_a_gradient(self, recipe):
+        shape = self.shapes(recipe)[0]
+        network = build_network(recipe, shape, 4).train()
+        network(torch.rand(8, *shape)).square().sum().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
