@@ -1,0 +1,1 @@
+"""Cure: which recipes to try, which to choose, and the verdict."""

@@ -1,0 +1,79 @@
+"""The verdict on a run or a cure, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tagfit.records import Condition, Run, Scores, Target, Verdict
+from tagfit.scoring.titles import TITLES
+
+#: train and val this close together are not called overfitting
+SMALL_GAP = 0.10
+
+
+def judge(before: Run, after: Run, target: Target, tried: int) -> Verdict:
+    """The verdict on a cure that tried `tried` recipes besides the baseline."""
+    train, val = _train_val(after, target)
+    met = _met(after, target)
+    state: Condition
+    if met and after is before:
+        state, lead = "fine", "Nothing to cure: the baseline meets the target as it is."
+    elif met:
+        state, lead = "cured", "Cured: the target is met on train and on val."
+    else:
+        state = condition(train, val, target)
+        lead = f"Not cured: {_WHY[state]}"
+    return Verdict(state, (lead, *_bands(after, target), *_remarks(before, after, target, tried)))
+
+
+def condition(train: float, val: float, target: Target) -> Condition:
+    """What keeps a model, scored on train and val, from the target."""
+    if train >= target.train_below:
+        return "overfit"
+    return "underfit" if train - val <= SMALL_GAP else "out of reach"
+
+
+_WHY: dict[Condition, str] = {
+    "overfit": "it still knows its training set far better than new samples (overfit).",
+    "underfit": "it learns too little, on train and val alike (underfit); a stronger architecture is needed.",
+    "out of reach": "it no longer learns by heart, but what it learns does not carry far enough (out of reach).",
+}
+
+
+def _bands(run: Run, target: Target) -> Iterator[str]:
+    """What was asked and what came, band by band."""
+    train, val = _train_val(run, target)
+    title = TITLES[target.metric]
+    yes_no = {True: "met", False: "missed"}
+    yield (
+        f"{title} on train {train:.3f}, asked below {target.train_below:.3f}: {yes_no[train < target.train_below]}; "
+        f"on val {val:.3f}, asked at least {target.val_at_least:.3f}: {yes_no[val >= target.val_at_least]}."
+    )
+
+
+def _remarks(before: Run, after: Run, target: Target, tried: int) -> Iterator[str]:
+    """What a careful reader would ask next."""
+    (_, val_before), (_, val) = _train_val(before, target), _train_val(after, target)
+    if after is before and not _met(after, target):
+        yield f"None of the {tried} recipes tried beats the baseline on val, so the baseline is what is delivered."
+    elif after is not before:
+        yield f"On val it moves from {val_before:.3f} to {val:.3f}, the best of {tried} recipes tried."
+    constant = _value(after.constant.get("val"), target)
+    if constant is not None and val <= constant:
+        yield f"A constant answer scores {constant:.3f} on val: this model is worth no more than that."
+    if after.scores.get("test") is None:
+        yield "There is no test part: the recipe was chosen on val, so val flatters."
+
+
+def _met(run: Run, target: Target) -> bool:
+    train, val = run.scores.get("train"), run.scores.get("val")
+    return train is not None and val is not None and target.met_by(train, val)
+
+
+def _train_val(run: Run, target: Target) -> tuple[float, float]:
+    """The target's metric on train and val; 0 where it is undefined, as nothing was reached then."""
+    return tuple(_value(run.scores.get(part), target) or 0.0 for part in ("train", "val"))  # type: ignore[return-value]
+
+
+def _value(scores: Scores | None, target: Target) -> float | None:
+    return None if scores is None else target.of(scores)
