@@ -1,0 +1,181 @@
+"""The bundle: what is handed over. Data only: nothing in it names code, nothing is unpickled.
+
+manifest.json         protocol, recipe, preprocessing, label names, scores, lock, size and SHA-256 of each file
+model.safetensors     the delivered weights
+samples.safetensors   SHA-256 of every sample by part, so that rows which were trained on are recognised later
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+import tagfit
+from tagfit.delivery.run_folder import find_bundle, read_json
+from tagfit.errors import BundleError
+from tagfit.models.registry import build_network
+from tagfit.recipes import Recipe
+from tagfit.records import PARTS, LockedData, Preprocessing, Run
+from tagfit.scoring.constant import ConstantAnswer
+
+PROTOCOL = 1
+
+WEIGHTS, SAMPLES = "model.safetensors", "samples.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """What is handed over, in memory.
+
+    Attributes:
+        network: in inference mode, on the CPU.
+        scores: of the delivered weights, by part, as result.json has them.
+        trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
+    """
+
+    recipe: Recipe
+    network: nn.Module
+    preprocessing: Preprocessing
+    label_names: tuple[str, ...]
+    constant: ConstantAnswer
+    scores: Mapping[str, Any]
+    lock: str
+    trained_on: Mapping[str, NDArray[np.uint8]]
+
+    @classmethod
+    def of(cls, network: nn.Module, run: Run, constant: ConstantAnswer, data: LockedData) -> Bundle:
+        """The bundle of a run on `data`."""
+        return cls(
+            recipe=run.recipe,
+            network=network.cpu().eval(),
+            preprocessing=data.dataset.preprocessing,
+            label_names=data.dataset.label_names,
+            constant=constant,
+            scores=run.to_dict()["scores"],
+            lock=data.lock,
+            trained_on={part: data.dataset.hashes[data.split.rows(part)] for part in PARTS},
+        )
+
+
+def write_bundle(path: Path, bundle: Bundle) -> None:
+    """Write `bundle` to the folder `path`, which appears whole or not at all."""
+    weights = {name: tensor.detach().numpy() for name, tensor in bundle.network.state_dict().items()}
+    files = {WEIGHTS: _safetensors(weights), SAMPLES: _safetensors(bundle.trained_on)}
+    manifest = {
+        "protocol": PROTOCOL,
+        "tagfit": tagfit.__version__,
+        "recipe": bundle.recipe.to_dict(),
+        "preprocessing": bundle.preprocessing.to_dict(),
+        "label_names": list(bundle.label_names),
+        "constant_answer": bundle.constant.to_dict(),
+        "scores": bundle.scores,
+        "lock": bundle.lock,
+        "files": {name: {"size": len(content), "sha256": _sha256(content)} for name, content in files.items()},
+    }
+    files["manifest.json"] = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    _write_folder(path, files)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read, check, then construct the bundle at `path` (a bundle or a run folder).
+
+    Raises:
+        BundleError: missing or changed files, an unknown protocol, tensors that do not fit the recipe.
+    """
+    folder = find_bundle(path)
+    manifest = _read_manifest(folder / "manifest.json")
+    try:
+        contents = {name: _checked_file(folder, name, manifest["files"][name]) for name in (WEIGHTS, SAMPLES)}
+        recipe = Recipe.from_dict(manifest["recipe"])
+        preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
+        label_names = tuple(manifest["label_names"])
+        network = build_network(recipe, preprocessing.shape, len(label_names))
+        load_weights(network, safetensors.numpy.load(contents[WEIGHTS]))
+        return Bundle(
+            recipe=recipe,
+            network=network.eval(),
+            preprocessing=preprocessing,
+            label_names=label_names,
+            constant=ConstantAnswer.from_dict(manifest["constant_answer"]),
+            scores=manifest["scores"],
+            lock=manifest["lock"],
+            trained_on=safetensors.numpy.load(contents[SAMPLES]),
+        )
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError) as error:
+        raise BundleError(f"{folder}: not a usable bundle: {type(error).__name__}: {error}") from error
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Put `weights` into `network`.
+
+    Raises:
+        BundleError: missing, surplus, wrongly shaped or non-finite tensors, all of them named.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    faults = [f"the tensor {name} is missing" for name in expected if name not in weights]
+    faults += [f"the tensor {name} is not part of the network" for name in weights if name not in expected]
+    for name in expected.keys() & weights.keys():
+        if weights[name].shape != expected[name]:
+            faults.append(f"the tensor {name} has shape {weights[name].shape}, expected {expected[name]}")
+        elif not np.isfinite(weights[name]).all():
+            faults.append(f"the tensor {name} has values that are not finite")
+    if faults:
+        raise BundleError(faults)
+    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest = read_json(path)
+    protocol = manifest.get("protocol")
+    if protocol != PROTOCOL:
+        raise BundleError(
+            f"{path}: expected protocol {PROTOCOL}; got {protocol!r}", "A newer tagfit may read it: upgrade tagfit."
+        )
+    return manifest
+
+
+def _checked_file(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
+    """The bytes of one file, which are the bytes that were hashed."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{folder / name}: {error.strerror}") from error
+    if len(content) != entry["size"] or _sha256(content) != entry["sha256"]:
+        raise BundleError(f"{folder / name}: its content is not what was handed over (size or SHA-256 differ)")
+    return content
+
+
+def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, content in files.items():
+        with (beside / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    if path.exists():
+        shutil.rmtree(path)
+    beside.rename(path)
+
+
+def _safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

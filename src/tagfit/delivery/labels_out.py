@@ -1,0 +1,120 @@
+"""Predictions as files that people can use."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from tagfit.data.sources.read import read
+from tagfit.delivery.predictor import Prediction, Tagger
+from tagfit.errors import DataError, OutputError
+
+#: what counts as a picture in a folder; a file that is named itself is always tried
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class PredictedRow:
+    """One sample's prediction: its labels and scores, or the reason why there are none."""
+
+    sample: str
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "sample": self.sample,
+            "labels": list(self.labels),
+            "scores": self.scores or None,
+            "error": self.error or None,
+        }
+
+
+def predicted_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
+    """A row for every sample at `paths`, in order.
+
+    Raises:
+        DataError: paths that do not exist (all of them named), or files without features of the right shape.
+    """
+    missing = [f"{path}: no such file or folder" for path in paths if not path.exists()]
+    if missing:
+        raise DataError(missing)
+    return _feature_rows(tagger, paths) if tagger.preprocessing.kind == "features" else _picture_rows(tagger, paths)
+
+
+def write_csv(stream: TextIO, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
+    """Columns: sample, labels (with `;` between), error, and the score of each label."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["sample", "labels", "error", *label_names])
+    for row in rows:
+        scores = [f"{row.scores[name]:.7g}" if row.scores else "" for name in label_names]
+        writer.writerow([row.sample, ";".join(row.labels), row.error, *scores])
+
+
+def save_csv(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
+    """Write a CSV file that appears when it is whole.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as stream:
+            write_csv(stream, label_names, rows)
+        beside.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
+    files = [file for path in paths for file in _pictures_at(path)]
+    names = iter(files)
+    for prediction in tagger.predict_stream(files):
+        for row in range(len(prediction)):
+            yield _row(str(next(names)), prediction, row)
+
+
+def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
+    for path in paths:
+        names, x = _features_at(path)
+        prediction = tagger.predict_array(x)
+        for row, name in enumerate(names):
+            yield _row(f"{path}:{name}", prediction, row)
+
+
+def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
+    if path.suffix == ".npy":
+        try:
+            x = np.load(path, allow_pickle=False)
+        except ValueError as error:
+            raise DataError(f"{path}: expected an array of numbers; {error}") from error
+        return [f"row {number}" for number in range(1, len(x) + 1)], x
+    table = read(path)
+    if table.x is None:
+        raise DataError(f"{path}: this bundle takes feature rows; the file names pictures")
+    return table.sample_names, table.x
+
+
+def _pictures_at(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in PICTURE_SUFFIXES)
+
+
+def _row(sample: str, prediction: Prediction, row: int) -> PredictedRow:
+    if row in prediction.errors:
+        return PredictedRow(sample, (), {}, prediction.errors[row])
+    scores = dict(zip(prediction.label_names, map(float, prediction.scores[row]), strict=True))
+    return PredictedRow(sample, prediction.labels(row), scores)

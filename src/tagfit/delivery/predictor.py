@@ -1,0 +1,182 @@
+"""The tagger: a bundle at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from tagfit.data.dataset import read_pictures
+from tagfit.delivery.bundle import Bundle, read_bundle
+from tagfit.errors import DataError
+from tagfit.pictures.decode import UnreadablePictureError, pixels
+from tagfit.training.batches import Samples
+from tagfit.training.inference import find_device, probabilities
+
+#: a label is given where its score is above this
+THRESHOLD = 0.5
+
+#: pictures that are held at once while a stream of paths is predicted
+PATHS_AT_ONCE = 512
+
+Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a tagger makes of n samples, in their order.
+
+    Attributes:
+        scores: (n, L) float32 probabilities; a row of NaN where the picture could not be read.
+        decisions: (n, L) bool: the labels given; none where the picture could not be read.
+        label_names: (L,).
+        errors: the reason for each unreadable picture, by its position.
+    """
+
+    scores: NDArray[np.float32]
+    decisions: NDArray[np.bool_]
+    label_names: tuple[str, ...]
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+    def labels(self, row: int) -> tuple[str, ...]:
+        """Names of the labels given to one sample."""
+        return tuple(name for name, given in zip(self.label_names, self.decisions[row], strict=True) if given)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Tagger:
+    """Gives labels to pictures or feature rows.
+
+    Attributes:
+        label_names: (L,).
+        preprocessing: what a sample goes through before the network.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+        self.bundle = bundle
+        self.label_names = bundle.label_names
+        self.preprocessing = bundle.preprocessing
+        self._device = find_device(device)
+        self._network = bundle.network.to(self._device)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Tagger:
+        """Read a bundle, or the bundle of a run folder.
+
+        Raises:
+            BundleError: it cannot be read or is not what was handed over.
+        """
+        return cls(read_bundle(Path(path)), device)
+
+    @property
+    def size(self) -> int:
+        """The width and height that picture files are brought to."""
+        return self.preprocessing.shape[0]
+
+    def predict(self, inputs: Inputs) -> Prediction:
+        """Scores and decisions for pictures or feature rows.
+
+        Args:
+            inputs: one path or a list of paths; one PIL image or a list; an array: (n, D) numeric features, or
+                (n, H, W, 3) uint8 pictures of the size that the bundle was trained on.
+
+        Raises:
+            DataError: not what this bundle takes.
+        """
+        several: Any = [inputs] if isinstance(inputs, str | Path | Image.Image) else inputs
+        if _all_of(several, Image.Image):
+            return self._predict_outcomes([self._image_pixels(image) for image in several])
+        if _all_of(several, str | Path):
+            return _joined(list(self.predict_stream(several)), self.label_names)
+        return self.predict_array(np.asarray(several))
+
+    def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
+        """Predictions for picture files, in order, some hundred files at a time.
+
+        Raises:
+            DataError: the bundle takes features, not pictures.
+        """
+        self._demand("pictures")
+        waiting = iter(paths)
+        while batch := tuple(Path(path) for path in islice(waiting, PATHS_AT_ONCE)):
+            yield self._predict_outcomes([pixels for pixels, _ in read_pictures(batch, self.size)])
+
+    def predict_array(self, x: NDArray[Any]) -> Prediction:
+        """Scores and decisions of (n, ...) uint8 pictures or numeric features.
+
+        Raises:
+            DataError: another shape or dtype than the bundle was trained on, or values that are not finite.
+        """
+        shape = self.preprocessing.shape
+        faults = []
+        if x.shape[1:] != shape:
+            faults.append(f"expected an array of shape (n, {', '.join(map(str, shape))}); got {x.shape}")
+        if self.preprocessing.kind == "pictures" and x.dtype != np.uint8:
+            faults.append(f"expected uint8 pictures with values from 0 to 255; got {x.dtype}")
+        if self.preprocessing.kind == "features":
+            if x.dtype.kind not in "fiub":
+                faults.append(f"expected numeric features; got {x.dtype}")
+            elif not np.isfinite(x).all():
+                faults.append("expected finite features; got NaN or infinite values")
+        if faults:
+            raise DataError(faults)
+        return self._decided(self._scores(x))
+
+    def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
+        self._demand("pictures")
+        try:
+            return pixels(image, self.size)
+        except UnreadablePictureError as reason:
+            return str(reason)
+
+    def _predict_outcomes(self, outcomes: Sequence[NDArray[np.uint8] | str]) -> Prediction:
+        errors = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, str)}
+        readable = [row for row in range(len(outcomes)) if row not in errors]
+        pictures = [outcome for outcome in outcomes if not isinstance(outcome, str)]
+        scores = np.full((len(outcomes), len(self.label_names)), np.nan, dtype=np.float32)
+        if readable:
+            scores[readable] = self._scores(np.stack(pictures))
+        return self._decided(scores, errors)
+
+    def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        if not len(x):
+            return np.empty((0, len(self.label_names)), dtype=np.float32)
+        if self.preprocessing.kind == "features":
+            x = np.ascontiguousarray(x, dtype=np.float32)
+        samples = Samples.of(x, self.preprocessing, self._device)
+        return probabilities(self._network, samples, np.arange(len(x)))
+
+    def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
+        return Prediction(scores, scores > THRESHOLD, self.label_names, errors or {})
+
+    def _demand(self, kind: str) -> None:
+        if self.preprocessing.kind != kind:
+            raise DataError(
+                f"this bundle was trained on {self.preprocessing.kind} of shape {self.preprocessing.shape}; got {kind}"
+            )
+
+
+def _all_of(inputs: object, kind: Any) -> bool:
+    return isinstance(inputs, list | tuple) and bool(inputs) and all(isinstance(item, kind) for item in inputs)
+
+
+def _joined(parts: Sequence[Prediction], label_names: tuple[str, ...]) -> Prediction:
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    return Prediction(
+        scores=np.concatenate([part.scores for part in parts]),
+        decisions=np.concatenate([part.decisions for part in parts]),
+        label_names=label_names,
+        errors={
+            int(start) + row: why
+            for start, part in zip(starts, parts, strict=False)
+            for row, why in part.errors.items()
+        },
+    )
