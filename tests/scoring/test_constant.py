@@ -180,7 +180,7 @@ class TestAnswers:
         answer = ConstantAnswer.choose(np.zeros((3, 4), np.int8))
         assert {answer.sets[name] for name in DECISION_METRICS} == {()}
         scores = answer.score(np.zeros((3, 4), np.int8))
-        assert (scores.jaccard, scores.micro_f1, scores.lrap) == (1, None, None)
+        assert (scores.jaccard, scores.micro_f1, scores.lrap, scores.one_error) == (1, None, 1, None)
 
     def test_every_ranking_holds_every_label_once(self):
         answer = ConstantAnswer.choose(correlated(0, unknown=0.2))

@@ -47,7 +47,7 @@ def build(table: LabelTable, *, size: int = DEFAULT_SIZE, on_read: OnRead | None
 def read_pictures(
     files: Sequence[Path | bytes], size: int, on_read: OnRead | None = None
 ) -> Iterator[tuple[NDArray[np.uint8] | str, bytes]]:
-    """For each file, or bytes of a file, in order: its pixels (size, size, 3) or why there are none, and its SHA-256."""
+    """For each file, or bytes of a file, in order: its pixels (size, size, 3) or why there are none; its SHA-256."""
 
     def read(file: Path | bytes) -> tuple[NDArray[np.uint8] | str, bytes]:
         try:
@@ -100,15 +100,28 @@ def rows_of_part(dataset: Dataset, part: Part) -> Dataset:
     rows = np.flatnonzero(dataset.given_split == PARTS.index(part))
     if not len(rows):
         raise DataError(f"{dataset.name} has no sample in its {part} part")
+    return rows_of(dataset, rows)
+
+
+def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
+    """Some samples of `dataset`, in the order of `rows`."""
     return replace(
         dataset,
         x=dataset.x[rows],
         labels_NL=dataset.labels_NL[rows],
         hashes=dataset.hashes[rows],
-        given_split=dataset.given_split[rows],
+        given_split=None if dataset.given_split is None else dataset.given_split[rows],
         sample_names=tuple(dataset.sample_names[row] for row in rows),
         metadata={name: tuple(values[row] for row in rows) for name, values in dataset.metadata.items()},
     )
+
+
+def known_samples(dataset: Dataset, hashes: NDArray[np.uint8]) -> int:
+    """How many samples of `dataset` are among those with the given (n, 32) uint8 hashes."""
+    if not len(hashes):
+        return 0
+    mine, theirs = (np.ascontiguousarray(rows).view("S32").ravel() for rows in (dataset.hashes, hashes))
+    return int(np.isin(mine, theirs).sum())
 
 
 def _from_pictures(table: LabelTable, size: int, on_read: OnRead | None) -> Dataset:

@@ -323,7 +323,10 @@ def _average_precision(groups: _TieGroups, R: int) -> NDArray[np.float64]:
 
 
 def row_ranking_means(keys_NL: Keys) -> dict[str, Mean]:
-    """The mean of each of `ROW_RANKING_METRICS`: each sample ranks its labels."""
+    """The mean of each of `ROW_RANKING_METRICS`: each sample ranks its labels.
+
+    A row with nothing to rank is ranked without fault, as scikit-learn has it: a loss of 0, an lrap of 1.
+    """
     N = len(keys_NL)
     loss, coverage, error, lrap = np.zeros(N), np.zeros(N), np.zeros(N), np.zeros(N)
     yes, known = _is_yes(keys_NL).sum(axis=1), np.count_nonzero(keys_NL, axis=1)
@@ -337,10 +340,10 @@ def row_ranking_means(keys_NL: Keys) -> dict[str, Mean]:
         error[rows][groups.ranking] = groups.rank > groups.yes_ranked
     pairs = yes * (known - yes)
     return {
-        "ranking_loss": _mean(loss / np.maximum(pairs, 1), pairs > 0),
+        "ranking_loss": _mean(loss / np.maximum(pairs, 1), known > 0),
         "coverage_error": _mean(coverage, known > 0),
         "one_error": _mean(error, yes > 0),
-        "lrap": _mean(lrap, yes > 0),
+        "lrap": _mean(np.where(yes > 0, lrap, 1.0), known > 0),
     }
 
 

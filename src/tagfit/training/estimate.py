@@ -14,6 +14,7 @@ from tagfit.recipes import Training
 from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import loss_and_probabilities
 from tagfit.training.optimiser import KerasAdam
+from tagfit.training.threads import threads_for
 
 TIMED_STEPS = 15
 
@@ -30,8 +31,9 @@ def longest_training(network: nn.Module, training: Training, train_rows: Labelle
         adam.step()
 
     network.train()
-    a_step = _typical_seconds(step)
-    a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, loss_of), times=3)
+    with threads_for(network, training.batch_size):
+        a_step = _typical_seconds(step)
+        a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, loss_of), times=3)
     steps = -(-len(train_rows) // training.batch_size)
     return training.epochs * (steps * a_step + a_val_pass)
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from tagfit.cure.choice import choose
-from tagfit.cure.verdict import condition, judge
+from tagfit.curing.choice import choose
+from tagfit.curing.verdict import condition, judge
 from tagfit.recipes import RECIPES
 from tagfit.records import METRICS, Run, Scores, Target
 

@@ -1,4 +1,4 @@
-from tagfit.cure.ladder import ladder
+from tagfit.curing.ladder import ladder
 from tagfit.recipes import RECIPES
 
 

@@ -1,0 +1,5 @@
+"""`python -m tagfit`."""
+
+from tagfit.cli import main
+
+main()

@@ -1,0 +1,346 @@
+"""The command line: thin over `workflow`. Results go to stdout; progress and messages go to stderr.
+
+Exit codes: 0 done, 1 the job failed, 2 bad usage or bad input, 3 `cure` finished and the target was not met,
+130 and 143 stopped by ctrl-C and SIGTERM with what was best so far written.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import tagfit
+from tagfit.errors import InputError, OutputError, TagfitError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tagfit.records import LockedData
+    from tagfit.workflow import Result
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Turns tagfit's exceptions into messages and exit codes; suggests the nearest command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            code, message = 2, str(error)
+        except TagfitError as error:
+            code, message = 1, str(error)
+        except KeyboardInterrupt:
+            code, message = 130, "Stopped; nothing was written."
+        click.echo(f"tagfit: {message}", err=True)
+        raise click.exceptions.Exit(code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(tagfit.__version__, prog_name="tagfit")
+def main() -> None:
+    """Train multi-label classifiers, see honestly why they overfit, cure them.
+
+    DATA is a folder with a label file in it, a label file (CSV, TSV, JSONL, ARFF), an arrays file (.npz), or
+    postcards:COUNT, the embedded set.
+    """
+
+
+# --------------------------------------------------------------------------------------------- options
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_reading = _options(
+    click.option("--images", metavar="ROOT", help="The folder that picture paths are relative to."),
+    click.option("--label-separator", metavar="TEXT", help="What stands between the labels of one cell."),
+    click.option(
+        "--minus-one-is",
+        type=click.Choice(["no", "unknown"]),
+        help="What -1 means in a matrix of -1 and +1.",
+    ),
+)
+_splitting = _options(
+    click.option("--size", default=64, show_default=True, metavar="PIXELS", help="Pictures become this wide and high."),
+    click.option("--split", metavar="A/B/C", help="Train/val/test in percent.  [default: 70/15/15]"),
+    click.option("--split-seed", default=0, show_default=True, help="Deals the samples to the parts another way."),
+)
+_training = _options(
+    click.option("-o", "--output", metavar="RUN", help="The run folder to write.  [default: runs/NAME-COMMAND]"),
+    click.option("--seed", default=0, show_default=True, help="First weights, order of samples, dropout."),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        help="Where to train.",
+    ),
+)
+_target = _options(
+    click.option("--metric", default="micro_f1", show_default=True, help="What the target is set on."),
+    click.option("--train-below", default=0.92, show_default=True, help="The score on train that is too high."),
+    click.option("--val-at-least", default=0.85, show_default=True, help="The score on val that is asked for."),
+    click.option(
+        "--baseline", default="dense-baseline", show_default=True, metavar="NAME|FILE", help="The recipe to cure."
+    ),
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
+
+
+# -------------------------------------------------------------------------------------------- commands
+
+
+@main.command()
+@click.option("--count", default=2400, show_default=True, help="How many postcards to draw.")
+@_target
+@_training
+@_json
+@click.pass_context
+def demo(ctx: click.Context, /, count: int, **options: Any) -> None:
+    """Cure a network that overfits the embedded postcards."""
+    ctx.invoke(cure, data=f"postcards:{count}", size=64, split_seed=0, **options)
+
+
+@main.command()
+@click.argument("data")
+@_reading
+@_splitting
+@_json
+def inspect(data: str, as_json: bool, **reading: Any) -> None:
+    """Say what is in DATA, and what looks wrong with it.
+
+    Also how long training would take at most, from steps timed on this machine.
+    """
+    from tagfit import workflow
+
+    locked = _load(data, **reading)
+    inspection, estimate = workflow.inspect(locked), workflow.estimate(locked)
+    record = {**inspection.to_dict(), "estimate": estimate.to_dict()}
+    if as_json:
+        _print_json(record)
+        return
+    from tagfit.report.inspection import inspection_table
+
+    _print(inspection_table(record))
+
+
+@main.command()
+@click.argument("data")
+@click.option(
+    "--recipe", default="dense-regularised", show_default=True, metavar="NAME|FILE", help="What to train, and how."
+)
+@_reading
+@_splitting
+@_training
+@_json
+def fit(data: str, recipe: str, output: str | None, seed: int, device: str, as_json: bool, **reading: Any) -> None:
+    """Train one recipe on DATA and score it."""
+    from tagfit import workflow
+    from tagfit.recipes import find_recipe
+
+    chosen = find_recipe(recipe)
+    locked = _load(data, **reading)
+    with _watched() as watch:
+        result = workflow.fit(
+            locked, recipe=chosen, seed=seed, output=_folder(output, locked, "fit"), device=device, on_event=watch
+        )
+    _finish(result, as_json, watch.stopped_by)
+
+
+@main.command()
+@click.argument("data")
+@_target
+@_reading
+@_splitting
+@_training
+@_json
+def cure(
+    data: str,
+    metric: str,
+    train_below: float,
+    val_at_least: float,
+    baseline: str,
+    output: str | None,
+    seed: int,
+    device: str,
+    as_json: bool,
+    **reading: Any,
+) -> None:
+    """Train a baseline, then recipes that may overfit less.
+
+    The best on val is delivered, and never one below the baseline. Data, split and preprocessing stay locked.
+
+    Exits with 3 where the target is not met.
+    """
+    from tagfit import workflow
+    from tagfit.recipes import find_recipe
+    from tagfit.records import Target
+
+    target, first = Target(metric, train_below, val_at_least), find_recipe(baseline)
+    locked = _load(data, **reading)
+    with _watched() as watch:
+        result = workflow.cure(
+            locked,
+            target=target,
+            baseline=first,
+            seed=seed,
+            output=_folder(output, locked, "cure"),
+            device=device,
+            on_event=watch,
+        )
+    _finish(result, as_json, watch.stopped_by)
+    if not result.record["target"]["met"]:
+        raise click.exceptions.Exit(3)
+
+
+@main.command()
+@click.argument("bundle")
+@click.argument("data")
+@click.option(
+    "--part",
+    type=click.Choice(["train", "val", "calibrate", "test"]),
+    help="Only this part of the data's own split.",
+)
+@_reading
+@_json
+def evaluate(bundle: str, data: str, part: Any, as_json: bool, **reading: Any) -> None:
+    """Score a BUNDLE (or RUN) on labelled DATA."""
+    from tagfit import workflow
+    from tagfit.delivery.predictor import Tagger
+
+    tagger = Tagger.load(bundle)
+    evaluation = workflow.evaluate(tagger, _read(data, size=tagger.size, **reading), part=part)
+    if as_json:
+        _print_json(evaluation.to_dict())
+        return
+    from tagfit.report.table import evaluation_table
+
+    _print(evaluation_table(evaluation.to_dict()))
+
+
+@main.command()
+@click.argument("bundle")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="FILE", help="The CSV file to write.  [default: stdout]")
+@_json
+def predict(bundle: str, paths: tuple[str, ...], output: str | None, as_json: bool) -> None:
+    """Give labels to pictures or feature rows.
+
+    BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
+
+    PATHS are files and folders; a folder stands for all pictures below it. One row comes out for each, in order.
+    """
+    from tagfit.delivery import labels_out
+    from tagfit.delivery.predictor import Tagger
+
+    if output is not None and Path(output).exists():
+        raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
+    tagger = Tagger.load(bundle)
+    rows = labels_out.predicted_rows(tagger, [Path(path) for path in paths])
+    if as_json:
+        _print_json({"predictions": [row.to_dict() for row in rows]})
+    elif output is None:
+        labels_out.write_csv(sys.stdout, tagger.label_names, rows)
+    else:
+        labels_out.save_csv(Path(output), tagger.label_names, rows)
+        click.echo(f"tagfit: written to {output}", err=True)
+
+
+@main.command()
+@click.argument("run")
+@_json
+def report(run: str, as_json: bool) -> None:
+    """Show the result of a RUN again."""
+    from tagfit.delivery.run_folder import read_result
+    from tagfit.report.table import result_table
+
+    record = read_result(Path(run))
+    _print_json(record) if as_json else _print(result_table(record))
+
+
+# ---------------------------------------------------------------------------------------------- helpers
+
+
+def _read(data: str, *, minus_one_is: Any, **reading: Any) -> Any:
+    from tagfit import workflow
+    from tagfit.progress import reading_bar
+
+    with reading_bar() as on_read:
+        return workflow.read_dataset(data, minus_one=minus_one_is, on_read=on_read, **reading)
+
+
+def _load(data: str, *, minus_one_is: Any = None, **reading: Any) -> LockedData:
+    from tagfit import workflow
+    from tagfit.progress import reading_bar
+
+    with reading_bar() as on_read:
+        return workflow.load(data, minus_one=minus_one_is, on_read=on_read, **reading)
+
+
+def _folder(output: str | None, locked: LockedData, command: str) -> Path:
+    from tagfit.delivery.run_folder import free_folder
+
+    return Path(output) if output is not None else free_folder(Path("runs"), f"{locked.dataset.name}-{command}")
+
+
+@contextmanager
+def _watched() -> Iterator[Any]:
+    """A progress bar that also listens to signals: the first asks training to stop, the second kills."""
+    from tagfit.progress import TrainingBar
+
+    bar = TrainingBar()
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        bar.stopped_by = number
+        click.echo("tagfit: stopping after this step, to keep what was best so far; once more kills", err=True)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with bar:
+            yield bar
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finish(result: Result, as_json: bool, stopped_by: int | None) -> None:
+    if as_json:
+        _print_json(result.record)
+    else:
+        from tagfit.report.table import result_table
+
+        if not result.fresh:
+            click.echo(f"tagfit: {result.folder} holds this run's finished result already; nothing was done", err=True)
+        _print(result_table(result.record))
+        click.echo(f"\nwritten to {result.folder} (tagfit report {result.folder} shows this again)")
+    if stopped_by is not None:
+        raise click.exceptions.Exit(128 + stopped_by)
+
+
+def _print(renderable: RenderableType) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.width = min(80, console.width) if console.is_terminal else 80
+    console.print(renderable)
+
+
+def _print_json(record: Any) -> None:
+    click.echo(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,107 @@
+"""A scikit-learn estimator for arrays.
+
+Shapes: N samples, D features, L labels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from tagfit.data.split import VAL_FROM_TRAIN
+from tagfit.delivery.predictor import Prediction
+from tagfit.errors import DataError
+from tagfit.recipes import Recipe
+from tagfit.workflow import DEFAULT_RECIPE, fit, load
+
+
+class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Trains a recipe on an array; works in Pipeline, cross_val_score and GridSearchCV.
+
+    15% of the samples become val, which early stopping needs.
+
+    Args:
+        recipe: a name, a TOML file or a Recipe.
+        random_state: of the first weights, the order of samples, dropout and the choice of val.
+        device: auto, cpu, cuda or mps.
+
+    Attributes:
+        classes_: (2,) the classes of a 1-D target, or (L,) column numbers of a multi-label target.
+        tagger_: the delivered model.
+        history_: a row an epoch, as in a Run.
+    """
+
+    def __init__(
+        self,
+        recipe: str | Recipe = DEFAULT_RECIPE,
+        *,
+        random_state: int | np.random.RandomState | None = 0,
+        device: str = "auto",
+    ) -> None:
+        self.recipe = recipe
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on (N, D) features and (N,) binary or (N, L) indicator targets.
+
+        Raises:
+            ValueError: other shapes or targets, as scikit-learn's own estimators do.
+        """
+        x, targets = validate_data(self, X, y, multi_output=True, dtype=np.float32, y_numeric=False)
+        labels_NL = self._encoded(targets)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        data = load(x, labels_NL, split={"train": 1 - VAL_FROM_TRAIN, "val": VAL_FROM_TRAIN}, split_seed=seed)
+        result = fit(data, recipe=self.recipe, seed=seed, device=self.device)
+        self.tagger_ = result.tagger
+        self.history_ = result.record["after"]["history"]
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """(N, 2) probabilities of the two classes, or (N, L) of the labels."""
+        scores = self._predict(X).scores
+        return np.hstack([1 - scores, scores]) if self._is_binary else scores
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """(N,) classes, or (N, L) indicators."""
+        decisions = self._predict(X).decisions
+        classes: NDArray[Any] = self.classes_
+        return classes[decisions[:, 0].astype(int)] if self._is_binary else decisions.astype(int)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def _predict(self, X: ArrayLike) -> Prediction:
+        check_is_fitted(self)
+        x = validate_data(self, X, reset=False, dtype=np.float32)
+        return self.tagger_.predict_array(x)
+
+    def _encoded(self, targets: NDArray[Any]) -> NDArray[np.int8]:
+        """(N, L) int8 labels; remembers the classes."""
+        check_classification_targets(targets)
+        kind = type_of_target(targets, input_name="y")
+        self._is_binary = kind != "multilabel-indicator"
+        if not self._is_binary:
+            self.classes_ = np.arange(targets.shape[1])
+            return targets.astype(np.int8)
+        self.classes_, numbers = np.unique(column_or_1d(targets, warn=True), return_inverse=True)
+        if kind != "binary":
+            raise DataError(
+                f"Only binary classification is supported. The type of the target is {kind}; "
+                "expected two classes, or an (N, L) indicator matrix of 0 and 1"
+            )
+        if len(self.classes_) < 2:
+            raise DataError("expected two classes in y; got one class")
+        return numbers.astype(np.int8)[:, None]

@@ -1,0 +1,75 @@
+"""Progress bars on stderr; where stderr is no terminal, a line a run instead."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tagfit.data.dataset import OnRead
+from tagfit.training.events import EpochEnded, Event, RunEnded, RunStarted
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[extra]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+@contextmanager
+def reading_bar() -> Iterator[OnRead]:
+    """A bar of the pictures read so far."""
+    with _progress() as progress:
+        task = progress.add_task("reading pictures", total=None, extra="", visible=False)
+
+        def on_read(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, visible=True)
+
+        yield on_read
+
+
+class TrainingBar:
+    """A bar of epochs for the recipe in training; called with events, it asks to stop once `stopped_by` is set."""
+
+    def __init__(self) -> None:
+        self.stopped_by: int | None = None
+        self._progress = _progress()
+        self._task = self._progress.add_task("training", total=None, extra="")
+        self._place = ""
+
+    def __enter__(self) -> TrainingBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *failure: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> bool:
+        match event:
+            case RunStarted():
+                self._place = f"{event.number}/{event.of} {event.recipe}"
+                self._progress.reset(self._task, total=event.epochs, description=self._place, extra="")
+            case EpochEnded():
+                extra = f"loss {event.row['train_loss']:.3f} val {event.row['val_loss']:.3f}"
+                self._progress.update(self._task, advance=1, extra=extra)
+            case RunEnded():
+                self._say(f"{self._place}: {event.state}")
+        return self.stopped_by is not None
+
+    def _say(self, line: str) -> None:
+        if self._progress.disable:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self._progress.console.print(line, highlight=False)

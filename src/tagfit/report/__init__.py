@@ -1,0 +1,1 @@
+"""Report: what people see of a run."""

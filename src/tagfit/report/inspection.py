@@ -1,0 +1,99 @@
+"""What `tagfit inspect` shows, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+#: names that are spelled out where there may be many
+SHOWN = 5
+
+
+def inspection_table(record: Mapping[str, Any]) -> Group:
+    """An inspection with its estimate, as `tagfit inspect --json` prints them."""
+    return Group(*_parts(record))
+
+
+def _parts(record: Mapping[str, Any]) -> Iterator[RenderableType]:
+    shape = "x".join(map(str, record["shape"]))
+    labels = record["labels"]
+    yield Text(
+        f"{record['name']} · {record['samples']:,} {record['kind']} of {shape} · {len(labels)} labels · "
+        f"lock {record['lock'][:12]}",
+        style="bold",
+    )
+    yield Text("  ".join(f"{part} {count:,}" for part, count in record["parts"].items() if count))
+    yield Text(f"labels per sample: {_per_sample(record['labels_per_sample'])}")
+    yield Text()
+    yield _label_table(record)
+    if record["pairs"]:
+        yield Text()
+        yield _pair_table(record["pairs"])
+    yield Text()
+    for text in record["suspicions"]:
+        yield Text(f"! {text}", style="yellow")
+    yield from _files(record)
+    for note in record["notes"]:
+        yield Text(f"note: {note}", style="dim")
+    yield Text(_estimate(record["estimate"]))
+
+
+def _per_sample(counts: Mapping[int | str, int]) -> str:
+    total = sum(counts.values())
+    mean = sum(int(labels) * samples for labels, samples in counts.items()) / total
+    spread = ", ".join(f"{labels}: {samples:,}" for labels, samples in counts.items())
+    return f"{mean:.2f} on average ({spread})"
+
+
+def _label_table(record: Mapping[str, Any]) -> Table:
+    parts = [part for part, count in record["parts"].items() if count]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+    table.add_column("label", overflow="ellipsis", no_wrap=True, max_width=28)
+    for column in ("yes", "share", *parts, "unknown"):
+        table.add_column(column, justify="right")
+    for label in sorted(record["labels"], key=lambda label: -label["yes"]):
+        known = label["yes"] + label["no"]
+        share = f"{label['yes'] / known:.1%}" if known else "-"
+        by_part = [f"{label['yes_by_part'][part]:,}" for part in parts]
+        table.add_row(label["name"], f"{label['yes']:,}", share, *by_part, f"{label['unknown']:,}")
+    return table
+
+
+def _pair_table(pairs: list[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+    table.add_column("most often together", overflow="ellipsis", no_wrap=True, max_width=48)
+    table.add_column("samples", justify="right")
+    table.add_column("times chance", justify="right")
+    for pair in pairs:
+        table.add_row(f"{pair['first']} + {pair['second']}", f"{pair['together']:,}", f"{pair['lift']:.2f}")
+    return table
+
+
+def _files(record: Mapping[str, Any]) -> Iterator[Text]:
+    set_aside, copies = record["set_aside"], record["copies"]
+    if set_aside:
+        yield Text(f"! {len(set_aside)} unreadable pictures:", style="yellow")
+        yield from (Text(f"    {name}: {reason}") for name, reason in set_aside[:SHOWN])
+    else:
+        yield Text("no unreadable samples")
+    if copies:
+        yield Text(f"! {len(copies)} groups of byte-identical samples:", style="yellow")
+        yield from (Text(f"    {' = '.join(names[:SHOWN])}") for names in copies[:SHOWN])
+    else:
+        yield Text("no byte-identical samples")
+
+
+def _estimate(estimate: Mapping[str, Any]) -> str:
+    return (
+        f"time at most, measured here: fit {_seconds(estimate['fit_seconds'])}, "
+        f"cure {_seconds(estimate['cure_seconds'])}; memory beside torch itself: "
+        f"{estimate['memory_bytes'] / 1e6:,.0f} MB"
+    )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

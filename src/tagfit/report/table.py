@@ -1,0 +1,156 @@
+"""The tables a person sees at the end, in 80 columns, from a result's record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tagfit.scoring.titles import TITLES
+
+WIDTH = 80
+
+PARTS_SHOWN = ("train", "val", "test")
+
+
+def result_text(record: Mapping[str, Any]) -> str:
+    """The table of a fit or a cure as plain text."""
+    return as_text(result_table(record))
+
+
+def evaluation_text(record: Mapping[str, Any]) -> str:
+    """The table of an evaluation as plain text."""
+    return as_text(evaluation_table(record))
+
+
+def as_text(renderable: RenderableType) -> str:
+    console = Console(width=WIDTH, color_system=None, force_terminal=False, highlight=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def result_table(record: Mapping[str, Any]) -> Group:
+    """What was asked, what came, in plain words and in figures."""
+    metric = record["target"]["metric"]
+    runs = {name: record[name] for name in ("before", "after") if record[name] is not None}
+    if len(runs) == 1:
+        runs = {"model": record["after"]}
+    return Group(
+        Text(_head(record), style="bold"),
+        _main_table(record, runs, metric),
+        Text(),
+        *(_sentence(record, number, text) for number, text in enumerate(record["verdict"]["sentences"])),
+        Text(),
+        _other_metrics(runs, metric),
+        *(Text(f"note: {note}", style="dim") for note in _notes(record, runs)),
+    )
+
+
+def evaluation_table(record: Mapping[str, Any]) -> Group:
+    """Every metric beside the constant answer."""
+    table = _plain_table("metric", "score", "constant answer")
+    for name, title in TITLES.items():
+        table.add_row(title, _number(record["scores"][name]), _number(record["constant"][name]))
+    head = Text(f"{record['samples']:,} samples scored", style="bold")
+    return Group(head, table, *(Text(f"note: {note}", style="dim") for note in record["notes"]))
+
+
+def _head(record: Mapping[str, Any]) -> str:
+    data = record["data"]
+    return (
+        f"{record['command']} · {data['name']} · {data['samples']:,} samples · "
+        f"{len(data['label_names'])} labels · lock {record['lock'][:12]}"
+    )
+
+
+def _main_table(record: Mapping[str, Any], runs: Mapping[str, Any], metric: str) -> Table:
+    table = _plain_table(TITLES[metric], "recipe", *PARTS_SHOWN, "gap")
+    for name, run in runs.items():
+        values = [_score(run["scores"], part, metric) for part in PARTS_SHOWN]
+        gap = None if values[0] is None or values[1] is None else values[0] - values[1]
+        table.add_row(name, _shorten(run["recipe"]["name"]), *map(_number, [*values, gap]), style="bold")
+    after = record["after"]
+    constants = [_number(_score(after["constant"], part, metric)) for part in PARTS_SHOWN]
+    table.add_row("constant", "the best fixed answer", *constants, "", style="dim")
+    target = record["target"]
+    table.add_row("asked", "", f"< {target['train_below']:.3f}", f">= {target['val_at_least']:.3f}", "", "")
+    train, val = (_score(after["scores"], part, metric) for part in ("train", "val"))
+    table.add_row(
+        "",
+        "",
+        _met(train is not None and train < target["train_below"]),
+        _met(val is not None and val >= target["val_at_least"]),
+        "",
+        "",
+    )
+    return table
+
+
+def _met(met: bool) -> Text:
+    return Text("met", style="green") if met else Text("missed", style="red")
+
+
+def _sentence(record: Mapping[str, Any], number: int, text: str) -> Text:
+    if number:
+        return Text(text)
+    return Text(text, style="bold green" if record["target"]["met"] else "bold yellow")
+
+
+def _other_metrics(runs: Mapping[str, Any], metric: str) -> Table:
+    """All other metrics of the delivered model, its baseline's val beside, in grey."""
+    after = list(runs.values())[-1]
+    before = runs.get("before")
+    columns = ["the delivered model", *PARTS_SHOWN, "val: constant", *(["val: before"] if before else [])]
+    table = _plain_table(*columns)
+    table.style = "dim"
+    for name, title in TITLES.items():
+        if name == metric:
+            continue
+        cells = [_number(_score(after["scores"], part, name)) for part in PARTS_SHOWN]
+        cells.append(_number(_score(after["constant"], "val", name)))
+        if before:
+            cells.append(_number(_score(before["scores"], "val", name)))
+        table.add_row(title, *cells)
+    return table
+
+
+def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+    notes = list(record["data"]["notes"])
+    if record["state"] == "stopped":
+        notes.append("This run was stopped early; what is shown is the best it had reached.")
+    set_aside = record["data"]["set_aside"]
+    if set_aside:
+        first = set_aside[0]
+        notes.append(f"{len(set_aside)} pictures were set aside, e.g. {first['sample']}: {first['reason']}.")
+    for part, left_out in record["after"]["left_out"].items():
+        if left_out.get("map"):
+            notes.append(f"mAP on {part} leaves out {left_out['map']} labels without a positive there.")
+    diverged = sum(trial["state"] == "diverged" for trial in record["tried"])
+    if diverged:
+        notes.append(f"{diverged} recipes diverged and were passed over.")
+    return notes
+
+
+def _plain_table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
+    return table
+
+
+def _score(by_part: Mapping[str, Any], part: str, metric: str) -> float | None:
+    scores = by_part.get(part)
+    return None if scores is None else scores[metric]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _shorten(name: str, width: int = 24) -> str:
+    return name if len(name) <= width else name[: width - 1] + "…"

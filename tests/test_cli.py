@@ -1,0 +1,189 @@
+"""The commands as a person or a script calls them."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from making import feature_table, picture_folder
+from tagfit import workflow
+from tagfit.cli import main
+from tagfit.records import METRICS
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    table = feature_table(samples=200)
+    np.savez(tmp_path / "rows.npz", X=table.x, y=table.labels_NL, label_names=np.array(table.label_names))
+    return tmp_path / "rows.npz"
+
+
+@pytest.fixture
+def quick(tmp_path):
+    file = tmp_path / "quick.toml"
+    file.write_text('name = "quick"\n[model]\nwidths = [8]\n[training]\nepochs = 3\npatience = 0\n', encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def tagfit(tmp_path, monkeypatch):
+    """Call a command in a folder of its own; what it leaves there can be looked at."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        return CliRunner().invoke(main, [str(word) for word in words])
+
+    return call
+
+
+def widest(text):
+    return max(map(len, text.splitlines()))
+
+
+def test_help_names_every_command_and_fits_80_columns(tagfit):
+    result = tagfit("--help")
+    assert result.exit_code == 0
+    for command in main.commands:
+        assert command in result.stdout
+        assert widest(tagfit(command, "--help").stdout) <= 80
+
+
+def test_fit_predict_evaluate_report(tagfit, arrays, quick, tmp_path):
+    fitted = tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    assert fitted.exit_code == 0, fitted.stderr
+    assert "micro-F1" in fitted.stdout
+    assert widest(fitted.stdout) <= 80
+    assert tagfit("report", "run").stdout.split() == fitted.stdout.split("written to")[0].split()
+
+    evaluated = tagfit("evaluate", "run", arrays, "--json")
+    scores = json.loads(evaluated.stdout)
+    assert tuple(scores["scores"]) == tuple(scores["decided"]) == tuple(scores["constant"]) == METRICS
+
+    predicted = tagfit("predict", "run", arrays)
+    rows = list(csv.DictReader(predicted.stdout.splitlines()))
+    assert len(rows) == 200
+    assert rows[0]["sample"] == f"{arrays}:row 1"
+    assert all(0 <= float(rows[0][name]) <= 1 for name in ("label_0", "label_1", "label_2"))
+
+
+def test_json_and_nothing_else_on_stdout(tagfit, arrays, quick):
+    for words in (
+        ["fit", arrays, "--recipe", quick, "-o", "run", "--json"],
+        ["report", "run", "--json"],
+        ["inspect", arrays, "--json"],
+        ["evaluate", "run", arrays, "--json"],
+        ["predict", "run", arrays, "--json"],
+    ):
+        result = tagfit(*words)
+        assert result.exit_code == 0, result.stderr
+        json.loads(result.stdout)
+    assert json.loads(tagfit("report", "run", "--json").stdout) == json.loads(
+        (arrays.parent / "run" / "result.json").read_text()
+    )
+
+
+def test_cure_exits_3_where_the_target_is_missed_and_0_where_it_is_met(tagfit, arrays, quick, monkeypatch):
+    monkeypatch.setattr(workflow, "ladder", lambda: ())
+    bands = ["--metric", "label_accuracy", "--train-below", "1", "--val-at-least"]
+    missed = tagfit("cure", arrays, "--baseline", quick, *bands, "1", "-o", "missed")
+    assert missed.exit_code == 3, missed.stderr
+    assert "missed" in missed.stdout
+    assert tagfit("cure", arrays, "--baseline", quick, *bands, "0.1", "-o", "met").exit_code == 0
+
+
+def test_a_finished_run_says_so_and_does_nothing(tagfit, arrays, quick):
+    words = ["fit", arrays, "--recipe", quick, "-o", "run"]
+    tagfit(*words)
+    before = (arrays.parent / "run" / "result.json").stat().st_mtime_ns
+    again = tagfit(*words)
+    assert again.exit_code == 0
+    assert "nothing was done" in again.stderr
+    assert (arrays.parent / "run" / "result.json").stat().st_mtime_ns == before
+
+
+def test_without_o_every_run_gets_a_folder_of_its_own(tagfit, arrays, quick):
+    for _ in range(2):
+        tagfit("fit", arrays, "--recipe", quick)
+    assert sorted(folder.name for folder in (arrays.parent / "runs").iterdir()) == ["rows-fit", "rows-fit-2"]
+
+
+def test_inspect(tagfit, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    (folder / "images" / "5.png").write_bytes(b"broken")
+    (folder / "images" / "1.png").write_bytes((folder / "images" / "9.png").read_bytes())
+    result = tagfit("inspect", folder, "--size", "16")
+    assert result.exit_code == 0, result.stderr
+    assert widest(result.stdout) <= 80
+    for word in ("39 pictures of 16x16x3", "images/5.png", "byte-identical", "green", "red", "cure"):
+        assert word in result.stdout
+
+
+def test_predict_pictures_and_what_cannot_be_read(tagfit, quick, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
+    (tmp_path / "notes.txt").write_text("no picture")
+    result = tagfit("predict", "run", folder, "notes.txt", "-o", "out.csv")
+    assert result.exit_code == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert len(rows) == 41
+    assert [row["error"] != "" for row in rows] == [False] * 40 + [True]
+    assert rows[-1]["red"] == ""
+    again = tagfit("predict", "run", folder, "-o", "out.csv")
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fit"], "Missing argument"),
+        (["fti", "x"], "No such command"),
+        (["fit", "nowhere"], "nowhere"),
+        (["fit", "rows.npz", "--recipe", "dense-basline"], "Did you mean"),
+        (["cure", "rows.npz", "--metric", "micro-f1"], "Did you mean"),
+        (["cure", "rows.npz", "--val-at-least", "85"], "fraction"),
+        (["fit", "rows.npz", "--split", "50/60"], "add up to 100"),
+        (["fit", "rows.npz", "-o", "rows.npz"], "cannot be written to"),
+        (["evaluate", "nowhere", "rows.npz"], "no such folder"),
+        (["predict", "nowhere", "a.jpg"], "no such folder"),
+        (["report", "."], "result.json"),
+        (["inspect", "postcards:x"], "postcards:COUNT"),
+    ],
+)
+@pytest.mark.usefixtures("arrays")
+def test_bad_usage_exits_2_and_says_what_to_do(tagfit, words, said):
+    result = tagfit(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_divergence_exits_1(tagfit, arrays, tmp_path):
+    (tmp_path / "wild.toml").write_text("[model]\nwidths = [8]\n[training]\nrate = 1e4\npatience = 0\n")
+    result = tagfit("fit", arrays, "--recipe", "wild.toml")
+    assert result.exit_code == 1
+    assert "diverged at step" in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_training_with_the_best_so_far(number, code, arrays, tmp_path):
+    (tmp_path / "long.toml").write_text("[training]\nepochs = 100000\npatience = 0\n")
+    command = [sys.executable, "-m", "tagfit", "fit", str(arrays), "--recipe", "long.toml", "-o", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "run" / "run.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "stopped early" in re.sub(r"\s+", " ", out)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["state"] == "stopped"

@@ -1,0 +1,92 @@
+"""The documents say what the program does."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from tagfit.cli import main
+from tagfit.curing.ladder import ladder
+from tagfit.recipes import RECIPES, Recipe
+from tagfit.records import METRICS
+
+ROOT = Path(__file__).parents[1]
+CLI = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_every_command_has_its_section(command):
+    assert f"## `tagfit {command}" in CLI
+
+
+OPTIONS = sorted(
+    {
+        option
+        for command in main.commands.values()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    }
+)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_is_explained(option):
+    assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", CLI)
+
+
+def test_no_option_is_explained_that_is_not_there():
+    explained = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", CLI))
+    assert explained <= {*OPTIONS, "--help", "--version"}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_defined(metric):
+    assert f"`{metric}`" in (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_the_recipe_in_the_documents_is_the_real_one():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    shown = re.search(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1]
+    assert Recipe.from_dict(tomllib.loads(shown)) == RECIPES["dense-regularised"]
+    assert all(f"`{name}`" in text for name in RECIPES)
+    assert len(ladder()) == 6
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_between_documents_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("room", sorted(path.name for path in (ROOT / "src" / "tagfit").iterdir() if path.is_dir()))
+def test_every_room_is_in_the_architecture(room):
+    if room != "__pycache__":
+        assert f"{room}/" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    architecture = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for requirement in (requirement for group in groups for requirement in group):
+        name = re.match(r"[\w-]+", requirement)[0]
+        assert f"| {name} |" in architecture, f"docs/architecture.md does not say why {name} is there"
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    """The ten lines, with a training that is cut short so that the test is quick."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    from dataclasses import replace
+
+    from tagfit import workflow
+
+    short = {name: replace(r, training=replace(r.training, epochs=2)) for name, r in RECIPES.items()}
+    monkeypatch.setattr(workflow, "find_recipe", lambda name: short[name])
+    monkeypatch.setattr(workflow, "ladder", lambda: ())
+    exec(compile(code, "README.md", "exec"), {})
