@@ -1,0 +1,92 @@
+"""The sheets that are drawn on: one map of materials for each picture, painted from the back to the front."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tagfit.data.postcards.dice import Bools, Ints
+from tagfit.data.postcards.sprites import Sprites
+
+SIZE = 64
+#: room around the picture, so that things may stand half outside
+_MARGIN = 40
+_SIDE = SIZE + 2 * _MARGIN
+_INSIDE = slice(_MARGIN, _MARGIN + SIZE)
+
+#: broadcasting grids of a picture's columns and rows
+COLUMNS_X = np.arange(SIZE, dtype=np.int32)
+ROWS_Y1 = COLUMNS_X[:, None]
+
+
+class Sheets:
+    """The maps of B pictures, or of some of them: what is painted on a selection is painted on the whole."""
+
+    def __init__(self, count: int) -> None:
+        self._maps_BYX = np.zeros((count, _SIDE, _SIDE), np.uint8)
+        self._rows_N: NDArray[np.intp] = np.arange(count)
+
+    def only(self, rows_N: NDArray[np.intp]) -> Sheets:
+        """The same sheets, of which those in `rows_N` alone are painted on."""
+        selection = Sheets.__new__(Sheets)
+        selection._maps_BYX = self._maps_BYX
+        selection._rows_N = self._rows_N[rows_N]
+        return selection
+
+    @property
+    def materials_NYX(self) -> NDArray[np.uint8]:
+        """(N, SIZE, SIZE) uint8 of Material."""
+        return self._maps_BYX[self._rows_N, _INSIDE, _INSIDE]
+
+    def fill(self, mask_NYX: Bools, material: ArrayLike) -> None:
+        """Paint the pixels in `mask_NYX` with one material, or with a map of materials that broadcasts."""
+        painted = np.where(mask_NYX, np.asarray(material, np.uint8), self.materials_NYX)
+        self._maps_BYX[self._rows_N, _INSIDE, _INSIDE] = painted
+
+    def stamp(
+        self,
+        sprites: Sprites,
+        which_NK: Ints,
+        middle_NK: Ints,
+        foot_NK: Ints,
+        size_NK: tuple[Ints, Ints],
+        shown_NK: Bools,
+    ) -> None:
+        """Put up to K sprites on each picture, one after the other.
+
+        Args:
+            which_NK: the drawing.
+            middle_NK: its middle column.
+            foot_NK: its lowest row.
+            size_NK: height and width in pixels.
+            shown_NK: whether it is put there at all.
+        """
+        for k in range(shown_NK.shape[1]):
+            rows = np.flatnonzero(shown_NK[:, k])
+            if len(rows):
+                height_n, width_n = (np.maximum(size[rows, k], 1) for size in size_NK)
+                left_n = middle_NK[rows, k] - width_n // 2
+                top_n = foot_NK[rows, k] - height_n + 1
+                self._stamp_one(sprites, self._rows_N[rows], which_NK[rows, k], (left_n, top_n), (height_n, width_n))
+
+    def _stamp_one(
+        self,
+        sprites: Sprites,
+        maps_n: NDArray[np.intp],
+        which_n: Ints,
+        corner_n: tuple[Ints, Ints],
+        size_n: tuple[Ints, Ints],
+    ) -> None:
+        v_nY = _stretch(size_n[0], sprites.cells_SVU.shape[1] - 1)
+        u_nX = _stretch(size_n[1], sprites.cells_SVU.shape[2] - 1)
+        patch_nYX = sprites.cells_SVU[which_n[:, None, None], v_nY[:, :, None], u_nX[:, None, :]]
+        left_n = np.clip(corner_n[0] + _MARGIN, 0, _SIDE - patch_nYX.shape[2])
+        top_n = np.clip(corner_n[1] + _MARGIN, 0, _SIDE - patch_nYX.shape[1])
+        n, y, x = np.nonzero(patch_nYX)
+        self._maps_BYX[maps_n[n], top_n[n] + y, left_n[n] + x] = patch_nYX[n, y, x]
+
+
+def _stretch(length_n: Ints, cells: int) -> Ints:
+    """(n, longest) the cell that each pixel of a thing `length_n` pixels long shows; beyond it the empty last one."""
+    pixel = np.arange(int(length_n.max()), dtype=np.int32)
+    return np.asarray(np.minimum(pixel * cells // length_n[:, None], cells))
