@@ -1,5 +1,7 @@
 """Small data that tests make for themselves."""
 
+import os
+
 import numpy as np
 from PIL import Image
 
@@ -7,6 +9,9 @@ from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.records import NO, LabelTable
+
+#: `make prove` asks for the long form of the tests that have one
+PROVE = bool(os.environ.get("TAGFIT_PROVE"))
 
 
 def feature_table(samples=120, features=8, labels=3, seed=0, **changes):

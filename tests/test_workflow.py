@@ -202,6 +202,14 @@ class TestCure:
 
 
 class TestLoad:
+    def test_fit_takes_what_load_takes(self, tmp_path):
+        folder = picture_folder(tmp_path)
+        assert tagfit.fit(folder, recipe=QUICK).record["lock"] == tagfit.load(folder).lock
+
+    def test_it_says_what_it_is_in_a_line(self, data):
+        assert repr(data) == f"<<rows: 120 features of 8, 3 labels>: train 84, val 18, test 18; lock {data.lock[:12]}>"
+        assert repr(tagfit.fit(data, recipe=QUICK)).startswith("<fit on rows: ")
+
     def test_arrays_frames_and_folders(self, tmp_path):
         table = feature_table()
         by_array = tagfit.load(table.x, table.labels_NL, label_names=table.label_names)

@@ -90,7 +90,7 @@ class Preprocessing:
         return cls(kind=values["kind"], shape=tuple(values["shape"]), scale=float(values["scale"]))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Samples ready for a network, with their labels.
 
@@ -113,6 +113,10 @@ class Dataset:
     absent_label: int = UNKNOWN
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.preprocessing.shape))
+        return f"<{self.name}: {len(self):,} {self.kind} of {shape}, {len(self.label_names)} labels>"
 
     def __len__(self) -> int:
         return len(self.sample_names)
@@ -143,7 +147,7 @@ class Split:
         return {part: int((self.parts == code).sum()) for code, part in enumerate(PARTS)}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LockedData:
     """What every run of a fit or a cure is trained and scored on: data and split, fixed.
 
@@ -156,6 +160,10 @@ class LockedData:
     split: Split
     lock: str
     content: str
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{part} {count:,}" for part, count in self.split.counts.items() if count)
+        return f"<{self.dataset!r}: {parts}; lock {self.lock[:12]}>"
 
     def labels(self, part: Part) -> NDArray[np.int8]:
         """(n, L) int8 labels of one part."""

@@ -113,6 +113,10 @@ def load(
     return lock(dataset, deal(dataset, shares=shares, seed=split_seed))
 
 
+def _locked(data: Any) -> LockedData:
+    return data if isinstance(data, LockedData) else load(data)
+
+
 def _table(
     data: Any,
     labels: Any,
@@ -135,7 +139,7 @@ def _table(
 # ------------------------------------------------------------------------------------------------- runs
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What a fit or a cure came to.
 
@@ -154,9 +158,13 @@ class Result:
     def __str__(self) -> str:
         return result_text(self.record)
 
+    def __repr__(self) -> str:
+        record = self.record
+        return f"<{record['command']} on {record['data']['name']}: {record['verdict']['state']}>"
+
 
 def fit(
-    data: LockedData,
+    data: Any,
     *,
     recipe: str | Path | Recipe = DEFAULT_RECIPE,
     seed: int = 0,
@@ -167,7 +175,7 @@ def fit(
     """Train one recipe, and score it on every part.
 
     Args:
-        data: what `load` returned.
+        data: what `load` returned, or anything that `load` takes without further options.
         recipe: a name, a TOML file or a Recipe.
         seed: of the first weights, the order of samples and dropout.
         output: the run folder to write; finished runs of the same command there are returned as they are.
@@ -175,10 +183,10 @@ def fit(
         on_event: told what happens; when it returns True, training stops cleanly and the best so far is delivered.
 
     Raises:
-        RecipeError, OutputError: before anything is trained.
+        DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
     """
-    chosen = find_recipe(recipe)
+    chosen, data = find_recipe(recipe), _locked(data)
     session = _Session(data, Target(), seed, find_device(device), on_event)
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed}
 
@@ -189,7 +197,7 @@ def fit(
 
 
 def cure(
-    data: LockedData,
+    data: Any,
     *,
     target: Target = Target(),  # noqa: B008 (frozen)
     baseline: str | Path | Recipe = DEFAULT_BASELINE,
@@ -208,11 +216,11 @@ def cure(
         the others are as in `fit`.
 
     Raises:
-        RecipeError, OutputError: before anything is trained.
+        DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the baseline's loss became NaN or exploded.
         LockChangedError: data, split or preprocessing changed meanwhile.
     """
-    first = find_recipe(baseline)
+    first, data = find_recipe(baseline), _locked(data)
     session = _Session(data, target, seed, find_device(device), on_event)
     command = {
         "command": "cure",

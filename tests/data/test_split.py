@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from making import feature_table
@@ -57,7 +57,6 @@ def test_stratification_beats_chance_on_rare_labels():
     assert off(iterative_stratification(labels_NL, [0.85, 0.15])) < 0.5 * np.mean(by_chance)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 60),
     st.integers(1, 6),

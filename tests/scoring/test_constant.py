@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tagfit.errors import BundleError, DataError
@@ -78,7 +78,6 @@ def correlated(seed, N=400, L=12, unknown=0.0):
 class TestBest:
     """On the labels it was chosen on, no other constant answer scores higher."""
 
-    @settings(max_examples=150, deadline=None)
     @given(label_tables())
     def test_label_sets_with_unknown_cells(self, labels):
         scores, every = ConstantAnswer.choose(labels).score(labels), [of_set(labels, s) for s in all_sets(labels)]
@@ -87,14 +86,12 @@ class TestBest:
         # where nothing is yes, only the empty set has no micro-F1, and any other has 0
         assert (scores.micro_f1 or 0) == pytest.approx(best("micro_f1", every) or 0)
 
-    @settings(max_examples=150, deadline=None)
     @given(known_tables)
     def test_the_commonest_row(self, labels):
         every = [of_set(labels, s) for s in all_sets(labels)]
         scores = ConstantAnswer.choose(labels).score(labels)
         assert scores.subset_accuracy == pytest.approx(best("subset_accuracy", every))
 
-    @settings(max_examples=150, deadline=None)
     @given(label_tables())
     def test_the_one_label_that_keras_is_shown(self, labels):
         L = labels.shape[1]
@@ -102,7 +99,6 @@ class TestBest:
         scores = ConstantAnswer.choose(labels).score(labels)
         assert scores.keras_accuracy == pytest.approx(best("keras_accuracy", [of_set(labels, t) for t in tops]))
 
-    @settings(max_examples=100, deadline=None)
     @given(known_tables)
     def test_rankings(self, labels):
         every = [of_ranking(labels, levels) for levels in all_rankings(labels)]
@@ -110,7 +106,6 @@ class TestBest:
         for name in ("ranking_loss", "one_error", *PRECISION_METRICS):
             assert getattr(scores, name) == pytest.approx(best(name, every)), name
 
-    @settings(max_examples=100, deadline=None)
     @given(label_tables(), st.integers(0, 2**32 - 1))
     def test_probabilities_with_unknown_cells(self, labels, seed):
         answer = ConstantAnswer.choose(labels)
@@ -125,7 +120,6 @@ class TestBest:
 class TestGoodEnough:
     """What is searched among candidates is at least as good as the obvious answers."""
 
-    @settings(max_examples=100, deadline=None)
     @given(label_tables(max_labels=5))
     def test_sets_of_frequent_labels_and_single_rows(self, labels):
         answer = ConstantAnswer.choose(labels)
@@ -137,7 +131,6 @@ class TestGoodEnough:
         for row in labels[(labels != UNKNOWN).all(axis=1)]:
             assert scores.jaccard >= of_set(labels, row == YES).jaccard - 1e-12
 
-    @settings(max_examples=100, deadline=None)
     @given(label_tables())
     def test_the_ranking_by_frequency(self, labels):
         answer = ConstantAnswer.choose(labels)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tagfit.errors import DataError
@@ -169,12 +169,10 @@ def random_part(seed, N=200, L=6, density=0.3, unknown=0.0):
 
 
 class TestReference:
-    @settings(max_examples=400, deadline=None)
     @given(parts())
     def test_every_metric_with_unknown_cells(self, part):
         assert_as_reference(*part)
 
-    @settings(max_examples=100, deadline=None)
     @given(parts(), st.randoms(use_true_random=False))
     def test_decisions_of_something_else_than_one_half(self, part, random):
         labels, probabilities = part
@@ -236,7 +234,6 @@ def sklearn_anywhere(labels, probabilities):
 
 
 class TestScikitLearn:
-    @settings(max_examples=200, deadline=None)
     @given(parts(values=(NO, YES), min_labels=2))
     def test_degenerate_parts(self, part):
         assert_scores(score(*part), sklearn_anywhere(*part))
@@ -350,14 +347,12 @@ class TestChoices:
 
 
 class TestInvariance:
-    @settings(max_examples=100, deadline=None)
     @given(parts(), st.floats(0, 1))
     def test_the_probability_of_an_unknown_cell_is_nothing_to_anyone(self, part, other):
         labels, probabilities = part
         changed = np.where(labels == UNKNOWN, other, probabilities)
         assert score(labels, probabilities) == score(labels, changed)
 
-    @settings(max_examples=100, deadline=None)
     @given(parts(min_labels=2))
     def test_the_order_of_rows_and_labels_is_nothing_to_any_but_keras(self, part):
         labels, probabilities = (array[::-1, ::-1] for array in part)
@@ -365,7 +360,6 @@ class TestInvariance:
         del expected["keras_accuracy"]
         assert_scores(score(labels, probabilities), expected)
 
-    @settings(max_examples=100, deadline=None)
     @given(parts())
     def test_float32_and_float64_of_the_same_values_score_alike(self, part):
         labels, narrow = part[0], part[1].astype(np.float32)

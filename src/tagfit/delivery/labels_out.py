@@ -41,11 +41,14 @@ def predicted_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedR
     """A row for every sample at `paths`, in order.
 
     Raises:
-        DataError: paths that do not exist (all of them named), or files without features of the right shape.
+        DataError: paths that do not exist and folders without pictures, all of them named; features that do not fit.
     """
-    missing = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    if missing:
-        raise DataError(missing)
+    faults = [f"{path}: no such file or folder" for path in paths if not path.exists()]
+    if tagger.preprocessing.kind == "pictures":
+        empty = [path for path in paths if path.is_dir() and not any(_pictures_at(path))]
+        faults += [f"{path}: no picture in it or below it" for path in empty]
+    if faults:
+        raise DataError(faults)
     return _feature_rows(tagger, paths) if tagger.preprocessing.kind == "features" else _picture_rows(tagger, paths)
 
 

@@ -63,7 +63,7 @@ def train(
     stop, it delivers the best weights so far (with patience) or those it has reached.
 
     Raises:
-        TrainingDivergedError: a step's loss was NaN, infinite or exploded.
+        TrainingDivergedError: a step's loss was NaN, infinite or exploded, or an epoch's val loss not finite.
     """
     stopping = EarlyStopping(training.patience)
     history: list[Mapping[str, float | None]] = []
@@ -75,6 +75,8 @@ def train(
                 began = time.perf_counter()
                 losses, train_loss = steps.epoch(epoch)
                 val_loss, val_probabilities = loss_and_probabilities(network, val_rows, LOSSES[training.loss])
+                if not math.isfinite(val_loss):
+                    raise TrainingDivergedError(steps.done, epoch, val_loss)
                 row = {
                     "epoch": epoch,
                     "train_loss": train_loss,

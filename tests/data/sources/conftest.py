@@ -14,15 +14,6 @@ Faults = Callable[..., tuple[str, ...]]
 
 
 @pytest.fixture
-def shared() -> Path:
-    """The real data beside the checkout."""
-    folder = Path(__file__).parents[3].parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"the real data is not there: {folder}")
-    return folder
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """Make a folder of files with the given text or bytes; names that end in .jpg become empty pictures."""
 

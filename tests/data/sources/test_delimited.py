@@ -247,7 +247,7 @@ def test_free_text_is_not_taken_for_labels(folder, faults, monkeypatch):
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters=";|?["), max_size=8)
 NAMES = WORDS.map(str.strip).filter(lambda name: name and name.lower() not in ("nan", "0", "1"))
-COMMON = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+COMMON = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def write(path: Path, header: list[str], rows: list[list[str]], delimiter: str) -> Path:
