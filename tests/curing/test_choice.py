@@ -106,6 +106,14 @@ def test_a_missing_test_part_is_said():
     assert "val flatters" not in " ".join(judge(BASELINE, run("x", 0.9, 0.86, test=0.8), TARGET, 6).sentences)
 
 
+@pytest.mark.parametrize(("on_test", "carried"), [(0.72, True), (0.65, False)])
+def test_what_test_says_of_the_gain_is_said(on_test, carried):
+    before, after = run("before", 0.99, 0.70, test=0.68), run("after", 0.9, 0.75, test=on_test)
+    said = " ".join(judge(before, after, TARGET, 6).sentences)
+    assert f"On test, which chose nothing, from 0.680 to {on_test:.3f}." in said
+    assert ("did not carry over" not in said) == carried
+
+
 def test_conditions():
     assert condition(0.95, 0.90, TARGET) == "overfit"
     assert condition(0.60, 0.58, TARGET) == "underfit"

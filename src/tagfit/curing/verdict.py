@@ -58,6 +58,10 @@ def _remarks(before: Run, after: Run, target: Target, tried: int) -> Iterator[st
         yield f"None of the {tried} recipes tried beats the baseline on val, so the baseline is what is delivered."
     elif after is not before:
         yield f"On val it moves from {val_before:.3f} to {val:.3f}, the best of {tried} recipes tried."
+        test_before, test = (_value(run.scores.get("test"), target) for run in (before, after))
+        if test_before is not None and test is not None:
+            worse = " The gain on val did not carry over." if test <= test_before else ""
+            yield f"On test, which chose nothing, from {test_before:.3f} to {test:.3f}.{worse}"
     constant = _value(after.constant.get("val"), target)
     if constant is not None and val <= constant:
         yield f"A constant answer scores {constant:.3f} on val: this model is worth no more than that."

@@ -76,12 +76,12 @@ def _pair_table(pairs: list[Mapping[str, Any]]) -> Table:
 def _files(record: Mapping[str, Any]) -> Iterator[Text]:
     set_aside, copies = record["set_aside"], record["copies"]
     if set_aside:
-        yield Text(f"! {len(set_aside)} unreadable pictures:", style="yellow")
+        yield Text(f"! unreadable pictures: {len(set_aside)}", style="yellow")
         yield from (Text(f"    {name}: {reason}") for name, reason in set_aside[:SHOWN])
     else:
         yield Text("no unreadable samples")
     if copies:
-        yield Text(f"! {len(copies)} groups of byte-identical samples:", style="yellow")
+        yield Text(f"! byte-identical samples, groups: {len(copies)}", style="yellow")
         yield from (Text(f"    {' = '.join(names[:SHOWN])}") for names in copies[:SHOWN])
     else:
         yield Text("no byte-identical samples")

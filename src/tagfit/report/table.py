@@ -39,12 +39,14 @@ def result_table(record: Mapping[str, Any]) -> Group:
     runs = {name: record[name] for name in ("before", "after") if record[name] is not None}
     if len(runs) == 1:
         runs = {"model": record["after"]}
+    tried: list[RenderableType] = [_tried_table(record, metric), Text()] if record["tried"] else []
     return Group(
         Text(_head(record), style="bold"),
         _main_table(record, runs, metric),
         Text(),
         *(_sentence(record, number, text) for number, text in enumerate(record["verdict"]["sentences"])),
         Text(),
+        *tried,
         _other_metrics(runs, metric),
         *(Text(f"note: {note}", style="dim") for note in _notes(record, runs)),
     )
@@ -90,6 +92,19 @@ def _main_table(record: Mapping[str, Any], runs: Mapping[str, Any], metric: str)
     return table
 
 
+def _tried_table(record: Mapping[str, Any], metric: str) -> Table:
+    """Every recipe that was tried; the one that is delivered is marked."""
+    table = _plain_table("recipes tried", "train", "val", "gap", "")
+    table.style = "dim"
+    for trial in record["tried"]:
+        train, val = (_score(trial["scores"], part, metric) for part in ("train", "val"))
+        gap = None if train is None or val is None else train - val
+        chosen = "delivered" if trial["recipe"] == record["after"]["recipe"] else ""
+        remark = chosen if trial["state"] == "finished" else trial["state"]
+        table.add_row(_shorten(trial["recipe"]["name"]), *map(_number, (train, val, gap)), remark)
+    return table
+
+
 def _met(met: bool) -> Text:
     return Text("met", style="green") if met else Text("missed", style="red")
 
@@ -104,6 +119,7 @@ def _other_metrics(runs: Mapping[str, Any], metric: str) -> Table:
     """All other metrics of the delivered model, its baseline's val beside, in grey."""
     after = list(runs.values())[-1]
     before = runs.get("before")
+    before = None if before is not None and before["recipe"] == after["recipe"] else before
     columns = ["the delivered model", *PARTS_SHOWN, "val: constant", *(["val: before"] if before else [])]
     table = _plain_table(*columns)
     table.style = "dim"
@@ -139,7 +155,7 @@ def _plain_table(first: str, *columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
     table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in {"recipe", ""} else "right", no_wrap=True)
     return table
 
 
