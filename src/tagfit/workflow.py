@@ -364,7 +364,7 @@ class _Session:
 
     def _record(self, command: Mapping[str, Any], work: _Work) -> dict[str, Any]:
         dataset, before, after = self.data.dataset, work.before, work.after.run
-        verdict = judge(after if before is None else before.run, after, self.target, len(work.tried))
+        verdict = judge(None if before is None else before.run, after, self.target, len(work.tried))
         train, val = after.scores["train"], after.scores["val"]
         return {
             "schema": SCHEMA,

@@ -79,9 +79,9 @@ def test_an_undefined_score_beats_nothing():
     ("before", "after", "state", "said"),
     [
         (BASELINE, run("good", 0.90, 0.86), "cured", "Cured: the target is met"),
-        (BASELINE, run("better", 0.96, 0.80), "overfit", "overfit"),
+        (BASELINE, run("better", 0.96, 0.80), "overfit", "Overfit"),
         (BASELINE, run("weak", 0.74, 0.72), "underfit", "stronger architecture"),
-        (BASELINE, run("stuck", 0.88, 0.72), "out of reach", "out of reach"),
+        (BASELINE, run("stuck", 0.88, 0.72), "out of reach", "Out of reach"),
         (BASELINE, BASELINE, "overfit", "None of the 6 recipes tried beats the baseline"),
     ],
 )
@@ -89,6 +89,14 @@ def test_the_verdict_says_what_it_is_and_why(before, after, state, said):
     verdict = judge(before, after, TARGET, tried=6)
     assert verdict.state == state
     assert said in " ".join(verdict.sentences)
+
+
+def test_a_single_fit_is_not_compared_with_anything():
+    verdict = judge(None, run("alone", 0.99, 0.70), TARGET, tried=0)
+    assert verdict.state == "overfit"
+    assert verdict.sentences[0].startswith("Overfit")
+    assert "tried" not in " ".join(verdict.sentences)
+    assert judge(None, run("alone", 0.9, 0.86), TARGET, tried=0).state == "fine"
 
 
 def test_a_baseline_without_fault_is_fine():
@@ -115,6 +123,7 @@ def test_what_test_says_of_the_gain_is_said(on_test, carried):
 
 
 def test_conditions():
-    assert condition(0.95, 0.90, TARGET) == "overfit"
+    assert condition(0.95, 0.80, TARGET) == "overfit"
     assert condition(0.60, 0.58, TARGET) == "underfit"
     assert condition(0.85, 0.60, TARGET) == "out of reach"
+    assert condition(0.93, 0.92, TARGET) == "out of reach"
