@@ -21,14 +21,15 @@ MAY_IMPORT = {
     "curing": RECORDS | {"scoring"},
     "report": RECORDS | {"scoring"},
     "delivery": BELOW,
-    "workflow": BELOW | {"curing", "report", "delivery"},
+    "session": BELOW | {"curing", "report", "delivery"},
+    "workflow": BELOW | {"curing", "report", "delivery", "session"},
     "estimator": BELOW | {"delivery", "workflow"},
     "progress": RECORDS | {"data", "training"},
-    "cli": BELOW | {"curing", "report", "delivery", "workflow", "progress"},
+    "cli": BELOW | {"curing", "report", "delivery", "session", "workflow", "progress"},
     "__main__": {"cli"},
     "__init__": set(),
 }
-MAY_IMPORT_TORCH = {"models", "training", "delivery", "workflow"}
+MAY_IMPORT_TORCH = {"models", "training", "delivery", "session"}
 
 
 def room(module: str) -> str:

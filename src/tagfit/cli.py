@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tagfit.records import LockedData
-    from tagfit.workflow import Result
+    from tagfit.session import Result
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -82,12 +82,14 @@ BIRD = _sprites(
 
 FLOWER = _sprites(
     """
-    .ff.  ffff  f.f.
-    fyyf  fyyf  .yff
-    fyyf  .ff.  ffy.
-    .ff.  .gg.  .f.f
+    .fff.  .f.f.
+    ffyff  fffff
+    fyyyf  .yyy.
+    ffyff  fffff
+    .fff.  .f.f.
+    ..g..  ..g..
     """,
-    ({"f": M.PETAL_1, "y": M.PISTIL, "g": M.GRASS}, {"f": M.PETAL_2, "y": M.PISTIL, "g": M.GRASS}),
+    ({"f": M.PETAL_1, "y": M.PISTIL, "g": M.BUSH}, {"f": M.PETAL_2, "y": M.PISTIL, "g": M.BUSH}),
 )
 
 CONIFER = _sprites(
