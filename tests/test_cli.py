@@ -166,6 +166,39 @@ def test_bad_usage_exits_2_and_says_what_to_do(tagfit, words, said):
     assert result.stdout == ""
 
 
+def test_options_that_cannot_apply_are_refused_not_ignored(tagfit, arrays, quick):
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    for words in (
+        ["predict", "run", arrays, "--json", "-o", "out.csv"],
+        ["inspect", "postcards:20", "--images", "elsewhere"],
+        ["fit", arrays, "--seed", "99999999999999999999"],
+    ):
+        assert tagfit(*words).exit_code == 2
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(tagfit, tmp_path, quick):
+    table = feature_table(samples=60, label_names=("[red]b", "a[/x]", ":cat:"))
+    np.savez(tmp_path / "odd.npz", X=table.x, y=table.labels_NL, label_names=np.array(table.label_names))
+    quick.write_text(quick.read_text().replace('"quick"', '"[/b]q"'))
+    shown = tagfit("inspect", "odd.npz")
+    assert shown.exit_code == 0, shown.stderr
+    assert all(name in shown.stdout for name in table.label_names)
+    fitted = tagfit("fit", "odd.npz", "--recipe", quick)
+    assert fitted.exit_code == 0, fitted.stderr
+    assert "[/b]q" in fitted.stdout
+
+
+def test_predicting_nothing_readable_fails(tagfit, quick, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
+    (tmp_path / "broken.jpg").write_bytes(b"nothing")
+    result = tagfit("predict", "run", "broken.jpg")
+    assert result.exit_code == 1
+    assert "1 of 1 pictures could not be read" in result.stderr
+    (tmp_path / "empty").mkdir()
+    assert "no picture in it" in tagfit("predict", "run", "empty").stderr
+
+
 def test_divergence_exits_1(tagfit, arrays, tmp_path):
     (tmp_path / "wild.toml").write_text("[model]\nwidths = [8]\n[training]\nrate = 1e4\npatience = 0\n")
     result = tagfit("fit", arrays, "--recipe", "wild.toml")

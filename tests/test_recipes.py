@@ -65,6 +65,13 @@ def test_all_faults_come_at_once():
     assert len(caught.value.faults) == 3
 
 
+def test_unknown_fields_and_bad_values_come_together():
+    values = {"optimizer": {}, "model": {"width": [8], "batch_norm": "yes"}, "training": {"epoch": 3, "rate": -1}}
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict({"name": "x", **values})
+    assert len(caught.value.faults) == 5
+
+
 def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(RecipeError, match="Did you mean 'dense-baseline'"):
         find_recipe("dense-basline")

@@ -193,6 +193,20 @@ class TestCure:
         with pytest.raises(LockChangedError):
             tagfit.cure(data, baseline=QUICK, on_event=meddle)
 
+    def test_data_that_changes_during_the_last_run_ends_it_too(self, data):
+        def meddle(event):
+            if isinstance(event, RunEnded) and event.recipe == "rung-6":
+                data.dataset.labels_NL[:] = 1
+
+        with pytest.raises(LockChangedError):
+            tagfit.cure(data, baseline=QUICK, on_event=meddle)
+
+    def test_a_stop_after_everything_is_done_changes_nothing(self, data):
+        assert (
+            tagfit.fit(data, recipe=QUICK, on_event=lambda event: isinstance(event, RunEnded)).record["state"]
+            == "finished"
+        )
+
     def test_the_bundle_is_the_model_after(self, data, tmp_path):
         result = tagfit.cure(data, baseline=QUICK, output=tmp_path)
         loaded = tagfit.Tagger.load(tmp_path)
@@ -251,6 +265,19 @@ class TestEvaluate:
         assert any(f"trained on {len(data.split.rows('train'))} of these 120" in note for note in notes)
         other = feature_table(seed=5)
         assert tagfit.evaluate(tagger, tagfit.load(other.x, other.labels_NL).dataset, part=None).samples == 120
+
+    def test_it_takes_what_load_returns(self, data):
+        result = tagfit.fit(data, recipe=QUICK)
+        evaluation = tagfit.evaluate(result.tagger, data, part="test")
+        assert evaluation.scores.to_dict() == pytest.approx(result.record["after"]["scores"]["test"])
+        assert tagfit.evaluate(result.tagger, data).samples == 120
+
+    def test_labels_that_the_data_lacks_are_said(self, data):
+        tagger = tagfit.fit(data, recipe=QUICK).tagger
+        dataset = replace(data.dataset, label_names=("label_0", "label_1", "labell_2"))
+        assert any(
+            "does not mention 1 of the model's labels, no: label_2" in n for n in tagfit.evaluate(tagger, dataset).notes
+        )
 
     def test_labels_it_does_not_know_are_said(self, data):
         tagger = tagfit.fit(data, recipe=QUICK).tagger

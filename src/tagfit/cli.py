@@ -66,6 +66,8 @@ def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return add
 
 
+_SEED = click.IntRange(0, 2**63 - 1)
+
 _reading = _options(
     click.option("--images", metavar="ROOT", help="The folder that picture paths are relative to."),
     click.option("--label-separator", metavar="TEXT", help="What stands between the labels of one cell."),
@@ -78,11 +80,13 @@ _reading = _options(
 _splitting = _options(
     click.option("--size", default=64, show_default=True, metavar="PIXELS", help="Pictures become this wide and high."),
     click.option("--split", metavar="A/B/C", help="Train/val/test in percent.  [default: 70/15/15]"),
-    click.option("--split-seed", default=0, show_default=True, help="Deals the samples to the parts another way."),
+    click.option(
+        "--split-seed", default=0, show_default=True, type=_SEED, help="Deals the samples to the parts another way."
+    ),
 )
 _training = _options(
     click.option("-o", "--output", metavar="RUN", help="The run folder to write.  [default: runs/NAME-COMMAND]"),
-    click.option("--seed", default=0, show_default=True, help="First weights, order of samples, dropout."),
+    click.option("--seed", default=0, show_default=True, type=_SEED, help="First weights, order of samples, dropout."),
     click.option(
         "--device",
         default="auto",
@@ -248,10 +252,13 @@ def predict(bundle: str, paths: tuple[str, ...], output: str | None, as_json: bo
     from tagfit.delivery import labels_out
     from tagfit.delivery.predictor import Tagger
 
+    if output is not None and as_json:
+        raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
     if output is not None and Path(output).exists():
         raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
     tagger = Tagger.load(bundle)
-    rows = labels_out.predicted_rows(tagger, [Path(path) for path in paths])
+    counts = {"read": 0, "unreadable": 0}
+    rows = labels_out.counted(labels_out.predicted_rows(tagger, [Path(path) for path in paths]), counts)
     if as_json:
         _print_json({"predictions": [row.to_dict() for row in rows]})
     elif output is None:
@@ -259,6 +266,11 @@ def predict(bundle: str, paths: tuple[str, ...], output: str | None, as_json: bo
     else:
         labels_out.save_csv(Path(output), tagger.label_names, rows)
         click.echo(f"tagfit: written to {output}", err=True)
+    if counts["unreadable"]:
+        total = counts["read"] + counts["unreadable"]
+        click.echo(f"tagfit: {counts['unreadable']} of {total} pictures could not be read", err=True)
+    if counts["unreadable"] and not counts["read"]:
+        raise click.exceptions.Exit(1)
 
 
 @main.command()
@@ -307,7 +319,7 @@ def _watched() -> Iterator[Any]:
 
     def ask_to_stop(number: int, frame: object) -> None:
         bar.stopped_by = number
-        click.echo("tagfit: stopping after this step, to keep what was best so far; once more kills", err=True)
+        click.echo("tagfit: stopping after this step, to keep what it has reached; once more kills", err=True)
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, signal.SIG_DFL)
 
@@ -321,23 +333,23 @@ def _watched() -> Iterator[Any]:
 
 
 def _finish(result: Result, as_json: bool, stopped_by: int | None) -> None:
+    if not result.fresh:
+        click.echo(f"tagfit: {result.folder} holds this run's finished result already; nothing was done", err=True)
     if as_json:
         _print_json(result.record)
     else:
         from tagfit.report.table import result_table
 
-        if not result.fresh:
-            click.echo(f"tagfit: {result.folder} holds this run's finished result already; nothing was done", err=True)
         _print(result_table(result.record))
         click.echo(f"\nwritten to {result.folder} (tagfit report {result.folder} shows this again)")
-    if stopped_by is not None:
+    if stopped_by is not None and result.record["state"] == "stopped":
         raise click.exceptions.Exit(128 + stopped_by)
 
 
 def _print(renderable: RenderableType) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.width = min(80, console.width) if console.is_terminal else 80
     console.print(renderable)
 

@@ -5,12 +5,11 @@
     │   ├── DataError               label files, arrays, pictures
     │   ├── RecipeError             a recipe, a registry name, a training option
     │   ├── BundleError             a bundle or a run folder that cannot be read
-    │   ├── OutputError             the place to write to is taken, locked or not writable
-    │   └── MissingExtraError       an optional part is not installed (also an ImportError)
+    │   └── OutputError             the place to write to is taken, locked or not writable
     ├── LockChangedError            the data, the split or the preprocessing changed under a cure
     └── TrainingDivergedError       the loss became NaN or exploded (also an ArithmeticError)
 
-Only `cli` and `serve` turn these into exit codes and status codes.
+Only `cli` turns these into exit codes.
 """
 
 from __future__ import annotations
@@ -67,17 +66,6 @@ class BundleError(InputError):
 
 class OutputError(InputError):
     """The place to write to is taken, locked or not writable."""
-
-
-class MissingExtraError(InputError, ImportError):
-    """An optional part is not installed; the message holds the install command."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        self.what, self.extra = what, extra
-        super().__init__(f"{what} is not installed.", f"Install it with: pip install 'tagfit[{extra}]'")
-
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:  # type: ignore[override]
-        return type(self), (self.what, self.extra)
 
 
 class LockChangedError(TagfitError):

@@ -15,13 +15,13 @@ from tagfit.training.events import EpochEnded, Event, RunEnded, RunStarted
 
 
 def _progress() -> Progress:
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[extra]}"),
+        TextColumn("{task.fields[extra]}", markup=False),
         console=console,
         transient=True,
         disable=not console.is_terminal,

@@ -22,11 +22,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import tomli_w
 
 from tagfit.errors import RecipeError, did_you_mean
+
+Section = TypeVar("Section")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,30 +159,22 @@ class Recipe:
         """
         faults = _unknown("recipe", values, ("name", "model", "training"))
         sections = {name: values.get(name, {}) for name in ("model", "training")}
-        faults += [
-            f"recipe: [{name}] must be a table; got {section!r}"
-            for name, section in sections.items()
-            if not isinstance(section, Mapping)
-        ]
-        if faults:
-            raise RecipeError(faults)
-        model = dict(sections["model"])
-        architecture = model.pop("architecture", "dense")
-        if architecture not in ARCHITECTURES:
+        for name, section in sections.items():
+            if not isinstance(section, Mapping):
+                faults.append(f"recipe: [{name}] must be a table; got {section!r}")
+                sections[name] = {}
+        fields_of_model = dict(sections["model"])
+        architecture = fields_of_model.pop("architecture", "dense")
+        if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
             hint = did_you_mean(str(architecture), ARCHITECTURES)
-            raise RecipeError(
-                f"model.architecture must be one of {', '.join(ARCHITECTURES)}; got {architecture!r}.{hint}"
-            )
-        kind = ARCHITECTURES[architecture]
-        faults += _unknown("model", model, [f.name for f in fields(kind)])
-        faults += _unknown("training", sections["training"], [f.name for f in fields(Training)])
-        if faults:
+            faults.append(f"model.architecture must be one of {', '.join(ARCHITECTURES)}; got {architecture!r}.{hint}")
             raise RecipeError(faults)
-        return cls(
-            name=values.get("name", "unnamed"),
-            model=kind(**_frozen(model)),
-            training=Training(**_frozen(sections["training"])),
-        )
+        model, unknown_model = _filled(ARCHITECTURES[architecture], "model", fields_of_model)
+        training, unknown_training = _filled(Training, "training", sections["training"])
+        faults += [*unknown_model, *unknown_training]
+        if faults:
+            raise RecipeError([*faults, *model.faults(), *training.faults()])
+        return cls(name=values.get("name", "unnamed"), model=model, training=training)
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.to_dict())
@@ -220,12 +214,17 @@ def _unknown(section: str, values: Mapping[str, Any], known: list[str] | tuple[s
     ]
 
 
+def _filled(kind: type[Section], section: str, values: Mapping[str, Any]) -> tuple[Section, list[str]]:
+    """The record with what `values` hold of its fields, and a fault for whatever it does not have."""
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    known = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names
+    }
+    return kind(**known), _unknown(section, values, names)
+
+
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 #: the recipes that everything starts from, by name

@@ -87,7 +87,12 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        return cls(kind=values["kind"], shape=tuple(values["shape"]), scale=float(values["scale"]))
+        kind, shape = values["kind"], tuple(values["shape"])
+        if kind not in ("pictures", "features") or len(shape) != (3 if kind == "pictures" else 1):
+            raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
+        if not all(isinstance(length, int) and 0 < length < 2**31 for length in shape):
+            raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
+        return cls(kind, shape, float(values["scale"]))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,11 +229,11 @@ class Target:
     def __post_init__(self) -> None:
         faults = []
         if self.metric not in TARGET_METRICS:
-            hint = did_you_mean(self.metric, TARGET_METRICS)
+            hint = did_you_mean(str(self.metric), TARGET_METRICS)
             faults.append(f"metric must be one of {', '.join(TARGET_METRICS)}; got {self.metric!r}.{hint}")
         for name in ("train_below", "val_at_least"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1.01):
+            if not (isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1):
                 faults.append(f"{name} must be a fraction from 0 to 1; got {value!r}")
         if faults:
             raise RecipeError(faults)

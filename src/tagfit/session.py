@@ -18,22 +18,19 @@ from tagfit.curing.verdict import judge
 from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.predictor import Tagger
-from tagfit.delivery.run_folder import RunFolder, claim
-from tagfit.errors import TrainingDivergedError
+from tagfit.delivery.run_folder import SCHEMA, RunFolder, claim
+from tagfit.errors import OutputError, TrainingDivergedError
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
 from tagfit.records import LockedData, Part, Run, Scores, Target
 from tagfit.report.table import result_text
 from tagfit.scoring.constant import ConstantAnswer
-from tagfit.scoring.metrics import score
+from tagfit.scoring.metrics import score, score_one
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.estimate import longest_training
 from tagfit.training.events import Event, Listener, RunEnded, RunStarted
 from tagfit.training.inference import probabilities
 from tagfit.training.loop import train
-
-#: version of the layout of result.json
-SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,11 +67,17 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a session did: `before` is None where there was nothing to compare with."""
+    """What a session did.
+
+    Attributes:
+        before: None where there was nothing to compare with.
+        complete: False where it was asked to stop before all was done.
+    """
 
     before: Trained | None
     after: Trained
     tried: tuple[Run, ...]
+    complete: bool
 
 
 @dataclass
@@ -118,6 +121,7 @@ class Session:
             self.listen(RunEnded(recipe.name, "diverged"))
             raise
         self.stopped = self.stopped or trained.state == "stopped"
+        verify(self.data)
         run = Run(
             recipe=recipe,
             lock=self.data.lock,
@@ -143,6 +147,7 @@ class Session:
 
     def with_test(self, trained: Trained) -> Trained:
         """Score the delivered weights on test: once, at the end."""
+        verify(self.data)
         network, run = trained.network, trained.run
         constant = self.constant.score(self.data.labels("test")) if self.data.split.counts["test"] else None
         return Trained(
@@ -166,21 +171,24 @@ class Session:
 
     def _result(self, command: Mapping[str, Any], work: Work, folder: RunFolder | None) -> Result:
         record = self._record(command, work)
-        bundle = Bundle.of(work.after.network.cpu(), work.after.run, self.constant, self.data)
+        bundle = Bundle.of(work.after.network, work.after.run, self.constant, self.data)
         if folder is not None:
-            write_bundle(folder.bundle, bundle)
-            folder.write_result(record)
-        return Result(record, Tagger(bundle), None if folder is None else folder.path)
+            try:
+                write_bundle(folder.bundle, bundle)
+                folder.write_result(record)
+            except OSError as error:
+                raise OutputError(f"{folder.path}: cannot be written to: {error.strerror}") from error
+        return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)
 
     def _record(self, command: Mapping[str, Any], work: Work) -> dict[str, Any]:
         dataset, before, after = self.data.dataset, work.before, work.after.run
-        verdict = judge(None if before is None else before.run, after, self.target, len(work.tried))
+        verdict = judge(None if before is None else before.run, after, self.target, work.tried)
         train, val = after.scores["train"], after.scores["val"]
         return {
             "schema": SCHEMA,
             "tagfit": tagfit.__version__,
             "command": command["command"],
-            "state": "stopped" if self.stopped else "finished",
+            "state": "finished" if work.complete else "stopped",
             "lock": self.data.lock,
             "seed": self.seed,
             "device": self.device.type,
@@ -224,5 +232,5 @@ class Session:
         return score(self.data.dataset.labels_NL[rows], probabilities(network, samples, rows))
 
     def _score_val(self, probabilities_NL: NDArray[np.float32]) -> dict[str, float | None]:
-        scores = score(self.data.labels("val"), probabilities_NL)
-        return {f"val_{self.target.metric}": self.target.of(scores)}
+        metric = self.target.metric
+        return {f"val_{metric}": score_one(metric, self.data.labels("val"), probabilities_NL)}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
-from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, known_samples, rows_of_part
+from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, known_samples, rows_of, rows_of_part
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import lock
 from tagfit.data.sources.memory import from_arrays, from_memory
@@ -19,8 +19,9 @@ from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
 from tagfit.delivery.bundle import Bundle
 from tagfit.delivery.predictor import Tagger
+from tagfit.errors import DataError
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import Dataset, LabelTable, LockedData, Part, Scores, Target
+from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Scores, Target
 from tagfit.report.table import evaluation_text
 from tagfit.scoring.metrics import score
 from tagfit.session import Result, Session, Work
@@ -100,6 +101,13 @@ def _locked(data: Any) -> LockedData:
     return data if isinstance(data, LockedData) else load(data)
 
 
+def _refuse(given: Sequence[str], meaningless: Sequence[str], what: str) -> None:
+    """An option is never silently ignored."""
+    faults = [f"{name} was given, but means nothing for {what}" for name in given if name in meaningless]
+    if faults:
+        raise DataError(faults, "Leave it away.")
+
+
 def _table(
     data: Any,
     labels: Any,
@@ -108,14 +116,19 @@ def _table(
     label_separator: str | None,
     minus_one: Literal["no", "unknown"] | None,
 ) -> LabelTable:
+    reading = {"images": images, "label_separator": label_separator, "minus_one": minus_one, "label_names": label_names}
+    given = [name for name, value in reading.items() if value is not None]
     if labels is not None:
+        _refuse(given, ("images", "label_separator"), "arrays")
         return from_arrays(data, labels, label_names=label_names, minus_one=minus_one)
     if not isinstance(data, str | Path):
         return from_memory(
             data, images=images, label_names=label_names, label_separator=label_separator, minus_one=minus_one
         )
     if str(data).startswith(POSTCARDS):
+        _refuse(given, tuple(reading), "the embedded set")
         return read_postcards(str(data))
+    _refuse(given, ("label_names",), "a label file, which names its labels")
     return read(Path(data), images=images, label_separator=label_separator, minus_one=minus_one)
 
 
@@ -150,7 +163,8 @@ def fit(
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed}
 
     def work() -> Work:
-        return Work(None, session.with_test(session.run(chosen)), ())
+        trained = session.run(chosen)
+        return Work(None, session.with_test(trained), (), complete=trained.run.state == "finished")
 
     return session.deliver(command, work, output)
 
@@ -204,6 +218,7 @@ def cure(
             before=scored,
             after=scored if after is before else session.with_test(after),
             tried=tuple(trained.run for trained in tried),
+            complete=len(tried) == len(rungs) and all(run.run.state != "stopped" for run in [before, *tried]),
         )
 
     return session.deliver(command, work, output)
@@ -246,7 +261,7 @@ def evaluate(tagger: Tagger | str | Path, data: Any, *, part: Part | None = None
 
     Args:
         tagger: or the folder of its bundle or run.
-        data: what `read_dataset` returned, or anything that it reads without further options.
+        data: what `load` returned, or anything that it takes without further options.
 
     Raises:
         BundleError: the bundle cannot be read.
@@ -254,10 +269,8 @@ def evaluate(tagger: Tagger | str | Path, data: Any, *, part: Part | None = None
     """
     tagger = tagger if isinstance(tagger, Tagger) else Tagger.load(tagger)
     bundle = tagger.bundle
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, size=tagger.size)
-    if part is not None:
-        dataset = rows_of_part(dataset, part)
-    aligned, surplus = align_labels(dataset, bundle.label_names)
+    dataset = _samples_of(data, part, tagger.size)
+    aligned, surplus, missing = align_labels(dataset, bundle.label_names)
     prediction = tagger.predict_array(aligned.x)
     scores = score(aligned.labels_NL, prediction.scores)
     return Evaluation(
@@ -265,14 +278,29 @@ def evaluate(tagger: Tagger | str | Path, data: Any, *, part: Part | None = None
         decided=scores,
         constant=bundle.constant.score(aligned.labels_NL),
         samples=len(aligned),
-        notes=(*dataset.notes, *_evaluation_notes(bundle, aligned, surplus)),
+        notes=(*dataset.notes, *_evaluation_notes(bundle, aligned, surplus, missing)),
     )
 
 
-def _evaluation_notes(bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...]) -> list[str]:
+def _samples_of(data: Any, part: Part | None, size: int) -> Dataset:
+    """All samples of `data`, or those of one part."""
+    if isinstance(data, LockedData):
+        return data.dataset if part is None else rows_of(data.dataset, data.split.rows(part))
+    dataset = data if isinstance(data, Dataset) else read_dataset(data, size=size)
+    return dataset if part is None else rows_of_part(dataset, part)
+
+
+def _evaluation_notes(
+    bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...], missing: tuple[str, ...]
+) -> list[str]:
     notes = [f"{len(dataset.set_aside)} pictures could not be read and were not scored."] if dataset.set_aside else []
     if surplus:
         notes.append(f"The model does not know {len(surplus)} of the labels, left out: {', '.join(surplus)}.")
+    if missing:
+        read_as = "no" if dataset.absent_label == NO else "unknown"
+        notes.append(
+            f"The data does not mention {len(missing)} of the model's labels, {read_as}: {', '.join(missing)}."
+        )
     for part, deed in (("train", "trained"), ("val", "chosen")):
         seen = known_samples(dataset, bundle.trained_on[part])
         if seen:
@@ -280,14 +308,14 @@ def _evaluation_notes(bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...]
     return notes
 
 
-def inspect(data: LockedData) -> Inspection:
-    """What there is to know about data before it is trained on."""
-    return look(data)
+def inspect(data: Any) -> Inspection:
+    """What there is to know about data before it is trained on; it takes what `fit` takes."""
+    return look(_locked(data))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What training would take at most, by command, measured on this machine; early stopping usually takes less.
+    """About what training would take without early stopping, which usually takes less; measured on this machine.
 
     Attributes:
         memory_bytes: the samples, and the weights of every run with what an optimiser keeps of them.
@@ -301,8 +329,9 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(data: LockedData, *, device: str = "auto") -> Estimate:
+def estimate(data: Any, *, device: str = "auto") -> Estimate:
     """Time a few steps of the default recipe and of the baseline, and scale them up to `fit` and `cure`."""
+    data = _locked(data)
     session = Session(data, Target(), 0, find_device(device), lambda event: None)
     first, rungs = find_recipe(DEFAULT_BASELINE), ladder()
     one = session.longest(find_recipe(DEFAULT_RECIPE))

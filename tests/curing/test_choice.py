@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tagfit.curing.choice import choose
-from tagfit.curing.verdict import condition, judge
+from tagfit.curing.verdict import judge
 from tagfit.recipes import RECIPES
 from tagfit.records import METRICS, Run, Scores, Target
 
@@ -75,55 +75,75 @@ def test_an_undefined_score_beats_nothing():
     assert chosen(run("undefined", 0.8, None)) == "baseline"
 
 
+def said(before, after, *others):
+    return " ".join(judge(before, after, TARGET, [run for run in (after, *others) if run is not before]).sentences)
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "state", "said"),
+    ("train", "val", "state"),
     [
-        (BASELINE, run("good", 0.90, 0.86), "cured", "Cured: the target is met"),
-        (BASELINE, run("better", 0.96, 0.80), "overfit", "Overfit"),
-        (BASELINE, run("weak", 0.74, 0.72), "underfit", "stronger architecture"),
-        (BASELINE, run("stuck", 0.88, 0.72), "out of reach", "Out of reach"),
-        (BASELINE, BASELINE, "overfit", "None of the 6 recipes tried beats the baseline"),
+        (0.90, 0.86, "cured"),
+        (0.96, 0.80, "overfit"),
+        (0.88, 0.72, "overfit"),
+        (0.74, 0.72, "underfit"),
+        (0.93, 0.92, "out of reach"),
+        (0.95, 0.90, "out of reach"),
+        (None, 0.90, "out of reach"),
     ],
 )
-def test_the_verdict_says_what_it_is_and_why(before, after, state, said):
-    verdict = judge(before, after, TARGET, tried=6)
+def test_the_verdict_follows_from_train_val_and_their_gap(train, val, state):
+    after = run("after", train, val)
+    verdict = judge(BASELINE, after, TARGET, [after])
     assert verdict.state == state
-    assert said in " ".join(verdict.sentences)
+    assert (verdict.sentences[0].startswith("Not cured.")) == (state != "cured")
 
 
 def test_a_single_fit_is_not_compared_with_anything():
-    verdict = judge(None, run("alone", 0.99, 0.70), TARGET, tried=0)
+    verdict = judge(None, run("alone", 0.99, 0.70), TARGET)
     assert verdict.state == "overfit"
     assert verdict.sentences[0].startswith("Overfit")
     assert "tried" not in " ".join(verdict.sentences)
-    assert judge(None, run("alone", 0.9, 0.86), TARGET, tried=0).state == "fine"
+    assert judge(None, run("alone", 0.9, 0.86), TARGET).state == "fine"
 
 
 def test_a_baseline_without_fault_is_fine():
     fine = run("fine", 0.90, 0.88)
-    assert judge(fine, fine, TARGET, tried=6).state == "fine"
+    assert judge(fine, fine, TARGET, [run("other", 0.8, 0.8)]).state == "fine"
+
+
+def test_where_nothing_beats_the_baseline_it_says_so():
+    weak = run("weak", 0.6, 0.6)
+    assert "Of 1 recipe tried none does better on val" in said(BASELINE, BASELINE, weak)
+    assert "No further recipe was tried to its end" in said(BASELINE, BASELINE, run("cut", 0.9, 0.9, state="stopped"))
+
+
+def test_what_was_passed_over_is_told():
+    delivered = run("meets", 0.91, 0.86)
+    assert "high scores more on val, 0.900, but misses the target" in said(BASELINE, delivered, run("high", 0.97, 0.90))
+    strong = run("baseline", 0.99, 0.90)
+    assert "within meets the target, but scores below the baseline" in said(strong, strong, run("within", 0.91, 0.88))
+
+
+def test_an_undefined_score_is_not_called_zero():
+    assert "undefined on val" in said(BASELINE, run("blank", 0.9, None))
+
+
+def test_a_stopped_run_is_called_preliminary():
+    stopped = run("cut", 0.5, 0.5, state="stopped")
+    assert "preliminary" in " ".join(judge(None, stopped, TARGET).sentences)
 
 
 def test_no_better_than_a_constant_answer_is_said():
-    after = run("flat", 0.60, 0.75, constant=0.76)
-    assert "worth no more than that" in " ".join(judge(BASELINE, after, TARGET, 6).sentences)
+    assert "worth no more than that" in said(BASELINE, run("flat", 0.60, 0.75, constant=0.76))
 
 
 def test_a_missing_test_part_is_said():
-    assert "val flatters" in " ".join(judge(BASELINE, run("x", 0.9, 0.86), TARGET, 6).sentences)
-    assert "val flatters" not in " ".join(judge(BASELINE, run("x", 0.9, 0.86, test=0.8), TARGET, 6).sentences)
+    assert "val flatters" in said(BASELINE, run("x", 0.9, 0.86))
+    assert "val flatters" not in said(BASELINE, run("x", 0.9, 0.86, test=0.8))
 
 
 @pytest.mark.parametrize(("on_test", "carried"), [(0.72, True), (0.65, False)])
 def test_what_test_says_of_the_gain_is_said(on_test, carried):
-    before, after = run("before", 0.99, 0.70, test=0.68), run("after", 0.9, 0.75, test=on_test)
-    said = " ".join(judge(before, after, TARGET, 6).sentences)
-    assert f"On test, which chose nothing, from 0.680 to {on_test:.3f}." in said
-    assert ("did not carry over" not in said) == carried
-
-
-def test_conditions():
-    assert condition(0.95, 0.80, TARGET) == "overfit"
-    assert condition(0.60, 0.58, TARGET) == "underfit"
-    assert condition(0.85, 0.60, TARGET) == "out of reach"
-    assert condition(0.93, 0.92, TARGET) == "out of reach"
+    text = said(run("before", 0.99, 0.70, test=0.68), run("after", 0.9, 0.75, test=on_test))
+    assert f"On test, which chose nothing, it moves from 0.680 to {on_test:.3f}." in text
+    assert ("did not carry over" not in text) == carried

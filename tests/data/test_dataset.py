@@ -1,4 +1,5 @@
 import hashlib
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,13 @@ def test_unreadable_pictures_are_set_aside_with_their_reason(tmp_path):
     assert "empty" in dataset.set_aside[1][1]
     kept = [row for row in range(40) if row not in (3, 7)]
     assert (dataset.labels_NL == table.labels_NL[kept]).all()
+
+
+def test_nobody_elses_warning_filters_are_touched(tmp_path):
+    before = list(warnings.filters)
+    for number in range(3):
+        build(read(picture_folder(tmp_path / str(number))), size=8)
+    assert warnings.filters == before
 
 
 def test_nothing_readable_is_an_error(tmp_path):
@@ -74,10 +82,10 @@ def test_labels_that_are_all_unknown():
 @pytest.mark.parametrize("absent", [NO, UNKNOWN])
 def test_labels_are_aligned_by_name(absent):
     dataset = build(feature_table(absent_label=absent))
-    aligned, surplus = align_labels(dataset, ("label_2", "new", "label_0"))
+    aligned, surplus, missing = align_labels(dataset, ("label_2", "new", "label_0"))
     assert (aligned.labels_NL[:, 0] == dataset.labels_NL[:, 2]).all()
     assert (aligned.labels_NL[:, 1] == absent).all()
-    assert surplus == ("label_1",)
+    assert (surplus, missing) == (("label_1",), ("new",))
 
 
 def test_no_label_in_common():

@@ -87,6 +87,31 @@ def test_byte_identical_samples_stay_together():
     assert (parts[:75] == parts[75:]).all()
 
 
+def test_copies_that_disagree_do_not_bring_file_order_in():
+    table = feature_table(samples=150)
+    x = table.x.copy()
+    x[75:] = x[:75]
+    table = replace(table, x=x)
+    order, other = shuffled(table)
+    assert (split(build(table)).parts[order] == split(build(other)).parts).all()
+
+
+def test_copies_across_a_persons_split_are_told():
+    x = feature_table().x.copy()
+    x[1] = x[0]
+    given_split = np.array([0, 1] * 60, dtype=np.int8)
+    assert any("byte-identical" in note for note in split(build(feature_table(x=x, given_split=given_split))).notes)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_part_without_any_known_label_is_refused(part):
+    table = feature_table(given_split=np.array([0, 1] * 60, dtype=np.int8))
+    labels_NL = table.labels_NL.copy()
+    labels_NL[part::2] = UNKNOWN
+    with pytest.raises(DataError, match="no known label"):
+        split(build(replace(table, labels_NL=labels_NL)))
+
+
 def test_a_persons_split_is_kept_to_the_row():
     given_split = np.random.default_rng(0).choice([0, 1, 3], size=120).astype(np.int8)
     dealt = split(build(feature_table(given_split=given_split)))

@@ -78,6 +78,7 @@ def test_feature_rows(features):
         (np.zeros((2, 7)), r"shape \(n, 8\); got \(2, 7\)"),
         (np.zeros(8), r"shape \(n, 8\)"),
         (np.full((2, 8), np.nan), "NaN"),
+        (np.full((2, 8), 1e300), "finite in float32"),
         (np.array([["a"] * 8]), "expected numeric features"),
     ],
 )
@@ -93,6 +94,24 @@ def test_pictures_that_do_not_fit(pictures, features):
         pictures[1].predict(np.zeros((1, 20, 20, 3), dtype=np.uint8))
     with pytest.raises(DataError, match="trained on features"):
         features[1].predict("photo.jpg")
+
+
+def test_a_persons_open_image_stays_as_it_is(pictures, tmp_path):
+    Image.new("RGB", (400, 300), (200, 30, 30)).save(tmp_path / "large.jpg")
+    image = Image.open(tmp_path / "large.jpg")
+    pictures[1].predict(image)
+    assert image.size == (400, 300)
+
+
+def test_arrays_that_run_backwards(features, pictures):
+    x, tagger = features
+    np.testing.assert_allclose(tagger.predict(x[::-1]).scores, tagger.predict(x).scores[::-1], atol=1e-6)
+    mirrored = load(pictures[0], size=16).dataset.x[:2, :, ::-1]
+    assert pictures[1].predict(mirrored).scores.shape == (2, 2)
+
+
+def test_nothing_gives_nothing(pictures):
+    assert pictures[1].predict([]).scores.shape == (0, 2)
 
 
 def test_inputs_are_never_changed(features, pictures):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tagfit.delivery.run_folder import claim, find_bundle, free_folder, read_result, write_atomically
+from tagfit.delivery.run_folder import claim, find_bundle, free_folder, read_result, write_atomically, write_folder
 from tagfit.errors import BundleError, OutputError
 
 COMMAND = {"command": "fit", "lock": "abc", "seed": 0}
@@ -35,6 +35,40 @@ def test_other_data_or_options_are_refused_and_named(tmp_path):
     ):
         pass
     assert len(caught.value.faults) == 2
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path):
+    (tmp_path / ".run.json.123.tmp").write_text("{")
+    (tmp_path / ".bundle.123.tmp").mkdir()
+    (tmp_path / ".bundle.old.tmp").mkdir()
+    (tmp_path / ".bundle.old.tmp" / "manifest.json").write_text("{}")
+    with claim(tmp_path, COMMAND):
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == [".lock", "bundle", "run.json"]
+        assert (tmp_path / "bundle" / "manifest.json").exists()
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for content in (b"first", b"second"):
+        write_folder(tmp_path / "bundle", {"a": content})
+    assert (tmp_path / "bundle" / "a").read_bytes() == b"second"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_job_that_failed_leaves_the_folder_free(tmp_path):
+    with pytest.raises(OutputError), claim(tmp_path, COMMAND):
+        raise OutputError("failed")
+    with claim(tmp_path, {**COMMAND, "seed": 1}):
+        pass
+
+
+def test_nested_options_are_pointed_at(tmp_path):
+    with claim(tmp_path, {"recipe": {"training": {"rate": 1e30}}}):
+        pass
+    with (
+        pytest.raises(OutputError, match=r"recipe\.training\.rate: 1e\+30 then, 0\.001 now"),
+        claim(tmp_path, {"recipe": {"training": {"rate": 1e-3}}}),
+    ):
+        pass
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):

@@ -83,6 +83,17 @@ def test_a_picture_that_claims_too_many_pixels_is_refused(monkeypatch):
         decode(encoded(two_halves()), 16)
 
 
+@pytest.mark.parametrize(("grey", "expected"), [(0, 0), (255, 0), (256, 0), (257, 1), (65535, 255)])
+def test_sixteen_bits_are_scaled_alike_whatever_the_picture_holds(grey, expected):
+    picture = Image.fromarray(np.full((8, 8), grey, dtype=np.uint16))
+    assert (decode(encoded(picture), 8) == expected).all()
+
+
+def test_floating_point_pixels_are_refused():
+    with pytest.raises(UnreadablePictureError, match="floating-point"):
+        decode(encoded(Image.new("F", (8, 8), 0.7), "TIFF"), 8)
+
+
 def test_the_original_size_leaves_no_trace():
     plain = [decode(encoded(Image.new("RGB", size, (10, 200, 30))), 16) for size in ((16, 16), (300, 40), (5, 900))]
     assert (plain[0] == plain[1]).all()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tagfit.errors import DataError
 from tagfit.records import LOWER_IS_BETTER, METRICS, NO, UNKNOWN, YES
 from tagfit.scoring import metrics
-from tagfit.scoring.metrics import score, score_decisions
+from tagfit.scoring.metrics import score, score_decisions, score_one
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -277,6 +277,13 @@ class TestScikitLearn:
 
 
 # ------------------------------------------------------------------------------------------- choices
+
+
+def test_one_metric_alone_is_that_of_all_together():
+    labels, probabilities = random_part(11)
+    scores = score(labels, probabilities)
+    for metric in METRICS:
+        assert score_one(metric, labels, probabilities) == getattr(scores, metric)
 
 
 class TestChoices:

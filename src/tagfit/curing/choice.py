@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tagfit.curing.verdict import meets, value
 from tagfit.records import Run, Target
 
 
@@ -16,16 +17,10 @@ def choose(baseline: Run, tried: Sequence[Run], target: Target) -> Run:
     floor = _on_val(baseline, target)
     eligible = [run for run in tried if run.state == "finished" and _on_val(run, target) >= floor]
     simplest_first = sorted(eligible, key=lambda run: run.parameters)
-    return max([baseline, *simplest_first], key=lambda run: (_meets(run, target), _on_val(run, target)))
-
-
-def _meets(run: Run, target: Target) -> bool:
-    train, val = run.scores.get("train"), run.scores.get("val")
-    return train is not None and val is not None and target.met_by(train, val)
+    return max([baseline, *simplest_first], key=lambda run: (meets(run, target), _on_val(run, target)))
 
 
 def _on_val(run: Run, target: Target) -> float:
     """The target's metric on val; below every score where it is undefined."""
-    val = run.scores.get("val")
-    value = None if val is None else target.of(val)
-    return -1.0 if value is None else value
+    val = value(run, "val", target)
+    return -1.0 if val is None else val

@@ -2,89 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from tagfit.records import Condition, Run, Scores, Target, Verdict
+from tagfit.records import Condition, Part, Run, Target, Verdict
 from tagfit.scoring.titles import TITLES
 
 #: train and val this close together are not called overfitting
 SMALL_GAP = 0.10
 
 
-def judge(before: Run | None, after: Run, target: Target, tried: int) -> Verdict:
-    """The verdict on `after`: on a cure of `before` that tried `tried` further recipes, or on a single fit."""
-    met = _met(after, target)
+def judge(before: Run | None, after: Run, target: Target, tried: Sequence[Run] = ()) -> Verdict:
+    """The verdict on `after`: on a cure of `before` that tried further recipes, or on a single fit."""
+    met = meets(after, target)
     state: Condition
     if met:
         state = "fine" if before is None or after is before else "cured"
     else:
-        state = condition(*_train_val(after, target), target)
+        state = condition(value(after, "train", target), value(after, "val", target), target)
     lead = _LEADS[state] if met or before is None else f"Not cured. {_LEADS[state]}"
-    return Verdict(state, (lead, *_bands(after, target), *_remarks(before, after, target, tried)))
+    return Verdict(state, (lead, *_remarks(before, after, target, tried)))
 
 
-def condition(train: float, val: float, target: Target) -> Condition:
+def condition(train: float | None, val: float | None, target: Target) -> Condition:
     """What keeps a model, scored on train and val, from the target."""
-    if train - val <= SMALL_GAP:
-        return "underfit" if train < target.train_below else "out of reach"
-    return "overfit" if train >= target.train_below else "out of reach"
+    if train is None or val is None:
+        return "out of reach"
+    if train - val > SMALL_GAP:
+        return "overfit"
+    return "underfit" if train < target.val_at_least else "out of reach"
 
 
 _LEADS: dict[Condition, str] = {
     "fine": "Fine: the target is met as it is, there is nothing to cure.",
     "cured": "Cured: the target is met on train and on val.",
     "overfit": "Overfit: it knows its training set far better than new samples.",
-    "underfit": "Underfit: it learns too little, on train and val alike; a stronger architecture is needed.",
-    "out of reach": "Out of reach: overfitting is not all that keeps it from the target.",
+    "underfit": "Underfit: train and val score alike, and low: it has learnt too little.",
+    "out of reach": "Out of reach: it does not overfit by much, and yet the bands are not met.",
 }
 
 
-def _bands(run: Run, target: Target) -> Iterator[str]:
-    """What was asked and what came, band by band."""
-    train, val = _train_val(run, target)
-    title = TITLES[target.metric]
-    yes_no = {True: "met", False: "missed"}
-    yield (
-        f"{title} on train {train:.3f}, asked below {target.train_below:.3f}: {yes_no[train < target.train_below]}; "
-        f"on val {val:.3f}, asked at least {target.val_at_least:.3f}: {yes_no[val >= target.val_at_least]}."
-    )
-
-
-def _remarks(before: Run | None, after: Run, target: Target, tried: int) -> Iterator[str]:
-    """What a careful reader would ask next."""
-    if before is not None and tried:
-        yield from _gain(before, after, target, tried)
-    _, val = _train_val(after, target)
-    constant = _value(after.constant.get("val"), target)
-    if constant is not None and val <= constant:
-        yield f"A constant answer scores {constant:.3f} on val: this model is worth no more than that."
-    if after.scores.get("test") is None:
-        yield "There is no test part: the model was chosen on val, so val flatters."
-
-
-def _gain(before: Run, after: Run, target: Target, tried: int) -> Iterator[str]:
-    """What the recipes tried brought, on val and on test."""
-    if after is before:
-        if not _met(after, target):
-            yield f"None of the {tried} recipes tried beats the baseline on val, so the baseline is what is delivered."
-        return
-    (_, val_before), (_, val) = _train_val(before, target), _train_val(after, target)
-    yield f"On val it moves from {val_before:.3f} to {val:.3f}, the best of {tried} recipes tried."
-    test_before, test = (_value(run.scores.get("test"), target) for run in (before, after))
-    if test_before is not None and test is not None:
-        worse = " The gain on val did not carry over." if test <= test_before else ""
-        yield f"On test, which chose nothing, from {test_before:.3f} to {test:.3f}.{worse}"
-
-
-def _met(run: Run, target: Target) -> bool:
+def meets(run: Run, target: Target) -> bool:
+    """Whether a run's scores lie within the bands."""
     train, val = run.scores.get("train"), run.scores.get("val")
     return train is not None and val is not None and target.met_by(train, val)
 
 
-def _train_val(run: Run, target: Target) -> tuple[float, float]:
-    """The target's metric on train and val; 0 where it is undefined, as nothing was reached then."""
-    return tuple(_value(run.scores.get(part), target) or 0.0 for part in ("train", "val"))  # type: ignore[return-value]
-
-
-def _value(scores: Scores | None, target: Target) -> float | None:
+def value(run: Run, part: Part, target: Target) -> float | None:
+    """The target's metric of a run; None where there is none."""
+    scores = run.scores.get(part)
     return None if scores is None else target.of(scores)
+
+
+def _remarks(before: Run | None, after: Run, target: Target, tried: Sequence[Run]) -> Iterator[str]:
+    """What a careful reader would ask next."""
+    if after.state == "stopped":
+        yield "It was stopped before its training was over, so all this is preliminary."
+    yield from _bands(after, target)
+    if before is not None:
+        yield from _gain(before, after, target, tried)
+    val = value(after, "val", target)
+    constant = after.constant.get("val")
+    level = None if constant is None else target.of(constant)
+    if val is not None and level is not None and val <= level:
+        yield f"A constant answer scores {level:.3f} on val: this model is worth no more than that."
+    if after.scores.get("test") is None:
+        yield "There is no test part: the model was chosen on val, so val flatters."
+
+
+def _bands(run: Run, target: Target) -> Iterator[str]:
+    """What was asked and what came, band by band."""
+    train, val = value(run, "train", target), value(run, "val", target)
+    title = TITLES[target.metric]
+    if train is None or val is None:
+        yield f"{title} is undefined on {'train' if train is None else 'val'}, so the target cannot be judged."
+        return
+    met = {True: "met", False: "missed"}
+    yield (
+        f"{title} on train {train:.3f}, asked below {target.train_below:.3f}: {met[train < target.train_below]}; "
+        f"on val {val:.3f}, asked at least {target.val_at_least:.3f}: {met[val >= target.val_at_least]}."
+    )
+
+
+def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run]) -> Iterator[str]:
+    """What the recipes tried brought, on val and on test, and what was passed over."""
+    finished = [run for run in tried if run.state == "finished"]
+    if not finished:
+        yield "No further recipe was tried to its end."
+    elif after is before:
+        yield f"Of {_recipes(len(finished))} tried none does better on val, so the baseline is what is delivered."
+    else:
+        yield from _moves(before, after, target, len(finished))
+    delivered = value(after, "val", target) or 0.0
+    for run in finished:
+        val = value(run, "val", target)
+        if run is not after and val is not None and val > delivered:
+            yield f"{run.recipe.name} scores more on val, {val:.3f}, but misses the target, which this one meets."
+        if meets(run, target) and not meets(after, target):
+            yield f"{run.recipe.name} meets the target, but scores below the baseline on val, so it is not delivered."
+
+
+def _moves(before: Run, after: Run, target: Target, tried: int) -> Iterator[str]:
+    parts: tuple[tuple[Part, str], ...] = (
+        ("val", f"On val, which chose it among {_recipes(tried)},"),
+        ("test", "On test, which chose nothing,"),
+    )
+    for part, what in parts:
+        old, new = (value(run, part, target) for run in (before, after))
+        if old is None or new is None:
+            continue
+        lost = " The gain on val did not carry over." if part == "test" and new <= old else ""
+        yield f"{what} it moves from {old:.3f} to {new:.3f}.{lost}"
+
+
+def _recipes(count: int) -> str:
+    return f"{count} recipe{'s' if count != 1 else ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -60,15 +61,17 @@ def read_pictures(
         except UnreadablePictureError as reason:
             return str(reason), digest
 
-    with ThreadPoolExecutor(max_workers=cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=cpu_count()) as pool:
+        # Pillow warns of odd metadata, in the workers; pixels or a reason are all that counts
+        warnings.simplefilter("ignore")
         for done, outcome in enumerate(pool.map(read, files), start=1):
             if on_read is not None:
                 on_read(done, len(files))
             yield outcome
 
 
-def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Dataset, tuple[str, ...]]:
-    """`dataset` with exactly the columns `label_names`, and the names of its labels that are not among them.
+def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Dataset, tuple[str, ...], tuple[str, ...]]:
+    """`dataset` with exactly the columns `label_names`; its labels that are not among them; those that it lacks.
 
     A label that the data does not mention is no where each sample lists all its labels, unknown otherwise.
 
@@ -78,7 +81,8 @@ def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Datase
     if not set(label_names) & set(dataset.label_names):
         raise DataError(
             f"no label in common: the model knows {', '.join(label_names[:8])}; "
-            f"{dataset.name} has {', '.join(dataset.label_names[:8])}"
+            f"{dataset.name} has {', '.join(dataset.label_names[:8])}",
+            "Name the labels alike (label_names in an .npz).",
         )
     known = {name: column for column, name in enumerate(dataset.label_names)}
     labels_NL = np.full((len(dataset), len(label_names)), dataset.absent_label, dtype=np.int8)
@@ -86,7 +90,8 @@ def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Datase
         if name in known:
             labels_NL[:, column] = dataset.labels_NL[:, known[name]]
     surplus = tuple(name for name in dataset.label_names if name not in set(label_names))
-    return replace(dataset, labels_NL=labels_NL, label_names=label_names), surplus
+    missing = tuple(name for name in label_names if name not in known)
+    return replace(dataset, labels_NL=labels_NL, label_names=label_names), surplus, missing
 
 
 def rows_of_part(dataset: Dataset, part: Part) -> Dataset:
@@ -129,22 +134,23 @@ def _from_pictures(table: LabelTable, size: int, on_read: OnRead | None) -> Data
     pixels = np.empty((len(table), size, size, 3), dtype=np.uint8)
     hashes = np.zeros((len(table), 32), dtype=np.uint8)
     set_aside: dict[int, str] = {}
+    kept: list[int] = []
     for row, (outcome, digest) in enumerate(read_pictures(pictures, size, on_read)):
         if isinstance(outcome, str):
             set_aside[row] = outcome
             continue
-        pixels[row], hashes[row] = outcome, np.frombuffer(digest, dtype=np.uint8)
+        pixels[len(kept)], hashes[len(kept)] = outcome, np.frombuffer(digest, dtype=np.uint8)
+        kept.append(row)
     if len(set_aside) == len(table):
         raise DataError(
             [f"{table.sample_names[row]}: {reason}" for row, reason in set_aside.items()],
             "No picture could be read, so there is nothing to learn from.",
         )
-    kept = np.array([row for row in range(len(table)) if row not in set_aside], dtype=np.intp)
     preprocessing = Preprocessing("pictures", (size, size, 3), 1 / 255)
     reasons = tuple((table.sample_names[row], reason) for row, reason in set_aside.items())
-    if not set_aside:
-        return _dataset(table, pixels, hashes, preprocessing)
-    return _dataset(_rows(table, kept), pixels[kept], hashes[kept], preprocessing, reasons)
+    if set_aside:
+        table = _rows(table, np.array(kept, dtype=np.intp))
+    return _dataset(table, pixels[: len(kept)], hashes[: len(kept)], preprocessing, reasons)
 
 
 def _rows(table: LabelTable, rows: NDArray[np.intp]) -> LabelTable:

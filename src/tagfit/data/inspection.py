@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records import PARTS, UNKNOWN, YES, Dataset, LockedData
+from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData
 
 #: pairs of labels that are listed
 PAIRS = 8
@@ -94,10 +94,11 @@ def look(data: LockedData) -> Inspection:
 
 def _label_counts(data: LockedData) -> Iterator[LabelCount]:
     labels_NL = data.dataset.labels_NL
+    yes_PL = [(data.labels(part) == YES).sum(axis=0) for part in PARTS]
     for column, name in enumerate(data.dataset.label_names):
         cells = labels_NL[:, column]
         yes, unknown = int((cells == YES).sum()), int((cells == UNKNOWN).sum())
-        by_part: dict[str, int] = {part: int((data.labels(part)[:, column] == YES).sum()) for part in PARTS}
+        by_part: dict[str, int] = {part: int(yes_L[column]) for part, yes_L in zip(PARTS, yes_PL, strict=True)}
         yield LabelCount(name, yes, len(cells) - yes - unknown, unknown, by_part)
 
 
@@ -146,10 +147,13 @@ def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Itera
     always = [label.name for label in labels if label.yes and not label.no]
     if always:
         yield f"Labels that are never no: {', '.join(always)}."
-    unlabelled = int(((dataset.labels_NL == YES).sum(axis=1) == 0).sum())
+    unlabelled = int((dataset.labels_NL == NO).all(axis=1).sum())
     if unlabelled:
         yield f"{unlabelled} of {len(dataset)} samples have no label at all."
-    for first, name in enumerate(dataset.label_names):
-        for second in range(first + 1, len(dataset.label_names)):
-            if (dataset.labels_NL[:, first] == dataset.labels_NL[:, second]).all():
-                yield f"{name} and {dataset.label_names[second]} are always the same: one of them says nothing new."
+    twins: dict[bytes, list[str]] = {}
+    for column, label in enumerate(labels):
+        if label.yes:
+            twins.setdefault(dataset.labels_NL[:, column].tobytes(), []).append(label.name)
+    for names in twins.values():
+        if len(names) > 1:
+            yield f"{' and '.join(names)} are always the same: one of them says nothing new."

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import DataError
-from tagfit.records import PARTS, YES, Dataset, Split
+from tagfit.records import PARTS, UNKNOWN, YES, Dataset, Part, Split
 
 #: shares of train, val, calibrate and test unless given
 DEFAULT_SHARES: Mapping[str, float] = {"train": 0.70, "val": 0.15, "test": 0.15}
@@ -48,7 +48,7 @@ def split(dataset: Dataset, *, shares: Mapping[str, float] | None = None, seed: 
     _check_shares(shares)
     everyone = np.arange(len(dataset))
     parts = _dealt(dataset, everyone, [(PARTS.index(part), share) for part, share in shares.items()], seed)
-    return _checked(Split(parts))
+    return _checked(dataset, Split(parts))
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -121,7 +121,10 @@ def _dealt(dataset: Dataset, rows: NDArray[np.intp], shares: list[tuple[int, flo
     hashes = np.ascontiguousarray(dataset.hashes[rows])
     _, first, group_of = np.unique(hashes.view("S32").ravel(), return_index=True, return_inverse=True)
     order_G = content_order(hashes[first], seed)
-    labels_GL = dataset.labels_NL[rows][first][order_G]
+    # copies may disagree: taking the highest value makes the group independent of their order
+    labels_GL = np.full((len(first), dataset.labels_NL.shape[1]), UNKNOWN, dtype=np.int8)
+    np.maximum.at(labels_GL, group_of.ravel(), dataset.labels_NL[rows])
+    labels_GL = labels_GL[order_G]
     dealt_G = np.empty(len(first), dtype=np.int8)
     dealt_G[order_G] = iterative_stratification(labels_GL, [share for _, share in shares])
     codes = np.array([code for code, _ in shares], dtype=np.int8)
@@ -140,16 +143,31 @@ def _completed(dataset: Dataset, given: NDArray[np.int8], seed: int) -> Split:
         )
     if not (parts == PARTS.index("test")).any():
         notes.append("It has no test part and none was invented: test scores are empty, and val flatters.")
-    return _checked(Split(parts, tuple(notes)))
+    leaking = _leaking_copies(dataset, parts)
+    if leaking:
+        notes.append(f"{leaking} samples outside train are byte-identical to one in it: their scores flatter.")
+    return _checked(dataset, Split(parts, tuple(notes)))
 
 
-def _checked(split: Split) -> Split:
-    empty = [part for part in ("train", "val") if not split.counts[part]]
-    if empty:
-        raise DataError(
-            [f"the {part} part is empty: expected at least one sample in it" for part in empty],
-            "Add samples, or give a split with larger parts (--split).",
-        )
+def _leaking_copies(dataset: Dataset, parts: NDArray[np.int8]) -> int:
+    """How many samples outside train lie in train as well, byte for byte."""
+    keys = np.ascontiguousarray(dataset.hashes).view("S32").ravel()
+    in_train = parts == PARTS.index("train")
+    return int(np.isin(keys[~in_train], keys[in_train]).sum())
+
+
+def _checked(dataset: Dataset, split: Split) -> Split:
+    parts: tuple[Part, ...] = ("train", "val")
+    faults = [
+        f"the {part} part is empty: expected at least one sample in it" for part in parts if not split.counts[part]
+    ]
+    faults += [
+        f"the {part} part has no known label in its {split.counts[part]} samples: expected at least one"
+        for part in parts
+        if split.counts[part] and (dataset.labels_NL[split.rows(part)] == UNKNOWN).all()
+    ]
+    if faults:
+        raise DataError(faults, "Add labelled samples, or give a split with larger parts (--split).")
     return split
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import tagfit
-from tagfit.delivery.run_folder import find_bundle, read_json
+from tagfit.delivery.run_folder import find_bundle, read_json, write_folder
 from tagfit.errors import BundleError
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
@@ -85,7 +83,7 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
         "files": {name: {"size": len(content), "sha256": _sha256(content)} for name, content in files.items()},
     }
     files["manifest.json"] = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False).encode()
-    _write_folder(path, files)
+    write_folder(path, files)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -100,7 +98,7 @@ def read_bundle(path: Path) -> Bundle:
         contents = {name: _checked_file(folder, name, manifest["files"][name]) for name in (WEIGHTS, SAMPLES)}
         recipe = Recipe.from_dict(manifest["recipe"])
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
-        label_names = tuple(manifest["label_names"])
+        label_names = _checked_names(manifest["label_names"])
         network = build_network(recipe, preprocessing.shape, len(label_names))
         load_weights(network, safetensors.numpy.load(contents[WEIGHTS]))
         return Bundle(
@@ -115,7 +113,7 @@ def read_bundle(path: Path) -> Bundle:
         )
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
         raise BundleError(f"{folder}: not a usable bundle: {type(error).__name__}: {error}") from error
 
 
@@ -159,18 +157,12 @@ def _checked_file(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    for name, content in files.items():
-        with (beside / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    if path.exists():
-        shutil.rmtree(path)
-    beside.rename(path)
+def _checked_names(names: Any) -> tuple[str, ...]:
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise BundleError(f"expected a list of label names; got {names!r}")
+    if len(set(names)) < len(names):
+        raise BundleError("the label names are not all different")
+    return tuple(names)
 
 
 def _safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:

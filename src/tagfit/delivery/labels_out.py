@@ -52,6 +52,13 @@ def predicted_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedR
     return _feature_rows(tagger, paths) if tagger.preprocessing.kind == "features" else _picture_rows(tagger, paths)
 
 
+def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[PredictedRow]:
+    """The same rows; `counts` is kept up to date with how many were `read` and how many `unreadable`."""
+    for row in rows:
+        counts["unreadable" if row.error else "read"] += 1
+        yield row
+
+
 def write_csv(stream: TextIO, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
     """Columns: sample, labels (with `;` between), error, and the score of each label."""
     writer = csv.writer(stream, lineterminator="\n")
@@ -69,9 +76,9 @@ def save_csv(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as stream:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             write_csv(stream, label_names, rows)
-        beside.replace(path)
+        os.link(beside, path)  # fails where a file has come into being meanwhile, which replacing would not
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
@@ -87,24 +94,32 @@ def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRo
 
 
 def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
-    for path in paths:
-        names, x = _features_at(path)
-        prediction = tagger.predict_array(x)
+    for path, (names, x) in [(path, _features_at(path)) for path in paths]:
+        try:
+            prediction = tagger.predict_array(x)
+        except DataError as error:
+            raise DataError([f"{path}: {fault}" for fault in error.faults], error.todo) from None
         for row, name in enumerate(names):
             yield _row(f"{path}:{name}", prediction, row)
 
 
 def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
     if path.suffix == ".npy":
-        try:
-            x = np.load(path, allow_pickle=False)
-        except ValueError as error:
-            raise DataError(f"{path}: expected an array of numbers; {error}") from error
-        return [f"row {number}" for number in range(1, len(x) + 1)], x
+        return _rows_of_npy(path)
     table = read(path)
     if table.x is None:
         raise DataError(f"{path}: this bundle takes feature rows; the file names pictures")
     return table.sample_names, table.x
+
+
+def _rows_of_npy(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
+    try:
+        x = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: expected an array of numbers; {error}") from error
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        raise DataError(f"{path}: expected an array of feature rows; got {getattr(x, 'shape', 'several arrays')}")
+    return [f"row {number}" for number in range(1, len(x) + 1)], x
 
 
 def _pictures_at(path: Path) -> Iterator[Path]:

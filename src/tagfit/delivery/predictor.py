@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from tagfit.data.dataset import read_pictures
+from tagfit.data.dataset import DEFAULT_SIZE, read_pictures
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
 from tagfit.pictures.decode import UnreadablePictureError, pixels
@@ -65,7 +66,7 @@ class Tagger:
         self.label_names = bundle.label_names
         self.preprocessing = bundle.preprocessing
         self._device = find_device(device)
-        self._network = bundle.network.to(self._device)
+        self._network = copy.deepcopy(bundle.network).to(self._device)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Tagger:
@@ -78,8 +79,8 @@ class Tagger:
 
     @property
     def size(self) -> int:
-        """The width and height that picture files are brought to."""
-        return self.preprocessing.shape[0]
+        """The width and height that picture files are brought to; the default where the bundle takes features."""
+        return self.preprocessing.shape[0] if self.preprocessing.kind == "pictures" else DEFAULT_SIZE
 
     def predict(self, inputs: Inputs) -> Prediction:
         """Scores and decisions for pictures or feature rows.
@@ -92,6 +93,8 @@ class Tagger:
             DataError: not what this bundle takes.
         """
         several: Any = [inputs] if isinstance(inputs, str | Path | Image.Image) else inputs
+        if isinstance(several, list | tuple) and not several:
+            return self._decided(np.empty((0, len(self.label_names)), dtype=np.float32))
         if _all_of(several, Image.Image):
             return self._predict_outcomes([self._image_pixels(image) for image in several])
         if _all_of(several, str | Path):
@@ -124,10 +127,13 @@ class Tagger:
         if self.preprocessing.kind == "features":
             if x.dtype.kind not in "fiub":
                 faults.append(f"expected numeric features; got {x.dtype}")
-            elif not np.isfinite(x).all():
-                faults.append("expected finite features; got NaN or infinite values")
+            else:
+                with np.errstate(over="ignore"):
+                    x = np.ascontiguousarray(x, dtype=np.float32)
+                if not np.isfinite(x).all():
+                    faults.append("expected features that are finite in float32; got NaN, infinite or larger values")
         if faults:
-            raise DataError(faults)
+            raise DataError(faults, f"This model was trained on {self.preprocessing.kind} of that shape.")
         return self._decided(self._scores(x))
 
     def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
@@ -149,8 +155,6 @@ class Tagger:
     def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         if not len(x):
             return np.empty((0, len(self.label_names)), dtype=np.float32)
-        if self.preprocessing.kind == "features":
-            x = np.ascontiguousarray(x, dtype=np.float32)
         samples = Samples.of(x, self.preprocessing, self._device)
         return probabilities(self._network, samples, np.arange(len(x)))
 
@@ -162,6 +166,8 @@ class Tagger:
             raise DataError(
                 f"this bundle was trained on {self.preprocessing.kind} of shape {self.preprocessing.shape}; got {kind}"
             )
+        if kind == "pictures" and self.preprocessing.shape != (self.size, self.size, 3):
+            raise DataError(f"this bundle takes arrays of shape {self.preprocessing.shape}, not picture files")
 
 
 def _all_of(inputs: object, kind: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tagfit.errors import BundleError, OutputError
+from tagfit.errors import BundleError, OutputError, TagfitError
+
+#: version of the layout of result.json
+SCHEMA = 1
+
+#: endings of what is being written, and of a folder that is being replaced
+TEMPORARY, ASIDE = ".tmp", ".old.tmp"
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        strangers = [entry.name for entry in path.iterdir() if entry.name != ".lock"]
+        strangers = [entry.name for entry in path.iterdir() if entry.name != ".lock" and not _is_ours(entry)]
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written to: {error.strerror}", "Choose another folder with -o."
@@ -75,10 +82,38 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
             f"{path}: cannot be written to: {error.strerror}", "Choose another folder with -o."
         ) from error
     try:
+        _sweep(path)
         _same_command(path / "run.json", json.loads(json.dumps(command)))
-        yield RunFolder(path)
+        with _nothing_left(path):
+            yield RunFolder(path)
     finally:
         lock.release()
+
+
+@contextmanager
+def _nothing_left(path: Path) -> Iterator[None]:
+    """Where a job fails before it has a result, the folder is free for other options."""
+    try:
+        yield
+    except TagfitError:
+        if not (path / "result.json").exists():
+            (path / "run.json").unlink(missing_ok=True)
+        raise
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether it is something half-written that a killed process of ours left behind."""
+    return entry.name.startswith(".") and entry.name.endswith(TEMPORARY)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed process left; a bundle that was put aside and never replaced comes back."""
+    aside, bundle = path / f".bundle{ASIDE}", path / "bundle"
+    if aside.is_dir() and not bundle.exists():
+        aside.rename(bundle)
+    for entry in path.iterdir():
+        if _is_ours(entry):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _same_command(record: Path, command: dict[str, Any]) -> None:
@@ -86,13 +121,22 @@ def _same_command(record: Path, command: dict[str, Any]) -> None:
         write_atomically(record, json.dumps(command, indent=1, ensure_ascii=False))
         return
     earlier = read_json(record)
-    changed = [name for name in {**earlier, **command} if earlier.get(name) != command.get(name)]
+    then, now = _flat(earlier), _flat(command)
+    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if changed:
-        faults = [f"{name}: {_short(earlier.get(name))} then, {_short(command.get(name))} now" for name in changed]
+        faults = [f"{name}: {_short(then.get(name))} then, {_short(now.get(name))} now" for name in changed]
         raise OutputError(
             [f"{record.parent} belongs to a run with other data or options; {fault}" for fault in faults],
             "Choose another folder with -o.",
         )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted names, so that a difference can be pointed at."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 def _short(value: object) -> str:
@@ -131,22 +175,38 @@ def read_result(path: Path) -> dict[str, Any]:
     result = path / "result.json" if path.is_dir() else path
     if not result.is_file():
         raise BundleError(f"{path}: expected a run folder with a result.json in it")
-    return read_json(result)
+    values = read_json(result)
+    if values.get("schema") != SCHEMA:
+        raise BundleError(f"{result}: expected a result of schema {SCHEMA}; got {values.get('schema')!r}")
+    return values
 
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: expected JSON; {error}") from error
     if not isinstance(values, dict):
         raise BundleError(f"{path}: expected a JSON object")
     return values
 
 
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write beside, sync, swap: after a kill at any moment the old folder or the new one is there or brought back."""
+    beside, aside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"), path.with_name(f".{path.name}{ASIDE}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, content in files.items():
+        write_atomically(beside / name, content)
+    if path.exists():
+        path.rename(aside)
+    beside.rename(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside, sync, rename: a kill at any moment leaves the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     with beside.open("wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()

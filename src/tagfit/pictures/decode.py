@@ -6,7 +6,8 @@ Told by content, never by name; only the formats listed here are ever opened. Th
 from __future__ import annotations
 
 import io
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,29 +34,43 @@ def decode(encoded: bytes, size: int) -> NDArray[np.uint8]:
     """
     if not encoded:
         raise UnreadablePictureError("the file is empty")
+    with _readable(), Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
+        _check_size(picture)
+        picture.draft("RGB", (2 * size, 2 * size))
+        return _small(picture, size)
+
+
+def pixels(picture: Image.Image, size: int) -> NDArray[np.uint8]:
+    """What `decode` makes of a picture that is open already, which stays as it is.
+
+    Raises:
+        UnreadablePictureError: truncated or too large.
+    """
+    with _readable():
+        _check_size(picture)
+        return _small(picture, size)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Whatever goes wrong within becomes an UnreadablePictureError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; pixels or an error are all that counts
-            with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-                return pixels(picture, size)
+        yield
     except UnreadablePictureError:
         raise
     except UnidentifiedImageError:
         raise UnreadablePictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
-        raise UnreadablePictureError(f"cannot be decoded: {type(error).__name__}: {error}") from error
+        raise UnreadablePictureError(f"cannot be decoded: {error}") from error
 
 
-def pixels(picture: Image.Image, size: int) -> NDArray[np.uint8]:
-    """What `decode` makes of an opened picture.
-
-    Raises:
-        UnreadablePictureError: too large.
-    """
+def _check_size(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise UnreadablePictureError(f"{width}x{height} pixels: more than {MAX_PIXELS:,} are refused")
-    picture.draft("RGB", (2 * size, 2 * size))
+
+
+def _small(picture: Image.Image, size: int) -> NDArray[np.uint8]:
     upright = ImageOps.exif_transpose(picture)
     small = _rgb(upright).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return np.asarray(small, dtype=np.uint8)
@@ -63,10 +78,11 @@ def pixels(picture: Image.Image, size: int) -> NDArray[np.uint8]:
 
 def _rgb(picture: Image.Image) -> Image.Image:
     """RGB, alpha over white, 16-bit greys scaled to 8."""
-    if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
-        grey = np.asarray(picture, dtype=np.float64)
-        scale = 255.0 / 65535.0 if grey.max(initial=0) > 255 else 1.0
-        picture = Image.fromarray(np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8))
+    if picture.mode == "F":
+        raise UnreadablePictureError("its pixels are floating-point numbers, of which no white is known")
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        grey = np.asarray(picture, dtype=np.int64)
+        picture = Image.fromarray((np.clip(grey, 0, 65535) // 257).astype(np.uint8))
     if picture.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))

@@ -27,7 +27,7 @@ def _parts(record: Mapping[str, Any]) -> Iterator[RenderableType]:
         style="bold",
     )
     yield Text("  ".join(f"{part} {count:,}" for part, count in record["parts"].items() if count))
-    yield Text(f"labels per sample: {_per_sample(record['labels_per_sample'])}")
+    yield Text(f"labels known to hold, per sample: {_per_sample(record['labels_per_sample'])}")
     yield Text()
     yield _label_table(record)
     if record["pairs"]:
@@ -89,7 +89,7 @@ def _files(record: Mapping[str, Any]) -> Iterator[Text]:
 
 def _estimate(estimate: Mapping[str, Any]) -> str:
     return (
-        f"time at most, measured here: fit {_seconds(estimate['fit_seconds'])}, "
+        f"about, if nothing stops early: fit {_seconds(estimate['fit_seconds'])}, "
         f"cure {_seconds(estimate['cure_seconds'])}; memory beside torch itself: "
         f"{estimate['memory_bytes'] / 1e6:,.0f} MB"
     )

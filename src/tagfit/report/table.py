@@ -27,7 +27,7 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
 
 
 def as_text(renderable: RenderableType) -> str:
-    console = Console(width=WIDTH, color_system=None, force_terminal=False, highlight=False)
+    console = Console(width=WIDTH, color_system=None, force_terminal=False, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
@@ -137,7 +137,7 @@ def _other_metrics(runs: Mapping[str, Any], metric: str) -> Table:
 def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     notes = list(record["data"]["notes"])
     if record["state"] == "stopped":
-        notes.append("This run was stopped early; what is shown is the best it had reached.")
+        notes.append("This run was stopped early; what is shown is what it had reached. The same command starts anew.")
     set_aside = record["data"]["set_aside"]
     if set_aside:
         first = set_aside[0]

@@ -75,6 +75,20 @@ def score(labels_NL: Labels, probabilities_NL: Floats) -> Scores:
     return _score(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL)
 
 
+def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float | None:
+    """One metric of `score`, without the others; arguments and errors are the same."""
+    labels_NL = checked_labels(labels_NL)
+    probabilities_NL = _checked_probabilities(probabilities_NL, labels_NL.shape)
+    if metric == "keras_accuracy":
+        return keras_accuracy(labels_NL, probabilities_NL).value
+    if metric in DECISION_METRICS:
+        return decision_means(labels_NL, probabilities_NL > THRESHOLD)[metric].value
+    if metric in PROBABILITY_METRICS:
+        return probability_means(labels_NL, probabilities_NL)[metric].value
+    means = row_ranking_means if metric in ROW_RANKING_METRICS else precision_means
+    return means(ranking_keys(labels_NL, probabilities_NL))[metric].value
+
+
 def score_decisions(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> Scores:
     """All metrics where something else than 0.5 decides.
 

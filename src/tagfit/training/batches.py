@@ -35,7 +35,7 @@ class Samples:
         """Wrap (N, ...) uint8 pictures or float32 features."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            return cls(torch.from_numpy(x), preprocessing.scale, device)
+            return cls(torch.from_numpy(np.ascontiguousarray(x)), preprocessing.scale, device)
 
     def take(self, rows: Tensor) -> Tensor:
         """(B, ...) floating-point inputs of the network."""

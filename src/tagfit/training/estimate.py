@@ -31,7 +31,7 @@ def longest_training(network: nn.Module, training: Training, train_rows: Labelle
         adam.step()
 
     network.train()
-    with threads_for(network, training.batch_size):
+    with torch.random.fork_rng(), threads_for(network, training.batch_size):
         a_step = _typical_seconds(step)
         a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, loss_of), times=3)
     steps = -(-len(train_rows) // training.batch_size)

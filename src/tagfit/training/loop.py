@@ -85,11 +85,12 @@ def train(
                     "seconds": time.perf_counter() - began,
                 }
                 history.append(row)
-                enough = stopping.should_stop(epoch, val_loss, network)
-                if on_event(EpochEnded(row, losses)):
-                    raise _Stopped
+                enough = stopping.should_stop(epoch, val_loss, network) or epoch == training.epochs
+                asked = on_event(EpochEnded(row, losses))
                 if enough:
                     break
+                if asked:
+                    raise _Stopped
         except (_Stopped, KeyboardInterrupt):
             state = "stopped"
     if stopping.best_weights:

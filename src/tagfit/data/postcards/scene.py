@@ -33,15 +33,15 @@ _TIMES = (62, 19, 19)
 _THINGS: dict[str, tuple[int, int, int, int]] = {
     "sea": (100, 18, 0, 26),
     "beach": (66, 0, 0, 8),
-    "boat": (68, 30, 0, 36),
+    "boat": (62, 30, 0, 40),
     "mountain": (12, 100, 8, 8),
     "caps": (30, 62, 40, 40),
     "winter": (0, 28, 14, 10),
     "forest": (8, 60, 50, 6),
     "city": (8, 2, 4, 100),
-    "people": (72, 8, 16, 82),
-    "flowers": (3, 18, 66, 5),
-    "birds": (70, 6, 18, 5),
+    "people": (66, 12, 22, 76),
+    "flowers": (4, 26, 62, 8),
+    "birds": (62, 10, 26, 8),
     "hills": (30, 10, 50, 10),
     "houses": (14, 24, 40, 16),
     "clouds": (50, 45, 55, 40),
@@ -131,7 +131,7 @@ def _choose_things(dice: Dice, place: Ints, time: Ints) -> dict[str, Bools]:
 
 
 def _choose_ground(dice: Dice, place: Ints, things: dict[str, Bools]) -> Ints:
-    in_town = dice.chance(80) & (place == Place.TOWN)
+    in_town = dice.chance(65) & (place == Place.TOWN)
     wild = np.array([Material.GRASS, Material.WHEAT, Material.EARTH])[dice.pick((58, 24, 18))]
     ground = np.where(in_town, Material.PAVING, wild)
     ground = np.where(things["winter"], Material.SNOW, ground)

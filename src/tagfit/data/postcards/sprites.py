@@ -82,14 +82,12 @@ BIRD = _sprites(
 
 FLOWER = _sprites(
     """
-    .fff.  .f.f.
-    ffyff  fffff
-    fyyyf  .yyy.
-    ffyff  fffff
-    .fff.  .f.f.
-    ..g..  ..g..
+    .ff.  ffff  f.f.
+    fyyf  fyyf  .yff
+    fyyf  .ff.  ffy.
+    .ff.  .gg.  .f.f
     """,
-    ({"f": M.PETAL_1, "y": M.PISTIL, "g": M.BUSH}, {"f": M.PETAL_2, "y": M.PISTIL, "g": M.BUSH}),
+    ({"f": M.PETAL_1, "y": M.PISTIL, "g": M.GRASS}, {"f": M.PETAL_2, "y": M.PISTIL, "g": M.GRASS}),
 )
 
 CONIFER = _sprites(
