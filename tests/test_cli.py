@@ -199,6 +199,24 @@ def test_predicting_nothing_readable_fails(tagfit, quick, tmp_path):
     assert "no picture in it" in tagfit("predict", "run", "empty").stderr
 
 
+def test_feature_rows_without_labels(tagfit, arrays, quick, tmp_path):
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    x = np.load(arrays)["X"][:7]
+    np.save(tmp_path / "rows.npy", x)
+    np.savez(tmp_path / "alone.npz", X=x)
+    (tmp_path / "empty.npy").write_bytes(b"")
+    for name in ("rows.npy", "alone.npz"):
+        assert len(tagfit("predict", "run", name).stdout.splitlines()) == 8
+    assert tagfit("predict", "run", "empty.npy").exit_code == 2
+    np.save(tmp_path / "narrow.npy", x[:, :3])
+    assert "narrow.npy: expected an array of shape (n, 8)" in tagfit("predict", "run", "narrow.npy").stderr
+
+
+def test_a_bundle_leads_to_its_report(tagfit, arrays, quick):
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    assert tagfit("report", "run/bundle").stdout == tagfit("report", "run").stdout
+
+
 def test_divergence_exits_1(tagfit, arrays, tmp_path):
     (tmp_path / "wild.toml").write_text("[model]\nwidths = [8]\n[training]\nrate = 1e4\npatience = 0\n")
     result = tagfit("fit", arrays, "--recipe", "wild.toml")

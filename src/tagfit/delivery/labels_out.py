@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from tagfit.data.sources.read import read
 from tagfit.delivery.predictor import Prediction, Tagger
@@ -104,7 +106,7 @@ def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRo
 
 
 def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
-    if path.suffix == ".npy":
+    if path.suffix == ".npy" or _has_x_alone(path):
         return _rows_of_npy(path)
     table = read(path)
     if table.x is None:
@@ -114,12 +116,21 @@ def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
 
 def _rows_of_npy(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
     try:
-        x = np.load(path, allow_pickle=False)
+        held = np.load(path, allow_pickle=False)
+        x = held["X"] if isinstance(held, NpzFile) else held
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: expected an array of numbers; {error}") from error
     if not isinstance(x, np.ndarray) or x.ndim == 0:
         raise DataError(f"{path}: expected an array of feature rows; got {getattr(x, 'shape', 'several arrays')}")
     return [f"row {number}" for number in range(1, len(x) + 1)], x
+
+
+def _has_x_alone(path: Path) -> bool:
+    """Whether it is an .npz of feature rows without labels."""
+    if path.suffix != ".npz" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist() == ["X.npy"]
 
 
 def _pictures_at(path: Path) -> Iterator[Path]:

@@ -167,14 +167,18 @@ def find_bundle(path: Path) -> Path:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """The result of the run folder `path`, or of its result.json.
+    """The result of the run folder `path`, of its bundle, or of its result.json.
 
     Raises:
         BundleError: there is none, or it cannot be read.
     """
-    result = path / "result.json" if path.is_dir() else path
+    folder = path.resolve().parent if (path / "manifest.json").is_file() else path
+    result = folder / "result.json" if folder.is_dir() else folder
     if not result.is_file():
-        raise BundleError(f"{path}: expected a run folder with a result.json in it")
+        raise BundleError(
+            f"{path}: expected a run folder with a result.json in it",
+            "Give the -o folder of `tagfit fit` or `tagfit cure`.",
+        )
     values = read_json(result)
     if values.get("schema") != SCHEMA:
         raise BundleError(f"{result}: expected a result of schema {SCHEMA}; got {values.get('schema')!r}")

@@ -165,7 +165,7 @@ def _score(by_part: Mapping[str, Any], part: str, metric: str) -> float | None:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: never -0.000
 
 
 def _shorten(name: str, width: int = 24) -> str:
