@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from making import PROVE
+from tagfit import workflow
 from tagfit.data import postcards
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
@@ -98,3 +100,10 @@ def test_only_whole_numbers_decide_pixels():
             assert not (isinstance(node, ast.Attribute) and node.attr in {"random", "sin", "cos", "sqrt", "exp"}), file
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not {"random", "math", "PIL"} & set(names), file
+
+
+@pytest.mark.skipif(not PROVE, reason="trains for half a minute: make prove")
+def test_they_are_hard_enough_for_a_dense_network():
+    run = workflow.fit(workflow.load("postcards:2400"), recipe="dense-baseline").record["after"]
+    assert run["scores"]["train"]["micro_f1"] >= 0.97
+    assert run["scores"]["val"]["micro_f1"] <= 0.75
