@@ -8,7 +8,7 @@ from hypothesis import settings
 from making import PROVE, feature_table, locked
 
 settings.register_profile("short", max_examples=100, deadline=None)
-settings.register_profile("prove", max_examples=5000, deadline=None)
+settings.register_profile("prove", max_examples=1000, deadline=None)
 settings.load_profile("prove" if PROVE else "short")
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -56,7 +56,7 @@ def test_damaged_files(folder, name):
     draw = random.Random(name)
     where = folder("a.jpg", "b.jpg")
     outcomes = set()
-    for _ in range(5000 if PROVE else 150):
+    for _ in range(2000 if PROVE else 150):
         target = where / ("rows.arff" if name == "rows.xml" else name)
         target.write_bytes(SEEDS[target.name])
         (where / name).write_bytes(damaged(SEEDS[name], draw))
