@@ -389,7 +389,7 @@ def parse(arguments: Sequence[str] | None) -> Any:
     parser.add_argument("--peer", type=Path, default=PEER, help="the Python that has Keras")
     parser.add_argument("--backend", choices=["tensorflow", "jax"], default="tensorflow")
     parser.add_argument("--seeds", type=int, default=1, help="how many trainings of each network on each side")
-    parser.add_argument("--record", action="store_true", help="write benchmarks/records/DATE-keras-peer.txt, too")
+    parser.add_argument("--record", action="store_true", help="add it to benchmarks/records/DATE-keras-peer.txt, too")
     options = parser.parse_args(arguments)
     if options.seeds < 1:
         parser.error(f"--seeds must be at least 1; got {options.seeds}")
@@ -413,11 +413,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         texts.append(f"{table(data, trainings, imports)}\n{neighbours}")
         print(f"\n{texts[-1]}", flush=True)
     if options.record:
-        command = shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
-        RECORDS.mkdir(exist_ok=True)
-        record = RECORDS / f"{date.today()}-keras-peer.txt"
-        record.write_text("\n\n".join([f"$ {command}", *texts]) + "\n", encoding="utf-8")
-        print(f"keras_peer: written to {record}", file=sys.stderr)
+        record(texts)
+
+
+def record(texts: Sequence[str]) -> None:
+    """Add this run, its command first, to the record of the day: a busy machine may have to run one set at a time."""
+    command = shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    file = RECORDS / f"{date.today()}-keras-peer.txt"
+    RECORDS.mkdir(exist_ok=True)
+    with file.open("a", encoding="utf-8") as out:
+        gap = "\n\n" if out.tell() else ""
+        out.write(gap + "\n\n".join([f"$ {command}", *texts]) + "\n")
+    print(f"keras_peer: written to {file}", file=sys.stderr)
 
 
 if __name__ == "__main__":
