@@ -1,7 +1,7 @@
 """The command line: thin over `workflow`. Results go to stdout; progress and messages go to stderr.
 
 Exit codes: 0 done, 1 the job failed, 2 bad usage or bad input, 3 `cure` finished and the target was not met,
-130 and 143 stopped by ctrl-C and SIGTERM with what was best so far written.
+130 and 143 stopped by ctrl-C and SIGTERM with what it had reached written.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.pass_context
 def demo(ctx: click.Context, /, count: int, **options: Any) -> None:
     """Cure a network that overfits the embedded postcards."""
-    ctx.invoke(cure, data=f"postcards:{count}", size=64, split_seed=0, **options)
+    ctx.invoke(cure, data=f"postcards:{count}", **options)
 
 
 @main.command()
@@ -128,7 +128,7 @@ def demo(ctx: click.Context, /, count: int, **options: Any) -> None:
 def inspect(data: str, as_json: bool, **reading: Any) -> None:
     """Say what is in DATA, and what looks wrong with it.
 
-    Also how long training would take at most, from steps timed on this machine.
+    Also about how long training would take if nothing stopped early, from steps timed on this machine.
     """
     from tagfit import workflow
 

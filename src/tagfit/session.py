@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 import tagfit
-from tagfit.curing.verdict import judge
+from tagfit.curing.verdict import judge, meets
 from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.predictor import Tagger
-from tagfit.delivery.run_folder import SCHEMA, RunFolder, claim
-from tagfit.errors import OutputError, TrainingDivergedError
+from tagfit.delivery.run_folder import SCHEMA, RunFolder, claim, writable
+from tagfit.errors import TrainingDivergedError
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
 from tagfit.records import LockedData, Part, Run, Scores, Target
@@ -94,6 +94,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.constant = ConstantAnswer.choose(self.data.labels("train"))
+        self._constant_scores: dict[Part, Scores | None] = {}
 
     def listen(self, event: Event) -> bool:
         self.stopped = bool(self.on_event(event)) or self.stopped
@@ -126,7 +127,7 @@ class Session:
             recipe=recipe,
             lock=self.data.lock,
             scores={part: self._score(network, part) for part in ("train", "val")},
-            constant={part: self.constant.score(self.data.labels(part)) for part in ("train", "val")},
+            constant={part: self._constant(part) for part in ("train", "val")},
             history=trained.history,
             delivered_epoch=trained.delivered_epoch,
             parameters=sum(p.numel() for p in network.parameters()),
@@ -149,12 +150,11 @@ class Session:
         """Score the delivered weights on test: once, at the end."""
         verify(self.data)
         network, run = trained.network, trained.run
-        constant = self.constant.score(self.data.labels("test")) if self.data.split.counts["test"] else None
         return Trained(
             replace(
                 run,
                 scores={**run.scores, "test": self._score(network, "test")},
-                constant={**run.constant, "test": constant},
+                constant={**run.constant, "test": self._constant("test")},
             ),
             network,
         )
@@ -173,17 +173,14 @@ class Session:
         record = self._record(command, work)
         bundle = Bundle.of(work.after.network, work.after.run, self.constant, self.data)
         if folder is not None:
-            try:
+            with writable(folder.path):
                 write_bundle(folder.bundle, bundle)
                 folder.write_result(record)
-            except OSError as error:
-                raise OutputError(f"{folder.path}: cannot be written to: {error.strerror}") from error
         return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)
 
     def _record(self, command: Mapping[str, Any], work: Work) -> dict[str, Any]:
         dataset, before, after = self.data.dataset, work.before, work.after.run
         verdict = judge(None if before is None else before.run, after, self.target, work.tried)
-        train, val = after.scores["train"], after.scores["val"]
         return {
             "schema": SCHEMA,
             "tagfit": tagfit.__version__,
@@ -202,7 +199,7 @@ class Session:
                 "notes": [*dataset.notes, *self.data.split.notes],
                 "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
             },
-            "target": {**self.target.to_dict(), "met": bool(train and val and self.target.met_by(train, val))},
+            "target": {**self.target.to_dict(), "met": meets(after, self.target)},
             "verdict": verdict.to_dict(),
             "before": None if before is None else before.run.to_dict(),
             "after": after.to_dict(),
@@ -223,6 +220,13 @@ class Session:
         dataset = self.data.dataset
         network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=self.seed)
         return network.to(self.device)
+
+    def _constant(self, part: Part) -> Scores | None:
+        """What the constant answer gets: the same for every run, so it is scored once a part."""
+        if part not in self._constant_scores:
+            labels_NL = self.data.labels(part)
+            self._constant_scores[part] = self.constant.score(labels_NL) if len(labels_NL) else None
+        return self._constant_scores[part]
 
     def _score(self, network: nn.Module, part: Part) -> Scores | None:
         rows = self.data.split.rows(part)

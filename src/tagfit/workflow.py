@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
-from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, known_samples, rows_of, rows_of_part
+from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, rows_of, rows_of_part
 from tagfit.data.inspection import Inspection, look
-from tagfit.data.lock import lock
+from tagfit.data.lock import copies_among, lock
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
@@ -25,8 +25,8 @@ from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Scores, Ta
 from tagfit.report.table import evaluation_text
 from tagfit.scoring.metrics import score
 from tagfit.session import Result, Session, Work
+from tagfit.training.device import find_device
 from tagfit.training.events import Listener
-from tagfit.training.inference import find_device
 
 DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
@@ -152,7 +152,7 @@ def fit(
         seed: of the first weights, the order of samples and dropout.
         output: the run folder to write; finished runs of the same command there are returned as they are.
         device: auto, cpu, cuda or mps.
-        on_event: told what happens; when it returns True, training stops cleanly and the best so far is delivered.
+        on_event: told what happens; when it returns True, training stops cleanly and delivers what it has reached.
 
     Raises:
         DataError, RecipeError, OutputError: before anything is trained.
@@ -302,7 +302,7 @@ def _evaluation_notes(
             f"The data does not mention {len(missing)} of the model's labels, {read_as}: {', '.join(missing)}."
         )
     for part, deed in (("train", "trained"), ("val", "chosen")):
-        seen = known_samples(dataset, bundle.trained_on[part])
+        seen = copies_among(dataset.hashes, bundle.trained_on[part])
         if seen:
             notes.append(f"The model was {deed} on {seen} of these {len(dataset)} samples: the scores flatter.")
     return notes

@@ -42,7 +42,8 @@ def build(table: LabelTable, *, size: int = DEFAULT_SIZE, on_read: OnRead | None
         return _from_pictures(table, size, on_read)
     scale = 1 / 255 if table.kind == "pictures" else 1.0
     preprocessing = Preprocessing(table.kind, tuple(table.x.shape[1:]), scale)
-    return _dataset(table, table.x, hash_rows(table.x), preprocessing)
+    x = np.ascontiguousarray(table.x)  # once here, rather than at every use
+    return _dataset(table, x, hash_rows(x), preprocessing)
 
 
 def read_pictures(
@@ -119,14 +120,6 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
         sample_names=tuple(dataset.sample_names[row] for row in rows),
         metadata={name: tuple(values[row] for row in rows) for name, values in dataset.metadata.items()},
     )
-
-
-def known_samples(dataset: Dataset, hashes: NDArray[np.uint8]) -> int:
-    """How many samples of `dataset` are among those with the given (n, 32) uint8 hashes."""
-    if not len(hashes):
-        return 0
-    mine, theirs = (np.ascontiguousarray(rows).view("S32").ravel() for rows in (dataset.hashes, hashes))
-    return int(np.isin(mine, theirs).sum())
 
 
 def _from_pictures(table: LabelTable, size: int, on_read: OnRead | None) -> Dataset:

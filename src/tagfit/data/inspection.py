@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.data.lock import hash_keys
 from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData
 
 #: pairs of labels that are listed
@@ -118,7 +119,7 @@ def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
 
 def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
     """Row numbers of byte-identical samples, group by group."""
-    keys = np.ascontiguousarray(dataset.hashes).view("S32").ravel()
+    keys = hash_keys(dataset.hashes)
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]])
     return [group for group in np.split(order, starts[1:]) if len(group) > 1]

@@ -54,6 +54,16 @@ def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
     return hashes
 
 
+def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """(N,) the (N, 32) hashes as single values, to sort and compare."""
+    return np.ascontiguousarray(hashes).view("S32").ravel()
+
+
+def copies_among(hashes: NDArray[np.uint8], others: NDArray[np.uint8]) -> int:
+    """How many of the (N, 32) hashes are among the (M, 32) others."""
+    return int(np.isin(hash_keys(hashes), hash_keys(others)).sum())
+
+
 def _content(x: NDArray[np.generic]) -> str:
     digest = hashlib.sha256(f"{x.dtype.str} {x.shape}".encode())
     for start in range(0, len(x), 4096):

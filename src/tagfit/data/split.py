@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.data.lock import copies_among, hash_keys
 from tagfit.errors import DataError
 from tagfit.records import PARTS, UNKNOWN, YES, Dataset, Part, Split
 
@@ -118,8 +119,8 @@ def content_order(hashes: NDArray[np.uint8], seed: int) -> NDArray[np.intp]:
 
 def _dealt(dataset: Dataset, rows: NDArray[np.intp], shares: list[tuple[int, float]], seed: int) -> NDArray[np.int8]:
     """(len(rows),) int8 index into PARTS; byte-identical samples always come into the same part."""
-    hashes = np.ascontiguousarray(dataset.hashes[rows])
-    _, first, group_of = np.unique(hashes.view("S32").ravel(), return_index=True, return_inverse=True)
+    hashes = dataset.hashes[rows]
+    _, first, group_of = np.unique(hash_keys(hashes), return_index=True, return_inverse=True)
     order_G = content_order(hashes[first], seed)
     # copies may disagree: taking the highest value makes the group independent of their order
     labels_GL = np.full((len(first), dataset.labels_NL.shape[1]), UNKNOWN, dtype=np.int8)
@@ -143,17 +144,10 @@ def _completed(dataset: Dataset, given: NDArray[np.int8], seed: int) -> Split:
         )
     if not (parts == PARTS.index("test")).any():
         notes.append("It has no test part and none was invented: test scores are empty, and val flatters.")
-    leaking = _leaking_copies(dataset, parts)
+    leaking = copies_among(dataset.hashes[parts != train], dataset.hashes[parts == train])
     if leaking:
         notes.append(f"{leaking} samples outside train are byte-identical to one in it: their scores flatter.")
     return _checked(dataset, Split(parts, tuple(notes)))
-
-
-def _leaking_copies(dataset: Dataset, parts: NDArray[np.int8]) -> int:
-    """How many samples outside train lie in train as well, byte for byte."""
-    keys = np.ascontiguousarray(dataset.hashes).view("S32").ravel()
-    in_train = parts == PARTS.index("train")
-    return int(np.isin(keys[~in_train], keys[in_train]).sum())
 
 
 def _checked(dataset: Dataset, split: Split) -> Split:

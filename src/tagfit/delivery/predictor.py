@@ -17,11 +17,10 @@ from tagfit.data.dataset import DEFAULT_SIZE, read_pictures
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
 from tagfit.pictures.decode import UnreadablePictureError, pixels
+from tagfit.scoring.metrics import THRESHOLD
 from tagfit.training.batches import Samples
-from tagfit.training.inference import find_device, probabilities
-
-#: a label is given where its score is above this
-THRESHOLD = 0.5
+from tagfit.training.device import find_device
+from tagfit.training.inference import probabilities
 
 #: pictures that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 512

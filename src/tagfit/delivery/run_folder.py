@@ -51,6 +51,19 @@ class RunFolder:
 
 
 @contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Whatever the operating system refuses within is an OutputError."""
+    try:
+        yield
+    except Timeout:
+        raise  # the lock is somebody's: another matter
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written to: {error.strerror}", "Choose another folder with -o."
+        ) from error
+
+
+@contextmanager
 def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
     """Hold `path` for `command`, creating it where needed.
 
@@ -60,13 +73,9 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
     Raises:
         OutputError: not writable, in use by another process, somebody else's files, or another command's run.
     """
-    try:
+    with writable(path):
         path.mkdir(parents=True, exist_ok=True)
         strangers = [entry.name for entry in path.iterdir() if entry.name != ".lock" and not _is_ours(entry)]
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written to: {error.strerror}", "Choose another folder with -o."
-        ) from error
     if strangers and "run.json" not in strangers:
         raise OutputError(
             f"{path}: expected an empty or new folder, or an earlier run; it holds {', '.join(sorted(strangers)[:3])}",
@@ -74,16 +83,14 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
         )
     lock = FileLock(path / ".lock", timeout=0)
     try:
-        lock.acquire()
+        with writable(path):
+            lock.acquire()
     except Timeout:
         raise OutputError(f"{path}: another process is working in this folder", "Wait for it, or choose -o.") from None
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written to: {error.strerror}", "Choose another folder with -o."
-        ) from error
     try:
-        _sweep(path)
-        _same_command(path / "run.json", json.loads(json.dumps(command)))
+        with writable(path):
+            _sweep(path)
+            _same_command(path / "run.json", json.loads(json.dumps(command)))
         with _nothing_left(path):
             yield RunFolder(path)
     finally:

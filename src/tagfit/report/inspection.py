@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tagfit.report.table import bare_table
+
 #: names that are spelled out where there may be many
 SHOWN = 5
 
@@ -51,7 +53,7 @@ def _per_sample(counts: Mapping[int | str, int]) -> str:
 
 def _label_table(record: Mapping[str, Any]) -> Table:
     parts = [part for part, count in record["parts"].items() if count]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+    table = bare_table()
     table.add_column("label", overflow="ellipsis", no_wrap=True, max_width=28)
     for column in ("yes", "share", *parts, "unknown"):
         table.add_column(column, justify="right")
@@ -64,7 +66,7 @@ def _label_table(record: Mapping[str, Any]) -> Table:
 
 
 def _pair_table(pairs: list[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+    table = bare_table()
     table.add_column("most often together", overflow="ellipsis", no_wrap=True, max_width=48)
     table.add_column("samples", justify="right")
     table.add_column("times chance", justify="right")

@@ -151,8 +151,13 @@ def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     return notes
 
 
+def bare_table() -> Table:
+    """A table without lines or columns yet: the look of all tables here."""
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+
+
 def _plain_table(first: str, *columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
+    table = bare_table()
     table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="left" if column in {"recipe", ""} else "right", no_wrap=True)

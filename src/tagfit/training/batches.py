@@ -23,7 +23,7 @@ INFERENCE_BATCH = 512
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs, gathered and scaled batch by batch; the array itself is never copied, so it may be a memory map."""
+    """Inputs, gathered and scaled batch by batch; a contiguous array is never copied, so it may be a memory map."""
 
     x: Tensor
     scale: float

@@ -9,11 +9,10 @@ from statistics import median
 import torch
 from torch import nn
 
-from tagfit.models.losses import LOSSES
 from tagfit.recipes import Training
 from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import loss_and_probabilities
-from tagfit.training.optimiser import KerasAdam
+from tagfit.training.loop import Steps
 from tagfit.training.threads import threads_for
 
 TIMED_STEPS = 15
@@ -21,21 +20,14 @@ TIMED_STEPS = 15
 
 def longest_training(network: nn.Module, training: Training, train_rows: LabelledRows, val_rows: LabelledRows) -> float:
     """Seconds that all epochs of `training` would take, without early stopping; `network` is used up."""
-    loss_of = LOSSES[training.loss]
-    adam = KerasAdam(network, training)
+    steps = Steps(network, training, train_rows, lambda event: None)
     batch = torch.arange(min(training.batch_size, len(train_rows)))
-
-    def step() -> None:
-        x, targets, known = train_rows.take(batch)
-        loss_of(network(x), targets, known).backward()  # type: ignore[no-untyped-call]
-        adam.step()
-
     network.train()
     with torch.random.fork_rng(), threads_for(network, training.batch_size):
-        a_step = _typical_seconds(step)
-        a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, loss_of), times=3)
-    steps = -(-len(train_rows) // training.batch_size)
-    return training.epochs * (steps * a_step + a_val_pass)
+        a_step = _typical_seconds(lambda: steps.step(batch))
+        a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, steps.loss_of), times=3)
+    steps_an_epoch = -(-len(train_rows) // training.batch_size)
+    return training.epochs * (steps_an_epoch * a_step + a_val_pass)
 
 
 def _typical_seconds(action: Callable[[], object], times: int = TIMED_STEPS) -> float:

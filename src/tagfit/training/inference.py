@@ -10,27 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tagfit.errors import RecipeError
 from tagfit.models.losses import Loss
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def find_device(name: str = "auto") -> torch.device:
-    """The device by name; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        RecipeError: no such device, or not on this machine.
-    """
-    if name not in DEVICES:
-        raise RecipeError(f"device must be one of {', '.join(DEVICES)}; got {name!r}")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
-    if not there[name]:
-        raise RecipeError(f"this machine has no {name} device that torch can use", "Leave --device away.")
-    return torch.device(name)
 
 
 @contextmanager

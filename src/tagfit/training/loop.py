@@ -39,7 +39,7 @@ class Trained:
         history: a row an epoch: epoch (from 1), train_loss (the mean over the epoch's steps, in training mode, as
             training logs show it), val_loss and the val scores (in inference mode, at the epoch's end), seconds.
         delivered_epoch: the epoch whose weights were delivered.
-        state: `finished`, or `stopped` where a listener asked for it.
+        state: `finished`, or `stopped` where a listener or ctrl-C asked for it.
     """
 
     history: tuple[Mapping[str, float | None], ...]
@@ -69,7 +69,7 @@ def train(
     history: list[Mapping[str, float | None]] = []
     state: Literal["finished", "stopped"] = "finished"
     with _own_random_state(seed, train_rows.targets_NL.device), threads_for(network, training.batch_size):
-        steps = _Steps(network, training, train_rows, on_event)
+        steps = Steps(network, training, train_rows, on_event)
         try:
             for epoch in range(1, training.epochs + 1):
                 began = time.perf_counter()
@@ -104,7 +104,7 @@ class _Stopped(Exception):  # noqa: N818 (nothing went wrong)
 
 
 @dataclass
-class _Steps:
+class Steps:
     """Optimiser steps, epoch by epoch."""
 
     network: nn.Module
@@ -125,14 +125,15 @@ class _Steps:
         losses: list[Tensor] = []
         try:
             for batch in batches:
-                losses.append(self._step(batch))
+                losses.append(self.step(batch))
                 if self.on_event(StepEnded(self.done)):
                     raise _Stopped
         finally:
             values = self._checked(losses, number)
         return tuple(values.tolist()), float(np.average(values, weights=[len(batch) for batch in batches]))
 
-    def _step(self, batch: Tensor) -> Tensor:
+    def step(self, batch: Tensor) -> Tensor:
+        """One step on the rows at `batch`; its loss, still on the device."""
         x, targets, known = self.rows.take(batch)
         loss = self.loss_of(self.network(x), _smoothed(targets, self.training.label_smoothing), known)
         loss.backward()  # type: ignore[no-untyped-call]
