@@ -31,6 +31,23 @@ def feature_table(samples=120, features=8, labels=3, seed=0, **changes):
     return LabelTable(**{**values, **changes})
 
 
+def picture_table(samples=40, side=16, seed=0, **changes):
+    """Pictures in memory, noisy red and green ones, mixed."""
+    rng = np.random.default_rng(seed)
+    labels_NL = rng.integers(0, 2, size=(samples, 2), dtype=np.int8)
+    x = rng.integers(0, 60, size=(samples, side, side, 3), dtype=np.uint8)
+    x[..., :2] += (labels_NL.astype(np.uint8) * 190)[:, None, None, :]
+    values = {
+        "name": "squares",
+        "label_names": ("red", "green"),
+        "labels_NL": labels_NL,
+        "sample_names": tuple(f"row {number}" for number in range(1, samples + 1)),
+        "x": x,
+        "absent_label": NO,
+    }
+    return LabelTable(**{**values, **changes})
+
+
 def locked(table):
     dataset = build(table)
     return lock(dataset, split(dataset))

@@ -91,7 +91,7 @@ def test_json_and_nothing_else_on_stdout(tagfit, arrays, quick):
 
 
 def test_cure_exits_3_where_the_target_is_missed_and_0_where_it_is_met(tagfit, arrays, quick, monkeypatch):
-    monkeypatch.setattr(workflow, "ladder", lambda: ())
+    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: ())
     bands = ["--metric", "label_accuracy", "--train-below", "1", "--val-at-least"]
     missed = tagfit("cure", arrays, "--baseline", quick, *bands, "1", "-o", "missed")
     assert missed.exit_code == 3, missed.stderr

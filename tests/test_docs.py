@@ -9,8 +9,8 @@ import pytest
 
 from tagfit.cli import main
 from tagfit.curing.ladder import ladder
-from tagfit.recipes import RECIPES, Recipe
-from tagfit.records import METRICS
+from tagfit.recipes import AUGMENTATIONS, RECIPES, SCHEDULES, Recipe
+from tagfit.records import METRICS, Preprocessing, Target
 
 ROOT = Path(__file__).parents[1]
 CLI = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -53,7 +53,10 @@ def test_the_recipe_in_the_documents_is_the_real_one():
     shown = re.search(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1]
     assert Recipe.from_dict(tomllib.loads(shown)) == RECIPES["dense-regularised"]
     assert all(f"`{name}`" in text for name in RECIPES)
-    assert len(ladder()) == 6
+    assert all(
+        f"`{rung.name}`" in text for rung in ladder(Preprocessing("pictures", (64, 64, 3)), Target(), augmentation=True)
+    )
+    assert all(f"`{name}`" in text for name in (*SCHEDULES, *AUGMENTATIONS))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
@@ -88,5 +91,5 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
 
     short = {name: replace(r, training=replace(r.training, epochs=2)) for name, r in RECIPES.items()}
     monkeypatch.setattr(workflow, "find_recipe", lambda name: short[name])
-    monkeypatch.setattr(workflow, "ladder", lambda: ())
+    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: ())
     exec(compile(code, "README.md", "exec"), {})

@@ -1,5 +1,7 @@
 import json
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ LEARNT = Recipe(name="learnt", model=DenseModel(widths=(64,)), training=Training
 @pytest.fixture
 def short_ladder(monkeypatch):
     rungs = tuple(replace(QUICK, name=f"rung-{n}", training=Training(epochs=2 * n, rate=0.01)) for n in (1, 3, 6))
-    monkeypatch.setattr(workflow, "ladder", lambda: rungs)
+    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: rungs)
     return rungs
 
 
@@ -55,7 +57,7 @@ class TestFit:
         assert (record["schema"], record["tagfit"], record["lock"]) == (1, tagfit.__version__, data.lock)
         assert record["before"] is None
         assert record["tried"] == record["findings"] == []
-        assert set(record["target"]) == {"metric", "train_below", "val_at_least", "met"}
+        assert set(record["target"]) == {"metric", "train_below", "val_at_least", "train_ranks", "met"}
         check_run(record["after"], {"train", "val", "test"})
         assert record["after"]["recipe"] == QUICK.to_dict()
         assert len(record["after"]["history"]) == 3
@@ -144,6 +146,7 @@ class TestCure:
     def test_a_target_that_is_met(self, data):
         record = tagfit.cure(data, baseline=QUICK, target=Target("label_accuracy", 1.0, 0.3)).record
         assert record["target"]["met"]
+        assert len(record["tried"]) == 1, "the ladder ends where the target is met"
         assert record["verdict"]["state"] in {"cured", "fine"}
 
     def test_a_target_that_is_not_met(self, data):
@@ -152,14 +155,16 @@ class TestCure:
         assert record["verdict"]["state"] not in {"cured", "fine"}
 
     def test_where_nothing_beats_the_baseline_it_is_delivered(self, data, monkeypatch):
-        monkeypatch.setattr(workflow, "ladder", lambda: (replace(QUICK, training=Training(epochs=1, rate=1e-9)),))
+        monkeypatch.setattr(
+            workflow, "ladder", lambda *data, **options: (replace(QUICK, training=Training(epochs=1, rate=1e-9)),)
+        )
         record = tagfit.cure(data, baseline=LEARNT).record
         assert record["after"] == record["before"]
         assert "the baseline is what is delivered" in " ".join(record["verdict"]["sentences"])
 
     def test_a_recipe_that_diverges_is_noted_and_passed_over(self, data, monkeypatch):
         wild = replace(QUICK, name="wild", training=Training(epochs=30, rate=1e4, patience=0))
-        monkeypatch.setattr(workflow, "ladder", lambda: (wild, LEARNT))
+        monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (wild, LEARNT))
         record = tagfit.cure(data, baseline=QUICK).record
         assert [trial["state"] for trial in record["tried"]] == ["diverged", "finished"]
         assert record["tried"][0]["scores"] == {"train": None, "val": None}
@@ -184,6 +189,51 @@ class TestCure:
         assert record["state"] == "stopped"
         assert [trial["state"] for trial in record["tried"]] == ["finished", "stopped"]
         assert record["after"]["recipe"]["name"] in {"quick", "rung-1"}
+
+    def test_killed_it_goes_on_and_comes_to_the_same(self, data, tmp_path):
+        whole = tagfit.cure(data, baseline=LEARNT, output=tmp_path / "whole").record
+        seen = []
+
+        def die_in_the_second_rung(event):
+            seen.append(event)
+            if sum(isinstance(event, RunEnded) for event in seen) == 2 and isinstance(event, StepEnded):
+                raise SystemExit  # no listener's True, no chance to tidy up
+
+        with pytest.raises(SystemExit):
+            tagfit.cure(data, baseline=LEARNT, output=tmp_path / "run", on_event=die_in_the_second_rung)
+        seen.clear()
+        record = tagfit.cure(data, baseline=LEARNT, output=tmp_path / "run", on_event=seen.append).record
+        assert without_times(record) == without_times(whole)
+        trained_in = [event.recipe for event in seen if isinstance(event, RunStarted)]
+        epochs = [event for event in seen if isinstance(event, EpochEnded)]
+        assert trained_in == ["learnt", "rung-1", "rung-3", "rung-6"]
+        assert len(epochs) < 20, "what was finished is not trained again"
+        assert not (tmp_path / "run" / "checkpoints").exists()
+
+    def test_a_stopped_run_goes_on(self, data, tmp_path):
+        def stop(event):
+            return isinstance(event, EpochEnded) and event.row["epoch"] == 2
+
+        stopped = tagfit.fit(data, recipe=LEARNT, output=tmp_path / "run", on_event=stop).record
+        assert stopped["state"] == "stopped"
+        record = tagfit.fit(data, recipe=LEARNT, output=tmp_path / "run").record
+        assert without_times(record) == without_times(tagfit.fit(data, recipe=LEARNT).record)
+
+    def test_a_disk_without_room_is_an_error_before_training(self, data, tmp_path, monkeypatch):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        with pytest.raises(OutputError, match="free space"):
+            tagfit.cure(data, baseline=LEARNT, output=tmp_path / "run", on_event=lambda event: pytest.fail("trained"))
+
+    def test_augmentation_has_to_be_allowed(self, data):
+        changing = replace(QUICK, training=Training(augmentation=("mirror",)))
+        for job in (
+            lambda **o: tagfit.fit(data, recipe=changing, **o),
+            lambda **o: tagfit.cure(data, baseline=changing, **o),
+        ):
+            with pytest.raises(RecipeError, match="--allow augmentation"):
+                job()
+            with pytest.raises(RecipeError, match="among augmentation"):
+                job(allow=["anything"])
 
     def test_data_that_changes_under_it_ends_it(self, data):
         def meddle(event):

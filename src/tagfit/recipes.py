@@ -39,6 +39,8 @@ class DenseModel:
         widths: units of each hidden layer, first to last; none at all is a linear model.
         batch_norm: BatchNorm after each hidden activation.
         dropout: share of units dropped after each hidden layer; one value a layer, or one for all, or none.
+        standardise: a first layer that brings every feature, or every colour of pictures, to mean 0 and deviation 1
+            on train.
     """
 
     architecture: ClassVar[str] = "dense"
@@ -46,6 +48,7 @@ class DenseModel:
     widths: tuple[int, ...] = (128, 64)
     batch_norm: bool = False
     dropout: tuple[float, ...] = ()
+    standardise: bool = False
 
     def faults(self) -> list[str]:
         faults = [
@@ -57,8 +60,7 @@ class DenseModel:
             return faults
         if not all(_is_int(width) and 1 <= width <= 65536 for width in self.widths):
             faults.append(f"model.widths must be whole numbers from 1 to 65536; got {list(self.widths)}")
-        if not isinstance(self.batch_norm, bool):
-            faults.append(f"model.batch_norm must be true or false; got {self.batch_norm!r}")
+        faults += _not_switches("model", self, "batch_norm", "standardise")
         if not all(_is_number(share) and 0 <= share < 1 for share in self.dropout):
             faults.append(f"model.dropout must be fractions from 0 up to, not including, 1; got {list(self.dropout)}")
         if len(self.dropout) not in {0, 1, len(self.widths)}:
@@ -75,11 +77,66 @@ class DenseModel:
         return self.dropout[layer if len(self.dropout) > 1 else 0]
 
 
+#: how much a CNN may shrink a picture before it looks closer
+STRIDES = (2, 4)
+
+#: how many mirrored and turned views of a picture a network may look at
+VIEWS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnModel:
+    """A small residual network for small pictures and few of them (see `models.cnn`).
+
+    Attributes:
+        width: channels of the first stage; the second has twice, the third four times as many.
+        depth: residual blocks a stage.
+        stride: 2 or 4: how many times narrower and lower the first convolutions make the picture. 4 is about thrice
+            as fast; 2 sees smaller things.
+        dropout: share of the pooled features dropped before the output.
+        stochastic_depth: chance that the last residual block is left out for a sample in training; earlier blocks
+            less, in proportion (Huang et al. 2016).
+        views: 1 looks at the picture as it is; 2 also at its mirror image; 4 at all mirrorings left-right and
+            upside-down; 8 at these turned by a quarter as well (square pictures only). Their features are averaged
+            inside the network, in training and in use alike, so that it cannot tell them apart.
+        standardise: a first layer that brings every colour to mean 0 and deviation 1 on train.
+    """
+
+    architecture: ClassVar[str] = "cnn"
+
+    width: int = 24
+    depth: int = 1
+    stride: int = 4
+    dropout: float = 0.5
+    stochastic_depth: float = 0.0
+    views: int = 2
+    standardise: bool = True
+
+    def faults(self) -> list[str]:
+        faults = _not_whole("model", self, width=1, depth=0)
+        faults += _not_fractions("model", self, "dropout", "stochastic_depth")
+        if not (_is_int(self.stride) and self.stride in STRIDES):
+            faults.append(f"model.stride must be 2 or 4; got {self.stride!r}")
+        if not (_is_int(self.views) and self.views in VIEWS):
+            faults.append(f"model.views must be one of {', '.join(map(str, VIEWS))}; got {self.views!r}")
+        return faults + _not_switches("model", self, "standardise")
+
+
+Model = DenseModel | CnnModel
+
 #: every architecture's fields, by the name that a recipe writes; `models.registry` holds their builders
-ARCHITECTURES: dict[str, type[DenseModel]] = {DenseModel.architecture: DenseModel}
+ARCHITECTURES: dict[str, type[DenseModel] | type[CnnModel]] = {
+    kind.architecture: kind for kind in (DenseModel, CnnModel)
+}
 
 #: the losses that a recipe may name; `models.losses` holds their formulas
 LOSSES = ("bce",)
+
+#: the courses of the learning rate that a recipe may name; `training.schedule` holds their formulas
+SCHEDULES = ("constant", "cosine", "one-cycle")
+
+#: what augmentation may do to a picture in training; `training.augmentation` holds how
+AUGMENTATIONS = ("mirror", "flip", "turn", "crop", "zoom", "colour", "mixup", "cutmix")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,40 +146,58 @@ class Training:
     Attributes:
         epochs: passes over train, at most.
         batch_size: samples a step; the last step of an epoch takes what is left.
-        rate: Adam's learning rate.
+        rate: Adam's learning rate, or the highest of its course.
+        schedule: the course of the rate over all steps: constant; cosine, from `rate` down to 0; one-cycle, up to
+            `rate` in the first quarter and down to 0 in the rest (Smith & Topin 2019).
         loss: a name from LOSSES.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019) of the kernels, not of biases or BatchNorm.
         label_smoothing: yes becomes 1 - s/2 and no becomes s/2.
+        clip: a step's gradients are scaled down to this norm where theirs is larger; 0 leaves them.
+        averaging: weights are averaged over the steps, each average keeping this share of the one before (EMA); it is
+            the averaged network that is scored and delivered. 0 takes the weights as they are.
+        autocast: multiply in bfloat16 in training, where the hardware is made for it; weights, sums and all scores
+            stay float32.
         patience: epochs without a new best val loss after which training stops; the best weights are
             restored. 0 trains all epochs and delivers the last weights.
+        train_ceiling: training ends before the epoch whose weights would reach this score on train, by the metric of
+            the target; 1 lets it learn train by heart.
+        augmentation: what is done at random to every picture in training, names from AUGMENTATIONS. It changes the
+            data, so a cure uses it only where it was allowed to.
     """
 
     epochs: int = 50
     batch_size: int = 32
     rate: float = 1e-3
+    schedule: str = "constant"
     loss: str = "bce"
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    clip: float = 0.0
+    averaging: float = 0.0
+    autocast: bool = False
     patience: int = 5
+    train_ceiling: float = 1.0
+    augmentation: tuple[str, ...] = ()
 
     def faults(self) -> list[str]:
-        faults = [
-            f"training.{name} must be a whole number of at least {least}; got {getattr(self, name)!r}"
-            for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0))
-            if not (_is_int(getattr(self, name)) and getattr(self, name) >= least)
-        ]
+        faults = _not_whole("training", self, epochs=1, batch_size=1, patience=0)
         if not (_is_number(self.rate) and 0 < self.rate < math.inf):
             faults.append(f"training.rate must be a number above 0; got {self.rate!r}")
-        if not (_is_number(self.weight_decay) and 0 <= self.weight_decay < math.inf):
-            faults.append(f"training.weight_decay must be a number of at least 0; got {self.weight_decay!r}")
-        if not (_is_number(self.label_smoothing) and 0 <= self.label_smoothing < 1):
-            faults.append(
-                f"training.label_smoothing must be a fraction from 0 up to, not including, 1; "
-                f"got {self.label_smoothing!r}"
-            )
-        if self.loss not in LOSSES:
-            hint = did_you_mean(str(self.loss), LOSSES)
-            faults.append(f"training.loss must be one of {', '.join(LOSSES)}; got {self.loss!r}.{hint}")
+        faults += [
+            f"training.{name} must be a number of at least 0; got {getattr(self, name)!r}"
+            for name in ("weight_decay", "clip")
+            if not (_is_number(getattr(self, name)) and getattr(self, name) >= 0)
+        ]
+        faults += _not_fractions("training", self, "label_smoothing", "averaging")
+        if not (_is_number(self.train_ceiling) and 0 < self.train_ceiling <= 1):
+            faults.append(f"training.train_ceiling must be a score above 0 and at most 1; got {self.train_ceiling!r}")
+        faults += _not_switches("training", self, "autocast")
+        faults += _not_among("training.loss", self.loss, LOSSES)
+        faults += _not_among("training.schedule", self.schedule, SCHEDULES)
+        if not isinstance(self.augmentation, tuple):
+            return [*faults, f"training.augmentation must be a list of names; got {self.augmentation!r}"]
+        for name in self.augmentation:
+            faults += _not_among("training.augmentation", name, AUGMENTATIONS)
         return faults
 
 
@@ -135,7 +210,7 @@ class Recipe:
     """
 
     name: str
-    model: DenseModel = field(default_factory=DenseModel)
+    model: Model = field(default_factory=DenseModel)
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
@@ -165,11 +240,11 @@ class Recipe:
                 sections[name] = {}
         fields_of_model = dict(sections["model"])
         architecture = fields_of_model.pop("architecture", "dense")
-        if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
-            hint = did_you_mean(str(architecture), ARCHITECTURES)
-            faults.append(f"model.architecture must be one of {', '.join(ARCHITECTURES)}; got {architecture!r}.{hint}")
-            raise RecipeError(faults)
-        model, unknown_model = _filled(ARCHITECTURES[architecture], "model", fields_of_model)
+        strange = _not_among("model.architecture", architecture, tuple(ARCHITECTURES))
+        if strange:
+            raise RecipeError([*faults, *strange])
+        kind: type[Any] = ARCHITECTURES[architecture]
+        model, unknown_model = _filled(kind, "model", fields_of_model)
         training, unknown_training = _filled(Training, "training", sections["training"])
         faults += [*unknown_model, *unknown_training]
         if faults:
@@ -206,6 +281,37 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _not_whole(section: str, record: object, **least: int) -> list[str]:
+    return [
+        f"{section}.{name} must be a whole number of at least {limit}; got {getattr(record, name)!r}"
+        for name, limit in least.items()
+        if not (_is_int(getattr(record, name)) and limit <= getattr(record, name) < 2**31)
+    ]
+
+
+def _not_fractions(section: str, record: object, *names: str) -> list[str]:
+    return [
+        f"{section}.{name} must be a fraction from 0 up to, not including, 1; got {getattr(record, name)!r}"
+        for name in names
+        if not (_is_number(getattr(record, name)) and 0 <= getattr(record, name) < 1)
+    ]
+
+
+def _not_switches(section: str, record: object, *names: str) -> list[str]:
+    return [
+        f"{section}.{name} must be true or false; got {getattr(record, name)!r}"
+        for name in names
+        if not isinstance(getattr(record, name), bool)
+    ]
+
+
+def _not_among(field_name: str, value: object, known: tuple[str, ...]) -> list[str]:
+    if value in known:
+        return []
+    hint = did_you_mean(str(value), known)
+    return [f"{field_name} must be one of {', '.join(known)}; got {value!r}.{hint}"]
+
+
 def _unknown(section: str, values: Mapping[str, Any], known: list[str] | tuple[str, ...]) -> list[str]:
     return [
         f"{section}: there is no field {name!r}; known: {', '.join(known)}.{did_you_mean(str(name), known)}"
@@ -233,6 +339,21 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         Recipe(name="dense-baseline", training=Training(epochs=200, patience=0)),
         Recipe(name="dense-regularised", model=DenseModel(batch_norm=True, dropout=(0.4, 0.3))),
+        Recipe(
+            name="cnn",
+            model=CnnModel(),
+            training=Training(
+                epochs=30,
+                batch_size=16,
+                rate=3e-3,
+                schedule="one-cycle",
+                weight_decay=0.2,
+                label_smoothing=0.1,
+                averaging=0.99,
+                autocast=True,
+                patience=0,
+            ),
+        ),
     )
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -220,11 +220,17 @@ TARGET_METRICS: tuple[str, ...] = tuple(name for name in METRICS if name not in 
 
 @dataclass(frozen=True)
 class Target:
-    """The bands to reach: train below one value, val at least another."""
+    """The bands to reach: train below one value, val at least another.
+
+    Attributes:
+        train_ranks: whether a run within both bands goes before one with a better val score; otherwise val alone
+            ranks, and the train band is only reported.
+    """
 
     metric: str = "micro_f1"
     train_below: float = 0.92
     val_at_least: float = 0.85
+    train_ranks: bool = True
 
     def __post_init__(self) -> None:
         faults = []
@@ -250,7 +256,7 @@ class Target:
         return on_train < self.train_below and on_val >= self.val_at_least
 
     def to_dict(self) -> dict[str, Any]:
-        return {"metric": self.metric, "train_below": self.train_below, "val_at_least": self.val_at_least}
+        return asdict(self)
 
 
 # ------------------------------------------------------------------------------------------------ runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from tagfit.records import LockedData, Part, Run, Scores, Target
 from tagfit.report.table import result_text
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.metrics import score, score_one
+from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.estimate import longest_training
 from tagfit.training.events import Event, Listener, RunEnded, RunStarted
 from tagfit.training.inference import probabilities
-from tagfit.training.loop import train
+from tagfit.training.loop import Judge, train
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,34 +96,42 @@ class Session:
     def __post_init__(self) -> None:
         self.constant = ConstantAnswer.choose(self.data.labels("train"))
         self._constant_scores: dict[Part, Scores | None] = {}
+        self._folder: RunFolder | None = None
 
     def listen(self, event: Event) -> bool:
         self.stopped = bool(self.on_event(event)) or self.stopped
         return self.stopped
 
     def run(self, recipe: Recipe, number: int = 1, of: int = 1) -> Trained:
-        """Train `recipe` and score it on train and val; test is not touched."""
+        """Train `recipe` and score it on train and val; test is not touched.
+
+        In a run folder it goes on where a checkpoint was left, and takes what was finished already as it is.
+        """
         verify(self.data)
         began = time.perf_counter()
         train_rows, val_rows = (LabelledRows.of(self.data, part, self.device) for part in ("train", "val"))
         steps = -(-len(train_rows) // recipe.training.batch_size)
         self.listen(RunStarted(recipe.name, recipe.training.epochs, steps, number, of))
         network = self._network(recipe)
-        try:
-            trained = train(
-                network,
-                recipe.training,
-                train_rows,
-                val_rows,
-                seed=self.seed,
-                score_val=self._score_val,
-                on_event=self.listen,
-            )
-        except TrainingDivergedError:
-            self.listen(RunEnded(recipe.name, "diverged"))
-            raise
-        self.stopped = self.stopped or trained.state == "stopped"
-        verify(self.data)
+        keeper = None if self._folder is None else self._folder.checkpoint(recipe)
+        trained, seconds = _finished_before(keeper, network)
+        if trained is None:
+            try:
+                trained = train(
+                    network,
+                    recipe.training,
+                    train_rows,
+                    val_rows,
+                    seed=self.seed,
+                    judge=Judge(self.target.metric, self._judge),
+                    on_event=self.listen,
+                    keeper=keeper,
+                )
+            except TrainingDivergedError:
+                self.listen(RunEnded(recipe.name, "diverged"))
+                raise
+            self.stopped = self.stopped or trained.state == "stopped"
+            verify(self.data)
         run = Run(
             recipe=recipe,
             lock=self.data.lock,
@@ -131,9 +140,11 @@ class Session:
             history=trained.history,
             delivered_epoch=trained.delivered_epoch,
             parameters=sum(p.numel() for p in network.parameters()),
-            seconds=time.perf_counter() - began,
+            seconds=seconds + time.perf_counter() - began,
             state=trained.state,
         )
+        if keeper is not None and trained.state == "finished":
+            keeper.save(_finished(network, trained, run.seconds))
         self.listen(RunEnded(recipe.name, run.state))
         return Trained(run, network)
 
@@ -159,14 +170,22 @@ class Session:
             network,
         )
 
-    def deliver(self, command: Mapping[str, Any], work: Callable[[], Work], output: str | Path | None) -> Result:
-        """Do `work`, and write the run folder where one is asked for."""
+    def deliver(
+        self,
+        command: Mapping[str, Any],
+        recipes: Sequence[Recipe],
+        work: Callable[[], Work],
+        output: str | Path | None,
+    ) -> Result:
+        """Do `work`, which trains `recipes`, and write the run folder where one is asked for."""
         if output is None:
             return self._result(command, work(), None)
         with claim(Path(output), command) as folder:
             earlier = folder.finished_result()
             if earlier is not None:
                 return Result(earlier, Tagger.load(folder.path), folder.path, fresh=False)
+            folder.check_room(self._bytes_kept(recipes))
+            self._folder = folder
             return self._result(command, work(), folder)
 
     def _result(self, command: Mapping[str, Any], work: Work, folder: RunFolder | None) -> Result:
@@ -176,6 +195,8 @@ class Session:
             with writable(folder.path):
                 write_bundle(folder.bundle, bundle)
                 folder.write_result(record)
+            if work.complete:
+                folder.forget_checkpoints()
         return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)
 
     def _record(self, command: Mapping[str, Any], work: Work) -> dict[str, Any]:
@@ -216,6 +237,11 @@ class Session:
     def parameters(self, recipe: Recipe) -> int:
         return sum(p.numel() for p in self._network(recipe).parameters())
 
+    def _bytes_kept(self, recipes: Sequence[Recipe]) -> int:
+        """About what a run folder takes at most: every recipe's weights, thrice more of the one in training."""
+        sizes = [4 * self.parameters(recipe) for recipe in recipes]
+        return sum(sizes) + 6 * max(sizes)
+
     def _network(self, recipe: Recipe) -> nn.Module:
         dataset = self.data.dataset
         network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=self.seed)
@@ -235,6 +261,25 @@ class Session:
         samples = Samples.of(self.data.dataset.x, self.data.dataset.preprocessing, self.device)
         return score(self.data.dataset.labels_NL[rows], probabilities(network, samples, rows))
 
-    def _score_val(self, probabilities_NL: NDArray[np.float32]) -> dict[str, float | None]:
-        metric = self.target.metric
-        return {f"val_{metric}": score_one(metric, self.data.labels("val"), probabilities_NL)}
+    def _judge(self, part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
+        return score_one(self.target.metric, self.data.labels(part), probabilities_NL)
+
+
+def _finished(network: nn.Module, trained: loop.Trained, seconds: float) -> bytes:
+    """What is kept of a training that is over, in place of its checkpoint."""
+    facts = {"history": trained.history, "delivered_epoch": trained.delivered_epoch, "seconds": seconds}
+    return checkpoint.pack(network.state_dict(), {"finished": facts})
+
+
+def _finished_before(keeper: checkpoint.Keeper | None, network: nn.Module) -> tuple[loop.Trained | None, float]:
+    """How the training went and how long it took, with its weights put into `network`; None if it is not over."""
+    content = None if keeper is None else keeper.load()
+    if content is None:
+        return None, 0.0
+    tensors, facts = checkpoint.unpack(content)
+    if "finished" not in facts:
+        return None, 0.0
+    network.load_state_dict(tensors)
+    network.eval()
+    facts = facts["finished"]
+    return loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], "finished"), facts["seconds"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
+from tagfit.curing.verdict import meets
 from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, rows_of, rows_of_part
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import copies_among, lock
@@ -19,17 +20,20 @@ from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
 from tagfit.delivery.bundle import Bundle
 from tagfit.delivery.predictor import Tagger
-from tagfit.errors import DataError
+from tagfit.errors import DataError, RecipeError
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Scores, Target
+from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Run, Scores, Target
 from tagfit.report.table import evaluation_text
 from tagfit.scoring.metrics import score
-from tagfit.session import Result, Session, Work
+from tagfit.session import Result, Session, Trained, Work
 from tagfit.training.device import find_device
 from tagfit.training.events import Listener
 
 DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
+
+#: what changes the data, and so has to be asked for
+ALLOWABLE = ("augmentation",)
 
 
 # ------------------------------------------------------------------------------------------------ data
@@ -139,6 +143,7 @@ def fit(
     data: Any,
     *,
     recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    allow: Collection[str] = (),
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
@@ -149,8 +154,10 @@ def fit(
     Args:
         data: what `load` returned, or anything that `load` takes without further options.
         recipe: a name, a TOML file or a Recipe.
+        allow: `augmentation`, where the recipe may change the pictures in training.
         seed: of the first weights, the order of samples and dropout.
-        output: the run folder to write; finished runs of the same command there are returned as they are.
+        output: the run folder to write; what the same command has finished there is returned as it is, and what it
+            was stopped or killed in is gone on with.
         device: auto, cpu, cuda or mps.
         on_event: told what happens; when it returns True, training stops cleanly and delivers what it has reached.
 
@@ -158,7 +165,9 @@ def fit(
         DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
     """
-    chosen, data = find_recipe(recipe), _locked(data)
+    chosen = find_recipe(recipe)
+    _check_allowed(allow, chosen)
+    data = _locked(data)
     session = Session(data, Target(), seed, find_device(device), on_event)
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed}
 
@@ -166,14 +175,24 @@ def fit(
         trained = session.run(chosen)
         return Work(None, session.with_test(trained), (), complete=trained.run.state == "finished")
 
-    return session.deliver(command, work, output)
+    return session.deliver(command, [chosen], work, output)
+
+
+def _check_allowed(allow: Collection[str], recipe: Recipe) -> None:
+    """What changes the data has to be asked for."""
+    faults = [f"allow must be among {', '.join(ALLOWABLE)}; got {name!r}" for name in allow if name not in ALLOWABLE]
+    if recipe.training.augmentation and "augmentation" not in allow:
+        faults.append(f"recipe {recipe.name!r}: training.augmentation changes the data, which is locked")
+    if faults:
+        raise RecipeError(faults, "Allow it with --allow augmentation (allow=['augmentation']).")
 
 
 def cure(
     data: Any,
     *,
-    target: Target = Target(),  # noqa: B008 (frozen)
+    target: Target | None = None,
     baseline: str | Path | Recipe = DEFAULT_BASELINE,
+    allow: Collection[str] = (),
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
@@ -184,8 +203,10 @@ def cure(
     The data, the split and the preprocessing stay what they are: the lock is computed again for every run.
 
     Args:
-        target: the bands to reach.
+        target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed: a
+            strong model may know its training set.
         baseline: a name, a TOML file or a Recipe: the network to be cured.
+        allow: `augmentation`, where recipes may change the pictures in training as well.
         the others are as in `fit`.
 
     Raises:
@@ -193,22 +214,26 @@ def cure(
         TrainingDivergedError: the baseline's loss became NaN or exploded.
         LockChangedError: data, split or preprocessing changed meanwhile.
     """
-    first, data = find_recipe(baseline), _locked(data)
+    first = find_recipe(baseline)
+    _check_allowed(allow, first)
+    data = _locked(data)
+    target = target or Target(train_ranks=not allow)
     session = Session(data, target, seed, find_device(device), on_event)
+    rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow)
     command = {
         "command": "cure",
         "lock": data.lock,
         "baseline": first.to_dict(),
         "target": target.to_dict(),
+        "allow": sorted(allow),
         "seed": seed,
     }
 
     def work() -> Work:
-        rungs = ladder()
         before = session.run(first, 1, 1 + len(rungs))
-        tried = []
+        tried: list[Trained] = []
         for number, recipe in enumerate(rungs, start=2):
-            if session.stopped:
+            if session.stopped or (tried and _ends_the_ladder(tried[-1].run, target)):
                 break
             tried.append(session.attempt(recipe, number, 1 + len(rungs)))
         chosen = choose(before.run, [trained.run for trained in tried], target)
@@ -218,10 +243,15 @@ def cure(
             before=scored,
             after=scored if after is before else session.with_test(after),
             tried=tuple(trained.run for trained in tried),
-            complete=len(tried) == len(rungs) and all(run.run.state != "stopped" for run in [before, *tried]),
+            complete=not session.stopped,
         )
 
-    return session.deliver(command, work, output)
+    return session.deliver(command, [first, *rungs], work, output)
+
+
+def _ends_the_ladder(run: Run, target: Target) -> bool:
+    """Where the target is met, further rungs have nothing left to reach; without a train band val can only gain."""
+    return target.train_ranks and meets(run, target)
 
 
 # ------------------------------------------------------------------------------------ evaluate, inspect
@@ -330,12 +360,15 @@ class Estimate:
 
 
 def estimate(data: Any, *, device: str = "auto") -> Estimate:
-    """Time a few steps of the default recipe and of the baseline, and scale them up to `fit` and `cure`."""
+    """Time a few steps of every recipe, and scale them up to `fit` and `cure`."""
     data = _locked(data)
     session = Session(data, Target(), 0, find_device(device), lambda event: None)
-    first, rungs = find_recipe(DEFAULT_BASELINE), ladder()
-    one = session.longest(find_recipe(DEFAULT_RECIPE))
+    first, rungs = find_recipe(DEFAULT_BASELINE), ladder(data.dataset.preprocessing, session.target)
     parameters = max(session.parameters(recipe) for recipe in (first, *rungs))
     # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
     floats = parameters * (1 + len(rungs) + 4)
-    return Estimate(one, session.longest(first) + len(rungs) * one, data.dataset.x.nbytes + 4 * floats)
+    return Estimate(
+        fit_seconds=session.longest(find_recipe(DEFAULT_RECIPE)),
+        cure_seconds=sum(session.longest(recipe) for recipe in (first, *rungs)),
+        memory_bytes=data.dataset.x.nbytes + 4 * floats,
+    )

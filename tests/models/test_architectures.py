@@ -6,7 +6,7 @@ import torch
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES
 
-SHAPES = {"dense": [(7,), (6, 5, 3)]}
+SHAPES = {"dense": [(7,), (6, 5, 3)], "cnn": [(16, 16, 3), (4, 4, 3), (37, 20, 3)]}
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -44,5 +44,8 @@ class TestEveryRecipe:
     def test_every_parameter_gets_a_gradient(self, recipe):
         shape = self.shapes(recipe)[0]
         network = build_network(recipe, shape, 4).train()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.1)  # the last layers of residual branches start at 0
         network(torch.rand(8, *shape)).square().sum().backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())

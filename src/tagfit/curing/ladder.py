@@ -5,20 +5,67 @@ Only fields of a Recipe differ from rung to rung, so nothing under the lock can.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from tagfit.recipes import RECIPES, Recipe
+from tagfit.records import Preprocessing, Target
+
+#: what a CNN does in training to pictures taken from the side, and from above
+FROM_THE_SIDE, FROM_ABOVE = ("mirror", "crop", "zoom", "colour"), ("mirror", "flip", "turn", "crop", "zoom", "colour")
 
 
-def ladder() -> tuple[Recipe, ...]:
-    """The recipes to try, in order; the first is the reference cure."""
-    reference = RECIPES["dense-regularised"]
-    model, training = reference.model, reference.training
+#: pictures below this width or height are too small for a CNN to look closer
+SMALLEST = 8
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def ladder(samples: Preprocessing, target: Target, *, augmentation: bool = False) -> tuple[Recipe, ...]:
+    """The recipes to try, in order; the first is the reference cure. Pictures get CNNs after the dense ones.
+
+    Args:
+        samples: what networks are given.
+        target: CNNs stop training below its train band, where that ranks.
+        augmentation: whether it is allowed.
+    """
+    if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
+        return _dense()
+    return (*_dense(), *_cnns(target), *(_augmented() if augmentation else ()))
+
+
+def _dense() -> tuple[Recipe, ...]:
     return (
-        reference,
-        replace(reference, name="dense-narrower", model=replace(model, widths=(64, 32))),
-        replace(reference, name="dense-stronger-dropout", model=replace(model, dropout=(0.6, 0.5))),
-        replace(reference, name="dense-weight-decay", training=replace(training, weight_decay=0.1)),
-        replace(reference, name="dense-label-smoothing", training=replace(training, label_smoothing=0.1)),
-        replace(reference, name="dense-lower-rate", training=replace(training, rate=3e-4)),
+        RECIPES["dense-regularised"],
+        _varied("dense-regularised", "dense-narrower", model={"widths": (64, 32)}),
+        _varied("dense-regularised", "dense-stronger-dropout", model={"dropout": (0.6, 0.5)}),
+        _varied("dense-regularised", "dense-weight-decay", training={"weight_decay": 0.1}),
+        _varied("dense-regularised", "dense-label-smoothing", training={"label_smoothing": 0.1}),
+        _varied("dense-regularised", "dense-lower-rate", training={"rate": 3e-4}),
+    )
+
+
+def _cnns(target: Target) -> tuple[Recipe, ...]:
+    band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
+    return (
+        _varied("cnn", "cnn", training=band),
+        _varied("cnn", "cnn-turned", model={"views": 8}, training=band),
+    )
+
+
+def _augmented() -> tuple[Recipe, ...]:
+    return (
+        _varied("cnn", "cnn-augmented", training={"augmentation": FROM_THE_SIDE, "epochs": 60}),
+        _varied("cnn", "cnn-turned-augmented", model={"views": 8}, training={"augmentation": FROM_ABOVE, "epochs": 60}),
+    )
+
+
+def _varied(
+    base: str, name: str, *, model: Mapping[str, Any] = _NOTHING, training: Mapping[str, Any] = _NOTHING
+) -> Recipe:
+    """The recipe `base` under another name, with other fields."""
+    recipe = RECIPES[base]
+    return replace(
+        recipe, name=name, model=replace(recipe.model, **model), training=replace(recipe.training, **training)
     )

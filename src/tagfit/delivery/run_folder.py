@@ -8,6 +8,7 @@ RUN/.lock           held while a process works here
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -20,12 +21,35 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tagfit.errors import BundleError, OutputError, TagfitError
+from tagfit.recipes import Recipe
 
 #: version of the layout of result.json
 SCHEMA = 1
 
 #: endings of what is being written, and of a folder that is being replaced
 TEMPORARY, ASIDE = ".tmp", ".old.tmp"
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """The checkpoint of one training (a `training.checkpoint.Keeper`)."""
+
+    path: Path
+
+    def load(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def save(self, content: bytes) -> None:
+        """Replace it, whole or not at all.
+
+        Raises:
+            OutputError: the disk is full or gone; the last checkpoint is still there.
+        """
+        with writable(self.path):
+            self.path.parent.mkdir(exist_ok=True)
+            write_atomically(self.path, content)
 
 
 @dataclass(frozen=True)
@@ -37,6 +61,29 @@ class RunFolder:
     @property
     def bundle(self) -> Path:
         return self.path / "bundle"
+
+    def checkpoint(self, recipe: Recipe) -> CheckpointFile:
+        """Where the training of one recipe is kept until the whole command is done."""
+        digest = hashlib.sha256(json.dumps(recipe.to_dict(), sort_keys=True).encode()).hexdigest()
+        return CheckpointFile(self.path / CHECKPOINTS / f"{digest[:16]}.safetensors")
+
+    def forget_checkpoints(self) -> None:
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+
+    def check_room(self, needed: int) -> None:
+        """Before hours of work, rather than after them.
+
+        Raises:
+            OutputError: fewer than `needed` bytes are free.
+        """
+        with writable(self.path):
+            free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise OutputError(
+                f"{self.path}: expected {needed / 1e6:,.0f} MB of free space for checkpoints and the bundle; "
+                f"got {free / 1e6:,.0f} MB",
+                "Make room, or choose another folder with -o.",
+            )
 
     def finished_result(self) -> dict[str, Any] | None:
         """The result of a finished run, or None where there is none yet."""
@@ -99,11 +146,11 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
 
 @contextmanager
 def _nothing_left(path: Path) -> Iterator[None]:
-    """Where a job fails before it has a result, the folder is free for other options."""
+    """Where a job fails before it has a result or a checkpoint, the folder is free for other options."""
     try:
         yield
     except TagfitError:
-        if not (path / "result.json").exists():
+        if not (path / "result.json").exists() and not (path / CHECKPOINTS).exists():
             (path / "run.json").unlink(missing_ok=True)
         raise
 
@@ -118,7 +165,8 @@ def _sweep(path: Path) -> None:
     aside, bundle = path / f".bundle{ASIDE}", path / "bundle"
     if aside.is_dir() and not bundle.exists():
         aside.rename(bundle)
-    for entry in path.iterdir():
+    inside = path / CHECKPOINTS
+    for entry in [*path.iterdir(), *(inside.iterdir() if inside.is_dir() else ())]:
         if _is_ours(entry):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -218,8 +266,12 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside, sync, rename: a kill at any moment leaves the old file or the new one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    with beside.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)  # a full disk has no room for half a file
+        raise

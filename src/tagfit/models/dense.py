@@ -8,7 +8,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from tagfit.models.layers import BatchNorm, linear
+from tagfit.models.layers import BatchNorm, Dropout, Standardise, linear
 from tagfit.recipes import DenseModel
 
 
@@ -17,7 +17,10 @@ class DenseNetwork(nn.Module):
 
     def __init__(self, model: DenseModel, shape: tuple[int, ...], labels: int, generator: torch.Generator) -> None:
         super().__init__()
-        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        if model.standardise:
+            layers["standardise"] = Standardise(shape[-1])
+        layers["flatten"] = nn.Flatten()
         inputs = math.prod(shape)
         for number, width in enumerate(model.widths):
             layers[f"dense_{number}"] = linear(inputs, width, generator)
@@ -25,7 +28,7 @@ class DenseNetwork(nn.Module):
             if model.batch_norm:
                 layers[f"norm_{number}"] = BatchNorm(width)
             if model.dropout_of(number) > 0:
-                layers[f"dropout_{number}"] = nn.Dropout(model.dropout_of(number))
+                layers[f"dropout_{number}"] = Dropout(model.dropout_of(number))
             inputs = width
         layers["output"] = linear(inputs, labels, generator)
         self.layers = nn.Sequential(layers)

@@ -1,9 +1,13 @@
 """Layers whose defaults are those of Keras 3, so that a Keras script and a recipe train alike.
 
-Shapes: B batch, C channels or units.
+Layers that draw at random have a `generator`: None is torch's global one; a training hands in its own.
+
+Shapes: B batch, C channels or units, H x W pixels.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +18,13 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
+    return layer
+
+
+def convolution(inputs: int, outputs: int, generator: torch.Generator, *, side: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution over (B, C, H, W) with Glorot uniform weights, padding 1 and no bias: BatchNorm has one."""
+    layer = nn.Conv2d(inputs, outputs, side, stride, 1, bias=False, device="meta").to_empty(device="cpu")
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
     return layer
 
 
@@ -49,3 +60,69 @@ class BatchNorm(nn.Module):
             self.running_mean.lerp_(mean_C, 1 - self.momentum)
             self.running_var.lerp_(variance_C, 1 - self.momentum)
         return out
+
+
+class Dropout(nn.Module):
+    """In training, sets a share of the values to 0 and scales the others up by as much (Srivastava et al. 2014)."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.share == 0:
+            return x
+        return x * _kept(x, x.shape, self.share, self.generator)
+
+
+class StochasticDepth(nn.Module):
+    """In training, leaves a residual branch out for a share of the samples (Huang et al. 2016)."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.share == 0:
+            return x
+        return x * _kept(x, (len(x),) + (1,) * (x.ndim - 1), self.share, self.generator)
+
+
+def _kept(like: Tensor, shape: Iterable[int], share: float, generator: torch.Generator | None) -> Tensor:
+    """0 for about `share` of the values, else what keeps the mean as it is."""
+    mask = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+    return mask.bernoulli_(1 - share, generator=generator).div_(1 - share)
+
+
+class Standardise(nn.Module):
+    """Brings each feature, or each colour of (B, H, W, 3) pictures, to mean 0 and deviation 1 on train.
+
+    Both are buffers, set once by `fit` before training. A feature that never changes is only shifted.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Take mean and deviation from `batches` of inputs, each (B, ..., C)."""
+        count = 0
+        total, squares = (torch.zeros(len(self.mean), dtype=torch.float64) for _ in range(2))
+        for batch in batches:
+            values = batch.reshape(-1, batch.shape[-1]).double().cpu()
+            count += len(values)
+            total += values.sum(0)
+            squares += values.square().sum(0)
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 1e-6 * mean.abs().clamp(min=1e-6), deviation, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation

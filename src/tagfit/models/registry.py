@@ -8,11 +8,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from tagfit.models.cnn import CnnNetwork
 from tagfit.models.dense import DenseNetwork
 from tagfit.recipes import Recipe
 
 #: builders by architecture name: (model, sample shape, number of labels, random source of the first weights)
-BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Module]] = {"dense": DenseNetwork}
+BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Module]] = {
+    "dense": DenseNetwork,
+    "cnn": CnnNetwork,
+}
 
 
 def build_network(recipe: Recipe, shape: tuple[int, ...], labels: int, *, seed: int = 0) -> nn.Module:

@@ -23,3 +23,10 @@ def find_device(name: str = "auto") -> torch.device:
     if not there[name]:
         raise RecipeError(f"this machine has no {name} device that torch can use", "Leave --device away.")
     return torch.device(name)
+
+
+def multiplies_in_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware has multiply-adds of bfloat16 numbers, without which autocast only costs time."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

@@ -12,22 +12,21 @@ from torch import nn
 from tagfit.recipes import Training
 from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import loss_and_probabilities
-from tagfit.training.loop import Steps
-from tagfit.training.threads import threads_for
+from tagfit.training.steps import Steps
+from tagfit.training.threads import crew_for
 
 TIMED_STEPS = 15
 
 
 def longest_training(network: nn.Module, training: Training, train_rows: LabelledRows, val_rows: LabelledRows) -> float:
     """Seconds that all epochs of `training` would take, without early stopping; `network` is used up."""
-    steps = Steps(network, training, train_rows, lambda event: None)
     batch = torch.arange(min(training.batch_size, len(train_rows)))
     network.train()
-    with torch.random.fork_rng(), threads_for(network, training.batch_size):
+    with crew_for(network, training.batch_size) as crew:
+        steps = Steps(network, training, train_rows, 0, crew)
         a_step = _typical_seconds(lambda: steps.step(batch))
-        a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, steps.loss_of), times=3)
-    steps_an_epoch = -(-len(train_rows) // training.batch_size)
-    return training.epochs * (steps_an_epoch * a_step + a_val_pass)
+        a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, steps.loss_of, crew), times=3)
+    return training.epochs * (steps.per_epoch * a_step + a_val_pass)
 
 
 def _typical_seconds(action: Callable[[], object], times: int = TIMED_STEPS) -> float:

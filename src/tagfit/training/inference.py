@@ -8,20 +8,20 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from tagfit.models.losses import Loss
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
+from tagfit.training.threads import Crew, crew_for
 
 
 @contextmanager
 def inference_mode(network: nn.Module) -> Iterator[None]:
-    """BatchNorm with running moments, no dropout, no gradients; the mode it was in comes back."""
+    """BatchNorm with running moments, no dropout; the mode it was in comes back."""
     was_training = network.training
     network.eval()
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         network.train(was_training)
 
@@ -29,16 +29,36 @@ def inference_mode(network: nn.Module) -> Iterator[None]:
 def probabilities(network: nn.Module, samples: Samples, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """(len(rows), L) float32 uncalibrated probabilities."""
     numbers = torch.from_numpy(rows.astype(np.int64))
-    with inference_mode(network):
-        batches = [
-            torch.sigmoid(network(samples.take(part))).float().cpu() for part in torch.split(numbers, INFERENCE_BATCH)
-        ]
-    return torch.cat(batches).numpy()
+    with crew_for(network, INFERENCE_BATCH) as crew:
+        logits = _logits(network, samples, numbers, crew)
+    return torch.sigmoid(logits).float().cpu().numpy()
 
 
-def loss_and_probabilities(network: nn.Module, labelled: LabelledRows, loss: Loss) -> tuple[float, NDArray[np.float32]]:
+def logits_of(network: nn.Module, labelled: LabelledRows, crew: Crew) -> Tensor:
+    """(n, L) logits of a part, in the order of its rows."""
+    return _logits(network, labelled.samples, labelled.rows_N, crew)
+
+
+def loss_and_probabilities(
+    network: nn.Module, labelled: LabelledRows, loss: Loss, crew: Crew
+) -> tuple[float, NDArray[np.float32]]:
     """The loss over all known cells of a part, and its probabilities (n, L) float32."""
+    logits = logits_of(network, labelled, crew)
+    value = float(loss(logits, labelled.targets_NL, labelled.known_NL))
+    return value, torch.sigmoid(logits).float().cpu().numpy()
+
+
+def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) -> Tensor:
+    def of(rows_B: Tensor) -> Tensor:
+        with torch.inference_mode():  # torch keeps this by thread
+            logits: Tensor = network(samples.take(rows_B))
+            return logits
+
     with inference_mode(network):
-        logits = torch.cat([network(labelled.samples.take(labelled.rows_N[part])) for part in labelled.in_order()])
-        value = float(loss(logits, labelled.targets_NL, labelled.known_NL))
-        return value, torch.sigmoid(logits).float().cpu().numpy()
+        return torch.cat(crew.map(of, torch.split(rows_N, _rows_at_once(network))))
+
+
+def _rows_at_once(network: nn.Module) -> int:
+    """Convolutions hold many maps a picture at once, so they get fewer pictures."""
+    convolutional = any(parameter.ndim > 2 for parameter in network.parameters())
+    return INFERENCE_BATCH // 8 if convolutional else INFERENCE_BATCH

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,20 +14,29 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagfit.errors import TrainingDivergedError
-from tagfit.models.losses import LOSSES
+from tagfit.models.layers import Standardise
 from tagfit.recipes import Training
+from tagfit.records import Part
+from tagfit.training import checkpoint
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, Listener, StepEnded
-from tagfit.training.inference import loss_and_probabilities
-from tagfit.training.optimiser import KerasAdam
+from tagfit.training.inference import logits_of, loss_and_probabilities
+from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
-from tagfit.training.threads import threads_for
+from tagfit.training.threads import crew_for
 
 #: a step's loss this many times above the first step's (or above 1, if that is more) has exploded
 EXPLODED = 1e4
 
-#: val probabilities (n, L) -> further columns of the history, e.g. {"val_micro_f1": 0.8}
-ScoreVal = Callable[[NDArray[np.float32]], Mapping[str, float | None]]
+Row = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What an epoch is judged by: a score of the probabilities (n, L) of train or val, and its name."""
+
+    metric: str
+    score: Callable[[Part, NDArray[np.float32]], float | None]
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,13 @@ class Trained:
 
     Attributes:
         history: a row an epoch: epoch (from 1), train_loss (the mean over the epoch's steps, in training mode, as
-            training logs show it), val_loss and the val scores (in inference mode, at the epoch's end), seconds.
+            training logs show it), val_loss and the judge's score of val (in inference mode, at the epoch's end), its
+            score of train where the recipe has a ceiling for it, seconds.
         delivered_epoch: the epoch whose weights were delivered.
         state: `finished`, or `stopped` where a listener or ctrl-C asked for it.
     """
 
-    history: tuple[Mapping[str, float | None], ...]
+    history: tuple[Row, ...]
     delivered_epoch: int
     state: Literal["finished", "stopped"]
 
@@ -54,116 +63,166 @@ def train(
     val_rows: LabelledRows,
     *,
     seed: int,
-    score_val: ScoreVal = lambda probabilities: {},
+    judge: Judge | None = None,
     on_event: Listener = lambda event: None,
+    keeper: checkpoint.Keeper | None = None,
 ) -> Trained:
     """Train `network` in place, and leave it in inference mode with the weights to deliver.
 
-    Order of samples and dropout depend on `seed` alone; torch's global random state comes back as it was. Called to
-    stop, it delivers the best weights so far (with patience) or those it has reached.
+    Order of samples, dropout and augmentation depend on `seed` alone, and on generators of their own. Called to stop,
+    it delivers the best weights so far (with patience) or those it has reached.
+
+    Args:
+        judge: scores every epoch; needed where the recipe has a train ceiling.
+        keeper: where a checkpoint is kept every few seconds of work. What it holds is gone on with: a training that
+            was killed, and goes on on the same machine, ends with the same weights to the bit.
 
     Raises:
         TrainingDivergedError: a step's loss was NaN, infinite or exploded, or an epoch's val loss not finite.
     """
-    stopping = EarlyStopping(training.patience)
-    history: list[Mapping[str, float | None]] = []
-    state: Literal["finished", "stopped"] = "finished"
-    with _own_random_state(seed, train_rows.targets_NL.device), threads_for(network, training.batch_size):
-        steps = Steps(network, training, train_rows, on_event)
+    with crew_for(network, training.batch_size) as crew:
+        steps = Steps(network, training, train_rows, seed, crew)
+        course = _Course(steps, val_rows, judge, on_event, keeper)
+        state: Literal["finished", "stopped"] = "finished"
         try:
-            for epoch in range(1, training.epochs + 1):
-                began = time.perf_counter()
-                losses, train_loss = steps.epoch(epoch)
-                val_loss, val_probabilities = loss_and_probabilities(network, val_rows, LOSSES[training.loss])
-                if not math.isfinite(val_loss):
-                    raise TrainingDivergedError(steps.done, epoch, val_loss)
-                row = {
-                    "epoch": epoch,
-                    "train_loss": train_loss,
-                    "val_loss": val_loss,
-                    **score_val(val_probabilities),
-                    "seconds": time.perf_counter() - began,
-                }
-                history.append(row)
-                enough = stopping.should_stop(epoch, val_loss, network) or epoch == training.epochs
-                asked = on_event(EpochEnded(row, losses))
-                if enough:
-                    break
-                if asked:
-                    raise _Stopped
+            course.go()
         except (_Stopped, KeyboardInterrupt):
             state = "stopped"
-    if stopping.best_weights:
-        network.load_state_dict(stopping.best_weights)
+    best = course.stopping.best_weights
+    network.load_state_dict(best or steps.judged.state_dict())
     network.eval()
-    return Trained(tuple(history), stopping.best_epoch if stopping.best_weights else len(history), state)
+    history = course.history
+    return Trained(tuple(history), course.stopping.best_epoch if best else len(history), state)
+
+
+def prepare(network: nn.Module, rows: LabelledRows) -> None:
+    """Fit the layers that look at train before training begins."""
+    for layer in network.modules():
+        if isinstance(layer, Standardise):
+            layer.fit(rows.samples.take(rows.rows_N[part]) for part in rows.in_order())
+
+
+def epoch_order(count: int, generator: torch.Generator) -> Tensor:
+    """(count,) int64: the order in which an epoch takes its samples."""
+    return torch.randperm(count, generator=generator)
 
 
 class _Stopped(Exception):  # noqa: N818 (nothing went wrong)
     """A listener asked training to stop."""
 
 
-@dataclass
-class Steps:
-    """Optimiser steps, epoch by epoch."""
+class _Course:
+    """Epoch after epoch, from the beginning or from a checkpoint."""
 
-    network: nn.Module
-    training: Training
-    rows: LabelledRows
-    on_event: Listener
-    done: int = 0
-    first_loss: float = math.nan
+    def __init__(
+        self,
+        steps: Steps,
+        val_rows: LabelledRows,
+        judge: Judge | None,
+        on_event: Listener,
+        keeper: checkpoint.Keeper | None,
+    ) -> None:
+        training = steps.training
+        self.stopping = EarlyStopping(training.patience, training.train_ceiling)
+        self.history: list[Row] = []
+        self._steps, self._training, self._val_rows = steps, training, val_rows
+        self._judge, self._on_event, self._keeper = judge, on_event, keeper
+        self._order_state = steps.order.get_state()
+        self._losses: list[float] = []
+        self._pending: list[Tensor] = []
+        self._first_loss = math.nan
+        self._seconds = 0.0
+        self._clock = checkpoint.Clock()
 
-    def __post_init__(self) -> None:
-        self.adam = KerasAdam(self.network, self.training)
-        self.loss_of = LOSSES[self.training.loss]
+    def go(self) -> None:
+        if not self._resumed():
+            prepare(self._steps.network, self._steps.rows)
+            prepare(self._steps.judged, self._steps.rows)
+        while len(self.history) < self._training.epochs and not self.stopping.over:
+            self._epoch(len(self.history) + 1)
 
-    def epoch(self, number: int) -> tuple[tuple[float, ...], float]:
-        """Go once over train; the loss of every step, and their mean by samples, as Keras logs it."""
-        self.network.train()
-        batches = torch.split(epoch_order(len(self.rows)), self.training.batch_size)
-        losses: list[Tensor] = []
-        try:
-            for batch in batches:
-                losses.append(self.step(batch))
-                if self.on_event(StepEnded(self.done)):
-                    raise _Stopped
-        finally:
-            values = self._checked(losses, number)
-        return tuple(values.tolist()), float(np.average(values, weights=[len(batch) for batch in batches]))
+    def _epoch(self, number: int) -> None:
+        began = time.perf_counter() - self._seconds
+        steps, training = self._steps, self._training
+        batches = torch.split(epoch_order(len(steps.rows), steps.order), training.batch_size)
+        steps.network.train()
+        for batch in batches[len(self._losses) :]:
+            self._pending.append(steps.step(batch))
+            asked = self._on_event(StepEnded(steps.done))
+            if asked or (self._keeper is not None and self._clock.due()):
+                self._settle(number)
+                self._seconds = time.perf_counter() - began
+                self._save()
+            if asked:
+                raise _Stopped
+        self._settle(number)
+        train_loss = float(np.average(self._losses, weights=[len(batch) for batch in batches]))
+        row, losses = self._judged(number, train_loss, began), tuple(self._losses)
+        self.history.append(row)
+        self._losses, self._seconds = [], 0.0
+        self._order_state = steps.order.get_state()
+        if self._on_event(EpochEnded(row, losses)) and len(self.history) < training.epochs and not self.stopping.over:
+            self._save()
+            raise _Stopped
 
-    def step(self, batch: Tensor) -> Tensor:
-        """One step on the rows at `batch`; its loss, still on the device."""
-        x, targets, known = self.rows.take(batch)
-        loss = self.loss_of(self.network(x), _smoothed(targets, self.training.label_smoothing), known)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.adam.step()
-        self.done += 1
-        return loss.detach()
+    def _judged(self, epoch: int, train_loss: float, began: float) -> Row:
+        """The row of an epoch, of which early stopping has taken note."""
+        steps, judge = self._steps, self._judge
+        val_loss, val = loss_and_probabilities(steps.judged, self._val_rows, steps.loss_of, steps.crew)
+        if not math.isfinite(val_loss):
+            raise TrainingDivergedError(steps.done, epoch, val_loss)
+        row: dict[str, float | None] = {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss}
+        on_train = None
+        if judge is not None:
+            row[f"val_{judge.metric}"] = judge.score("val", val)
+            if self._training.train_ceiling < 1:
+                train = torch.sigmoid(logits_of(steps.judged, steps.rows, steps.crew)).cpu().numpy()
+                row[f"train_{judge.metric}"] = on_train = judge.score("train", train)
+        self.stopping.note(epoch, val_loss, on_train, steps.judged)
+        return {**row, "seconds": time.perf_counter() - began}
 
-    def _checked(self, losses: list[Tensor], epoch: int) -> NDArray[np.float64]:
-        """Losses are looked at once an epoch, so that a GPU need not wait for each; the step is named all the same."""
-        values: NDArray[np.float64] = torch.stack(losses).double().cpu().numpy() if losses else np.empty(0)
-        if math.isnan(self.first_loss) and len(values):
-            self.first_loss = float(values[0])
-        bad = ~np.isfinite(values) | (values > EXPLODED * max(1.0, self.first_loss))
+    def _settle(self, epoch: int) -> None:
+        """Look at the losses of the last steps: not at each, so that a GPU need not wait; the bad one is named."""
+        values = torch.stack(self._pending).double().cpu().numpy() if self._pending else np.empty(0)
+        self._pending = []
+        if math.isnan(self._first_loss) and len(values):
+            self._first_loss = float(values[0])
+        bad = ~np.isfinite(values) | (values > EXPLODED * max(1.0, self._first_loss))
         if bad.any():
             first = int(np.argmax(bad))
-            raise TrainingDivergedError(self.done - len(values) + first + 1, epoch, float(values[first]))
-        return values
+            raise TrainingDivergedError(self._steps.done - len(values) + first + 1, epoch, float(values[first]))
+        self._losses += values.tolist()
 
+    def _save(self) -> None:
+        if self._keeper is None:
+            return
+        began = time.monotonic()
+        tensors = {
+            **self._steps.tensors(),
+            **checkpoint.under("best", self.stopping.best_weights),
+            "order": self._order_state,
+        }
+        facts: dict[str, Any] = {
+            "done": self._steps.done,
+            "history": self.history,
+            "losses": self._losses,
+            "first_loss": self._first_loss,
+            "seconds": self._seconds,
+            "stopping": self.stopping.facts(),
+        }
+        self._keeper.save(checkpoint.pack(tensors, facts))
+        self._clock.saved(began)
 
-@contextmanager
-def _own_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-def epoch_order(count: int) -> Tensor:
-    """(count,) int64: the order in which an epoch takes its samples."""
-    return torch.randperm(count)
-
-
-def _smoothed(targets_BL: Tensor, smoothing: float) -> Tensor:
-    return targets_BL if smoothing == 0 else targets_BL * (1 - smoothing) + smoothing / 2
+    def _resumed(self) -> bool:
+        """Whether there was a checkpoint, which is now restored."""
+        content = None if self._keeper is None else self._keeper.load()
+        if content is None:
+            return False
+        tensors, facts = checkpoint.unpack(content)
+        self._steps.restore(tensors, facts["done"])
+        self._order_state = tensors["order"]
+        self._steps.order.set_state(self._order_state)
+        self.history, self._losses = list(facts["history"]), list(facts["losses"])
+        self._first_loss, self._seconds = facts["first_loss"], facts["seconds"]
+        self.stopping.restore(facts["stopping"], checkpoint.of("best", tensors))
+        return True

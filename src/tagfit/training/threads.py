@@ -1,9 +1,18 @@
-"""How many threads a training step is worth."""
+"""Threads of our own, each running torch on one core.
+
+Torch shares one operation among OpenMP threads, which wait for each other some hundred times a step by spinning: on a
+machine with anything else to do, a step of a small network takes several times as long as on one thread. A crew
+shares the *samples* of a step instead and waits once (`shards`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from os import cpu_count
+from types import TracebackType
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -11,16 +20,48 @@ from torch import nn
 #: multiply-adds of a forward step below which handing work to a second thread costs more than it saves
 WORTH_SHARING = 100_000_000
 
+#: a step's samples are not shared among more threads than this: batches are small
+MOST = 4
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class Crew:
+    """Some threads that do the same to different things; a crew of one works where it is called."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._pool = ThreadPoolExecutor(size, initializer=torch.set_num_threads, initargs=(1,)) if size > 1 else None
+
+    def map(self, action: Callable[[Item], Outcome], items: Iterable[Item]) -> list[Outcome]:
+        """`action` of every item, in order."""
+        return list(map(action, items)) if self._pool is None else list(self._pool.map(action, items))
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *failure: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
 
 @contextmanager
-def threads_for(network: nn.Module, batch_size: int) -> Iterator[None]:
-    """One thread while a small, fully connected network trains; torch's own number for everything else."""
+def crew_for(network: nn.Module, batch_size: int) -> Iterator[Crew]:
+    """The threads that `network` is worth while it is trained or run; torch's own number comes back afterwards.
+
+    Convolutions on the CPU: a crew of as many as there are cores, at most `MOST`. Small fully connected networks: one
+    thread. Everything else: torch's own threads.
+    """
     before = torch.get_num_threads()
     parameters = list(network.parameters())
-    multiply_adds = batch_size * sum(parameter.numel() for parameter in parameters)
-    if all(parameter.ndim <= 2 for parameter in parameters) and multiply_adds < WORTH_SHARING:
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    convolutional = any(parameter.ndim > 2 for parameter in parameters)
+    small = batch_size * sum(parameter.numel() for parameter in parameters) < WORTH_SHARING
+    if on_cpu and (convolutional or small):
         torch.set_num_threads(1)
     try:
-        yield
+        with Crew(min(MOST, cpu_count() or 1) if on_cpu and convolutional else 1) as crew:
+            yield crew
     finally:
         torch.set_num_threads(before)

@@ -1,0 +1,78 @@
+"""Checkpoints: tensors and facts as bytes, in safetensors, so that a killed training goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+#: seconds of work between two checkpoints, at least
+EVERY = 5.0
+
+#: and at least this many times what writing the last one took
+PATIENCE_FOR_WRITING = 20.0
+
+_FACTS = "facts"
+
+
+class Keeper(Protocol):
+    """Where the checkpoint of one training is kept; saving replaces it whole or not at all."""
+
+    def load(self) -> bytes | None: ...
+
+    def save(self, content: bytes) -> None: ...
+
+
+class Clock:
+    """Says when the next checkpoint is due."""
+
+    def __init__(self) -> None:
+        self._last, self._pause = time.monotonic(), EVERY
+
+    def due(self) -> bool:
+        return time.monotonic() - self._last >= self._pause
+
+    def saved(self, began: float) -> None:
+        """One that was begun at `began` (of `time.monotonic`) has been written."""
+        self._last = time.monotonic()
+        self._pause = max(EVERY, PATIENCE_FOR_WRITING * (self._last - began))
+
+
+def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    """Tensors and facts (as JSON can hold them) as one safetensors file; `unpack` gives both back to the bit."""
+    written = torch.from_numpy(np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8).copy())
+    return safetensors.torch.save(
+        {_FACTS: written, **{name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}}
+    )
+
+
+def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The inverse of `pack`.
+
+    Raises:
+        ValueError: not what `pack` made.
+    """
+    try:
+        tensors = safetensors.torch.load(content)
+        facts = json.loads(tensors.pop(_FACTS).numpy().tobytes())
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise ValueError(f"not a checkpoint: {error}") from error
+    return tensors, facts
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors` by longer names, so that several sets fit into one file."""
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def of(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `under`."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

@@ -1,0 +1,138 @@
+"""A training that is killed anywhere, and goes on, ends with the same weights to the bit."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from making import PROVE, feature_table, locked, picture_folder, picture_table
+from tagfit.models.registry import build_network
+from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe, Training
+from tagfit.training import checkpoint, loop
+from tagfit.training.batches import LabelledRows
+from tagfit.training.events import StepEnded
+
+CPU = torch.device("cpu")
+DENSE = Recipe(
+    name="dense",
+    model=DenseModel(widths=(16,), batch_norm=True, dropout=(0.3,), standardise=True),
+    training=Training(epochs=5, patience=1, rate=0.05, schedule="cosine", clip=0.5),
+)
+CNN = Recipe(
+    name="cnn",
+    model=CnnModel(width=4, stochastic_depth=0.3, views=8),
+    training=replace(
+        RECIPES["cnn"].training, epochs=4, augmentation=("mirror", "turn", "crop", "zoom", "colour", "mixup", "cutmix")
+    ),
+)
+
+
+class Killed(BaseException):
+    """kill -9, as far as Python can feel it."""
+
+
+class Memory:
+    """A keeper; every step is worth a checkpoint."""
+
+    content = None
+
+    def load(self):
+        return self.content
+
+    def save(self, content):
+        self.content = content
+
+
+@pytest.fixture(autouse=True)
+def always_due(monkeypatch):
+    monkeypatch.setattr(checkpoint.Clock, "due", lambda clock: True)
+
+
+def data_for(recipe):
+    return locked(picture_table() if recipe is CNN else feature_table())
+
+
+def run(recipe, keeper=None, die_after=None):
+    data = data_for(recipe)
+    network = build_network(recipe, data.dataset.preprocessing.shape, len(data.dataset.label_names))
+    parts = [LabelledRows.of(data, part, CPU) for part in ("train", "val")]
+
+    def listen(event):
+        if event == StepEnded(die_after):
+            raise Killed
+
+    trained = loop.train(network, recipe.training, *parts, seed=3, keeper=keeper, on_event=listen)
+    return network.state_dict(), trained
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("recipe", [DENSE, CNN], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("steps", range(1, 13) if PROVE else [1, 3, 5])
+def test_after_a_kill_the_weights_are_the_same_to_the_bit(recipe, steps):
+    expected, whole = run(recipe)
+    keeper = Memory()
+    with pytest.raises(Killed):
+        run(recipe, keeper, die_after=steps)
+    weights, trained = run(recipe, keeper)
+    assert same(weights, expected)
+    assert [row["train_loss"] for row in trained.history] == [row["train_loss"] for row in whole.history]
+    assert trained.delivered_epoch == whole.delivered_epoch
+
+
+def test_killed_over_and_over_it_still_arrives():
+    expected, _ = run(CNN)
+    keeper, steps = Memory(), 0
+    for steps in (2, 3, 4, 6):
+        with pytest.raises(Killed):
+            run(CNN, keeper, die_after=steps)
+    assert same(run(CNN, keeper)[0], expected)
+
+
+def test_what_is_packed_comes_back_to_the_bit():
+    tensors = {"a/b": torch.tensor([float("nan"), -0.0, 1e-45]), "c": torch.arange(6, dtype=torch.uint8).view(2, 3).T}
+    facts = {"loss": 0.1 + 0.2, "none": None, "infinite": float("inf")}
+    back, said = checkpoint.unpack(checkpoint.pack(tensors, facts))
+    assert said == facts
+    assert all(np.array_equal(back[name].numpy(), tensors[name].numpy(), equal_nan=True) for name in tensors)
+    assert torch.signbit(back["a/b"][1])
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense" * 9])
+def test_what_is_no_checkpoint_is_said(content):
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        checkpoint.unpack(content)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_process_that_is_killed_goes_on(tmp_path, how, code):
+    """The real thing: three processes, one of which is killed in its training."""
+    folder = picture_folder(tmp_path / "data", samples=60)
+    (tmp_path / "long.toml").write_text(
+        '[model]\narchitecture = "cnn"\nwidth = 4\n[training]\nepochs = 40\npatience = 0\nbatch_size = 4\n'
+    )
+    script = (
+        "from tagfit.training import checkpoint; checkpoint.EVERY = checkpoint.PATIENCE_FOR_WRITING = 0.0;"
+        "from tagfit.cli import main; main()"
+    )
+    words = [sys.executable, "-c", script, "fit", str(folder), "--size", "16", "--recipe", str(tmp_path / "long.toml")]
+
+    def weights(output):
+        return (tmp_path / output / "bundle" / "model.safetensors").read_bytes()
+
+    subprocess.run([*words, "-o", tmp_path / "whole"], check=True, capture_output=True)
+    process = subprocess.Popen([*words, "-o", tmp_path / "run"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not any((tmp_path / "run" / "checkpoints").glob("*.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(how)
+    assert process.wait() == code
+    again = subprocess.run([*words, "-o", tmp_path / "run"], check=True, capture_output=True, text=True)
+    assert weights("run") == weights("whole"), again.stderr
