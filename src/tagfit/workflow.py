@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
-from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, rows_of, rows_of_part
+from tagfit.data.dataset import DEFAULT_SIZE, align_labels, build, rows_of, rows_of_part
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import copies_among, lock
 from tagfit.data.sources.memory import from_arrays, from_memory
@@ -20,6 +20,7 @@ from tagfit.data.split import split as deal
 from tagfit.delivery.bundle import Bundle
 from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError
+from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
 from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Scores, Target
 from tagfit.report.table import evaluation_text
@@ -44,11 +45,13 @@ def read_dataset(
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
+    max_pixels: int | None = None,
+    strict: bool = False,
     on_read: OnRead | None = None,
 ) -> Dataset:
     """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`."""
     table = _table(data, labels, None if images is None else Path(images), label_names, label_separator, minus_one)
-    return build(table, size=size, on_read=on_read)
+    return build(table, size=size, max_pixels=max_pixels, strict=strict, on_read=on_read)
 
 
 def load(
@@ -62,6 +65,8 @@ def load(
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
+    max_pixels: int | None = None,
+    strict: bool = False,
     on_read: OnRead | None = None,
 ) -> LockedData:
     """Read, split and lock data.
@@ -78,6 +83,8 @@ def load(
         label_names: names for the columns of `labels`.
         label_separator: what stands between labels in one cell, where it cannot be told.
         minus_one: what -1 means in a matrix of -1 and +1.
+        max_pixels: a picture file with more is not decoded; 100 million unless given.
+        strict: refuse pictures that cannot be read, instead of setting them aside.
         on_read: told (done, total) while pictures are read.
 
     Raises:
@@ -92,6 +99,8 @@ def load(
         label_names=label_names,
         label_separator=label_separator,
         minus_one=minus_one,
+        max_pixels=max_pixels,
+        strict=strict,
         on_read=on_read,
     )
     return lock(dataset, deal(dataset, shares=shares, seed=split_seed))

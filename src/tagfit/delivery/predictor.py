@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from tagfit.data.dataset import DEFAULT_SIZE, read_pictures
+from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
-from tagfit.pictures.decode import UnreadablePictureError, pixels
+from tagfit.pictures.decode import UnreadablePictureError, decode_files, pixels
 from tagfit.scoring.metrics import THRESHOLD
 from tagfit.training.batches import Samples
 from tagfit.training.device import find_device
@@ -109,7 +109,7 @@ class Tagger:
         self._demand("pictures")
         waiting = iter(paths)
         while batch := tuple(Path(path) for path in islice(waiting, PATHS_AT_ONCE)):
-            yield self._predict_outcomes([pixels for pixels, _ in read_pictures(batch, self.size)])
+            yield self._predict_outcomes(decode_files(batch, self.size))
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
         """Scores and decisions of (n, ...) uint8 pictures or numeric features.
