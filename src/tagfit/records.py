@@ -10,7 +10,7 @@ import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def release(x: NDArray[Any]) -> None:
         owner = owner.base
     # of a private map ("c") it would lose what was written
     if isinstance(owner, np.memmap) and owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        owner.base.madvise(mmap.MADV_DONTNEED)
+        cast(mmap.mmap, owner.base).madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)

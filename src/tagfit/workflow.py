@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
 from tagfit.data.dataset import DEFAULT_SIZE, align_labels, build, rows_of, rows_of_part
@@ -50,7 +52,8 @@ def read_dataset(
     on_read: OnRead | None = None,
 ) -> Dataset:
     """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`."""
-    table = _table(data, labels, None if images is None else Path(images), label_names, label_separator, minus_one)
+    root = None if images is None else Path(images)
+    table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
     return build(table, size=size, max_pixels=max_pixels, strict=strict, on_read=on_read)
 
 
@@ -124,6 +127,7 @@ def _table(
     label_names: Sequence[str] | None,
     label_separator: str | None,
     minus_one: Literal["no", "unknown"] | None,
+    on_read: OnRead | None,
 ) -> LabelTable:
     reading = {"images": images, "label_separator": label_separator, "minus_one": minus_one, "label_names": label_names}
     given = [name for name, value in reading.items() if value is not None]
@@ -136,7 +140,7 @@ def _table(
         )
     if str(data).startswith(POSTCARDS):
         _refuse(given, tuple(reading), "the embedded set")
-        return read_postcards(str(data))
+        return read_postcards(str(data), on_read)
     _refuse(given, ("label_names",), "a label file, which names its labels")
     return read(Path(data), images=images, label_separator=label_separator, minus_one=minus_one)
 
@@ -327,7 +331,8 @@ class Estimate:
     """About what training would take without early stopping, which usually takes less; measured on this machine.
 
     Attributes:
-        memory_bytes: the samples, and the weights of every run with what an optimiser keeps of them.
+        memory_bytes: the samples, unless they lie in a file, and the weights of every run with what an optimiser keeps
+            of them.
     """
 
     fit_seconds: float
@@ -347,4 +352,5 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     parameters = max(session.parameters(recipe) for recipe in (first, *rungs))
     # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
     floats = parameters * (1 + len(rungs) + 4)
-    return Estimate(one, session.longest(first) + len(rungs) * one, data.dataset.x.nbytes + 4 * floats)
+    held = 0 if isinstance(data.dataset.x, np.memmap) else data.dataset.x.nbytes
+    return Estimate(one, session.longest(first) + len(rungs) * one, held + 4 * floats)

@@ -102,7 +102,7 @@ def _readable(max_pixels: int) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise UnreadablePictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
-    except Image.DecompressionBombError:  # Pillow's own limit, before ours could be asked
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # Pillow's own limit, asked before ours
         raise UnreadablePictureError(_too_large("its", max_pixels)) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
         kind = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
@@ -169,8 +169,8 @@ def _srgb(small: Image.Image, profile: object) -> Image.Image:
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """None where the profile is broken or of another colour space: a picture is not lost for that."""
     try:
-        given = ImageCms.getOpenProfile(io.BytesIO(profile))
-        return ImageCms.ImageCmsTransform(given, ImageCms.createProfile("sRGB"), mode, "RGB")
+        given, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        return ImageCms.ImageCmsTransform(given, ImageCms.ImageCmsProfile(srgb), mode, "RGB")
     except Exception:  # as above: hostile bytes
         return None
 

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ class Outcome:
 
 def decoded(
     sources: Sequence[Source], size: int, max_pixels: int, wanted: Wanted = lambda digest: True
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome]]:
     """The number and the outcome of each of `sources`, as they come.
 
     `wanted` is called from several threads.

@@ -4,8 +4,8 @@ Keyed by content and preprocessing: the same bytes are never decoded twice to th
 the index speaks of is on disk before it is spoken of, and an array that was served is never written to again, so that
 a run that is killed leaves what it had decoded, and two at once do each other no harm.
 
-Arrays are `tagfit-KEY.pixels`, the pictures of one data set in its order, and `tagfit-KEY.part`: pictures in the order
-in which they were decoded, gone once a data set holds them.
+Pictures are decoded into a part, in the order in which they come; once all of a data set are known, they are copied
+into an array of their own, in its order, and the part goes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import hashlib
 import os
 import sqlite3
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -25,24 +24,18 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from tagfit.pictures.arrays import Arrays, GoneError, write_all
 from tagfit.pictures.cache import made_folder
 from tagfit.pictures.decode import MAX_PIXELS, VERSION
 from tagfit.pictures.decoder import Outcome, Source, decoded
-from tagfit.pictures.index import Entry, Index
+from tagfit.pictures.index import Entry, Index, Stamp
 from tagfit.pictures.worker import stamp
-from tagfit.records import release
 
 #: called with (done, total) while pictures are read
 OnRead = Callable[[int, int], object]
 
-#: bytes of pixels that are held before they are written
-_BYTES = 16 << 20
-
 #: a kill loses no more than this
 _SECONDS_A_WRITE = 2.0
-
-#: parts that no run needs any more are deleted when they are as old as this
-_OLD_SECONDS = 24 * 3600
 
 #: another process may take an array away between a look and a grasp, but hardly so often
 _ATTEMPTS = 5
@@ -81,9 +74,7 @@ def open_pictures(
         return _in_memory(sources, size, max_pixels, on_read, note)
 
 
-def _in_memory(
-    sources: Sequence[Source], size: int, max_pixels: int, on_read: OnRead | None, note: str
-) -> Pictures:
+def _in_memory(sources: Sequence[Source], size: int, max_pixels: int, on_read: OnRead | None, note: str) -> Pictures:
     x = np.empty((len(sources), size, size, 3), np.uint8)
     outcomes: dict[int, Outcome] = {}
     for number, outcome in decoded(sources, size, max_pixels):
@@ -105,10 +96,6 @@ def _in_memory(
 
 def _hashes(digests: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(bytearray().join(digests), np.uint8).reshape(-1, 32)
-
-
-class _GoneError(Exception):
-    """An array that the index speaks of is not there."""
 
 
 @dataclass
@@ -142,9 +129,7 @@ class _Store:
         self._shape = (size, size, 3)
         self._preprocessing = f"{size} {VERSION} {PIL.__version__} {max_pixels}"
         self._index = Index(folder, self._preprocessing)
-        self._row_bytes = size * size * 3
-        self._at_a_time = max(1, _BYTES // self._row_bytes)
-        self._own_parts: set[Path] = set()
+        self._arrays = Arrays(folder, size)
 
     def close(self) -> None:
         self._index.close()
@@ -161,10 +146,12 @@ class _Store:
             elif on_read is not None:
                 on_read(len(sources), len(sources))
             if not known.missing():
-                with suppress(_GoneError):
-                    pictures = self._pictures(known)
-                    self._tidy()
-                    return pictures
+                try:
+                    return self._pictures(known)
+                except GoneError as gone:
+                    self._index.forget(str(gone))
+                finally:
+                    self._arrays.tidy(self._index.needs)
         raise OSError(f"{self._folder} keeps changing")
 
     # ------------------------------------------------------------------------------ what is known already
@@ -175,7 +162,7 @@ class _Store:
     def _trusted(self, file: Path) -> bytes | None:
         """The digest of a file that is what it was when it was read, as git tells it: by size, times and number."""
         try:
-            return self._index.digest_of(_path(file), stamp(os.stat(file)))
+            return self._index.digest_of(_path(file), stamp(file.stat()))
         except (OSError, ValueError):  # the decoder says what is wrong with it
             return None
 
@@ -189,7 +176,7 @@ class _Store:
 
     def _decode(self, sources: Sequence[Source], missing: list[int], known: _Known, on_read: OnRead | None) -> None:
         """Read the missing sources, and remember what came of them every few seconds."""
-        part = self._new_part()
+        part = self._arrays.new_part()
         outcomes = decoded(
             [sources[number] for number in missing],
             self._size,
@@ -203,7 +190,7 @@ class _Store:
                 for position, outcome in outcomes:
                     waiting.append((missing[position], outcome))
                     done += 1
-                    if len(waiting) >= self._at_a_time or time.monotonic() - began >= _SECONDS_A_WRITE:
+                    if len(waiting) >= self._arrays.at_a_time or time.monotonic() - began >= _SECONDS_A_WRITE:
                         self._remember(sources, waiting, file, known)
                         waiting, began = [], time.monotonic()
                     if on_read is not None:
@@ -213,8 +200,10 @@ class _Store:
     def _remember(
         self, sources: Sequence[Source], waiting: list[tuple[int, Outcome]], file: BinaryIO, known: _Known
     ) -> None:
-        slot = file.tell() // self._row_bytes
-        entries, files, rows = [], [], []
+        slot = file.tell() // self._arrays.row_bytes
+        entries: list[tuple[bytes, Entry]] = []
+        files: list[tuple[bytes, Stamp, bytes]] = []
+        rows: list[bytes] = []
         for number, outcome in waiting:
             source = sources[number]
             known.digests[number] = outcome.digest or None
@@ -228,7 +217,7 @@ class _Store:
                 rows.append(outcome.pixels.tobytes())
             elif outcome.reason:
                 entries.append((outcome.digest, Entry(reason=outcome.reason)))
-        _write(file, b"".join(rows))
+        write_all(file, b"".join(rows))
         os.fsync(file.fileno())  # the pixels first, then what speaks of them
         self._index.remember_pictures(entries)
         self._index.remember_files(files)
@@ -236,7 +225,7 @@ class _Store:
     # ------------------------------------------------------------------------------ one array for a data set
 
     def _pictures(self, known: _Known) -> Pictures:
-        """Raises _GoneError where an array was taken away meanwhile."""
+        """Raises GoneError where an array was taken away meanwhile."""
         rows, digests, entries, set_aside = [], [], [], dict(known.failed)
         for number, digest in enumerate(known.digests):
             entry = known.entry(number)
@@ -261,85 +250,12 @@ class _Store:
             return np.empty((0, *self._shape), np.uint8)
         key = hashlib.sha256(f"{self._preprocessing}\n".encode() + b"".join(digests)).hexdigest()
         name = f"tagfit-{key[:24]}.pixels"
-        if not self._is_there(name, len(digests)):
-            self._write_array(name, entries)
+        if self._arrays.rows(name) != len(digests):
+            self._arrays.write(name, self._arrays.gathered(entries))
         slots = {digest: slot for slot, digest in enumerate(digests) if entries[slot].array.endswith(".part")}
         self._index.move(slots.items(), name)
-        return self._mapped(name)
-
-    def _write_array(self, name: str, entries: Sequence[Entry]) -> None:
-        """It appears when it is whole."""
-        part = self._new_part()
-        try:
-            with part.open("wb", buffering=0) as file:
-                for rows in self._copied(entries):
-                    _write(file, rows)
-                os.fsync(file.fileno())
-            part.replace(self._folder / name)
-        finally:
-            part.unlink(missing_ok=True)
-
-    def _is_there(self, name: str, rows: int) -> bool:
-        path = self._folder / name
-        return path.exists() and path.stat().st_size == rows * self._row_bytes
-
-    def _copied(self, entries: Sequence[Entry]) -> Iterator[memoryview]:
-        """The pixels of `entries`, some at a time."""
-        arrays: dict[str, NDArray[np.uint8]] = {}
-        for start in range(0, len(entries), self._at_a_time):
-            some = entries[start : start + self._at_a_time]
-            rows = np.empty((len(some), *self._shape), np.uint8)
-            names = np.array([entry.array for entry in some])
-            slots = np.array([entry.slot for entry in some])
-            for name in set(names.tolist()):
-                array = arrays.setdefault(name, self._mapped(name))
-                mine = names == name
-                if slots[mine].max() >= len(array):
-                    self._lose(name)
-                rows[mine] = array[slots[mine]]
-                release(array)
-            yield rows.data
-
-    def _mapped(self, name: str) -> NDArray[np.uint8]:
-        path = self._folder / name
-        try:
-            rows = path.stat().st_size // self._row_bytes
-        except OSError:
-            rows = 0
-        if not rows:
-            self._lose(name)
-        return np.memmap(path, np.uint8, "r", shape=(rows, *self._shape))
-
-    def _lose(self, name: str) -> None:
-        self._index.forget(name)
-        raise _GoneError(name)
-
-    def _tidy(self) -> None:
-        """Delete parts whose pictures all lie elsewhere by now, but for those that others may be writing."""
-        for part in self._folder.glob("tagfit-*.part"):
-            with suppress(OSError):  # gone already, or mapped where that forbids it
-                if not self._index.needs(part.name) and self._may_go(part):
-                    part.unlink()
-
-    def _may_go(self, part: Path) -> bool:
-        return part in self._own_parts or time.time() - part.stat().st_mtime > _OLD_SECONDS
-
-    def _new_part(self) -> Path:
-        part = self._folder / f"tagfit-{uuid.uuid4().hex[:24]}.part"
-        self._own_parts.add(part)
-        return part
+        return self._arrays.mapped(name)
 
 
 def _path(file: Path) -> bytes:
-    return os.fsencode(os.path.abspath(file))
-
-
-def _write(file: BinaryIO, content: bytes | memoryview) -> None:
-    """All of it: an unbuffered file may take less at a time.
-
-    Raises:
-        OSError: e.g. the disk is full.
-    """
-    left = memoryview(content).cast("B")
-    while left:
-        left = left[file.write(left) :]
+    return os.fsencode(file.absolute())

@@ -101,7 +101,7 @@ def _estimate(estimate: Mapping[str, Any]) -> str:
 
 def _stored(stored: Mapping[str, Any]) -> str:
     folder = stored["file"].replace("\\", "/").rpartition("/")[0]
-    return f"decoded pictures: {stored['bytes'] / 1e6:,.1f} MB in {folder} (tagfit cache --clear deletes all there)"
+    return f"decoded pictures: {stored['bytes'] / 1e6:,.1f} MB in {folder} (see tagfit cache)"
 
 
 def _seconds(seconds: float) -> str:
