@@ -167,7 +167,10 @@ BAD = {
     "tiff-of-floats": (encoded(Image.new("F", (8, 8), 0.7), "TIFF"), "its pixels are floating-point"),
     "png-that-claims-too-much": (png(60_000, 60_000, 8, 2, b""), "too large: 60000x60000 pixels"),
     "png-just-above-the-limit": (png(10_001, 10_000, 8, 2, b""), "too large: 10001x10000 pixels"),
-    "gif-that-claims-too-much": (b"GIF89a\xff\xff\xff\xff\0\0\0" + b",\0\0\0\0\xff\xff\xff\xff\0\x02", "too large: 65535x65535"),
+    "gif-that-claims-too-much": (
+        b"GIF89a\xff\xff\xff\xff\0\0\0" + b",\0\0\0\0\xff\xff\xff\xff\0\x02",
+        "too large: 65535x65535",
+    ),
 }
 
 
@@ -214,12 +217,12 @@ def test_why_a_bad_file_is_not_predicted(corpus, name):
 CRASHING = """
 import os, signal
 from tagfit.pictures import worker
-whole = worker.decode_with_time
+whole = worker.shrink
 def crash(encoded, size, **options):
     if b"crash" in encoded:
         os.kill(os.getpid(), getattr(signal, encoded[5:12].decode()))
     return whole(encoded, size, **options)
-worker.decode_with_time = crash
+worker.shrink = crash
 worker.main()
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagfit.pictures.decode import UnreadablePictureError, decode, decode_files, decode_with_time
+from tagfit.pictures.decode import UnreadablePictureError, decode, shrink
 
 
 def encoded(picture, format="PNG", **options):
@@ -85,26 +85,17 @@ def test_a_picture_that_claims_too_many_pixels_is_refused():
 def taken(written):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = written
-    return decode_with_time(encoded(two_halves(), "JPEG", exif=exif), 8)[1]
+    return shrink(encoded(two_halves(), "JPEG", exif=exif), 8)[1]
 
 
 def test_when_it_was_taken():
     assert taken("2024:05:01 12:30:09") == "2024-05-01T12:30:09"
-    assert decode_with_time(encoded(two_halves(), "JPEG"), 8)[1] == ""
+    assert shrink(encoded(two_halves(), "JPEG"), 8)[1] == ""
 
 
 @pytest.mark.parametrize("written", ["0000:00:00 00:00:00", "    :  :     :  :  ", "last summer", ""])
 def test_a_time_that_is_none(written):
     assert taken(written) == ""
-
-
-def test_files_are_decoded_in_order_and_say_why_not(tmp_path):
-    (tmp_path / "a").write_bytes(encoded(two_halves()))
-    (tmp_path / "b").write_bytes(b"")
-    first, second, third = decode_files([tmp_path / name for name in "abc"], 8)
-    assert (first == decode(encoded(two_halves()), 8)).all()
-    assert second == "the file is empty"
-    assert third.startswith("cannot be read: No such file")
 
 
 @pytest.mark.parametrize(("grey", "expected"), [(0, 0), (255, 0), (256, 0), (257, 1), (65535, 255)])

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from tagfit.pictures.decode import UnreadablePictureError, decode_with_time
+from tagfit.pictures.decode import UnreadablePictureError, shrink
 
 FILE, BYTES, WANTED, KNOWN = b"F", b"B", b"W", b"K"
 
@@ -77,14 +77,14 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO, size: int, max_pixels: int) ->
         if receive(incoming) != WANTED:
             continue
         try:
-            pixels, taken = decode_with_time(encoded, size, max_pixels=max_pixels)
+            small, taken = shrink(encoded, size, max_pixels=max_pixels)
         except UnreadablePictureError as error:
             if isinstance(error.__cause__, MemoryError):
                 raise  # that says nothing of the picture
             send(outgoing, _told(reason=str(error)))
         else:
             send(outgoing, _told(time=taken))
-            send(outgoing, pixels.tobytes())
+            send(outgoing, small.tobytes())
 
 
 def _told(**values: Any) -> bytes:
