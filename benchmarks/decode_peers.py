@@ -1,6 +1,6 @@
 """Photographs to small pictures: tagfit's store beside plain Pillow and Keras, in one run on the same files.
 
-    python benchmarks/decode_peers.py [--peer .venv-peers/bin/python] [--count 80] [--rounds 3] [--record]
+    python benchmarks/decode_peers.py [--peer .venv-peers/bin/python] [--count 100] [--rounds 3] [--record]
 
 The files are JPEGs of 3 megapixels (2048 x 1536, quality 90) made by code: gradients, soft shapes and some noise, about
 0.9 MB each, which is what a telephone writes. Each side makes 64 x 64 RGB of all of them:
@@ -25,6 +25,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +74,19 @@ print(json.dumps([time.perf_counter() - began, sum(os.times()[:4]) - busy, len(x
 """
 
 
-def photograph(rng: np.random.Generator) -> bytes:
+def photographs(count: int) -> Iterator[bytes]:
+    """JPEGs of `count` photographs; of every ten, nine are the first one shifted, which is other bytes, made sooner."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        if number % 10 == 0:
+            pixels = photograph(rng)
+        shift = (101 * number % SHAPE[0], 37 * number % SHAPE[1])
+        stream = io.BytesIO()
+        Image.fromarray(np.roll(pixels, shift, (0, 1))).save(stream, "JPEG", quality=90)
+        yield stream.getvalue()
+
+
+def photograph(rng: np.random.Generator) -> np.ndarray:
     """Large soft areas, finer ones over them, and the noise of a sensor."""
 
     def areas(pixels: int, spread: int) -> np.ndarray:
@@ -83,9 +96,7 @@ def photograph(rng: np.random.Generator) -> bytes:
 
     noise = rng.normal(0, 6, (*SHAPE, 3)).astype(np.int16)
     pixels = 128 + areas(128, 90) + areas(16, 30) + areas(4, 12) + noise
-    stream = io.BytesIO()
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=90)
-    return stream.getvalue()
+    return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 class Took(NamedTuple):
@@ -107,9 +118,9 @@ def timed(python: str, code: str, folder: Path, cache: Path, count: int) -> Took
 def report(peer: str | None, count: int, rounds: int) -> str:
     lines = [f"{count} JPEGs of {SHAPE[1]} x {SHAPE[0]}, quality 90, to 64 x 64 RGB; the best of {rounds} rounds"]
     with tempfile.TemporaryDirectory() as made:
-        folder, rng = Path(made) / "pictures", np.random.default_rng(0)
+        folder = Path(made) / "pictures"
         folder.mkdir()
-        sizes = [(folder / f"{number}.jpg").write_bytes(photograph(rng)) for number in range(count)]
+        sizes = [(folder / f"{number}.jpg").write_bytes(jpeg) for number, jpeg in enumerate(photographs(count))]
         lines.append(f"{sum(sizes) / count / 1e6:.2f} MB each")
         sides = {"tagfit": (sys.executable, TAGFIT), "Pillow": (sys.executable, PILLOW)}
         if peer:
@@ -138,7 +149,7 @@ def report(peer: str | None, count: int, rounds: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", default=str(PEER), help="the Python of the peers' environment")
-    parser.add_argument("--count", type=int, default=80)
+    parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--record", action="store_true", help="add what is printed to benchmarks/records/")
     arguments = parser.parse_args()

@@ -71,6 +71,13 @@ def test_a_persons_own_times_stay(tmp_path):
     assert set(build(read(folder), size=16).metadata["capture time"]) == {"morning"}
 
 
+def test_a_memory_map_stays_one(tmp_path):
+    table = feature_table()
+    table.x.tofile(tmp_path / "x")
+    mapped = np.memmap(tmp_path / "x", np.float32, "r", shape=table.x.shape)
+    assert build(replace(table, x=mapped)).x is mapped
+
+
 def test_a_limit_of_pixels(tmp_path):
     folder = picture_folder(tmp_path, size=20)
     with pytest.raises(DataError, match="too large: 20x20"):

@@ -50,7 +50,8 @@ def build(
         raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
     scale = 1 / 255 if table.kind == "pictures" else 1.0
     preprocessing = Preprocessing(table.kind, tuple(table.x.shape[1:]), scale)
-    x = np.ascontiguousarray(table.x)  # once here, rather than at every use
+    # once here, rather than at every use; a memory map stays one
+    x = table.x if table.x.flags.c_contiguous else np.ascontiguousarray(table.x)
     return _dataset(table, x, hash_rows(x), preprocessing)
 
 
