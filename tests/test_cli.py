@@ -126,6 +126,45 @@ def test_inspect(tagfit, tmp_path):
         assert word in result.stdout
 
 
+def test_pictures_that_cannot_be_read_are_counted_by_reason_and_strict_stops(tagfit, quick, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    for number, content in ((3, b"broken"), (7, b""), (9, b"")):
+        (folder / "images" / f"{number}.png").write_bytes(content)
+    words = [folder, "--size", "16", "--recipe", quick, "-o", "run"]
+    strict = tagfit("fit", *words, "--strict")
+    assert strict.exit_code == 2
+    assert all(f"images/{number}.png: " in strict.stderr for number in (3, 7, 9))
+    assert not (tmp_path / "run").exists()
+    done = tagfit("fit", *words)
+    assert done.exit_code == 0, done.stderr
+    for line in ("3 of 40 pictures cannot be read", "2 × the file is empty", "1 × not a picture of a known format"):
+        assert line in done.stderr
+    set_aside = json.loads((tmp_path / "run" / "result.json").read_text())["data"]["set_aside"]
+    assert [entry["sample"] for entry in set_aside] == ["images/3.png", "images/7.png", "images/9.png"]
+    assert tagfit("evaluate", "run", folder, "--strict").exit_code == 2
+    assert "3 of 40" in tagfit("evaluate", "run", folder).stderr
+
+
+def test_a_limit_of_megapixels(tagfit, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    result = tagfit("inspect", folder, "--max-megapixels", "0.0003")
+    assert result.exit_code == 2
+    assert "20x20 pixels are more than 0.0003 megapixels" in result.stderr
+    assert tagfit("inspect", "postcards:20", "--max-megapixels", "5").exit_code == 2
+
+
+def test_the_cache_is_shown_and_cleared(tagfit, tmp_path, monkeypatch):
+    monkeypatch.setenv("TAGFIT_CACHE", str(tmp_path / "cache"))
+    folder = picture_folder(tmp_path / "pictures")
+    assert str(tmp_path / "cache") in tagfit("inspect", folder, "--size", "16").stdout.replace("\n", "")
+    stored = json.loads(tagfit("inspect", folder, "--size", "16", "--json").stdout)["stored"]
+    assert stored["bytes"] == 40 * 16 * 16 * 3
+    used = json.loads(tagfit("cache", "--json").stdout)
+    assert (used["folder"], used["files"]) == (str(tmp_path / "cache"), 2)
+    assert "deleted" in tagfit("cache", "--clear").stdout
+    assert json.loads(tagfit("cache", "--json").stdout)["bytes"] == 0
+
+
 def test_predict_pictures_and_what_cannot_be_read(tagfit, quick, tmp_path):
     folder = picture_folder(tmp_path / "pictures")
     tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")

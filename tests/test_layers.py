@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "session": BELOW | {"curing", "report", "delivery"},
     "workflow": BELOW | {"curing", "report", "delivery", "session"},
     "estimator": BELOW | {"delivery", "workflow"},
-    "progress": RECORDS | {"data", "training"},
+    "progress": RECORDS | {"pictures", "training"},
     "cli": BELOW | {"curing", "report", "delivery", "session", "workflow", "progress"},
     "__main__": {"cli"},
     "__init__": set(),

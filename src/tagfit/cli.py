@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from tagfit.errors import InputError, OutputError, TagfitError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tagfit.records import LockedData
+    from tagfit.records import Dataset, LockedData
     from tagfit.session import Result
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -67,6 +68,7 @@ def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 _SEED = click.IntRange(0, 2**63 - 1)
+_MEGAPIXELS = click.FloatRange(0.000001, 1_000_000)
 
 _reading = _options(
     click.option("--images", metavar="ROOT", help="The folder that picture paths are relative to."),
@@ -76,6 +78,8 @@ _reading = _options(
         type=click.Choice(["no", "unknown"]),
         help="What -1 means in a matrix of -1 and +1.",
     ),
+    click.option("--max-megapixels", type=_MEGAPIXELS, help="Larger pictures are not decoded.  [default: 100]"),
+    click.option("--strict", is_flag=True, help="Stop where a picture cannot be read, instead of setting it aside."),
 )
 _splitting = _options(
     click.option("--size", default=64, show_default=True, metavar="PIXELS", help="Pictures become this wide and high."),
@@ -316,23 +320,55 @@ def report(run: str, as_json: bool) -> None:
     _print_json(record) if as_json else _print(result_table(record))
 
 
+@main.command()
+@click.option("--clear", is_flag=True, help="Delete what is in it.")
+@_json
+def cache(clear: bool, as_json: bool) -> None:
+    """Say where decoded pictures are kept, and how much they take."""
+    from tagfit.pictures import cache as kept
+
+    used = kept.clear() if clear else kept.usage()
+    if as_json:
+        _print_json(used.to_dict())
+    else:
+        _print(f"{used.folder}: {used.bytes / 1e6:,.1f} MB in {used.files:,} files{', deleted' if clear else ''}")
+
+
 # ---------------------------------------------------------------------------------------------- helpers
 
 
-def _read(data: str, *, minus_one_is: Any, **reading: Any) -> Any:
+def _read(data: str, **reading: Any) -> Dataset:
     from tagfit import workflow
     from tagfit.progress import reading_bar
 
     with reading_bar() as on_read:
-        return workflow.read_dataset(data, minus_one=minus_one_is, on_read=on_read, **reading)
+        dataset = workflow.read_dataset(data, on_read=on_read, **_python_names(**reading))
+    _say_set_aside(dataset)
+    return dataset
 
 
-def _load(data: str, *, minus_one_is: Any = None, **reading: Any) -> LockedData:
+def _load(data: str, **reading: Any) -> LockedData:
     from tagfit import workflow
     from tagfit.progress import reading_bar
 
     with reading_bar() as on_read:
-        return workflow.load(data, minus_one=minus_one_is, on_read=on_read, **reading)
+        locked = workflow.load(data, on_read=on_read, **_python_names(**reading))
+    _say_set_aside(locked.dataset)
+    return locked
+
+
+def _python_names(*, minus_one_is: Any = None, max_megapixels: float | None = None, **reading: Any) -> dict[str, Any]:
+    max_pixels = None if max_megapixels is None else round(max_megapixels * 1e6)
+    return {"minus_one": minus_one_is, "max_pixels": max_pixels, **reading}
+
+
+def _say_set_aside(dataset: Dataset) -> None:
+    """How many pictures could not be read, by kind of reason: what stands before its colon."""
+    if dataset.set_aside:
+        total = len(dataset.set_aside)
+        click.echo(f"tagfit: {total} of {len(dataset) + total} pictures cannot be read and are set aside", err=True)
+        for kind, count in Counter(reason.partition(":")[0] for _, reason in dataset.set_aside).most_common():
+            click.echo(f"    {count:,} × {kind}", err=True)
 
 
 def _folder(output: str | None, locked: LockedData, command: str) -> Path:
@@ -377,7 +413,7 @@ def _finish(result: Result, as_json: bool, stopped_by: int | None) -> None:
         raise click.exceptions.Exit(128 + stopped_by)
 
 
-def _print(renderable: RenderableType) -> None:
+def _print(renderable: RenderableType | str) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)

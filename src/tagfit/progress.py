@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tagfit.data.dataset import OnRead
+from tagfit.pictures.store import OnRead
 from tagfit.training.events import EpochEnded, Event, RunEnded, RunStarted
 
 

@@ -6,10 +6,11 @@ Shapes: N samples, L labels, D features, H x W pixels. Suffixes of array names s
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,19 @@ Kind = Literal["pictures", "features"]
 
 
 # ------------------------------------------------------------------------------------------------ data
+
+
+def release(x: NDArray[Any]) -> None:
+    """Tell the system that the pages of a memory map need not stay in memory; other arrays stay as they are.
+
+    What is read of it later is read from its file again, or from the system's cache of that file.
+    """
+    owner: Any = x
+    while isinstance(owner, np.ndarray) and not isinstance(owner.base, mmap.mmap):
+        owner = owner.base
+    # of a private map ("c") it would lose what was written
+    if isinstance(owner, np.memmap) and owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        cast(mmap.mmap, owner.base).madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)

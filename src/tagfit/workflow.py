@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
 from tagfit.curing.verdict import meets
-from tagfit.data.dataset import DEFAULT_SIZE, OnRead, align_labels, build, rows_of, rows_of_part
+from tagfit.data.dataset import DEFAULT_SIZE, align_labels, build, rows_of, rows_of_part
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import copies_among, lock
 from tagfit.data.sources.memory import from_arrays, from_memory
@@ -21,6 +23,7 @@ from tagfit.data.split import split as deal
 from tagfit.delivery.bundle import Bundle
 from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError, RecipeError
+from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
 from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Run, Scores, Target
 from tagfit.report.table import evaluation_text
@@ -48,11 +51,14 @@ def read_dataset(
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
+    max_pixels: int | None = None,
+    strict: bool = False,
     on_read: OnRead | None = None,
 ) -> Dataset:
     """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`."""
-    table = _table(data, labels, None if images is None else Path(images), label_names, label_separator, minus_one)
-    return build(table, size=size, on_read=on_read)
+    root = None if images is None else Path(images)
+    table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
+    return build(table, size=size, max_pixels=max_pixels, strict=strict, on_read=on_read)
 
 
 def load(
@@ -66,6 +72,8 @@ def load(
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
+    max_pixels: int | None = None,
+    strict: bool = False,
     on_read: OnRead | None = None,
 ) -> LockedData:
     """Read, split and lock data.
@@ -82,6 +90,8 @@ def load(
         label_names: names for the columns of `labels`.
         label_separator: what stands between labels in one cell, where it cannot be told.
         minus_one: what -1 means in a matrix of -1 and +1.
+        max_pixels: a picture file with more is not decoded; 100 million unless given.
+        strict: refuse pictures that cannot be read, instead of setting them aside.
         on_read: told (done, total) while pictures are read.
 
     Raises:
@@ -96,6 +106,8 @@ def load(
         label_names=label_names,
         label_separator=label_separator,
         minus_one=minus_one,
+        max_pixels=max_pixels,
+        strict=strict,
         on_read=on_read,
     )
     return lock(dataset, deal(dataset, shares=shares, seed=split_seed))
@@ -119,6 +131,7 @@ def _table(
     label_names: Sequence[str] | None,
     label_separator: str | None,
     minus_one: Literal["no", "unknown"] | None,
+    on_read: OnRead | None,
 ) -> LabelTable:
     reading = {"images": images, "label_separator": label_separator, "minus_one": minus_one, "label_names": label_names}
     given = [name for name, value in reading.items() if value is not None]
@@ -131,7 +144,7 @@ def _table(
         )
     if str(data).startswith(POSTCARDS):
         _refuse(given, tuple(reading), "the embedded set")
-        return read_postcards(str(data))
+        return read_postcards(str(data), on_read)
     _refuse(given, ("label_names",), "a label file, which names its labels")
     return read(Path(data), images=images, label_separator=label_separator, minus_one=minus_one)
 
@@ -348,7 +361,8 @@ class Estimate:
     """About what training would take without early stopping, which usually takes less; measured on this machine.
 
     Attributes:
-        memory_bytes: the samples, and the weights of every run with what an optimiser keeps of them.
+        memory_bytes: the samples, unless they lie in a file, and the weights of every run with what an optimiser keeps
+            of them.
     """
 
     fit_seconds: float
@@ -370,5 +384,5 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     return Estimate(
         fit_seconds=session.longest(find_recipe(DEFAULT_RECIPE)),
         cure_seconds=sum(session.longest(recipe) for recipe in (first, *rungs)),
-        memory_bytes=data.dataset.x.nbytes + 4 * floats,
+        memory_bytes=4 * floats + (0 if isinstance(data.dataset.x, np.memmap) else data.dataset.x.nbytes),
     )

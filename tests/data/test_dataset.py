@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from making import feature_table, picture_folder
 from tagfit.data.dataset import align_labels, build, rows_of_part
@@ -34,6 +35,58 @@ def test_unreadable_pictures_are_set_aside_with_their_reason(tmp_path):
     assert "empty" in dataset.set_aside[1][1]
     kept = [row for row in range(40) if row not in (3, 7)]
     assert (dataset.labels_NL == table.labels_NL[kept]).all()
+
+
+def test_strict_refuses_them_all_at_once(tmp_path):
+    folder = picture_folder(tmp_path)
+    (folder / "images" / "3.png").write_bytes(b"broken")
+    (folder / "images" / "7.png").write_bytes(b"")
+    with pytest.raises(DataError, match="set aside") as caught:
+        build(read(folder), size=16, strict=True)
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["images/3.png", "images/7.png"]
+
+
+def timed_folder(folder, header="image,labels"):
+    picture_folder(folder)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:01 12:30:09"
+    Image.new("RGB", (9, 9)).save(folder / "images" / "1.png", format="JPEG", exif=exif)
+    lines = (folder / "labels.csv").read_text().splitlines()
+    more = "," + header.split(",")[2] if header.count(",") > 1 else ""
+    rows = [line + (",morning" if more else "") for line in lines[1:]]
+    (folder / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+def test_when_pictures_were_taken_is_metadata(tmp_path):
+    folder = timed_folder(tmp_path / "timed")
+    (folder / "images" / "0.png").write_bytes(b"broken")
+    times = build(read(folder), size=16).metadata["capture time"]
+    assert times == ("2024-05-01T12:30:09", *[""] * 38)
+    assert "capture time" not in build(read(picture_folder(tmp_path / "untimed")), size=16).metadata
+
+
+def test_a_persons_own_times_stay(tmp_path):
+    folder = timed_folder(tmp_path / "own", "image,labels,capture time")
+    assert set(build(read(folder), size=16).metadata["capture time"]) == {"morning"}
+
+
+def test_a_memory_map_stays_one(tmp_path):
+    table = feature_table()
+    table.x.tofile(tmp_path / "x")
+    mapped = np.memmap(tmp_path / "x", np.float32, "r", shape=table.x.shape)
+    assert build(replace(table, x=mapped)).x is mapped
+
+
+def test_a_limit_of_pixels(tmp_path):
+    folder = picture_folder(tmp_path, size=20)
+    with pytest.raises(DataError, match="too large: 20x20"):
+        build(read(folder), max_pixels=399)
+    assert len(build(read(folder), max_pixels=400)) == 40
+    with pytest.raises(DataError, match="means nothing for arrays"):
+        build(feature_table(), max_pixels=400)
+    with pytest.raises(DataError, match="whole number above 0"):
+        build(read(folder), max_pixels=0)
 
 
 def test_nobody_elses_warning_filters_are_touched(tmp_path):

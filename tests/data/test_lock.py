@@ -62,6 +62,14 @@ def test_byte_order_in_memory_does_not_matter():
     assert (hash_rows(x)[0] != hash_rows(x)[1]).any()
 
 
+def test_a_memory_map_is_hashed_like_an_array(tmp_path):
+    table = feature_table()
+    table.x.tofile(tmp_path / "x")
+    mapped = replace(table, x=np.memmap(tmp_path / "x", np.float32, "r", shape=table.x.shape))
+    assert (locked(mapped).lock, locked(mapped).content) == (locked(table).lock, locked(table).content)
+    verify(locked(mapped))
+
+
 def test_the_layout_of_a_lock_stays_what_it_is():
     """A lock written by an earlier version must be found again: a change of layout bumps the number in its head."""
     x = (np.arange(60, dtype=np.float32) / 8).reshape(30, 2)

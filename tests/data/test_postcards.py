@@ -39,7 +39,7 @@ def test_shapes(first):
     assert list(LABELS) == sorted(LABELS)
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 1), (127, 130), (1000, 1000), (1499, 1500)])
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (67, 69), (127, 130), (1000, 1000), (1386, 1387), (1499, 1500)])
 def test_any_slice_is_as_in_the_whole(first, start, stop):
     x, labels_NL = draw(start, stop)
     assert (x == first[0][start:stop]).all()
@@ -93,6 +93,8 @@ def test_night_is_dark_and_snow_is_light(first):
 def test_only_whole_numbers_decide_pixels():
     """No floating point and nobody else's random stream: both differ between machines and versions."""
     for file in Path(postcards.__file__).parent.glob("*.py"):
+        if file.name == "stack.py":  # where they are kept, not how they are drawn
+            continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), file

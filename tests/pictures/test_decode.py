@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagfit.pictures import decode as decoding
-from tagfit.pictures.decode import UnreadablePictureError, decode
+from tagfit.pictures.decode import UnreadablePictureError, decode, shrink
 
 
 def encoded(picture, format="PNG", **options):
@@ -68,8 +67,8 @@ def test_every_mode_becomes_rgb(mode):
     [
         (b"", "empty"),
         (b"not a picture at all", "not a picture of a known format"),
-        (encoded(two_halves(), "JPEG")[:300], "cannot be decoded"),
-        (encoded(two_halves(size=(200, 200)))[:-200], "cannot be decoded"),
+        (encoded(two_halves(size=(200, 200)), "JPEG")[:-300], "truncated"),
+        (encoded(two_halves(size=(200, 200)))[:-200], "truncated"),
     ],
 )
 def test_what_cannot_be_read_says_why(content, reason):
@@ -77,10 +76,26 @@ def test_what_cannot_be_read_says_why(content, reason):
         decode(content, 16)
 
 
-def test_a_picture_that_claims_too_many_pixels_is_refused(monkeypatch):
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 1000)
-    with pytest.raises(UnreadablePictureError, match="40x30 pixels"):
-        decode(encoded(two_halves()), 16)
+def test_a_picture_that_claims_too_many_pixels_is_refused():
+    with pytest.raises(UnreadablePictureError, match=r"too large: 40x30 pixels are more than 0.001 megapixels"):
+        decode(encoded(two_halves()), 16, max_pixels=1000)
+    assert decode(encoded(two_halves()), 16, max_pixels=1200).shape == (16, 16, 3)
+
+
+def taken(written):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = written
+    return shrink(encoded(two_halves(), "JPEG", exif=exif), 8)[1]
+
+
+def test_when_it_was_taken():
+    assert taken("2024:05:01 12:30:09") == "2024-05-01T12:30:09"
+    assert shrink(encoded(two_halves(), "JPEG"), 8)[1] == ""
+
+
+@pytest.mark.parametrize("written", ["0000:00:00 00:00:00", "    :  :     :  :  ", "last summer", ""])
+def test_a_time_that_is_none(written):
+    assert taken(written) == ""
 
 
 @pytest.mark.parametrize(("grey", "expected"), [(0, 0), (255, 0), (256, 0), (257, 1), (65535, 255)])

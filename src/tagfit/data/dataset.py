@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from os import cpu_count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,59 +10,49 @@ from numpy.typing import NDArray
 
 from tagfit.data.lock import hash_rows
 from tagfit.errors import DataError
-from tagfit.pictures.decode import UnreadablePictureError, decode
+from tagfit.pictures.decode import MAX_PIXELS
+from tagfit.pictures.store import OnRead, open_pictures
 from tagfit.records import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
 
 DEFAULT_SIZE = 64
 
-#: called with (done, total) while pictures are read
-OnRead = Callable[[int, int], object]
+#: the column of metadata that says when each picture was taken, where its file says so and no other column does
+CAPTURE_TIME = "capture time"
 
 
-def build(table: LabelTable, *, size: int = DEFAULT_SIZE, on_read: OnRead | None = None) -> Dataset:
+def build(
+    table: LabelTable,
+    *,
+    size: int = DEFAULT_SIZE,
+    max_pixels: int | None = None,
+    strict: bool = False,
+    on_read: OnRead | None = None,
+) -> Dataset:
     """Open, hash and decode what `table` names.
 
     Args:
         table: N rows of labels.
         size: picture files become `size` x `size`; arrays keep the shape they have.
+        max_pixels: a picture file with more is set aside; 100 megapixels unless given.
+        strict: refuse pictures that cannot be read, instead of setting them aside.
         on_read: told of progress.
 
     Raises:
-        DataError: no readable sample, or nothing to learn.
+        DataError: no readable sample, or nothing to learn; where `strict`, every unreadable picture.
     """
     if not (isinstance(size, int) and 1 <= size <= 4096):
         raise DataError(f"the picture size must be a whole number from 1 to 4096; got {size!r}")
+    if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
+        raise DataError(f"the most pixels of a picture must be a whole number above 0; got {max_pixels!r}")
     if table.x is None:
-        return _from_pictures(table, size, on_read)
+        return _from_pictures(table, size, max_pixels or MAX_PIXELS, strict, on_read)
+    if max_pixels is not None:
+        raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
     scale = 1 / 255 if table.kind == "pictures" else 1.0
     preprocessing = Preprocessing(table.kind, tuple(table.x.shape[1:]), scale)
-    x = np.ascontiguousarray(table.x)  # once here, rather than at every use
+    # once here, rather than at every use; a memory map stays one
+    x = table.x if table.x.flags.c_contiguous else np.ascontiguousarray(table.x)
     return _dataset(table, x, hash_rows(x), preprocessing)
-
-
-def read_pictures(
-    files: Sequence[Path | bytes], size: int, on_read: OnRead | None = None
-) -> Iterator[tuple[NDArray[np.uint8] | str, bytes]]:
-    """For each file, or bytes of a file, in order: its pixels (size, size, 3) or why there are none; its SHA-256."""
-
-    def read(file: Path | bytes) -> tuple[NDArray[np.uint8] | str, bytes]:
-        try:
-            encoded = file if isinstance(file, bytes) else file.read_bytes()
-        except OSError as error:
-            return f"cannot be read: {error.strerror or error}", b""
-        digest = hashlib.sha256(encoded).digest()
-        try:
-            return decode(encoded, size), digest
-        except UnreadablePictureError as reason:
-            return str(reason), digest
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=cpu_count()) as pool:
-        # Pillow warns of odd metadata, in the workers; pixels or a reason are all that counts
-        warnings.simplefilter("ignore")
-        for done, outcome in enumerate(pool.map(read, files), start=1):
-            if on_read is not None:
-                on_read(done, len(files))
-            yield outcome
 
 
 def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Dataset, tuple[str, ...], tuple[str, ...]]:
@@ -122,28 +106,23 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
     )
 
 
-def _from_pictures(table: LabelTable, size: int, on_read: OnRead | None) -> Dataset:
-    pictures: Sequence[Path | bytes] = table.files or table.encoded or ()
-    pixels = np.empty((len(table), size, size, 3), dtype=np.uint8)
-    hashes = np.zeros((len(table), 32), dtype=np.uint8)
-    set_aside: dict[int, str] = {}
-    kept: list[int] = []
-    for row, (outcome, digest) in enumerate(read_pictures(pictures, size, on_read)):
-        if isinstance(outcome, str):
-            set_aside[row] = outcome
-            continue
-        pixels[len(kept)], hashes[len(kept)] = outcome, np.frombuffer(digest, dtype=np.uint8)
-        kept.append(row)
-    if len(set_aside) == len(table):
+def _from_pictures(table: LabelTable, size: int, max_pixels: int, strict: bool, on_read: OnRead | None) -> Dataset:
+    pictures = open_pictures(table.files or table.encoded or (), size, max_pixels=max_pixels, on_read=on_read)
+    reasons = tuple((table.sample_names[row], reason) for row, reason in pictures.set_aside.items())
+    if reasons and (strict or not len(pictures.rows)):
         raise DataError(
-            [f"{table.sample_names[row]}: {reason}" for row, reason in set_aside.items()],
-            "No picture could be read, so there is nothing to learn from.",
+            [f"{name}: {reason}" for name, reason in reasons],
+            "Mend them or take them out of the label file; without --strict (strict=True) they are set aside."
+            if len(pictures.rows)
+            else "No picture could be read, so there is nothing to learn from.",
         )
+    if reasons:
+        table = _rows(table, pictures.rows)
+    if any(pictures.times) and CAPTURE_TIME not in table.metadata:
+        table = replace(table, metadata={**table.metadata, CAPTURE_TIME: pictures.times})
+    table = replace(table, notes=(*table.notes, *pictures.notes))
     preprocessing = Preprocessing("pictures", (size, size, 3), 1 / 255)
-    reasons = tuple((table.sample_names[row], reason) for row, reason in set_aside.items())
-    if set_aside:
-        table = _rows(table, np.array(kept, dtype=np.intp))
-    return _dataset(table, pixels[: len(kept)], hashes[: len(kept)], preprocessing, reasons)
+    return _dataset(table, pictures.x, pictures.hashes, preprocessing, reasons)
 
 
 def _rows(table: LabelTable, rows: NDArray[np.intp]) -> LabelTable:

@@ -50,6 +50,7 @@ class Inspection:
         copies: groups of sample names whose bytes are identical.
         notes: how the data was read and split.
         suspicions: sentences on what looks wrong.
+        stored: the file in the cache that holds the samples as they are trained on, and its size; empty for none.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Inspection:
     notes: tuple[str, ...]
     suspicions: tuple[str, ...]
     lock: str
+    stored: dict[str, str | int]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,6 +92,7 @@ def look(data: LockedData) -> Inspection:
         notes=(*dataset.notes, *split.notes),
         suspicions=tuple(_suspicions(data, labels, copies)),
         lock=data.lock,
+        stored=_stored(dataset),
     )
 
 
@@ -115,6 +118,12 @@ def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
             by_chance = float(counts_L[first]) * float(counts_L[second]) / len(dataset)
             names = dataset.label_names
             yield LabelPair(names[first], names[second], int(together), together / by_chance)
+
+
+def _stored(dataset: Dataset) -> dict[str, str | int]:
+    if not isinstance(dataset.x, np.memmap):
+        return {}
+    return {"file": str(dataset.x.filename), "bytes": dataset.x.nbytes}
 
 
 def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:

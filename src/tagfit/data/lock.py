@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import LockChangedError
-from tagfit.records import Dataset, LockedData, Split
+from tagfit.records import Dataset, LockedData, Split, release
 
 
 def lock(dataset: Dataset, split: Split) -> LockedData:
@@ -48,9 +50,10 @@ def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
     """(N, 32) uint8: SHA-256 of each row's dtype, shape and little-endian bytes."""
     head = f"{x.dtype.name} {x.shape[1:]}".encode()
     hashes = np.empty((len(x), 32), dtype=np.uint8)
-    for number, row in enumerate(x):
-        little = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
-        hashes[number] = np.frombuffer(hashlib.sha256(head + little.tobytes()).digest(), dtype=np.uint8)
+    for start, rows in _in_chunks(x):
+        for number, row in enumerate(rows, start):
+            little = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
+            hashes[number] = np.frombuffer(hashlib.sha256(head + little.tobytes()).digest(), dtype=np.uint8)
     return hashes
 
 
@@ -66,9 +69,16 @@ def copies_among(hashes: NDArray[np.uint8], others: NDArray[np.uint8]) -> int:
 
 def _content(x: NDArray[np.generic]) -> str:
     digest = hashlib.sha256(f"{x.dtype.str} {x.shape}".encode())
-    for start in range(0, len(x), 4096):
-        digest.update(np.ascontiguousarray(x[start : start + 4096]).data)
+    for _, rows in _in_chunks(x):
+        digest.update(np.ascontiguousarray(rows).data)
     return digest.hexdigest()
+
+
+def _in_chunks(x: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """First row numbers and rows, some at a time; of a memory map no more than these stay in memory."""
+    for start in range(0, len(x), 2048):
+        yield start, np.asarray(x[start : start + 2048])
+        release(x)
 
 
 def _sorted_rows(dataset: Dataset, split: Split) -> NDArray[np.void]:

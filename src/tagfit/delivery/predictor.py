@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from tagfit.data.dataset import DEFAULT_SIZE, read_pictures
+from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
-from tagfit.pictures.decode import UnreadablePictureError, pixels
+from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
 from tagfit.scoring.metrics import THRESHOLD
 from tagfit.training.batches import Samples
 from tagfit.training.device import find_device
@@ -109,7 +112,7 @@ class Tagger:
         self._demand("pictures")
         waiting = iter(paths)
         while batch := tuple(Path(path) for path in islice(waiting, PATHS_AT_ONCE)):
-            yield self._predict_outcomes([pixels for pixels, _ in read_pictures(batch, self.size)])
+            yield self._predict_outcomes(_decoded(batch, self.size))
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
         """Scores and decisions of (n, ...) uint8 pictures or numeric features.
@@ -167,6 +170,23 @@ class Tagger:
             )
         if kind == "pictures" and self.preprocessing.shape != (self.size, self.size, 3):
             raise DataError(f"this bundle takes arrays of shape {self.preprocessing.shape}, not picture files")
+
+
+def _decoded(files: Sequence[Path], size: int) -> list[NDArray[np.uint8] | str]:
+    """For each file its pixels, as they were at training, or why there are none."""
+
+    def read(file: Path) -> NDArray[np.uint8] | str:
+        try:
+            return decode(file.read_bytes(), size)
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+        except UnreadablePictureError as reason:
+            return str(reason)
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=cpu_count()) as pool:
+        # Pillow warns of odd metadata, in the workers; pixels or a reason are all that counts
+        warnings.simplefilter("ignore")
+        return list(pool.map(read, files))
 
 
 def _all_of(inputs: object, kind: Any) -> bool:

@@ -42,6 +42,8 @@ def _parts(record: Mapping[str, Any]) -> Iterator[RenderableType]:
     for note in record["notes"]:
         yield Text(f"note: {note}", style="dim")
     yield Text(_estimate(record["estimate"]))
+    if record["stored"]:
+        yield Text(_stored(record["stored"]), style="dim")
 
 
 def _per_sample(counts: Mapping[int | str, int]) -> str:
@@ -95,6 +97,11 @@ def _estimate(estimate: Mapping[str, Any]) -> str:
         f"cure {_seconds(estimate['cure_seconds'])}; memory beside torch itself: "
         f"{estimate['memory_bytes'] / 1e6:,.0f} MB"
     )
+
+
+def _stored(stored: Mapping[str, Any]) -> str:
+    folder = stored["file"].replace("\\", "/").rpartition("/")[0]
+    return f"decoded pictures: {stored['bytes'] / 1e6:,.1f} MB in {folder} (see tagfit cache)"
 
 
 def _seconds(seconds: float) -> str:

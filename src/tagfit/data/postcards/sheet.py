@@ -80,8 +80,8 @@ class Sheets:
         v_nY = _stretch(size_n[0], sprites.cells_SVU.shape[1] - 1)
         u_nX = _stretch(size_n[1], sprites.cells_SVU.shape[2] - 1)
         patch_nYX = sprites.cells_SVU[which_n[:, None, None], v_nY[:, :, None], u_nX[:, None, :]]
-        left_n = np.clip(corner_n[0] + _MARGIN, 0, _SIDE - patch_nYX.shape[2])
-        top_n = np.clip(corner_n[1] + _MARGIN, 0, _SIDE - patch_nYX.shape[1])
+        left_n = np.clip(corner_n[0] + _MARGIN, 0, _SIDE - size_n[1])
+        top_n = np.clip(corner_n[1] + _MARGIN, 0, _SIDE - size_n[0])
         n, y, x = np.nonzero(patch_nYX)
         self._maps_BYX[maps_n[n], top_n[n] + y, left_n[n] + x] = patch_nYX[n, y, x]
 

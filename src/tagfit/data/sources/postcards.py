@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
+from tagfit.data.postcards.stack import OnDraw, stack
 from tagfit.errors import DataError
 from tagfit.records import NO, LabelTable
 
 POSTCARDS = "postcards:"
 
 
-def read_postcards(data: str) -> LabelTable:
+#: more pictures than these are drawn into the cache, and are not held in memory
+IN_MEMORY = 4096
+
+
+def read_postcards(data: str, on_draw: OnDraw | None = None) -> LabelTable:
     """Draw the first COUNT postcards: (COUNT, 64, 64, 3) uint8 with all their labels.
 
     Raises:
@@ -19,7 +27,7 @@ def read_postcards(data: str) -> LabelTable:
     count = data.removeprefix(POSTCARDS)
     if not (count.isdecimal() and int(count) > 0):
         raise DataError(f"the embedded set is asked for as postcards:COUNT, e.g. postcards:2400; got {data!r}")
-    x, labels_NL = draw(0, int(count))
+    x, labels_NL, notes = _drawn(int(count), on_draw)
     return LabelTable(
         name="postcards",
         label_names=LABELS,
@@ -27,4 +35,15 @@ def read_postcards(data: str) -> LabelTable:
         sample_names=tuple(f"postcard {number}" for number in range(int(count))),
         x=x,
         absent_label=NO,
+        notes=notes,
     )
+
+
+def _drawn(count: int, on_draw: OnDraw | None) -> tuple[NDArray[np.uint8], NDArray[np.int8], tuple[str, ...]]:
+    if count <= IN_MEMORY:
+        return *draw(0, count), ()
+    try:
+        return *stack(count, on_draw), ()
+    except (OSError, RuntimeError) as error:
+        note = f"The postcards are held in memory, as the cache folder cannot be used: {error}."
+        return *draw(0, count), (note,)
