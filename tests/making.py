@@ -1,9 +1,10 @@
 """Small data that tests make for themselves."""
 
 import os
+from xml.sax.saxutils import escape
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
@@ -68,3 +69,46 @@ def picture_folder(folder, samples=40, size=20):
         lines.append(f"images/{number}.png,{';'.join(names)}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def xmp_packet(subject=(), lightroom=(), digikam=(), escaped=True):
+    """An XMP packet with the keywords that digital photo managers write."""
+    properties = {"dc:subject": subject, "lr:hierarchicalSubject": lightroom, "digiKam:TagsList": digikam}
+    lists = []
+    for name, keywords in properties.items():
+        items = "".join(f"<rdf:li>{escape(text) if escaped else text}</rdf:li>" for text in keywords)
+        lists.append(f"<{name}><rdf:Bag>{items}</rdf:Bag></{name}>" if keywords else "")
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+        'xmlns:lr="http://ns.adobe.com/lightroom/1.0/" xmlns:digiKam="http://www.digikam.org/ns/1.0/">'
+        f"{''.join(lists)}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def iptc_block(*keywords, utf8=False):
+    """IPTC-IIM records: 2:25 for each keyword, text or bytes, and 1:90 where the text is declared as UTF-8."""
+    records = [(1, 90, b"\x1b%G")] if utf8 else []
+    records += [(2, 25, word.encode() if isinstance(word, str) else word) for word in keywords]
+    return b"".join(bytes([0x1C, *head]) + len(text).to_bytes(2, "big") + text for *head, text in records)
+
+
+def save_tagged(path, xmp=None, iptc=None):
+    """A small picture, of the format that its suffix says, with metadata in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.new("RGB", (6, 5), "red")
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        info = PngImagePlugin.PngInfo()
+        if xmp:
+            info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        picture.save(path, pnginfo=info)
+    elif suffix in (".tif", ".tiff"):
+        picture.save(path, tiffinfo={tag: value for tag, value in ((700, xmp), (33723, iptc)) if value})
+    else:
+        picture.save(path, **({"xmp": xmp} if xmp else {}))
+    if iptc and suffix == ".jpg":
+        resource = b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0" * (len(iptc) % 2)
+        segment = b"Photoshop 3.0\0" + resource
+        encoded = path.read_bytes()
+        path.write_bytes(encoded[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + encoded[2:])

@@ -50,8 +50,8 @@ class _Group(click.Group):
 def main() -> None:
     """Train multi-label classifiers, see honestly why they overfit, cure them.
 
-    DATA is a folder with a label file in it, a label file (CSV, TSV, JSONL, ARFF), an arrays file (.npz), or
-    postcards:COUNT, the embedded set.
+    DATA is a folder with a label file in it or with keywords in its pictures, a label file (CSV, TSV, JSONL, COCO,
+    ARFF), an arrays file (.npz), or postcards:COUNT, the embedded set.
     """
 
 

@@ -63,6 +63,8 @@ class LabelTable:
         absent_label: what a label name that the source does not mention means: NO where each sample lists
             all its labels, UNKNOWN where every label has a column.
         notes: what the person should be told about how the source was read.
+        set_aside: (sample name, reason) of each picture whose labels are inside it and could not be read; not among
+            the N.
     """
 
     name: str
@@ -76,6 +78,7 @@ class LabelTable:
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_label: int = UNKNOWN
     notes: tuple[str, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.sample_names)

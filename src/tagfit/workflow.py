@@ -79,9 +79,9 @@ def load(
     """Read, split and lock data.
 
     Args:
-        data: a folder with a label file in it, a label file, an arrays file, `postcards:COUNT` for the embedded set;
-            or a feature array or frame, a frame of picture paths and labels, a mapping of arrays as in an .npz, or a
-            Hugging Face dataset.
+        data: a folder with a label file in it or with keywords in its pictures, a label file, an arrays file,
+            `postcards:COUNT` for the embedded set; or a feature array or frame, a frame of picture paths and labels, a
+            mapping of arrays as in an .npz, or a Hugging Face dataset.
         labels: (N, L) of 1, 0 and -1 or NaN for unknown, where `data` is an array or a frame of features.
         images: the folder that picture paths are relative to, where it is not the label file's.
         size: picture files become size x size pixels.

@@ -160,5 +160,5 @@ def _dataset(
         metadata=table.metadata,
         absent_label=table.absent_label,
         notes=table.notes,
-        set_aside=set_aside,
+        set_aside=(*table.set_aside, *set_aside),
     )

@@ -70,6 +70,12 @@ def test_a_space_separates_only_when_said(folder):
     assert read(where, label_separator=" ").label_names == ("bare", "sea", "soil")
 
 
+def test_numbers_in_text_are_names(folder):
+    table = read(folder("a.jpg", "b.jpg", l_csv="file_name,label\na.jpg,3\nb.jpg,12\n"))
+    assert table.label_names == ("12", "3")
+    assert table.notes == ("The labels are whole numbers, which are taken for their names.",)
+
+
 def test_two_separators_are_ambiguous(folder, faults):
     where = folder("a.jpg", "b.jpg", l_tsv="image\ttags\na.jpg\ta;b\nb.jpg\tc,d\n")
     assert "';' and ','" in faults(read, where)[0]

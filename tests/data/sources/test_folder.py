@@ -25,6 +25,9 @@ ONE = "image,tags\na.jpg,sea\n"
         ("a-test-b", ("a-b", "test")),
         ("trainset", ("trainset", None)),
         ("train-val", ("train-val", None)),
+        ("instances_train2017", ("instances_2017", "train")),
+        ("Val2014", ("2014", "val")),
+        ("train1", ("train1", None)),
     ],
 )
 def test_part_in_stem(stem, expected):
@@ -65,6 +68,56 @@ def test_parts_of_one_split(folder):
     )
 
 
+def test_parts_of_one_split_in_folders(folder, tmp_path):
+    where = folder("train/a.jpg", "train/x/b.jpg", "validation/a.jpg", "test/c.jpg")
+    lists = '{"file_name": "a.jpg", "tags": ["sea"]}\n{"file_name": "x/b.jpg", "tags": []}\n'
+    (where / "train" / "metadata.jsonl").write_text(lists)
+    (where / "validation" / "metadata.csv").write_text("file_name,tags\na.jpg,sea;sky\n")
+    table = read(where)
+    assert table.name == tmp_path.name
+    assert table.sample_names == ("train/a.jpg", "train/x/b.jpg", "validation/a.jpg")
+    assert table.files[1] == tmp_path / "train" / "x" / "b.jpg"
+    assert [PARTS[code] for code in table.given_split] == ["train", "train", "val"]
+    assert table.labels_NL.tolist() == [[1, 0], [0, 0], [1, 1]]
+    assert table.notes == (
+        "The label files are read as the parts of one split: train/metadata.jsonl (train), "
+        "validation/metadata.csv (val).",
+        "Not read: test/, which has no label file.",
+    )
+    (where / "labels.csv").write_text("image,tags\ntrain/a.jpg,sea\n")
+    assert len(read(where)) == 1
+
+
+def test_pictures_of_split_folders_may_lie_elsewhere(folder):
+    where = folder(
+        "data/train/x", "data/val/x", "mirrored/train/a.jpg", "mirrored/val/b.jpg", "flat/a.jpg", "flat/b.jpg"
+    )
+    (where / "data" / "train" / "l.csv").write_text("image,tags\na.jpg,sea\n")
+    (where / "data" / "val" / "l.csv").write_text("image,tags\nb.jpg,sea\n")
+    assert read(where / "data", images=where / "mirrored").sample_names == ("train/a.jpg", "val/b.jpg")
+    assert read(where / "data", images=where / "flat").sample_names == ("a.jpg", "b.jpg")
+
+
+def test_faults_of_split_folders(folder, faults):
+    where = folder("train/a.jpg", "val/b.jpg", "train-2/x")
+    (where / "train" / "metadata.csv").write_text("image,tags\nno.jpg,sea\n/etc/passwd,sea\n")
+    (where / "val" / "metadata.csv").write_bytes(b"image,tags\n\xff.jpg,sea\n")
+    assert "val/metadata.csv:2: expected UTF-8" in faults(read, where)[0]
+    (where / "val" / "metadata.csv").write_text("image,tags\n../no.jpg,sea\n")
+    assert faults(read, where)[:-1] == (
+        "train/metadata.csv:2: picture 'train/no.jpg' does not exist.",
+        "train/metadata.csv:3: picture '/etc/passwd' is an absolute path; expected one relative to the folder of "
+        "pictures.",
+        "val/metadata.csv:2: picture 'val/../no.jpg' does not exist.",
+    )
+    (where / "val" / "other.csv").write_text(ONE)
+    assert "expected one label file in each of the folders" in faults(read, where)[0]
+    (where / "val" / "other.csv").unlink()
+    np.savez(where / "val" / "metadata.csv", X=np.eye(2), y=np.eye(2))
+    (where / "val" / "metadata.csv.npz").rename(where / "val" / "metadata.csv")
+    assert "expected one label file in each of the folders" in faults(read, where)[0]
+
+
 def test_a_binary_label_may_be_constant_in_one_part(folder):
     where = folder("a.jpg", "b.jpg", train_csv="image,x,y\na.jpg,1,0\n", test_csv="image,x,y\nb.jpg,0,\n")
     assert read(where).labels_NL.tolist() == [[0, -1], [1, 0]]
@@ -87,6 +140,15 @@ def test_parts_of_arrays(folder):
     assert table.label_names == ("a", "b")
     assert [PARTS[code] for code in table.given_split] == ["train"] * 3 + ["val"] * 2
     assert table.sample_names[2:4] == ("train row 3", "val row 1")
+
+
+def test_parts_of_arrays_in_folders(folder, faults):
+    where = folder("train/x", "val/x")
+    for part, labels in (("train", ["a", "b"]), ("val", ["a", "c"])):
+        np.savez(where / part / "data.npz", X=np.ones((3, 2)), y=np.eye(3, 2), label_names=labels)
+    assert "train/data.npz and val/data.npz have different label_names" in faults(read, where)[0]
+    np.savez(where / "val" / "data.npz", X=np.ones((3, 2)), y=np.eye(3, 2), label_names=["a", "b"])
+    assert [PARTS[code] for code in read(where).given_split] == ["train"] * 3 + ["val"] * 3
 
 
 def test_parts_of_arrays_must_agree(folder, faults):
@@ -112,7 +174,9 @@ def test_several_files_are_ambiguous(folder, faults, names):
 
 
 def test_nothing_to_read(folder, faults, tmp_path):
-    assert "1 pictures, 1 folders and 1 other files" in faults(read, folder("a.jpg", "deep/b.jpg", x_md="x"))[0]
+    message = faults(read, folder("deep/x.doc", x_md="x", a_json='{"a": 1}'))[0]
+    assert "pictures with keywords" in message
+    assert "0 pictures, 1 folders and 2 other files" in message
     assert "does not exist" in faults(read, tmp_path / "no")[0]
     assert "cannot be a path" in faults(read, "image,tags\n" + "a.jpg,sea\n" * 1000)[0]
     os.mkfifo(tmp_path / "pipe.csv")

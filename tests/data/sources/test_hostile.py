@@ -36,6 +36,9 @@ SEEDS = {
     "binary.csv": b"image\tx\ty\na.jpg\t1\t0\nb.jpg\t?\t1\n",
     "lists.jsonl": b'{"image": "a.jpg", "labels": ["x"]}\n{"image": "b.jpg", "labels": []}\n',
     "maps.jsonl": b'{"image": "a.jpg", "labels": {"x": 1}}\n{"image": "b.jpg", "labels": {"y": null}}\n',
+    "objects.jsonl": b'{"file_name": "a.jpg", "objects": {"categories": ["x"]}}\n',
+    "coco.json": b'{"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}], "categories": '
+    b'[{"id": 1, "name": "x"}], "annotations": [{"image_id": 1, "category_id": 1}]}',
     "rows.arff": ARFF.encode(),
     "rows.npz": npz(),
     "rows.xml": XML.encode(),

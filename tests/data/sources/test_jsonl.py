@@ -51,6 +51,49 @@ def test_recognised_by_content(folder):
     assert read(folder("a.jpg", labels_csv='\n{"image": "a.jpg", "labels": ["x"]}')).label_names == ("x",)
 
 
+def test_labels_of_objects(folder):
+    text = lines(
+        {"file_name": "a.jpg", "objects": {"bbox": [[0, 0, 1, 1]] * 2, "categories": ["sea", "sea"]}},
+        {"file_name": "b.jpg", "objects": [{"bbox": [0, 0, 1, 1], "category": "boat"}], "by": "me"},
+        {"file_name": "c.jpg", "objects": {"bbox": [], "categories": []}},
+    )
+    table = read(folder("a.jpg", "b.jpg", "c.jpg", metadata_jsonl=text))
+    assert table.label_names == ("boat", "sea")
+    assert table.labels_NL.tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert list(table.metadata) == ["by"]
+    text = lines({"file_name": "a.jpg", "labels": ["x"], "objects": {"categories": [3]}})
+    assert list(read(folder(metadata_jsonl=text)).metadata) == ["objects"]
+
+
+def test_faults_of_objects(folder, faults):
+    text = lines(
+        {"file_name": "a.jpg", "objects": {"bbox": [], "categories": ["x"]}},
+        {"file_name": "b.jpg"},
+        {"file_name": "c.jpg", "objects": {"bbox": []}},
+        {"file_name": "d.jpg", "objects": [{"bbox": []}]},
+    )
+    found = faults(read, folder("a.jpg", "b.jpg", "c.jpg", "d.jpg", m_jsonl=text))
+    assert [fault.split(": ")[0] for fault in found[:-1]] == ["m.jsonl:2", "m.jsonl:3", "m.jsonl:4"]
+    assert '"categories"' in found[-1]
+
+
+def test_labels_as_text_and_as_lists(folder):
+    text = lines({"image": "a.jpg", "labels": "x;y"}, {"image": "b.jpg", "labels": ["y"]})
+    assert read(folder("a.jpg", "b.jpg", m_jsonl=text)).labels_NL.tolist() == [[1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [({"label": 3}, {"label": 0}), ({"labels": [0, 2]}, {"labels": []}), ({"objects": {"categories": [1]}},) * 2],
+)
+def test_class_numbers_need_names(folder, faults, said):
+    text = lines(*({"file_name": "a.jpg", **one} for one in said))
+    message, todo = faults(read, folder("a.jpg", metadata_jsonl=text))
+    assert "class numbers, whose names the data does not hold; metadata.jsonl:1 has" in message
+    assert "Write names" in todo
+    assert "ClassLabel" in todo
+
+
 def test_every_fault_is_told_at_once(folder, faults):
     text = '{"image": "a.jpg", "labels": ["x"]}\n{"image": }\n[1]\n{"image": "b.jpg", "labels": ["x", 3]}\n'
     text += '{"image": "b.jpg"}\n{"image": "c.jpg", "image": "c.jpg", "labels": []}\n'

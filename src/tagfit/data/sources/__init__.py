@@ -2,5 +2,5 @@
 
 `read.read` takes a path, `memory.from_memory` what a Python user holds. Between a source and the record stand two
 intermediates: a `table.Table` (named columns, one row a picture) and an `arrays.Block` (features or pixels with 0/1
-labels). Pictures that a source names are looked for, never opened.
+labels). Pictures that a source names are looked for, and opened only where their keywords are the labels.
 """

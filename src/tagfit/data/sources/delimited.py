@@ -21,26 +21,26 @@ DELIMITERS = (",", ";", "\t", "|")
 _QUOTE = 'Quote a cell that holds the delimiter ("beach,sea"), or put ; between its labels.'
 
 
-def read_delimited(path: Path, faults: Faults) -> Table:
+def read_delimited(path: Path, name: str, faults: Faults) -> Table:
     """Read a table with a header line; rows that do not fit the header are faults and are left out.
 
-    Cells lose leading space; blank lines and lines of delimiters only are skipped.
+    Cells lose leading space; blank lines and lines of delimiters only are skipped. Messages call the file `name`.
     """
-    text = read_text(path)
-    records = _records(text, find_delimiter(text), path.name, faults)
+    text = read_text(path, name)
+    records = _records(text, find_delimiter(text), name, faults)
     head_line, header = next(records, (1, []))
-    names = [name.strip() for name in header]
-    _check_header(names, f"{path.name}:{head_line}", faults)
+    names = [cell.strip() for cell in header]
+    _check_header(names, f"{name}:{head_line}", faults)
     rows, where = [], []
     for line, cells in records:
         if len(cells) == len(names):
             rows.append(cells)
-            where.append(f"{path.name}:{line}")
+            where.append(f"{name}:{line}")
         else:
-            faults.add(f"{path.name}:{line}: expected {len(names)} cells as in the header; got {len(cells)}.", _QUOTE)
-    head = f"{path.name}:{head_line}"
+            faults.add(f"{name}:{line}: expected {len(names)} cells as in the header; got {len(cells)}.", _QUOTE)
+    head = f"{name}:{head_line}"
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return Table(path.name, head, dict(_named(names, columns, head, faults)), where)
+    return Table(name, head, dict(_named(names, columns, head, faults)), where)
 
 
 def _named(

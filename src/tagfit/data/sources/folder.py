@@ -10,16 +10,38 @@ from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.delimited import find_delimiter, header_cells
 from tagfit.data.sources.faults import shortened
 from tagfit.data.sources.files import PICTURE_SUFFIXES
-from tagfit.data.sources.kind import Kind, kind_of
+from tagfit.data.sources.keywords import TODO, pictures_below
+from tagfit.data.sources.kind import TABLES, Kind, kind_of
+from tagfit.data.sources.layout import home
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.text import read_text
 from tagfit.errors import DataError
 from tagfit.records import Part
 
-LABEL_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".arff", ".npz")
+LABEL_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".arff", ".npz")
 
 #: names of label files that do not tell one data set from another: there the folder names it
-_COMMON_STEMS = {"", "labels", "label", "tags", "metadata", "annotations", "data"}
+_COMMON_STEMS = {"", "labels", "label", "tags", "metadata", "annotations", "_annotations.coco", "instances", "data"}
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """One label file.
+
+    Attributes:
+        kind: what it is.
+        part: of which part of a split it is by its name or its folder's; a lone file is of none.
+        inner: its path in the folder of the data, which is what messages call it.
+    """
+
+    path: Path
+    kind: Kind
+    part: Part | None
+    inner: Path
+
+    @property
+    def name(self) -> str:
+        return self.inner.as_posix()
 
 
 @dataclass(frozen=True)
@@ -27,40 +49,55 @@ class Source:
     """What is read as one data set.
 
     Attributes:
-        files: each label file, with its part where its name tells one of a split; a lone file has none.
-        kind: what all of them are.
-        folder: where they lie.
+        files: the label files; none where the pictures of the folder hold their labels themselves.
+        kind: what all of them are; of tables of several kinds, what the first one is.
+        folder: the folder of the data, where paths start.
         name: short name of the data.
+        left_out: files and folders that look as if they belonged to it.
     """
 
-    files: tuple[tuple[Path, Part | None], ...]
+    files: tuple[LabelFile, ...]
     kind: Kind
     folder: Path
     name: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if len(self.files) == 1:
-            return ()
-        told = ", ".join(f"{path.name} ({part})" for path, part in self.files)
-        return (f"The label files are read as the parts of one split: {told}.",)
+        told = ", ".join(f"{file.name} ({file.part})" for file in self.files)
+        parts = (f"The label files are read as the parts of one split: {told}.",) if len(self.files) > 1 else ()
+        return (*parts, f"Not read: {', '.join(self.left_out)}.") if self.left_out else parts
 
 
 def find_source(data: Path) -> Source:
     """The source at a path: the file itself, or what a folder holds.
 
+    In a folder that is its label file, or those of the parts of one split: `train.csv` and `val.csv`, else
+    `train/metadata.jsonl` and `validation/metadata.csv`, else those of COCO in `annotations/`. Where there is none,
+    the pictures themselves are asked for keywords.
+
     Raises:
-        DataError: nothing there, no label file in the folder, or several that are not the parts of one split.
+        DataError: nothing there, nothing to read in the folder, or several label files that are not parts of one split.
     """
     _check_exists(data)
     if not data.is_dir():
-        return Source(((data, None),), kind_of(data), data.parent, _name(data))
-    candidates = _candidates(data)
-    if not candidates:
-        raise DataError(_nothing_found(data), "Put labels.csv into it, with a header such as image,labels.")
-    if len(candidates) == 1:
-        return Source(((candidates[0], None),), kind_of(candidates[0]), data, data.resolve().name)
-    return _one_split(data, candidates)
+        kind = kind_of(data)
+        folder = home(data.parent) if kind == "coco" else data.parent
+        inner = Path(data.name) if folder == data.parent else Path(data.resolve().parent.name, data.name)
+        return Source((LabelFile(data, kind, None, inner),), kind, folder, _name(data, folder))
+    if candidates := _candidates(data):
+        return _one_source(data, candidates)
+    folders = _split_folders(data)
+    if any(files and part_in_stem(folder.name)[1] == "train" for folder, files in folders.items()):
+        return _source_of_folders(data, folders)
+    annotations = data / "annotations"
+    if annotations.is_dir() and (
+        found := [path for path in _candidates(annotations) if path.suffix.lower() == ".json"]
+    ):
+        return _one_source(annotations, found)
+    if next(pictures_below(data), None) is None:
+        raise DataError(_nothing_found(data), TODO)
+    return Source((), "keywords", data, data.resolve().name)
 
 
 def _check_exists(data: Path) -> None:
@@ -75,24 +112,34 @@ def _check_exists(data: Path) -> None:
     raise DataError(f"{data}: {complaint}", "Name a folder with a label file in it, or a label file.")
 
 
-def _name(file: Path) -> str:
-    stem = part_in_stem(file.stem)[0]
-    return file.resolve().parent.name if stem.lower() in _COMMON_STEMS else stem
+def _name(file: Path, folder: Path) -> str:
+    base = part_in_stem(file.stem)[0]
+    is_common = base.lower().rstrip("0123456789-_. ") in _COMMON_STEMS
+    return folder.resolve().name if is_common else base
 
 
 def _candidates(folder: Path) -> list[Path]:
+    named = [path for path in _listed(folder) if path.suffix.lower() in LABEL_SUFFIXES]
+    return [path for path in named if path.is_file() and _is_meant(path)]
+
+
+def _listed(folder: Path) -> list[Path]:
     try:
-        inside = sorted(folder.iterdir())
+        return sorted(path for path in folder.iterdir() if path.name[0] != ".")
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror}.") from error
-    named = [path for path in inside if path.suffix.lower() in LABEL_SUFFIXES and path.name[0] != "."]
-    return [path for path in named if path.is_file() and (path.suffix.lower() != ".txt" or _is_table(path))]
 
 
-def _is_table(path: Path) -> bool:
-    """Whether a .txt file, which may as well be a readme, is a table with a column of pictures."""
+def _is_meant(path: Path) -> bool:
+    """Whether a file is a label file by more than its suffix, where that says little: a .txt may be a readme."""
+    suffix = path.suffix.lower()
+    if suffix not in (".txt", ".json"):
+        return True
     try:
-        if kind_of(path) != "delimited":
+        kind = kind_of(path)
+        if suffix == ".json":
+            return kind == "coco"
+        if kind != "delimited":
             return True
         text = read_text(path)
     except DataError:
@@ -101,25 +148,75 @@ def _is_table(path: Path) -> bool:
 
 
 def _nothing_found(folder: Path) -> str:
-    inside = [path for path in folder.iterdir() if path.name[0] != "."]
+    inside = _listed(folder)
     pictures = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in inside)
     folders = sum(path.is_dir() for path in inside)
     return (
-        f"{folder}: expected a label file ({', '.join(LABEL_SUFFIXES)}); "
+        f"{folder}: expected a label file ({', '.join(LABEL_SUFFIXES)}), or pictures with keywords (XMP or IPTC); "
         f"got {pictures} pictures, {folders} folders and {len(inside) - pictures - folders} other files."
     )
 
 
-def _one_split(folder: Path, candidates: Sequence[Path]) -> Source:
+# --------------------------------------------------------------------------------------------- one split
+
+
+def _one_source(folder: Path, candidates: Sequence[Path]) -> Source:
+    """One label file, or those of the parts of one split by their names."""
+    candidates, left_out = _instances(candidates)
+    kind = kind_of(candidates[0])
+    base = home(folder) if kind == "coco" else folder
+    inner = Path() if base == folder else Path(folder.resolve().name)
+    name = base.resolve().name
+    if len(candidates) == 1:
+        only = LabelFile(candidates[0], kind, None, inner / candidates[0].name)
+        return Source((only,), kind, base, name, left_out)
     stems = [part_in_stem(path.stem) for path in candidates]
-    parts = [part for _, part in stems]
-    kinds = {kind_of(path) for path in candidates}
-    same_data = len(kinds) == 1 and len({base for base, _ in stems}) == 1
-    if not same_data or None in parts or len(set(parts)) < len(parts) or "train" not in parts:
+    files = [
+        LabelFile(path, kind_of(path), part, inner / path.name)
+        for path, (_, part) in zip(candidates, stems, strict=True)
+    ]
+    if len({base for base, _ in stems}) > 1 or not _is_split(files) or len({file.kind for file in files}) > 1:
         raise DataError(
             f"{folder}: expected one label file, or the train, val and test parts of one split; "
             f"got {', '.join(path.name for path in candidates)}.",
             "Name the label file itself; pictures are then still looked for in its folder.",
         )
-    files = tuple(zip(candidates, parts, strict=True))
-    return Source(files, kinds.pop(), folder, folder.resolve().name)
+    return Source(tuple(files), kind, base, name, left_out)
+
+
+def _is_split(files: Sequence[LabelFile]) -> bool:
+    parts = [file.part for file in files]
+    is_one_kind = len({file.kind for file in files}) == 1 or {file.kind for file in files} <= TABLES
+    return is_one_kind and None not in parts and len(set(parts)) == len(parts) and "train" in parts
+
+
+def _instances(candidates: Sequence[Path]) -> tuple[Sequence[Path], tuple[str, ...]]:
+    """COCO's instances without what it puts beside them: captions, keypoints; and the names of these."""
+    if any(path.suffix.lower() != ".json" for path in candidates):
+        return candidates, ()
+    kept = [path for path in candidates if path.stem.lower().startswith("instances")] or candidates
+    return kept, tuple(path.name for path in candidates if path not in kept)
+
+
+def _split_folders(data: Path) -> dict[Path, list[Path]]:
+    """The label files of each folder that is called as the part of a split."""
+    folders = [path for path in _listed(data) if path.is_dir() and part_in_stem(path.name)[1] is not None]
+    return {folder: _candidates(folder) for folder in folders}
+
+
+def _source_of_folders(data: Path, folders: dict[Path, list[Path]]) -> Source:
+    """The label files of the parts of one split by the folders that they lie in, one each."""
+    found = [path for paths in folders.values() for path in paths]
+    files = [
+        LabelFile(path, kind_of(path), part_in_stem(folder.name)[1], path.relative_to(data))
+        for folder, paths in folders.items()
+        for path in paths
+    ]
+    if len({part_in_stem(path.parent.name)[0] for path in found}) > 1 or not _is_split(files):
+        raise DataError(
+            f"{data}: expected one label file in each of the folders train, val and test; "
+            f"got {', '.join(file.name for file in files)}.",
+            "Name the label file itself; pictures are then looked for in its folder.",
+        )
+    left_out = tuple(f"{folder.name}/, which has no label file" for folder, paths in folders.items() if not paths)
+    return Source(tuple(files), files[0].kind, data, data.resolve().name, left_out)

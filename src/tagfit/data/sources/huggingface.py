@@ -6,7 +6,7 @@ Shapes: N samples, D features.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -74,12 +74,10 @@ def _joined(parts: Sequence[tuple[Columns, Part]], faults: Faults) -> Columns:
     read = [columns for columns, _ in parts]
     if len({(columns.encoded is None, columns.x is None) for columns in read}) > 1:
         faults.add("the dataset: the splits hold different kinds of samples.", "Give all of them the same columns.")
-    if len({columns.table.label_names for columns in read}) > 1:
-        faults.add("the dataset: the splits declare different label names.", "Give all of them the same ClassLabel.")
     table = join([(columns.table, part) for columns, part in parts], faults)
     encoded = None if read[0].encoded is None else tuple(one for columns in read for one in columns.encoded or ())
     x = None if read[0].x is None else np.concatenate([columns.x for columns in read if columns.x is not None])
-    return Columns(replace(table, label_names=read[0].table.label_names), encoded, x, read[0].left_out)
+    return Columns(table, encoded, x, read[0].left_out)
 
 
 def _read(data: Any, part: str, faults: Faults) -> Columns:

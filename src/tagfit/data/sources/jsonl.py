@@ -6,32 +6,59 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.columns import LABELS_NAMES, pick
+from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import lines_of, read_text
 
+#: what people call the labels of a picture's objects
+_CATEGORY = ("categories", "category", "labels", "label")
+_OBJECTS = 'Expected "objects": {"bbox": [...], "categories": ["boat", "sea"]}.'
 
-def read_jsonl(path: Path, faults: Faults) -> Table:
+
+def read_jsonl(path: Path, name: str, faults: Faults) -> Table:
     """Read one JSON object a line; lines that are none are faults and left out, blank lines are skipped.
 
     A key that only some lines have is a missing cell in the others, but `labels` is a fault where it is missing:
-    whether such a sample has no labels, or nobody looked, is not known.
+    whether such a sample has no labels, or nobody looked, is not known. Messages call the file `name`.
     """
     rows: list[Mapping[str, object]] = []
     where = []
-    for number, line in enumerate(lines_of(read_text(path)), 1):
+    for number, line in enumerate(lines_of(read_text(path, name)), 1):
         if not line.strip():
             continue
-        place = f"{path.name}:{number}"
+        place = f"{name}:{number}"
         row = _object(line, place, faults)
         if row is not None:
             rows.append(row)
             where.append(place)
-    if len(rows) == 1 and {"images", "annotations"} <= rows[0].keys():
-        faults.add(f"{path.name}: is COCO's JSON, which is not read.", "Write one line a picture with its labels.")
-        faults.check()
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return Table(path.name, path.name, {name: [row.get(name) for row in rows] for name in names}, where)
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    columns: dict[str, Sequence[object]] = {key: [row.get(key) for row in rows] for key in keys}
+    return Table(name, name, _with_labels_of_objects(columns, where, faults), where)
+
+
+def _with_labels_of_objects(
+    columns: dict[str, Sequence[object]], where: Sequence[str], faults: Faults
+) -> dict[str, Sequence[object]]:
+    """Hugging Face's metadata for detection: without a column of labels, those of `objects` are the picture's."""
+    name = pick(columns, ("objects",))
+    if name is None or pick(columns, LABELS_NAMES) is not None:
+        return columns
+    labels = [_labels_of(objects) for objects in columns[name]]
+    for objects, found, place in zip(columns[name], labels, where, strict=True):
+        if found is None:
+            faults.add(f"{place}: {name} says no categories; got {shortened(objects)}.", _OBJECTS)
+    return {key: cells for key, cells in columns.items() if key != name} | {"labels": [found or [] for found in labels]}
+
+
+def _labels_of(objects: object) -> list[object] | None:
+    """The labels in `{"categories": [...]}` or in a list of objects with a `category` each; None if there are none."""
+    if isinstance(objects, list) and all(isinstance(each, dict) for each in objects):
+        singles = [pick(each, _CATEGORY) for each in objects]
+        return None if None in singles else [each[key] for each, key in zip(objects, singles, strict=True) if key]
+    key = pick(objects, _CATEGORY) if isinstance(objects, dict) else None
+    listed = objects[key] if key is not None and isinstance(objects, dict) else None
+    return listed if isinstance(listed, list) else None
 
 
 def _object(line: str, place: str, faults: Faults) -> dict[str, object] | None:

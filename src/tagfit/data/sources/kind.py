@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import codecs
+import json
+import re
 from pathlib import Path
 from typing import Literal
 
 from tagfit.errors import DataError
 
-Kind = Literal["delimited", "jsonl", "arff", "npz"]
+#: `keywords` are those inside the pictures of a folder, where there is no label file
+Kind = Literal["delimited", "jsonl", "coco", "arff", "npz", "keywords"]
+
+#: the kinds that name pictures, which may stand beside each other as the parts of one split
+TABLES: frozenset[Kind] = frozenset(("delimited", "jsonl"))
 
 _HEAD = 1 << 16
+_COCO_KEYS = ("images", "categories", "annotations")
+_COCO_LIST = re.compile(rf'"(?:{"|".join(_COCO_KEYS)})"\s*:\s*\[')
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _NOT_READ = (
     (b"PAR1", "a Parquet file", "Read it with pandas or polars and pass the frame, or write it as CSV."),
@@ -49,10 +57,25 @@ def _kind_of_text(path: Path, head: str) -> Kind:
     if first.lower().startswith(("@relation", "@attribute")) or (first == "%" and "%" in head):
         return "arff"
     if first.startswith("<"):
-        raise DataError(f"{path.name}: expected a label file; this is XML.", "Name the .arff file that it belongs to.")
+        raise DataError(
+            f"{path.name}: expected a label file; this is XML.",
+            "Name the .arff file that it belongs to, or the folder of pictures that it lies in.",
+        )
+    if first.startswith("{") and _is_coco(first, head):
+        return "coco"
     if first.startswith("[") or first == "{":
         raise DataError(
-            f"{path.name}: expected one JSON object a line; this is one JSON document over the whole file.",
+            f"{path.name}: expected one JSON object a line, or COCO's instances; "
+            "this is one JSON document over the whole file.",
             'Write it as JSON lines: {"image": "a.jpg", "labels": ["beach"]}.',
         )
     return "jsonl" if first.startswith("{") else "delimited"
+
+
+def _is_coco(first: str, head: str) -> bool:
+    """Whether JSON is COCO's: at least two of its lists in a whole line, or one in the head of a document."""
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        return _COCO_LIST.search(head) is not None
+    return sum(isinstance(row.get(key), list) for key in _COCO_KEYS) > 1

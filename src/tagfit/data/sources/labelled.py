@@ -31,7 +31,7 @@ class Labelled:
 def labelled(table: Table, roles: Roles, conventions: Conventions, faults: Faults) -> Labelled:
     """Read labels and split; what is neither is metadata, and a note names it."""
     if roles.labels is not None:
-        source = f"{table.source}: column {roles.labels!r}"
+        source = table.source if table.label_names else f"{table.source}: column {roles.labels!r}"
         column = LabelCells(table.columns[roles.labels], table.where, source, table.label_names)
         labels = listed_labels(column, conventions, faults)
         further = roles.others
@@ -43,13 +43,15 @@ def labelled(table: Table, roles: Roles, conventions: Conventions, faults: Fault
     if roles.split is not None:
         split = part_codes(table.columns[roles.split], table.where, faults)
     metadata = {name: tuple(map(_as_text, table.columns[name])) for name in further}
-    return Labelled(labels, split, metadata, labels.notes + _notes(roles, further))
+    return Labelled(labels, split, metadata, labels.notes + _notes(table, roles, further))
 
 
-def _notes(roles: Roles, further: Sequence[str]) -> tuple[str, ...]:
+def _notes(table: Table, roles: Roles, further: Sequence[str]) -> tuple[str, ...]:
     if not further:
         return ()
     read = f"column {roles.labels!r} lists the labels" if roles.labels is not None else "they are not 0/1"
+    if table.label_names:
+        read = "the labels are declared"
     return (f"Kept as metadata, not as labels ({read}): {', '.join(further)}.",)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +59,16 @@ def listed_labels(column: LabelCells, conventions: Conventions, faults: Faults) 
     if kinds <= {"text", "nothing"}:
         conventions.refuse_minus_one(column.source, faults)
         lists, notes = _split_text(column, conventions, faults)
-        return _from_lists(lists, column, faults, notes)
-    conventions.refuse_separator(column.source, faults)
+        return _from_lists(lists, column, faults, notes + _number_note(lists))
+    if kinds == {"text", "list"}:  # where the parts of a split are files of two kinds
+        column = _split_where_text(column, conventions, faults)
+    else:
+        conventions.refuse_separator(column.source, faults)
     if kinds <= {"mapping", "nothing"}:
         return _from_mappings(column, conventions, faults)
     conventions.refuse_minus_one(column.source, faults)
+    if all(map(_is_numbers, filter(_is_filled, column.cells))) and any(map(_is_filled, column.cells)):
+        _refuse_numbers(column, faults)
     return _from_lists(_checked_lists(column, faults), column, faults)
 
 
@@ -93,9 +98,26 @@ def _split_text(
     return [split[text] for text in texts], notes
 
 
+def _split_where_text(column: LabelCells, conventions: Conventions, faults: Faults) -> LabelCells:
+    """The column with lists only."""
+    rows = [row for row, cell in enumerate(column.cells) if isinstance(cell, str)]
+    part = replace(column, cells=[column.cells[row] for row in rows], where=[column.where[row] for row in rows])
+    lists, _ = _split_text(part, conventions, faults)
+    of_row = dict(zip(rows, lists, strict=True))
+    return replace(column, cells=[of_row.get(row, cell) for row, cell in enumerate(column.cells)])
+
+
 def _names_in(text: str, separator: str | None) -> list[str]:
     names = [text] if separator is None else text.split(None if separator.isspace() else separator)
     return [name.strip() for name in names if name.strip()]
+
+
+def _number_note(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """In text, class numbers cannot be told from names that are numbers."""
+    names = {name for listed in lists for name in listed}
+    if not names or not all(map(str.isdecimal, names)):
+        return ()
+    return ("The labels are whole numbers, which are taken for their names.",)
 
 
 def _complaint(text: str, names: Sequence[str]) -> str:
@@ -127,6 +149,27 @@ def _find_separator(
 
 
 # -------------------------------------------------------------------------------------- lists and mappings
+
+
+def _is_filled(cell: object) -> bool:
+    return cell is not None and not (_kind(cell) == "list" and len(cell) == 0)  # type: ignore[arg-type]
+
+
+def _is_numbers(cell: object) -> bool:
+    """Whether a cell is a class number, or a list of them."""
+    listed = list(cell) if isinstance(cell, list | tuple | set | frozenset | np.ndarray) else [cell]
+    return all(isinstance(one, int | np.integer) for one in listed)
+
+
+def _refuse_numbers(column: LabelCells, faults: Faults) -> None:
+    cell, place = next(pair for pair in zip(column.cells, column.where, strict=True) if _is_filled(pair[0]))
+    faults.add(
+        f"{column.source}: labels are class numbers, whose names the data does not hold; "
+        f"{place} has {shortened(cell)}.",
+        "Write names in place of the numbers; or, in Python, cast the column of a Hugging Face dataset to "
+        "ClassLabel(names=[...]) and give that to tagfit.load.",
+    )
+    faults.check()
 
 
 def _checked_lists(column: LabelCells, faults: Faults) -> list[list[str]]:

@@ -35,6 +35,10 @@ def part_codes(cells: Sequence[object], where: Sequence[str], faults: Faults) ->
     return np.array([known.get(text, 0) for text in texts], np.int8)
 
 
+#: a part's name, with the year that COCO writes behind it: `train2017`
+_PIECE = re.compile(rf"({'|'.join(PART_NAMES)})((?:19|20)\d\d)?", re.IGNORECASE)
+
+
 def _complaint(text: str) -> str:
     if not text:
         return "split must be train, val, calibrate or test; got an empty cell."
@@ -42,11 +46,14 @@ def _complaint(text: str) -> str:
 
 
 def part_in_stem(stem: str) -> tuple[str, Part | None]:
-    """The stem without its part name, and the part: `scene-train` is `scene`, train. Two part names are none."""
+    """The stem without its part name, and the part: `scene-train` is `scene`, train. Two part names are none.
+
+    A year behind it stays with the stem, as it tells one data set from another: `train2017` is `2017`, train.
+    """
     pieces = re.split(r"([-_. ]+)", stem)
-    found = [number for number, piece in enumerate(pieces) if piece.lower() in PART_NAMES]
+    found = {number: match for number, piece in enumerate(pieces) if (match := _PIECE.fullmatch(piece))}
     if len(found) != 1:
         return stem, None
-    at = found[0]
-    kept = "".join(pieces[: max(at - 1, 0)] + pieces[at + 1 :])
-    return kept.strip("-_. "), PART_NAMES[pieces[at].lower()]
+    (at, match), *_ = found.items()
+    before = [*pieces[:at], match[2]] if match[2] else pieces[: max(at - 1, 0)]
+    return "".join(before + pieces[at + 1 :]).strip("-_. "), PART_NAMES[match[1].lower()]

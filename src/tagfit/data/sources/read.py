@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tagfit.data.sources.arrays import array_table, blocks_of, names_in
+from tagfit.data.sources.coco import read_coco
 from tagfit.data.sources.conventions import Conventions, MinusOne
 from tagfit.data.sources.delimited import read_delimited
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
-from tagfit.data.sources.folder import Source, find_source
+from tagfit.data.sources.folder import LabelFile, Source, find_source
 from tagfit.data.sources.jsonl import read_jsonl
+from tagfit.data.sources.keywords import read_keywords
+from tagfit.data.sources.layout import with_folder
 from tagfit.data.sources.mulan import MultiLabelArff, read_mulan
 from tagfit.data.sources.npz import read_npz
 from tagfit.data.sources.picture_table import picture_table
-from tagfit.data.sources.table import join
+from tagfit.data.sources.table import Table, join
+from tagfit.errors import DataError
 from tagfit.records import LabelTable
 
 
@@ -29,10 +34,12 @@ def read(
     """Read label files; what they are is told by their content.
 
     A folder stands for the one label file in it, or for the train, val and test parts of one split (`train.csv`,
-    `val.csv`). Nothing in it is written to, and pictures are looked for but not opened.
+    `val.csv`), or for its pictures with the keywords in them. Nothing in it is written to; pictures are looked for, and
+    opened only for their keywords.
 
     Args:
-        data: a folder, or a label file: delimited text, JSON lines, ARFF (Mulan, MEKA), or arrays in .npz.
+        data: a folder, or a label file: delimited text, JSON lines, COCO's instances, ARFF (Mulan,
+            MEKA), or arrays in .npz.
         images: where the paths of pictures start; by default the folder of the label file.
         label_separator: what stands between the labels of one cell; by default the one of `;` `,` `|` that occurs.
         minus_one: what -1 means in a label matrix; by default unknown beside 0, and refused without any 0.
@@ -46,8 +53,14 @@ def read(
     conventions = Conventions(label_separator, minus_one)
     source = find_source(Path(data))
     root = None if images is None else Path(images)
-    if source.kind in ("delimited", "jsonl"):
+    if source.kind in _READERS:
         table = _pictures(source, root or source.folder, conventions)
+    elif source.kind == "keywords":
+        if root is not None:
+            raise DataError(
+                f"{source.folder}: has no label file, so its pictures are those in it.", "Leave out --images."
+            )
+        table = read_keywords(source.folder, source.name, conventions)
     else:
         faults = Faults()
         if root is not None:
@@ -57,18 +70,32 @@ def read(
     return replace(table, name=source.name, notes=source.notes + table.notes)
 
 
+_READERS = {"delimited": read_delimited, "jsonl": read_jsonl, "coco": read_coco}
+
+
 def _pictures(source: Source, folder: Path, conventions: Conventions) -> LabelTable:
     faults = Faults()
-    read_table = read_jsonl if source.kind == "jsonl" else read_delimited
-    tables = [(read_table(path, faults), part) for path, part in source.files]
+    tables = [_with_paths(file, folder, faults) for file in source.files]
     if len(tables) == 1:
-        return picture_table(tables[0][0], source.name, Root(folder), conventions, faults)
-    table = join([(table, part) for table, part in tables if part is not None], faults)
-    return picture_table(table, source.name, Root(folder), conventions, faults)
+        return picture_table(tables[0], source.name, Root(folder), conventions, faults)
+    if source.kind == "coco":
+        tables = [_without_lone_columns(table, tables) for table in tables]
+    parts = [(table, file.part) for table, file in zip(tables, source.files, strict=True) if file.part is not None]
+    return picture_table(join(parts, faults), source.name, Root(folder), conventions, faults)
+
+
+def _with_paths(file: LabelFile, folder: Path, faults: Faults) -> Table:
+    return with_folder(_READERS[file.kind](file.path, file.name, faults), file.kind, file.inner, folder)
+
+
+def _without_lone_columns(table: Table, tables: Sequence[Table]) -> Table:
+    """Without metadata that COCO's other parts do not have."""
+    shared = {name: cells for name, cells in table.columns.items() if all(name in other.columns for other in tables)}
+    return replace(table, columns=shared)
 
 
 def _arff(source: Source, conventions: Conventions, faults: Faults) -> LabelTable:
-    read_parts = [read_mulan(path, part, faults) for path, part in source.files]
+    read_parts = [read_mulan(file.path, file.part, faults) for file in source.files]
     first = read_parts[0]
     for other in read_parts[1:]:
         _compare(first, other, faults)
@@ -89,15 +116,16 @@ def _compare(first: MultiLabelArff, other: MultiLabelArff, faults: Faults) -> No
 
 def _npz(source: Source, conventions: Conventions, faults: Faults) -> LabelTable:
     blocks, names, notes = [], {}, []
-    for path, part in source.files:
-        arrays, others = read_npz(path, faults)
-        notes += [f"Arrays of {path.name} that are not read: {', '.join(others)}."] if others else []
+    for file in source.files:
+        name, part = file.name, file.part
+        arrays, others = read_npz(file.path, faults)
+        notes += [f"Arrays of {name} that are not read: {', '.join(others)}."] if others else []
         faults.check()  # an array that could not be loaded would look like one that is not there
-        names[path.name] = names_in(arrays.pop("label_names", None), path.name, faults)
-        found = blocks_of(arrays, path.name, faults, others)
+        names[name] = names_in(arrays.pop("label_names", None), name, faults)
+        found = blocks_of(arrays, name, faults, others)
         if part is not None and any(block.part is not None for block in found):
-            faults.add(f"{path.name}: is the {part} part by its name, and holds parts of a split itself.")
-        in_file = f"{path.name}: " if part is not None else ""
+            faults.add(f"{name}: is the {part} part by its name, and holds parts of a split itself.")
+        in_file = f"{name}: " if part is not None else ""
         blocks += [replace(b, part=part or b.part, x_name=in_file + b.x_name, y_name=in_file + b.y_name) for b in found]
     if len(set(names.values())) > 1:
         faults.add(f"{' and '.join(names)} have different label_names.", "Give all of them the same, or none.")

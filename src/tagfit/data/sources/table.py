@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.faults import Faults, shortened
 from tagfit.records import Part
 
 
@@ -33,7 +33,7 @@ class Table:
 
 
 def join(tables: Sequence[tuple[Table, Part]], faults: Faults) -> Table:
-    """The tables of the parts of one split as one, with a `split` column; all must have the same columns."""
+    """The tables of the parts of one split as one, with a `split` column; all must have the same columns and names."""
     first = tables[0][0]
     for table, _ in tables:
         _compare(first, table, faults)
@@ -44,7 +44,7 @@ def join(tables: Sequence[tuple[Table, Part]], faults: Faults) -> Table:
     where = [place for table, _ in tables for place in table.where]
     source = " + ".join(table.source for table, _ in tables)
     columns["split"] = [part for table, part in tables for _ in range(len(table))]
-    return Table(source, first.head, columns, where)
+    return Table(source, first.head, columns, where, first.label_names)
 
 
 def _compare(first: Table, table: Table, faults: Faults) -> None:
@@ -53,6 +53,12 @@ def _compare(first: Table, table: Table, faults: Faults) -> None:
         faults.add(f"{table.head}: column {name!r} of {first.source} is missing.", todo)
     for name in (name for name in table.columns if name not in first.columns):
         faults.add(f"{table.head}: column {name!r} is not in {first.source}.", todo)
+    if set(table.label_names or ()) != set(first.label_names or ()):
+        other = sorted(set(table.label_names or ()) ^ set(first.label_names or ()))
+        faults.add(
+            f"{table.head}: declares other labels than {first.source}: {', '.join(map(shortened, other[:8]))}.",
+            "Give the parts of a split the same declared labels.",
+        )
     if any(name.lower() == "split" for name in table.columns):
         faults.add(
             f"{table.head}: has a `split` column, and is one part of a split by its file name.",

@@ -28,29 +28,32 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, name: str = "") -> str:
     """A file's text without its byte order mark; line ends are left as they are.
+
+    Args:
+        name: what messages call the file, if not by its name alone.
 
     Raises:
         DataError: empty, not UTF-8, or with NUL bytes.
     """
-    raw = read_bytes(path)
+    raw, name = read_bytes(path), name or path.name
     for mark, encoding in _OTHER_MARKS:
         if raw.startswith(mark):
-            raise DataError(f"{path.name}: expected UTF-8 text; its byte order mark says {encoding}.", _SAVE_AS)
+            raise DataError(f"{name}: expected UTF-8 text; its byte order mark says {encoding}.", _SAVE_AS)
     raw = raw.removeprefix(codecs.BOM_UTF8)
     if not raw.strip():
-        raise DataError(f"{path.name}: the file is empty.", "Expected a header line and one line a sample.")
+        raise DataError(f"{name}: the file is empty.", "Expected a header line and one line a sample.")
     if b"\0" in raw:
         raise DataError(
-            f"{path.name}:{_line(raw, raw.index(0))}: holds NUL bytes: a binary file, or UTF-16 without a mark.",
+            f"{name}:{_line(raw, raw.index(0))}: holds NUL bytes: a binary file, or UTF-16 without a mark.",
             _SAVE_AS,
         )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path.name}:{_line(raw, error.start)}: expected UTF-8 text; got byte 0x{raw[error.start]:02x}.", _SAVE_AS
+            f"{name}:{_line(raw, error.start)}: expected UTF-8 text; got byte 0x{raw[error.start]:02x}.", _SAVE_AS
         ) from error
 
 

@@ -1,0 +1,181 @@
+"""COCO's instances JSON, read into a `Table`: a picture has the label of each object annotated in it."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tagfit.data.sources.columns import IMAGE_NAMES, LABELS_NAMES
+from tagfit.data.sources.faults import Faults, shortened
+from tagfit.data.sources.table import Table
+from tagfit.data.sources.text import read_text
+from tagfit.errors import DataError
+
+_KEYS = ("images", "categories", "annotations")
+#: the entries of these lists, unchecked
+_Lists = tuple[list[Any], list[Any], list[Any]]
+_EXPECTED = (
+    'Expected COCO\'s instances: {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 7, "name": '
+    '"beach"}], "annotations": [{"image_id": 1, "category_id": 7}]}.'
+)
+#: what the annotations of COCO's other files hold, and what those files are called
+_OTHER_FILES = {"caption": "captions", "segments_info": "panoptic segments"}
+
+
+def read_coco(path: Path, name: str, faults: Faults) -> Table:
+    """Read images, categories and annotations; crowds and annotations without a box count too.
+
+    COCO lists all its labels, so one that no annotation gives to a picture is no. What every image says of itself
+    beside its id and its file is kept as metadata.
+
+    Args:
+        name: what messages call the file.
+
+    Raises:
+        DataError: not JSON, or not COCO's instances. What is wrong within the lists is added to `faults`.
+    """
+    with _without_collector():
+        return _table(_lists(_document(path, name), name), name, faults)
+
+
+def _table(lists: _Lists, name: str, faults: Faults) -> Table:
+    images, categories, annotations = lists
+    row_of = _ids(images, f"{name}: images", faults)
+    entry_of = _ids(categories, f"{name}: categories", faults)
+    label_of = {key: _text(categories[at], "name", f"{name}: categories[{at}]", faults) for key, at in entry_of.items()}
+    labels: list[set[str]] = [set() for _ in images]
+    stray: dict[str, Counter[str]] = {"image": Counter(), "category": Counter()}
+    for number, annotation in enumerate(annotations):
+        try:
+            row, label = row_of[annotation["image_id"]], label_of[annotation["category_id"]]
+        except (KeyError, TypeError):
+            _explain(annotation, f"{name}: annotations[{number}]", (row_of, label_of), stray, faults)
+        else:
+            labels[row].add(label)
+    _add_stray(stray, name, faults)
+    where = [f"{name}: images[{number}]" for number in range(len(images))]
+    columns: dict[str, Sequence[object]] = {
+        "file_name": [_text(image, "file_name", place, faults) for image, place in zip(images, where, strict=True)],
+        "labels": [list(names) for names in labels],
+    }
+    for key in _common_keys(images):
+        columns[key] = [image[key] for image in images]
+    return Table(name, name, columns, where, tuple(label for label in label_of.values() if label))
+
+
+def _document(path: Path, name: str) -> Mapping[str, Any]:
+    text = read_text(path, name)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: is not JSON: {error}.", _EXPECTED) from error
+    if not isinstance(document, dict):
+        raise DataError(f"{name}: expected a JSON object; got {shortened(document)}.", _EXPECTED)
+    return document
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Millions of small objects, none of them garbage: looking for garbage would take longer than reading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _lists(document: Mapping[str, Any], name: str) -> _Lists:
+    annotations = document.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else None
+    for key, what in _OTHER_FILES.items():
+        if isinstance(first, dict) and key in first and ("category_id" not in first):
+            raise DataError(f"{name}: expected COCO's instances; these are COCO's {what}.", _other_todo(name))
+    if "annotations" not in document and "images" in document:
+        raise DataError(f"{name}: lists images without annotations, so it holds no labels.", _other_todo(name))
+    faults = Faults()
+    for key in _KEYS:
+        if key not in document:
+            got = ", ".join(map(shortened, list(document)[:8])) or "none"
+            faults.add(f"{name}: expected the keys {', '.join(_KEYS)}; {key} is missing among {got}.", _EXPECTED)
+        elif not isinstance(document[key], list):
+            faults.add(f"{name}: {key} must be a list; got {shortened(document[key])}.", _EXPECTED)
+    faults.check()
+    return document["images"], document["categories"], document["annotations"]
+
+
+def _other_todo(name: str) -> str:
+    _, sign, rest = name.rpartition("_")
+    return f"Name the file with the objects, usually called instances_{rest if sign else name}."
+
+
+def _ids(entries: Sequence[Any], place: str, faults: Faults) -> dict[object, int]:
+    """The position of each entry by its id; an entry without one, or with that of another, is a fault."""
+    at: dict[object, int] = {}
+    for number, entry in enumerate(entries):
+        key = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict):
+            faults.add(f"{place}[{number}]: expected an object; got {shortened(entry)}.", _EXPECTED)
+        elif not isinstance(key, int | str) or isinstance(key, bool):
+            faults.add(f"{place}[{number}]: expected a whole number as `id`; got {shortened(key)}.", _EXPECTED)
+        elif at.setdefault(key, number) != number:
+            faults.add(f"{place}[{number}]: has the id {shortened(key)} of [{at[key]}].", "Give each its own id.")
+    return at
+
+
+def _text(entry: Any, key: str, place: str, faults: Faults) -> str:
+    """A text that an entry must have; an entry that is no object was a fault before."""
+    value = entry.get(key) if isinstance(entry, dict) else ""
+    if isinstance(entry, dict) and not (isinstance(value, str) and value.strip()):
+        faults.add(f"{place}: expected a text as `{key}`; got {shortened(value)}.", _EXPECTED)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _common_keys(images: Sequence[Any]) -> list[str]:
+    """What every image says of itself; what only some say would make a table larger than the file."""
+    first, *others = [image for image in images if isinstance(image, dict)] or [{}]
+    if len(others) + 1 < len(images):
+        return []
+    used = {"id", *IMAGE_NAMES, *LABELS_NAMES}
+    common = {key for key in first if key.strip().lower() not in used}
+    for image in others:
+        common &= image.keys()
+    return [key for key in first if key in common]
+
+
+# -------------------------------------------------------------------------------------------- annotations
+
+
+def _explain(
+    annotation: Any,
+    place: str,
+    known: tuple[Mapping[object, int], Mapping[object, str]],
+    stray: Mapping[str, Counter[str]],
+    faults: Faults,
+) -> None:
+    """Why an annotation gives no label to a picture; ids that nothing has are counted, as there may be many."""
+    if not isinstance(annotation, dict):
+        faults.add(f"{place}: expected an object; got {shortened(annotation)}.", _EXPECTED)
+        return
+    for what, ids in zip(("image", "category"), known, strict=True):
+        key = annotation.get(f"{what}_id")
+        if not isinstance(key, int | str):
+            faults.add(f"{place}: expected a whole number as `{what}_id`; got {shortened(key)}.", _EXPECTED)
+        elif key not in ids:
+            stray[what][shortened(key)] += 1
+
+
+def _add_stray(stray: Mapping[str, Counter[str]], name: str, faults: Faults) -> None:
+    for what, of_key in (("image", "images"), ("category", "categories")):
+        for key, count in stray[what].items():
+            these = "1 annotation is" if count == 1 else f"{count:,} annotations are"
+            faults.add(
+                f"{name}: {these} of {what} {key}, which is not among its {of_key}.",
+                "Is the file cut, or made of two files whose ids differ?",
+            )
