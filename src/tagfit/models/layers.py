@@ -7,6 +7,7 @@ Shapes: B batch, C channels or units, H x W pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -22,9 +23,13 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 
 
 def convolution(inputs: int, outputs: int, generator: torch.Generator, *, side: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution over (B, C, H, W) with Glorot uniform weights, padding 1 and no bias: BatchNorm has one."""
+    """A convolution over (B, C, H, W), padding 1, no bias: BatchNorm has one.
+
+    Weights are uniform within 1 / sqrt(inputs of a unit), as `torch.nn.Conv2d` starts: before BatchNorm only their
+    direction counts, and it turns the faster the smaller they are, here thrice as fast as from Glorot's.
+    """
     layer = nn.Conv2d(inputs, outputs, side, stride, 1, bias=False, device="meta").to_empty(device="cpu")
-    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     return layer
 
 

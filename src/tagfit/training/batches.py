@@ -15,13 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagfit.records import UNKNOWN, LockedData, Part, Preprocessing
+from tagfit.records import UNKNOWN, LockedData, Part, Preprocessing, release
 
 #: rows at a time where no gradient is needed
 INFERENCE_BATCH = 512
 
 
-@dataclass(frozen=True, eq=False)
+#: bytes of a memory map that are read before its pages are let go: the system reads ahead several times as much
+READ_AT_ONCE = 16 * 2**20
+
+
+@dataclass(eq=False)
 class Samples:
     """Inputs, gathered and scaled batch by batch; a contiguous array is never copied, so it may be a memory map."""
 
@@ -29,17 +33,24 @@ class Samples:
     scale: float
     device: torch.device
     dtype: torch.dtype = torch.float32
+    source: NDArray[Any] | None = None
+    _read: int = 0
 
     @classmethod
     def of(cls, x: NDArray[Any], preprocessing: Preprocessing, device: torch.device) -> Samples:
         """Wrap (N, ...) uint8 pictures or float32 features."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            return cls(torch.from_numpy(np.ascontiguousarray(x)), preprocessing.scale, device)
+            return cls(torch.from_numpy(np.ascontiguousarray(x)), preprocessing.scale, device, source=x)
 
     def take(self, rows: Tensor) -> Tensor:
         """(B, ...) floating-point inputs of the network."""
-        batch = self.x.index_select(0, rows).to(self.device, self.dtype)
+        rows_of_x = self.x.index_select(0, rows)
+        self._read += rows_of_x.nbytes
+        if self.source is not None and self._read > READ_AT_ONCE:
+            self._read = 0
+            release(self.source)
+        batch = rows_of_x.to(self.device, self.dtype)
         return batch if self.scale == 1.0 else batch.mul_(self.scale)
 
 
