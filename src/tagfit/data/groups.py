@@ -82,7 +82,10 @@ def _series(dataset: Dataset) -> Series:
 
 def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
     if dataset.kind != "pictures":
-        raise DataError("blocks are made of pictures that follow each other; these are feature rows", "Leave it away.")
+        raise DataError(
+            "blocks are made of pictures that follow each other; these are feature rows",
+            "Leave --groups blocks away.",
+        )
     series = _series(dataset)
     blocks = series.blocks()
     if (blocks < 0).all():
@@ -96,10 +99,10 @@ def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
 
 def _column(dataset: Dataset, name: str) -> tuple[NDArray[np.intp], str]:
     if name not in dataset.metadata:
-        columns = ", ".join(dataset.metadata) or "none"
+        columns = ", ".join(dataset.metadata) or "it has no further column"
         raise DataError(
-            f"there is no column {name!r} to group by: expected auto, blocks, none or a further column of the data "
-            f"({columns}).{did_you_mean(name, [*dataset.metadata, AUTO, BLOCKS, NONE])}"
+            f"there is no column {name!r} to group by: expected {AUTO}, {BLOCKS}, {NONE} or a further column of "
+            f"{dataset.name} ({columns}).{did_you_mean(name, [*dataset.metadata, AUTO, BLOCKS, NONE])}"
         )
     cells = [cell.strip() for cell in dataset.metadata[name]]
     values = {value: number for number, value in enumerate(sorted({cell for cell in cells if cell}))}

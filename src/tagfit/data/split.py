@@ -63,6 +63,13 @@ def split(
     else:
         rows, part_shares = np.arange(len(dataset)), shares
     parts = np.zeros(len(dataset), dtype=np.int8) if own is None else own.copy()
+    count = len(np.unique(grouped.of[rows]))
+    if count < min(len(part_shares), len(rows)):
+        raise DataError(
+            f"the samples are {count} {'groups' if count > 1 else 'group'}, which cannot fill the "
+            f"{len(part_shares)} parts {', '.join(part_shares)}",
+            "Give a split of fewer parts (--split), or other groups (--groups).",
+        )
     parts[rows] = _dealt(dataset, rows, grouped, part_shares, seed)
     notes = (*grouped.notes, *_off_share(parts[rows], part_shares))
     if own is not None:
@@ -91,6 +98,9 @@ def iterative_stratification(
 ) -> NDArray[np.int8]:
     """Deal N rows to P parts so that every label is spread by `shares`; ties go to the earlier row and part.
 
+    Several rows that belong together carry several labels, so they go where they lower most the chi-square distance of
+    all their labels, and of the part's size, from what is wished for.
+
     Args:
         labels_NL: (N, L) int8; only YES cells count, so unknown cells do not pull.
         shares: (P,) fractions that add up to 1.
@@ -112,11 +122,26 @@ def iterative_stratification(
     room_P = weights_P * len(labels_NL)
     left_L = yes_GL.sum(axis=0)
     wanted_LP = left_L[:, None] * weights_P
+    wishes = np.maximum(wanted_LP, 1e-9), np.maximum(room_P, 1e-9)
     dealt_G = np.full(len(sizes), -1, dtype=np.int8)
     labels_of = [np.flatnonzero(row) for row in yes_GL]
 
-    def deal(number: int, part: int) -> None:
+    def part_for(number: int, label: int | None) -> int:
+        if sizes[0] > 1 and (left := int((dealt_G < 0).sum())) <= len(
+            weights_P
+        ):  # large groups may be few, and no part goes without
+            empty = np.setdiff1d(np.arange(len(weights_P)), dealt_G)
+            if left <= len(empty):
+                return int(empty[0])
+        if sizes[number] == 1:
+            return int(np.argmax(room_P)) if label is None else _neediest(wanted_LP[label], room_P)
         labels = labels_of[number]
+        brings = yes_GL[number, labels][:, None]
+        better_P = ((2 * wanted_LP[labels] - brings) * brings / wishes[0][labels]).sum(axis=0)
+        return int(np.argmax(better_P + (2 * room_P - sizes[number]) * sizes[number] / wishes[1]))
+
+    def deal(number: int, label: int | None) -> None:
+        part, labels = part_for(number, label), labels_of[number]
         dealt_G[number] = part
         wanted_LP[labels, part] -= yes_GL[number, labels]
         left_L[labels] -= yes_GL[number, labels]
@@ -125,22 +150,16 @@ def iterative_stratification(
     while left_L.any():
         label = int(np.argmin(np.where(left_L > 0, left_L, np.iinfo(left_L.dtype).max)))
         for number in np.flatnonzero((yes_GL[:, label] > 0) & (dealt_G < 0)):
-            deal(int(number), _neediest(wanted_LP[label], room_P, int(sizes[number])))
+            deal(int(number), label)
     for number in np.flatnonzero(dealt_G < 0):
-        deal(int(number), int(np.argmax(room_P)))
+        deal(int(number), None)
     dealt = np.empty_like(dealt_G)
     dealt[order] = dealt_G
     return dealt[groups]
 
 
-def _neediest(wanted_P: NDArray[np.float64], room_P: NDArray[np.float64], size: int) -> int:
-    """The part that lacks the label most; among equals the one with most room.
-
-    Several samples at once go where at least half of them have room, if there is such a part.
-    """
-    roomy = room_P >= size / 2
-    if size > 1 and roomy.any():
-        wanted_P = np.where(roomy, wanted_P, -np.inf)
+def _neediest(wanted_P: NDArray[np.float64], room_P: NDArray[np.float64]) -> int:
+    """The part that lacks the label most; among equals the one with most room."""
     best = np.flatnonzero(wanted_P >= wanted_P.max() - 1e-9)
     return int(best[np.argmax(room_P[best])])
 

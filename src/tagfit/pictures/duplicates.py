@@ -7,8 +7,8 @@ Three steps, each on fewer pairs than the one before:
    planes cut (Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002).
 2. The one is laid over the other: scale and shift of both axes by Gauss-Newton steps (Lucas & Kanade, "An iterative
    image registration technique", IJCAI 1981).
-3. Colours must agree, and the details, which are what is left when block means are taken out, nearly everywhere. A
-   shared sky, horizon or frame does not pass; a picture without details is nobody's near-copy.
+3. Colours must agree, and the details, which are what is left when a blurred picture is taken out, nearly everywhere.
+   A shared sky, horizon or frame does not pass; a picture without details is nobody's near-copy.
 
 Shapes: N pictures of H x W pixels, U of them with different bytes, P pairs, S pixels a side after shrinking.
 """
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 EXACT = 2**14
 #: draws of buckets beyond `EXACT`: a pair has to meet in one of them
 TABLES = 12
-#: cosine of two signatures from which on a pair is looked at, and how many such others a picture may have
+#: cosine of two signatures from which on a pair is looked at, and how many such others a picture may have on each side
 ALIKE, NEAREST = 0.85, 4
 
 #: a side of what is registered first, and of what is compared in the end
@@ -33,9 +33,11 @@ COARSE, FINE = 16, 32
 #: after coarse registration, the correlation of colours from which on a pair is looked at closely
 PROMISING = 0.88
 #: what makes a near-copy: correlation of colours, of details in 4 of 5 places and on average, and the share laid over
-COLOURS, PLACES, DETAILS, COVERED = 0.93, 0.8, 0.85, 0.8
+COLOURS, PLACES, DETAILS, COVERED = 0.93, 0.7, 0.8, 0.8
 #: places (of 16) that must have details, and the standard deviation, in grey levels of 255, that counts as detail
 DETAILED, DETAIL = 6, 2.0
+#: how often a picture is blurred before what is left of it counts as detail
+SMOOTHINGS = 8
 #: standard deviation of what encoding leaves: details are not compared below it
 NOISE = 0.7
 
@@ -121,7 +123,16 @@ def _candidates(signatures: NDArray[np.float32]) -> NDArray[np.intp]:
     first, second, likeness = (np.concatenate(column) for column in zip(*found, strict=True))
     codes, at = np.unique(first * (2 * count) + second, return_index=True)
     first, second, likeness = codes // (2 * count), codes % (2 * count), likeness[at]
-    kept = _nearest(first, likeness)
+    # among the nearest of both, or the very nearest of one: nobody of a large family is left out
+    other = second % count
+    kept = np.concatenate(
+        [
+            np.intersect1d(_nearest(first, likeness, NEAREST), _nearest(other, likeness, NEAREST)),
+            _nearest(first, likeness, 1),
+            _nearest(other, likeness, 1),
+        ]
+    )
+    kept = np.unique(kept)
     first, second = first[kept], second[kept]
     return np.stack([first, second % count, second // count], axis=1)
 
@@ -153,7 +164,7 @@ def _alike(
             behind = columns[column] % count > rows[row]
             row, column = row[behind], column[behind]
             likeness = similar[row, column]
-            kept = _nearest(row, likeness)
+            kept = _nearest(row, likeness, NEAREST)
             firsts.append(rows[row[kept]])
             seconds.append(columns[column[kept]])
             likenesses.append(likeness[kept])
@@ -168,11 +179,11 @@ def _slices(rows: NDArray[np.intp], length: int) -> Iterator[NDArray[np.intp]]:
         yield rows[start : start + length]
 
 
-def _nearest(first: NDArray[np.intp], likeness: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Which entries are among the `NEAREST` most alike of their `first`; `first` is ascending."""
-    order = np.lexsort((-likeness, first))
-    begins = np.searchsorted(first, first)
-    return np.sort(order[np.arange(len(first)) - begins < NEAREST])
+def _nearest(picture: NDArray[np.intp], likeness: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
+    """Which entries are among the `limit` most alike of their `picture`."""
+    order = np.lexsort((-likeness, picture))
+    begins = np.searchsorted(picture[order], picture[order])
+    return np.sort(order[np.arange(len(picture)) - begins < limit])
 
 
 # -------------------------------------------------------------------------------------- whether they are
@@ -258,7 +269,7 @@ def _correlation(
 def _details_agree(
     first: NDArray[np.float32], second: NDArray[np.float32], covered: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """(P,) whether what is finer than 4 x 4 pixels is the same in nearly all of the 4 x 4 places that have any."""
+    """(P,) whether the details are the same in nearly all of the 4 x 4 places that have any."""
     one, other = (_by_place(_details(pictures) * covered[..., None]) for pictures in (first, second))
     values = np.maximum(_by_place(np.broadcast_to(covered[..., None], first.shape)).sum(axis=-1), 1)
     energy, others = (one**2).sum(axis=-1) / values, (other**2).sum(axis=-1) / values
@@ -280,8 +291,11 @@ def _by_place(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _details(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    means = _halved(_halved(pictures))
-    return pictures - means.repeat(4, axis=1).repeat(4, axis=2)
+    """What is finer than a few pixels; nothing of a gradient."""
+    coarse = pictures
+    for _ in range(SMOOTHINGS):
+        coarse = _blurred(coarse)
+    return pictures - coarse
 
 
 def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -290,11 +304,14 @@ def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     return halved
 
 
-def _blurred(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    padded: NDArray[np.float32] = np.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    down = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / np.float32(4)
-    both: NDArray[np.float32] = (down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]) / np.float32(4)
-    return both
+def _blurred(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(P, S, S, ...) averaged with their neighbours, 1:2:1 along both axes; a gradient stays what it is."""
+    for axis in (1, 2):
+        margin = [(int(number == axis),) * 2 for number in range(pictures.ndim)]
+        padded = np.moveaxis(np.pad(pictures, margin, mode="reflect", reflect_type="odd"), axis, 0)
+        mixed = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / np.float32(4)
+        pictures = np.moveaxis(mixed, 0, axis)
+    return pictures
 
 
 def _standardised(grey: NDArray[np.float32]) -> NDArray[np.float32]:
