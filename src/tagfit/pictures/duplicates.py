@@ -5,8 +5,7 @@ Three steps, each on fewer pairs than the one before:
 1. A signature of 4 x 4 block colours, as a perceptual hash has it but compared by its angle, names for each picture
    the few others that it may be a copy of. Beyond `EXACT` pictures only those of one bucket are compared, which random
    planes cut (Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002).
-2. The one is laid over the other: scale and shift of both axes by Gauss-Newton steps (Lucas & Kanade, "An iterative
-   image registration technique", IJCAI 1981).
+2. The one is laid over the other (`registration`).
 3. Colours must agree, and the details, which are what is left when a blurred picture is taken out, nearly everywhere.
    A shared sky, horizon or frame does not pass; a picture without details is nobody's near-copy.
 
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tagfit.pictures.registration import LUMA, blurred, moved, registered
 
 #: pictures that are all compared with each other; beyond, buckets are
 EXACT = 2**14
@@ -46,7 +47,6 @@ PICTURES_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 #: rows and columns of the similarities that are held at once
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 8192
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 #: luma, red against green, yellow against blue
 OPPONENT = np.stack([LUMA, np.array([1, -1, 0]), np.array([0.5, 0.5, -1])]).astype(np.float32)
 
@@ -199,59 +199,16 @@ def _confirmed(pictures: _Pictures, pairs: NDArray[np.intp]) -> NDArray[np.bool_
 def _same(pictures: _Pictures, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
     first, second = pictures.pair(pairs, COARSE)
     still = np.tile(np.array([1, 0, 1, 0], dtype=np.float32), (len(pairs), 1))
-    moves = _registered(first, second, still, rounds=6)
-    laid, covered = _moved(second, moves)
+    moves = registered(first, second, still, rounds=6)
+    laid, covered = moved(second, moves)
     same = _correlation(first, laid, covered) > PROMISING
     if same.any():
         first, second = pictures.pair(pairs[same], FINE)
-        moves = _registered(first, second, moves[same], rounds=4)
-        laid, covered = _moved(second, moves)
+        moves = registered(first, second, moves[same], rounds=4)
+        laid, covered = moved(second, moves)
         colours = _correlation(first, laid, covered) > COLOURS
         same[same] = colours & (covered.mean(axis=(1, 2)) > COVERED) & _details_agree(first, laid, covered)
     return same
-
-
-def _registered(
-    first: NDArray[np.float32], second: NDArray[np.float32], moves: NDArray[np.float32], *, rounds: int
-) -> NDArray[np.float32]:
-    """(P, 4) scale and shift of rows, scale and shift of columns that lay `second` over `first`."""
-    target, source = (_standardised(_blurred(pictures @ LUMA)) for pictures in (first, second))
-    count, side = len(target), target.shape[1]
-    place = _places(side)
-    damping = 0.1 * np.eye(6, dtype=np.float32)
-    for _ in range(rounds):
-        laid, covered = _moved(source[..., None], moves)
-        laid = laid[..., 0]
-        down, across = np.gradient(laid, axis=1) * side, np.gradient(laid, axis=2) * side
-        # beside the four of the move, an offset and a factor take up what is left of brightness and contrast
-        slopes = [down * place[:, None], down, across * place, across, np.ones_like(laid), laid]
-        jacobian = (np.stack(slopes, axis=-1) * covered[..., None]).reshape(count, -1, 6)
-        rest = ((target - laid) * covered).reshape(count, -1, 1)
-        transposed = jacobian.transpose(0, 2, 1)
-        steps = np.linalg.solve(transposed @ jacobian + damping, transposed @ rest)[:, :4, 0]
-        moves = moves + np.clip(steps, -0.1, 0.1)
-        moves = np.clip(moves, [0.8, -0.125, 0.8, -0.125], [1.25, 0.125, 1.25, 0.125]).astype(np.float32)
-    return moves
-
-
-def _moved(pictures: NDArray[np.float32], moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(P, S, S, C) pictures after their (P, 4) moves, bilinear; (P, S, S) where there was a picture to take from."""
-    count, side, _, colours = pictures.shape
-    down, inside_down = _taken(moves[:, :2], side)
-    across, inside_across = _taken(moves[:, 2:], side)
-    lines = (down @ pictures.reshape(count, side, -1)).reshape(count, side, side, colours)
-    columns = (across @ lines.swapaxes(1, 2).reshape(count, side, -1)).reshape(count, side, side, colours)
-    laid: NDArray[np.float32] = np.ascontiguousarray(columns.swapaxes(1, 2))
-    return laid, inside_down[:, :, None] & inside_across[:, None, :]
-
-
-def _taken(moves: NDArray[np.float32], side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(P, side, side) share of each pixel of a line in each after the (P, 2) moves; (P, side) where there is any."""
-    at = (_places(side) * moves[:, :1] + moves[:, 1:]) * side + (side - 1) / 2
-    inside = (at > -0.5) & (at < side - 0.5)
-    at = np.clip(at, 0, side - 1)
-    share = np.clip(1 - np.abs(at[:, :, None] - np.arange(side, dtype=np.float32)), 0, None)
-    return share.astype(np.float32), inside
 
 
 def _correlation(
@@ -294,7 +251,7 @@ def _details(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """What is finer than a few pixels; nothing of a gradient."""
     coarse = pictures
     for _ in range(SMOOTHINGS):
-        coarse = _blurred(coarse)
+        coarse = blurred(coarse)
     return pictures - coarse
 
 
@@ -302,27 +259,6 @@ def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     count, side = pictures.shape[:2]
     halved: NDArray[np.float32] = pictures.reshape(count, side // 2, 2, side // 2, 2, -1).mean(axis=(2, 4))
     return halved
-
-
-def _blurred(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(P, S, S, ...) averaged with their neighbours, 1:2:1 along both axes; a gradient stays what it is."""
-    for axis in (1, 2):
-        margin = [(int(number == axis),) * 2 for number in range(pictures.ndim)]
-        padded = np.moveaxis(np.pad(pictures, margin, mode="reflect", reflect_type="odd"), axis, 0)
-        mixed = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / np.float32(4)
-        pictures = np.moveaxis(mixed, 0, axis)
-    return pictures
-
-
-def _standardised(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread = grey.std(axis=(1, 2), keepdims=True) + 1e-3
-    standardised: NDArray[np.float32] = (grey - grey.mean(axis=(1, 2), keepdims=True)) / spread
-    return standardised
-
-
-def _places(side: int) -> NDArray[np.float32]:
-    """(side,) where the middle of each pixel lies, from -1/2 to 1/2."""
-    return ((np.arange(side) - (side - 1) / 2) / side).astype(np.float32)
 
 
 def shrink(x: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
