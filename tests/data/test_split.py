@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from making import feature_table, scenes
-from tagfit.data.dataset import build
+from tagfit.data.dataset import CAPTURE_TIME, build
 from tagfit.data.split import iterative_stratification, parse_shares, split
 from tagfit.errors import DataError
 from tagfit.records import PARTS, UNKNOWN
@@ -310,3 +310,8 @@ class TestPictures:
         here, there = (split(build(one), groups=by) for one in (table, other))
         assert (here.parts[order] == there.parts).all()
         assert here.notes == there.notes
+
+    def test_capture_times_say_what_a_block_is_where_there_are_any(self):
+        times = tuple(f"2024-05-01T{row % 6:02}:00:{row // 6:02}" for row in range(60))
+        dealt = split(build(self.table(metadata={CAPTURE_TIME: times})), groups="blocks")
+        assert "6 blocks of up to 10 neighbouring capture times were kept together." in dealt.notes

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.data.dataset import CAPTURE_TIME
 from tagfit.data.lock import hash_keys
 from tagfit.errors import DataError, did_you_mean
 from tagfit.pictures.duplicates import near_copies
@@ -77,7 +78,7 @@ def leaks(dataset: Dataset, parts: NDArray[np.int8], known: Likeness) -> tuple[s
 
 
 def _series(dataset: Dataset) -> Series:
-    return Series.of(dataset.sample_names, dataset.metadata.get("capture time", ()))
+    return Series.of(dataset.sample_names, dataset.metadata.get(CAPTURE_TIME, ()))
 
 
 def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
