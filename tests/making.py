@@ -54,6 +54,27 @@ def locked(table):
     return lock(dataset, split(dataset))
 
 
+def scenes(count, seed=0, size=64):
+    """(count, size, size, 3) uint8 pictures with large forms and small details, each its own."""
+    rng = np.random.default_rng(seed)
+    x = np.full((count, size, size, 3), 128.0)
+    for edge, contrast in ((4, 40), (8, 25), (16, 18), (32, 14)):
+        noise = rng.normal(scale=contrast, size=(count, edge, edge, 3 if edge < 16 else 1))
+        x += noise.repeat(size // edge, axis=1).repeat(size // edge, axis=2)
+    return np.clip(x, 0, 255).astype(np.uint8)
+
+
+def camera_folder(folder, names_and_pixels, cameras):
+    """PNG files in `folder`, with a labels.csv of two labels that alternate and the camera of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["image,labels,camera"]
+    for row, (name, pixels) in enumerate(names_and_pixels):
+        Image.fromarray(pixels).save(folder / name)
+        lines.append(f"{name},{'odd' if row % 2 else 'even'},{cameras[row]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
 def picture_folder(folder, samples=40, size=20):
     """A folder of PNG pictures, red ones and green ones, with a labels.csv."""
     (folder / "images").mkdir(parents=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from making import feature_table, picture_folder
+from making import camera_folder, feature_table, picture_folder, scenes
 from tagfit import workflow
 from tagfit.cli import main
 from tagfit.records import METRICS
@@ -163,6 +163,40 @@ def test_the_cache_is_shown_and_cleared(tagfit, tmp_path, monkeypatch):
     assert (used["folder"], used["files"]) == (str(tmp_path / "cache"), 2)
     assert "deleted" in tagfit("cache", "--clear").stdout
     assert json.loads(tagfit("cache", "--json").stdout)["bytes"] == 0
+
+
+@pytest.fixture
+def cameras(tmp_path):
+    """80 pictures, 4 of 20 cameras each; the last ten are darker copies of the first."""
+    x = scenes(80)
+    x[70:] = x[:10] * 0.9
+    pictures = [(f"shot{row:02}.png", pixels) for row, pixels in enumerate(x)]
+    return camera_folder(tmp_path / "shots", pictures, [f"c{row // 4}" for row in range(80)])
+
+
+def test_groups_are_kept_named_and_part_of_the_run_only_by_what_they_do(tagfit, quick, cameras):
+    shown = tagfit("inspect", cameras)
+    assert widest(shown.stdout) <= 80
+    assert "shot00.png (" in shown.stdout
+    assert "20 near-copies in 10 groups were kept together" in shown.stdout
+    locks = {}
+    for groups in ("auto", "blocks", "none", "camera"):
+        inspected = json.loads(tagfit("inspect", cameras, "--groups", groups, "--json").stdout)
+        locks[groups] = inspected["lock"]
+        if groups != "none":
+            assert any("kept together" in note for note in inspected["notes"])
+    assert len(set(locks.values())) == 4
+    words = ["fit", cameras, "--recipe", quick, "-o", "run"]
+    assert tagfit(*words).exit_code == 0
+    assert "nothing was done" in tagfit(*words, "--groups", "auto").stderr
+    refused = tagfit(*words, "--groups", "camera")
+    assert (refused.exit_code, "lock" in refused.stderr) == (2, True)
+
+
+def test_a_column_that_is_not_there_is_refused_with_the_nearest(tagfit, cameras):
+    refused = tagfit("inspect", cameras, "--groups", "kamera")
+    assert refused.exit_code == 2
+    assert "Did you mean 'camera'?" in refused.stderr
 
 
 def test_predict_pictures_and_what_cannot_be_read(tagfit, quick, tmp_path):

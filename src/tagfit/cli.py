@@ -87,6 +87,12 @@ _splitting = _options(
     click.option(
         "--split-seed", default=0, show_default=True, type=_SEED, help="Deals the samples to the parts another way."
     ),
+    click.option(
+        "--groups",
+        metavar="auto|blocks|none|COLUMN",
+        help="What comes into one part: near-copies, neighbouring files as well, nothing, or what a column says.  "
+        "[default: auto]",
+    ),
 )
 _training = _options(
     click.option("-o", "--output", metavar="RUN", help="The run folder to write.  [default: runs/NAME-COMMAND]"),

@@ -149,16 +149,58 @@ class Dataset:
 
 
 @dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Whether pictures that follow each other are more alike than chance.
+
+    Attributes:
+        by: what they follow each other by: `file numbers` or `capture times`.
+        pairs: (M, 2) rows of all neighbours.
+        alike: how often neighbours are more alike than a random pair of the same series and labels; 0.5 by chance.
+        p_value: of the permutation test.
+    """
+
+    by: str
+    pairs: NDArray[np.intp]
+    alike: float
+    p_value: float
+
+    @property
+    def telling(self) -> bool:
+        return self.p_value <= 0.01 and self.alike >= 0.55
+
+    def across(self, parts: NDArray[np.int8]) -> NDArray[np.intp]:
+        """The pairs that lie in two parts."""
+        first, second = self.pairs.T
+        parted: NDArray[np.intp] = self.pairs[parts[first] != parts[second]]
+        return parted
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """Which pictures flatter a score when they lie in two parts; nothing is known of feature rows.
+
+    Attributes:
+        near_copies: groups of rows whose pictures are nearly the same.
+        neighbours: None where there are too few of them.
+    """
+
+    near_copies: tuple[NDArray[np.intp], ...] = ()
+    neighbours: Neighbours | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Split:
     """Which part each sample belongs to.
 
     Attributes:
         parts: (N,) int8 index into PARTS.
         notes: what the person should be told about how it came about.
+        likeness: what was known of the samples when they were dealt.
     """
 
     parts: NDArray[np.int8]
     notes: tuple[str, ...] = ()
+    likeness: Likeness = Likeness()
 
     def rows(self, part: Part) -> NDArray[np.intp]:
         """Row numbers of one part, ascending."""

@@ -69,6 +69,7 @@ def load(
     size: int = DEFAULT_SIZE,
     split: str | Mapping[str, float] | None = None,
     split_seed: int = 0,
+    groups: str | None = None,
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
@@ -87,6 +88,8 @@ def load(
         size: picture files become size x size pixels.
         split: `70/15/15` or shares by part, where the data brings no split of its own.
         split_seed: deals the samples another way; a training seed never moves the split.
+        groups: what comes into one part where tagfit deals: `auto` (unless given), near-copies; `blocks`, neighbouring
+            file numbers or capture times as well; `none`, byte-identical samples only; or a further column of the data.
         label_names: names for the columns of `labels`.
         label_separator: what stands between labels in one cell, where it cannot be told.
         minus_one: what -1 means in a matrix of -1 and +1.
@@ -110,7 +113,7 @@ def load(
         strict=strict,
         on_read=on_read,
     )
-    return lock(dataset, deal(dataset, shares=shares, seed=split_seed))
+    return lock(dataset, deal(dataset, shares=shares, seed=split_seed, groups=groups))
 
 
 def _locked(data: Any) -> LockedData:

@@ -1,6 +1,8 @@
+import json
+
 import numpy as np
 
-from making import feature_table, locked
+from making import feature_table, locked, scenes
 from tagfit.data.inspection import look
 
 
@@ -58,3 +60,27 @@ def test_twin_labels_and_constant_features_are_named():
     said = " ".join(inspected(labels_NL=labels_NL, x=x).suspicions)
     assert "label_0 and label_2 are always the same" in said
     assert "1 of the 8 features have the same value" in said
+
+
+def test_near_copies_and_alike_neighbours_that_a_split_parts_are_named():
+    x = np.clip(scenes(60) * 0.4 + 2.0 * np.arange(60)[:, None, None, None], 0, 255).astype(np.uint8)
+    x[41] = x[40] + 9
+    names = tuple(f"beach{number:02}.jpg" for number in range(60))
+    labels_NL = np.ones((60, 1), dtype=np.int8)
+    labels_NL[50:] = 0
+    given_split = np.array([0, 1] * 30, dtype=np.int8)
+    table = feature_table(
+        samples=60, x=x, sample_names=names, labels_NL=labels_NL, label_names=("here",), given_split=given_split
+    )
+    inspection = look(locked(table))
+    assert inspection.near_copies == ((("beach40.jpg", "train"), ("beach41.jpg", "val")),)
+    assert "1 groups of near-copies lie in more than one part" in " ".join(inspection.suspicions)
+    neighbours = inspection.neighbours
+    assert (neighbours.by, neighbours.pairs, len(neighbours.across)) == ("file numbers", 59, 59)
+    assert neighbours.more_than_chance
+    assert neighbours.across[0] == (("beach00.jpg", "train"), ("beach01.jpg", "val"))
+    json.dumps(inspection.to_dict())
+
+
+def test_feature_rows_have_neither():
+    assert (inspected().near_copies, inspected().neighbours) == ((), None)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from making import feature_table
-from tagfit.data.dataset import build
+from making import feature_table, scenes
+from tagfit.data.dataset import CAPTURE_TIME, build
 from tagfit.data.split import iterative_stratification, parse_shares, split
 from tagfit.errors import DataError
 from tagfit.records import PARTS, UNKNOWN
@@ -19,6 +19,7 @@ def shuffled(table, seed=1):
         x=table.x[order],
         labels_NL=table.labels_NL[order],
         sample_names=tuple(table.sample_names[row] for row in order),
+        metadata={name: tuple(cells[row] for row in order) for name, cells in table.metadata.items()},
     )
 
 
@@ -154,3 +155,163 @@ def test_shares_that_make_no_sense(text):
 def test_shares_as_people_write_them():
     assert parse_shares("70/15/15") == {"train": 0.7, "val": 0.15, "test": 0.15}
     assert split(build(feature_table(samples=100)), shares=parse_shares("80/20")).counts["test"] == 0
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=3, max_size=40),
+    st.integers(1, 5),
+    st.floats(0, 1),
+    st.lists(st.integers(1, 9), min_size=2, max_size=3),
+    st.integers(0, 99),
+)
+@settings(max_examples=60)
+def test_no_group_is_divided_and_shares_hold_within_a_group(sizes, labels, density, weights, seed):
+    rng = np.random.default_rng(seed)
+    groups = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    labels_NL = (rng.random((len(groups), labels)) < density).astype(np.int8)
+    shares = np.array(weights) / sum(weights)
+    dealt = iterative_stratification(labels_NL, shares.tolist(), groups)
+    counts = np.bincount(dealt, minlength=len(shares))
+    assert all(len(set(dealt[groups == group])) == 1 for group in range(len(sizes)))
+    assert (counts > 0).all() or max(sizes) == 1
+    if density == 0 and len(sizes) > 3 * len(shares):
+        assert (np.abs(counts - len(groups) * shares) <= max(sizes)).all()
+
+
+@pytest.mark.parametrize("size", [2, 5, 10])
+def test_groups_do_not_cost_the_spread_of_labels_or_the_shares(size):
+    rng = np.random.default_rng(0)
+    labels_NL = (rng.random((2000, 8)) < np.linspace(0.05, 0.5, 8)).astype(np.int8)
+    dealt = iterative_stratification(labels_NL, [0.7, 0.15, 0.15], np.arange(2000) // size)
+    for part, share in enumerate((0.7, 0.15, 0.15)):
+        wanted = labels_NL.sum(axis=0) * share
+        assert (np.abs(labels_NL[dealt == part].sum(axis=0) - wanted) <= size + 0.1 * wanted).all()
+        assert abs((dealt == part).sum() - 2000 * share) <= 20
+
+
+def camera_table(cells, samples=120, **changes):
+    return feature_table(samples=samples, metadata={"camera": tuple(cells)}, **changes)
+
+
+@given(st.integers(0, 999))
+@settings(max_examples=15)
+def test_groups_of_a_column_are_kept_whatever_the_order_of_the_file(seed):
+    cells = [str(number) for number in np.random.default_rng(seed).integers(0, 25, size=120)]
+    table = camera_table(cells)
+    order, other = shuffled(table, seed)
+    here, there = (split(build(one), groups="camera").parts for one in (table, other))
+    assert (here[order] == there).all()
+    assert all(len({int(part) for part, cell in zip(here, cells, strict=True) if cell == one}) == 1 for one in cells)
+
+
+def test_rows_of_one_each_are_dealt_as_if_there_were_no_groups():
+    table = camera_table(map(str, range(120)))
+    assert (split(build(table), groups="camera").parts == split(build(table), groups="none").parts).all()
+
+
+def test_a_sample_without_a_value_is_a_group_of_its_own_and_said():
+    dealt = split(build(camera_table(["a", "b", "c", "d"] * 20 + [""] * 40)), groups="camera")
+    assert dealt.notes[0] == (
+        "The 4 groups of the column 'camera' were kept together. 40 samples without a value there stand alone."
+    )
+    assert len(set(dealt.parts[80:])) == 3
+
+
+def test_groups_larger_than_a_share_are_dealt_and_what_came_of_it_is_said():
+    dealt = split(build(camera_table(["a"] * 40 + ["b"] * 40 + ["c"] * 40)), groups="camera")
+    assert dealt.counts == {"train": 40, "val": 40, "calibrate": 0, "test": 40}
+    assert "train/val/test came to 33%/33%/33% rather than 70%/15%/15%." in dealt.notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "by", "said"),
+    [
+        (["a"] * 120, "camera", "says the same of all 120 samples"),
+        ([""] * 120, "camera", "is empty in all 120"),
+        (["a", "b"] * 60, "camera", "2 groups, which cannot fill the 3 parts"),
+        (["a", "b"] * 60, "camara", "Did you mean 'camera'"),
+        (["a", "b"] * 60, "blocks", "these are feature rows"),
+    ],
+)
+def test_groups_that_make_no_sense(cells, by, said):
+    with pytest.raises(DataError, match=said):
+        split(build(camera_table(cells)), groups=by)
+
+
+def test_a_column_of_data_that_has_none():
+    with pytest.raises(DataError, match="has no further column"):
+        split(build(feature_table()), groups="camera")
+
+
+def test_under_a_persons_split_groups_and_shares_are_refused_together():
+    dataset = build(feature_table(given_split=np.array([0, 0, 1] * 40, dtype=np.int8)))
+    with pytest.raises(DataError) as caught:
+        split(dataset, shares={"train": 0.8, "val": 0.2}, groups="auto")
+    assert len(caught.value.faults) == 2
+    assert "--split and --groups" in caught.value.todo
+
+
+def test_a_val_part_taken_from_train_keeps_groups_together():
+    given_split = np.array([0] * 100 + [3] * 20, dtype=np.int8)
+    cells = [str(number // 5) for number in range(120)]
+    parts = split(build(camera_table(cells, given_split=given_split)), groups="camera").parts
+    assert (parts[100:] == PARTS.index("test")).all()
+    assert (parts == PARTS.index("val")).sum() == 15
+    assert all(len(set(parts[row : row + 5])) == 1 for row in range(0, 100, 5))
+
+
+class TestPictures:
+    """Two of the 60 pictures in five are a picture and its darker copy."""
+
+    def table(self, **changes):
+        x = scenes(60)
+        x[1:24:2] = x[0:24:2] * 0.9
+        names = tuple(f"shot{number}.jpg" for number in range(60))
+        return feature_table(samples=60, x=x, sample_names=names, **changes)
+
+    def test_near_copies_are_kept_together_and_counted(self):
+        dealt = split(build(self.table()))
+        assert (dealt.parts[0:24:2] == dealt.parts[1:24:2]).all()
+        assert dealt.notes == ("24 near-copies in 12 groups were kept together.",)
+
+    def test_none_keeps_only_identical_ones_and_says_what_that_does(self):
+        dealt = split(build(self.table()), groups="none")
+        assert (dealt.parts[0:24:2] != dealt.parts[1:24:2]).any()
+        assert any("are near-copies of one in it" in note for note in dealt.notes)
+
+    def test_blocks_keep_ten_numbers_together(self):
+        parts = split(build(self.table()), groups="blocks").parts
+        assert all(len(set(parts[row : row + 10])) == 1 for row in range(0, 60, 10))
+
+    def test_blocks_need_something_to_go_by(self):
+        table = self.table(metadata={})
+        table = replace(table, sample_names=tuple("ab" * (row + 1) for row in range(60)))
+        with pytest.raises(DataError, match="no block can be made"):
+            split(build(table), groups="blocks")
+
+    def test_near_copies_across_a_persons_split_are_told(self):
+        notes = split(build(self.table(given_split=np.array([0, 1] * 30, dtype=np.int8)))).notes
+        assert notes[-1] == "12 samples outside train are near-copies of one in it: their scores flatter."
+
+    def test_neighbours_that_are_alike_are_told_where_they_are_parted(self):
+        x = scenes(60)
+        x = np.clip(x * 0.5 + 2.0 * np.arange(60)[:, None, None, None], 0, 255).astype(np.uint8)
+        labels_NL = np.ones((60, 1), dtype=np.int8)
+        labels_NL[50:] = 0
+        table = replace(self.table(), x=x, labels_NL=labels_NL, label_names=("here",))
+        dealt = split(build(table))
+        assert any("neighbouring file numbers are more alike than chance" in note for note in dealt.notes)
+        assert not any("more alike" in note for note in split(build(table), groups="blocks").notes)
+
+    @pytest.mark.parametrize("by", ["auto", "blocks"])
+    def test_file_order_does_not_matter(self, by):
+        table = self.table()
+        order, other = shuffled(table)
+        here, there = (split(build(one), groups=by) for one in (table, other))
+        assert (here.parts[order] == there.parts).all()
+        assert here.notes == there.notes
+
+    def test_capture_times_say_what_a_block_is_where_there_are_any(self):
+        times = tuple(f"2024-05-01T{row % 6:02}:00:{row // 6:02}" for row in range(60))
+        dealt = split(build(self.table(metadata={CAPTURE_TIME: times})), groups="blocks")
+        assert "6 blocks of up to 10 neighbouring capture times were kept together." in dealt.notes

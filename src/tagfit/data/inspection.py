@@ -41,6 +41,24 @@ class LabelPair:
 
 
 @dataclass(frozen=True)
+class NeighbourReport:
+    """Pairs of pictures that follow each other by file number or capture time.
+
+    Attributes:
+        alike: how often they are more alike than a random pair of the same series and labels; 0.5 by chance.
+        more_than_chance: whether that is more than chance and worth acting on.
+        across: pairs of (sample name, part) that lie in two parts.
+    """
+
+    by: str
+    pairs: int
+    alike: float
+    p_value: float
+    more_than_chance: bool
+    across: tuple[tuple[tuple[str, str], tuple[str, str]], ...]
+
+
+@dataclass(frozen=True)
 class Inspection:
     """Counts, labels, co-occurrence, unreadable samples, copies and whatever looks suspicious.
 
@@ -48,6 +66,8 @@ class Inspection:
         labels_per_sample: number of samples by number of yes labels.
         set_aside: (sample, reason) of unreadable pictures.
         copies: groups of sample names whose bytes are identical.
+        near_copies: groups of (sample name, part) of pictures that are nearly the same.
+        neighbours: whether pictures that follow each other are alike; None where there are too few.
         notes: how the data was read and split.
         suspicions: sentences on what looks wrong.
         stored: the file in the cache that holds the samples as they are trained on, and its size; empty for none.
@@ -63,6 +83,8 @@ class Inspection:
     pairs: tuple[LabelPair, ...]
     set_aside: tuple[tuple[str, str], ...]
     copies: tuple[tuple[str, ...], ...]
+    near_copies: tuple[tuple[tuple[str, str], ...], ...]
+    neighbours: NeighbourReport | None
     notes: tuple[str, ...]
     suspicions: tuple[str, ...]
     lock: str
@@ -89,6 +111,8 @@ def look(data: LockedData) -> Inspection:
         pairs=tuple(_pairs(dataset)),
         set_aside=dataset.set_aside,
         copies=tuple(tuple(dataset.sample_names[row] for row in rows) for rows in copies),
+        near_copies=tuple(tuple(_place(data, row) for row in rows) for rows in split.likeness.near_copies),
+        neighbours=_neighbours(data),
         notes=(*dataset.notes, *split.notes),
         suspicions=tuple(_suspicions(data, labels, copies)),
         lock=data.lock,
@@ -134,6 +158,26 @@ def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
     return [group for group in np.split(order, starts[1:]) if len(group) > 1]
 
 
+def _neighbours(data: LockedData) -> NeighbourReport | None:
+    neighbours = data.split.likeness.neighbours
+    if neighbours is None:
+        return None
+    return NeighbourReport(
+        by=neighbours.by,
+        pairs=len(neighbours.pairs),
+        alike=round(neighbours.alike, 4),
+        p_value=round(neighbours.p_value, 4),
+        more_than_chance=neighbours.telling,
+        across=tuple(
+            (_place(data, first), _place(data, second)) for first, second in neighbours.across(data.split.parts)
+        ),
+    )
+
+
+def _place(data: LockedData, row: int) -> tuple[str, str]:
+    return data.dataset.sample_names[row], PARTS[data.split.parts[row]]
+
+
 def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[NDArray[np.intp]]) -> Iterator[str]:
     yield from _label_suspicions(data.dataset, labels)
     dataset, parts = data.dataset, data.split.parts
@@ -143,6 +187,9 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
     leaking = sum(len(np.unique(parts[rows])) > 1 for rows in copies)
     if leaking:
         yield f"{leaking} groups of byte-identical samples lie in more than one part of the split: val or test flatter."
+    parted = sum(len(np.unique(parts[rows])) > 1 for rows in data.split.likeness.near_copies)
+    if parted:
+        yield f"{parted} groups of near-copies lie in more than one part of the split: val or test flatter."
     if dataset.kind == "features":
         constant = int((dataset.x == dataset.x[:1]).all(axis=0).sum())
         if constant:

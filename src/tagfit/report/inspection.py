@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -89,6 +89,30 @@ def _files(record: Mapping[str, Any]) -> Iterator[Text]:
         yield from (Text(f"    {' = '.join(names[:SHOWN])}") for names in copies[:SHOWN])
     else:
         yield Text("no byte-identical samples")
+    yield from _near_copies(record["near_copies"])
+    if record["neighbours"]:
+        yield from _neighbours(record["neighbours"])
+
+
+def _near_copies(groups: Sequence[Sequence[tuple[str, str]]]) -> Iterator[Text]:
+    if not groups:
+        return
+    yield Text(f"! near-copies, groups: {len(groups)}", style="yellow")
+    # those that lie in two parts first: they are what matters
+    for places in sorted(groups, key=lambda places: len({part for _, part in places}) == 1)[:SHOWN]:
+        yield Text(f"    {' ~ '.join(f'{name} ({part})' for name, part in places[:SHOWN])}")
+
+
+def _neighbours(report: Mapping[str, Any]) -> Iterator[Text]:
+    across, alarming = report["across"], report["more_than_chance"]
+    yield Text(
+        f"{'! ' if alarming else ''}neighbouring {report['by']}: more alike than random pairs in {report['alike']:.0%} "
+        f"of cases (by chance 50%, p = {report['p_value']:.3f}); {len(across)} of {report['pairs']} pairs are parted",
+        style="yellow" if alarming else "",
+    )
+    if alarming:
+        for (first, part), (second, other) in across[:SHOWN]:
+            yield Text(f"    {first} ({part}) | {second} ({other})")
 
 
 def _estimate(estimate: Mapping[str, Any]) -> str:

@@ -1,0 +1,149 @@
+"""Which samples have to come into the same part, because one tells what the other is.
+
+Shapes: N samples, G groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.data.dataset import CAPTURE_TIME
+from tagfit.data.lock import hash_keys
+from tagfit.errors import DataError, did_you_mean
+from tagfit.pictures.duplicates import near_copies
+from tagfit.pictures.neighbours import BLOCK, Series, runs_of_neighbours
+from tagfit.records import PARTS, Dataset, Likeness
+
+#: what `--groups` may say beside the name of a column
+AUTO, BLOCKS, NONE = "auto", "blocks", "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """(N,) int group number of each sample, and what the person should be told about them."""
+
+    of: NDArray[np.intp]
+    notes: tuple[str, ...] = ()
+
+
+def likeness(dataset: Dataset) -> Likeness:
+    """Near-copies and runs of neighbours among pictures; of feature rows nothing."""
+    if dataset.kind != "pictures":
+        return Likeness()
+    neighbours = runs_of_neighbours(dataset.x, dataset.labels_NL, _series(dataset))
+    return Likeness(near_copies(dataset.x, dataset.hashes), neighbours)
+
+
+def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
+    """Byte-identical samples together, and what `by` names: `auto`, `blocks`, `none` or a metadata column.
+
+    Raises:
+        DataError: no such column, a column that says nothing, or no blocks to make.
+    """
+    copies = np.unique(hash_keys(dataset.hashes), return_inverse=True)[1].ravel()
+    if by == NONE:
+        return Groups(copies)
+    if by in (AUTO, BLOCKS):
+        together = _together(len(dataset), known.near_copies)
+        count = sum(map(len, known.near_copies))
+        said = f"{count} near-copies in {len(known.near_copies)} groups were kept together."
+        notes = (said,) if known.near_copies else ()
+        if by == AUTO:
+            return Groups(_joined(copies, together), notes)
+        blocks, note = _blocks(dataset)
+        return Groups(_joined(copies, together, blocks), (*notes, note))
+    column, note = _column(dataset, by)
+    return Groups(_joined(copies, column), (note,))
+
+
+def leaks(dataset: Dataset, parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]:
+    """What flatters the scores of a split: copies and near-copies of train that lie outside of it."""
+    train = parts == PARTS.index("train")
+    keys = hash_keys(dataset.hashes)
+    identical = ~train & np.isin(keys, keys[train])
+    near = np.zeros(len(dataset), dtype=np.bool_)
+    for rows in known.near_copies:
+        near[rows] = ~train[rows] & train[rows].any()
+    near &= ~identical
+    said = [(identical, "byte-identical to"), (near, "near-copies of")]
+    return tuple(
+        f"{int(rows.sum())} samples outside train are {what} one in it: their scores flatter."
+        for rows, what in said
+        if rows.any()
+    )
+
+
+def _series(dataset: Dataset) -> Series:
+    return Series.of(dataset.sample_names, dataset.metadata.get(CAPTURE_TIME, ()))
+
+
+def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
+    if dataset.kind != "pictures":
+        raise DataError(
+            "blocks are made of pictures that follow each other; these are feature rows",
+            "Leave --groups blocks away.",
+        )
+    series = _series(dataset)
+    blocks = series.blocks()
+    if (blocks < 0).all():
+        raise DataError(
+            f"no block can be made: not one of the {len(dataset)} samples has a file number or a capture time",
+            "Leave --groups away, or name a column of the label file that says what belongs together.",
+        )
+    count = len(np.unique(blocks[blocks >= 0]))
+    return _alone(blocks), f"{count} blocks of up to {BLOCK} neighbouring {series.by} were kept together."
+
+
+def _column(dataset: Dataset, name: str) -> tuple[NDArray[np.intp], str]:
+    if name not in dataset.metadata:
+        columns = ", ".join(dataset.metadata) or "it has no further column"
+        raise DataError(
+            f"there is no column {name!r} to group by: expected {AUTO}, {BLOCKS}, {NONE} or a further column of "
+            f"{dataset.name} ({columns}).{did_you_mean(name, [*dataset.metadata, AUTO, BLOCKS, NONE])}"
+        )
+    cells = [cell.strip() for cell in dataset.metadata[name]]
+    values = {value: number for number, value in enumerate(sorted({cell for cell in cells if cell}))}
+    if len(values) < 2 and cells.count("") < 2:
+        raise DataError(
+            f"the column {name!r} says the same of all {len(cells)} samples, so they would all be one group: "
+            "expected at least two values"
+        )
+    if not values:
+        raise DataError(f"the column {name!r} is empty in all {len(cells)} samples, so it groups nothing")
+    groups = np.array([values.get(cell, -1) for cell in cells], dtype=np.intp)
+    note = f"The {len(values)} groups of the column {name!r} were kept together."
+    alone = int((groups < 0).sum())
+    return _alone(groups), note + (f" {alone} samples without a value there stand alone." if alone else "")
+
+
+def _together(count: int, groups: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """(count,) group numbers, everybody else alone."""
+    numbers = np.full(count, -1, dtype=np.intp)
+    for number, rows in enumerate(groups):
+        numbers[rows] = number
+    return _alone(numbers)
+
+
+def _alone(groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """A group of its own for each sample that is in none (-1)."""
+    alone = groups < 0
+    numbered = groups.copy()
+    numbered[alone] = groups.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return numbered
+
+
+def _joined(*groupings: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(N,) what any of the groupings puts together is together."""
+    lowest = np.arange(len(groupings[0]))
+    while True:
+        before = lowest
+        for groups in groupings:
+            of_group = np.full(int(groups.max(initial=-1)) + 1, len(lowest), dtype=np.intp)
+            np.minimum.at(of_group, groups, lowest)
+            lowest = of_group[groups]
+        if (lowest == before).all():
+            return lowest
