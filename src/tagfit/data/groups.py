@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tagfit.data.dataset import CAPTURE_TIME
 from tagfit.data.lock import hash_keys
 from tagfit.errors import DataError, did_you_mean
-from tagfit.pictures.duplicates import near_copies
+from tagfit.pictures.known_copies import known_near_copies
 from tagfit.pictures.neighbours import BLOCK, Series, runs_of_neighbours
 from tagfit.records import PARTS, Dataset, Likeness
 
@@ -35,7 +35,7 @@ def likeness(dataset: Dataset) -> Likeness:
     if dataset.kind != "pictures":
         return Likeness()
     neighbours = runs_of_neighbours(dataset.x, dataset.labels_NL, _series(dataset))
-    return Likeness(near_copies(dataset.x, dataset.hashes), neighbours)
+    return Likeness(known_near_copies(dataset.x, dataset.hashes), neighbours)
 
 
 def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
