@@ -160,7 +160,7 @@ def test_the_cache_is_shown_and_cleared(tagfit, tmp_path, monkeypatch):
     stored = json.loads(tagfit("inspect", folder, "--size", "16", "--json").stdout)["stored"]
     assert stored["bytes"] == 40 * 16 * 16 * 3
     used = json.loads(tagfit("cache", "--json").stdout)
-    assert (used["folder"], used["files"]) == (str(tmp_path / "cache"), 2)
+    assert (used["folder"], used["files"]) == (str(tmp_path / "cache"), 3)
     assert "deleted" in tagfit("cache", "--clear").stdout
     assert json.loads(tagfit("cache", "--json").stdout)["bytes"] == 0
 
