@@ -147,3 +147,18 @@ def test_what_test_says_of_the_gain_is_said(on_test, carried):
     text = said(run("before", 0.99, 0.70, test=0.68), run("after", 0.9, 0.75, test=on_test))
     assert f"On test, which chose nothing, it moves from 0.680 to {on_test:.3f}." in text
     assert ("did not carry over" not in text) == carried
+
+
+def test_where_the_train_band_does_not_rank_val_alone_chooses():
+    free = replace(TARGET, train_ranks=False)
+    tried = [run("high", 0.97, 0.90), run("meets", 0.91, 0.86)]
+    assert choose(BASELINE, tried, free).recipe.name == "high"
+    assert "val alone chose" in " ".join(judge(BASELINE, tried[0], free, tried).sentences)
+
+
+def test_augmentation_is_said():
+    after = run("changed", 0.90, 0.86)
+    recipe = replace(after.recipe, training=replace(after.recipe.training, augmentation=("mirror", "crop")))
+    said = " ".join(judge(BASELINE, replace(after, recipe=recipe), TARGET, [after]).sentences)
+    assert "pictures changed at random in training (mirror, crop)" in said
+    assert "changed at random" not in " ".join(judge(BASELINE, after, TARGET, [after]).sentences)

@@ -57,7 +57,11 @@ def _remarks(before: Run | None, after: Run, target: Target, tried: Sequence[Run
     """What a careful reader would ask next."""
     if after.state == "stopped":
         yield "It was stopped before its training was over, so all this is preliminary."
+    if augmentation := after.recipe.training.augmentation:
+        yield f"It saw pictures changed at random in training ({', '.join(augmentation)}), as was allowed."
     yield from _bands(after, target)
+    if not target.train_ranks:
+        yield "Augmentation was allowed, so the train band did not rank the recipes: val alone chose."
     if before is not None:
         yield from _gain(before, after, target, tried)
     val = value(after, "val", target)
