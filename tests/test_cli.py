@@ -309,5 +309,5 @@ def test_a_signal_ends_training_with_the_best_so_far(number, code, arrays, tmp_p
         os.kill(process.pid, number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
-    assert "stopped early" in re.sub(r"\s+", " ", out)
+    assert "Stopped early" in re.sub(r"\s+", " ", out)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["state"] == "stopped"

@@ -104,12 +104,12 @@ class CnnModel:
 
     architecture: ClassVar[str] = "cnn"
 
-    width: int = 24
+    width: int = 32
     depth: int = 1
-    stride: int = 4
+    stride: int = 2
     dropout: float = 0.5
     stochastic_depth: float = 0.0
-    views: int = 2
+    views: int = 1
     standardise: bool = True
 
     def faults(self) -> list[str]:
@@ -343,9 +343,8 @@ RECIPES: dict[str, Recipe] = {
             name="cnn",
             model=CnnModel(),
             training=Training(
-                epochs=30,
-                batch_size=16,
-                rate=3e-3,
+                epochs=28,
+                rate=4e-3,
                 schedule="one-cycle",
                 weight_decay=0.2,
                 label_smoothing=0.1,

@@ -137,9 +137,7 @@ def _other_metrics(runs: Mapping[str, Any], metric: str) -> Table:
 def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     notes = list(record["data"]["notes"])
     if record["state"] == "stopped":
-        notes.append(
-            "This run was stopped early; what is shown is what it had reached. The same command with the same -o goes on."
-        )
+        notes.append("Stopped early; this is what it had reached. The same command with the same -o goes on.")
     set_aside = record["data"]["set_aside"]
     if set_aside:
         first = set_aside[0]
