@@ -273,10 +273,7 @@ def _finished(network: nn.Module, trained: loop.Trained, seconds: float) -> byte
 
 def _finished_before(keeper: checkpoint.Keeper | None, network: nn.Module) -> tuple[loop.Trained | None, float]:
     """How the training went and how long it took, with its weights put into `network`; None if it is not over."""
-    content = None if keeper is None else keeper.load()
-    if content is None:
-        return None, 0.0
-    tensors, facts = checkpoint.unpack(content)
+    tensors, facts = checkpoint.kept(keeper) or ({}, {})
     if "finished" not in facts:
         return None, 0.0
     network.load_state_dict(tensors)

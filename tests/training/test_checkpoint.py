@@ -13,7 +13,7 @@ import torch
 from making import PROVE, feature_table, locked, picture_folder, picture_table
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe, Training
-from tagfit.training import checkpoint, loop
+from tagfit.training import checkpoint, loop, threads
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import StepEnded
 
@@ -27,7 +27,10 @@ CNN = Recipe(
     name="cnn",
     model=CnnModel(width=4, stochastic_depth=0.3, views=8),
     training=replace(
-        RECIPES["cnn"].training, epochs=4, augmentation=("mirror", "turn", "crop", "zoom", "colour", "mixup", "cutmix")
+        RECIPES["cnn"].training,
+        epochs=4,
+        batch_size=8,
+        augmentation=("mirror", "turn", "crop", "zoom", "colour", "mixup", "cutmix"),
     ),
 )
 
@@ -106,9 +109,22 @@ def test_what_is_packed_comes_back_to_the_bit():
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 9])
-def test_what_is_no_checkpoint_is_said(content):
+def test_what_is_no_checkpoint_is_said_and_training_begins_anew(content):
     with pytest.raises(ValueError, match="not a checkpoint"):
         checkpoint.unpack(content)
+    keeper = Memory()
+    keeper.save(content)
+    assert same(run(DENSE, keeper)[0], run(DENSE)[0])
+
+
+def test_a_checkpoint_of_another_number_of_threads_is_not_gone_on_with(monkeypatch):
+    keeper = Memory()
+    monkeypatch.setattr(threads, "MOST", 3)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    with pytest.raises(Killed):
+        run(CNN, keeper, die_after=4)
+    monkeypatch.setattr(threads, "MOST", 1)
+    assert same(run(CNN, keeper)[0], run(CNN)[0])
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])

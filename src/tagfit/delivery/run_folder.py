@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+import tagfit
 from tagfit.errors import BundleError, OutputError, TagfitError
 from tagfit.recipes import Recipe
 
@@ -63,8 +64,9 @@ class RunFolder:
         return self.path / "bundle"
 
     def checkpoint(self, recipe: Recipe) -> CheckpointFile:
-        """Where the training of one recipe is kept until the whole command is done."""
-        digest = hashlib.sha256(json.dumps(recipe.to_dict(), sort_keys=True).encode()).hexdigest()
+        """Where the training of one recipe by this version is kept until the whole command is done."""
+        name = json.dumps([tagfit.__version__, recipe.to_dict()], sort_keys=True)
+        digest = hashlib.sha256(name.encode()).hexdigest()
         return CheckpointFile(self.path / CHECKPOINTS / f"{digest[:16]}.safetensors")
 
     def forget_checkpoints(self) -> None:

@@ -120,7 +120,7 @@ class Standardise(nn.Module):
         count = 0
         total, squares = (torch.zeros(len(self.mean), dtype=torch.float64) for _ in range(2))
         for batch in batches:
-            values = batch.reshape(-1, batch.shape[-1]).double().cpu()
+            values = batch.reshape(-1, batch.shape[-1]).cpu().double()
             count += len(values)
             total += values.sum(0)
             squares += values.square().sum(0)

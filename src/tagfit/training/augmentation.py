@@ -131,7 +131,7 @@ def cutmix(x: Tensor, others: Tensor, generator: torch.Generator) -> tuple[Tenso
 def _beta(generator: torch.Generator) -> float:
     """From Beta(MIXING, MIXING), by two Gamma draws (torch's own takes no generator); Johnk's method."""
     while True:
-        u, v = torch.rand(2, generator=generator, device=generator.device, dtype=torch.float64).tolist()
+        u, v = torch.rand(2, generator=generator, device=generator.device).tolist()
         a, b = u ** (1 / MIXING), v ** (1 / MIXING)
         if 0 < a + b <= 1:
             return float(a / (a + b))

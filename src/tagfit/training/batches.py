@@ -90,6 +90,11 @@ class LabelledRows:
         known = None if self.known_NL is None else self.known_NL.index_select(0, where)
         return self.samples.take(self.rows_N[positions]), self.targets_NL.index_select(0, where), known
 
+    def first(self, count: int) -> LabelledRows:
+        """The first rows of the part, at most `count`."""
+        known = None if self.known_NL is None else self.known_NL[:count]
+        return LabelledRows(self.samples, self.rows_N[:count], self.targets_NL[:count], known)
+
     def in_order(self) -> Iterator[Tensor]:
         """Positions of all rows, in batches for inference."""
         yield from torch.split(torch.arange(len(self)), INFERENCE_BATCH)

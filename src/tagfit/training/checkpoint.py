@@ -53,6 +53,15 @@ def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
     )
 
 
+def kept(keeper: Keeper | None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The tensors and facts that `keeper` has; None where there are none, or none that can be read."""
+    content = None if keeper is None else keeper.load()
+    try:
+        return None if content is None else unpack(content)
+    except ValueError:
+        return None
+
+
 def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The inverse of `pack`.
 

@@ -11,11 +11,14 @@ from torch import nn
 
 from tagfit.recipes import Training
 from tagfit.training.batches import LabelledRows
-from tagfit.training.inference import loss_and_probabilities
+from tagfit.training.inference import logits_of
 from tagfit.training.steps import Steps
 from tagfit.training.threads import crew_for
 
-TIMED_STEPS = 15
+TIMED_STEPS, TIMED_PASSES = 7, 3
+
+#: rows of a pass that is timed; a longer one is scaled up from it
+TIMED_ROWS = 256
 
 
 def longest_training(network: nn.Module, training: Training, train_rows: LabelledRows, val_rows: LabelledRows) -> float:
@@ -24,12 +27,14 @@ def longest_training(network: nn.Module, training: Training, train_rows: Labelle
     network.train()
     with crew_for(network, training.batch_size) as crew:
         steps = Steps(network, training, train_rows, 0, crew)
-        a_step = _typical_seconds(lambda: steps.step(batch))
-        a_val_pass = _typical_seconds(lambda: loss_and_probabilities(network, val_rows, steps.loss_of, crew), times=3)
-    return training.epochs * (steps.per_epoch * a_step + a_val_pass)
+        a_step = _typical_seconds(lambda: steps.step(batch), TIMED_STEPS)
+        some = val_rows.first(TIMED_ROWS)
+        a_row = _typical_seconds(lambda: logits_of(network, some, crew), TIMED_PASSES) / len(some)
+    judged = len(val_rows) + (len(train_rows) if training.train_ceiling < 1 else 0)
+    return training.epochs * (steps.per_epoch * a_step + judged * a_row)
 
 
-def _typical_seconds(action: Callable[[], object], times: int = TIMED_STEPS) -> float:
+def _typical_seconds(action: Callable[[], object], times: int) -> float:
     seconds = []
     for _ in range(times):
         began = time.perf_counter()

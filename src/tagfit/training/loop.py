@@ -203,6 +203,7 @@ class _Course:
             "order": self._order_state,
         }
         facts: dict[str, Any] = {
+            "crew": self._steps.crew.size,
             "done": self._steps.done,
             "history": self.history,
             "losses": self._losses,
@@ -214,11 +215,13 @@ class _Course:
         self._clock.saved(began)
 
     def _resumed(self) -> bool:
-        """Whether there was a checkpoint, which is now restored."""
-        content = None if self._keeper is None else self._keeper.load()
-        if content is None:
+        """Whether there was a checkpoint, made by as many threads, which is now restored."""
+        kept = checkpoint.kept(self._keeper)
+        if kept is None:
             return False
-        tensors, facts = checkpoint.unpack(content)
+        tensors, facts = kept
+        if facts["crew"] != self._steps.crew.size:
+            return False
         self._steps.restore(tensors, facts["done"])
         self._order_state = tensors["order"]
         self._steps.order.set_state(self._order_state)

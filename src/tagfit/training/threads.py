@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from os import cpu_count
 from types import TracebackType
 from typing import TypeVar
 
@@ -50,8 +49,8 @@ class Crew:
 def crew_for(network: nn.Module, batch_size: int) -> Iterator[Crew]:
     """The threads that `network` is worth while it is trained or run; torch's own number comes back afterwards.
 
-    Convolutions on the CPU: a crew of as many as there are cores, at most `MOST`. Small fully connected networks: one
-    thread. Everything else: torch's own threads.
+    Convolutions on the CPU: a crew of as many as torch would take (one a core, unless OMP_NUM_THREADS says
+    otherwise), at most `MOST`. Small fully connected networks: one thread. Everything else: torch's own threads.
     """
     before = torch.get_num_threads()
     parameters = list(network.parameters())
@@ -61,7 +60,7 @@ def crew_for(network: nn.Module, batch_size: int) -> Iterator[Crew]:
     if on_cpu and (convolutional or small):
         torch.set_num_threads(1)
     try:
-        with Crew(min(MOST, cpu_count() or 1) if on_cpu and convolutional else 1) as crew:
+        with Crew(min(MOST, before) if on_cpu and convolutional else 1) as crew:
             yield crew
     finally:
         torch.set_num_threads(before)
