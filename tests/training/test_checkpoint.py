@@ -127,28 +127,40 @@ def test_a_checkpoint_of_another_number_of_threads_is_not_gone_on_with(monkeypat
     assert same(run(CNN, keeper)[0], run(CNN)[0])
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_process_that_is_killed_goes_on(tmp_path, how, code):
-    """The real thing: three processes, one of which is killed in its training."""
-    folder = picture_folder(tmp_path / "data", samples=60)
-    (tmp_path / "long.toml").write_text(
-        '[model]\narchitecture = "cnn"\nwidth = 4\n[training]\nepochs = 40\npatience = 0\nbatch_size = 4\n'
-    )
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """A command that trains for a while, saving at every step; `-o` is to be added."""
+    folder = tmp_path_factory.mktemp("killed")
+    recipe = '[model]\narchitecture = "cnn"\nwidth = 4\n[training]\nepochs = 20\npatience = 0\nbatch_size = 4\n'
+    (folder / "long.toml").write_text(recipe)
+    data = picture_folder(folder / "data", samples=60)
     script = (
         "from tagfit.training import checkpoint; checkpoint.EVERY = checkpoint.PATIENCE_FOR_WRITING = 0.0;"
         "from tagfit.cli import main; main()"
     )
-    words = [sys.executable, "-c", script, "fit", str(folder), "--size", "16", "--recipe", str(tmp_path / "long.toml")]
+    return [sys.executable, "-c", script, "fit", data, "--size", "16", "--recipe", folder / "long.toml", "-o"]
 
-    def weights(output):
-        return (tmp_path / output / "bundle" / "model.safetensors").read_bytes()
 
-    subprocess.run([*words, "-o", tmp_path / "whole"], check=True, capture_output=True)
-    process = subprocess.Popen([*words, "-o", tmp_path / "run"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not any((tmp_path / "run" / "checkpoints").glob("*.safetensors")):
+def weights(run_folder):
+    return (run_folder / "bundle" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(words, tmp_path_factory):
+    """The weights of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    subprocess.run([*words, folder], check=True, capture_output=True)
+    return weights(folder)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_process_that_is_killed_goes_on(words, whole, tmp_path, how, code):
+    """The real thing: a process that is killed in its training, and another one that ends it."""
+    process = subprocess.Popen([*words, tmp_path], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not any((tmp_path / "checkpoints").glob("*.safetensors")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(how)
     assert process.wait() == code
-    again = subprocess.run([*words, "-o", tmp_path / "run"], check=True, capture_output=True, text=True)
-    assert weights("run") == weights("whole"), again.stderr
+    again = subprocess.run([*words, tmp_path], check=True, capture_output=True, text=True)
+    assert weights(tmp_path) == whole, again.stderr
