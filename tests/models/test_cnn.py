@@ -74,3 +74,15 @@ def test_what_is_dropped_keeps_the_mean(layer, alike):
     assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
     assert (dropped[:, :1] == dropped[:, :alike]).all(), "stochastic depth drops whole samples"
     assert torch.equal(layer.eval()(x), x)
+
+
+def test_one_view_in_training_is_all_views_in_use():
+    several, x = network(views=8), torch.rand(3, 24, 24, 3)
+    expected = several(x)
+    several.one_view_in_training = True
+    assert torch.equal(several(x), expected)
+    seen = []
+    several.trunk.register_forward_hook(lambda module, inputs, maps: seen.append(len(inputs[0])))
+    several.train()(x)
+    several.eval()(x)
+    assert seen == [3, 24]

@@ -12,15 +12,12 @@ from typing import Any
 from tagfit.recipes import RECIPES, Recipe
 from tagfit.records import Preprocessing, Target
 
-#: what a CNN does in training to pictures taken from the side, and from above
+#: what is done in training to pictures taken from the side, and from above
 FROM_THE_SIDE, FROM_ABOVE = ("mirror", "crop", "zoom", "colour"), ("mirror", "flip", "turn", "crop", "zoom", "colour")
 
 
 #: pictures below this width or height are too small for a CNN to look closer
 SMALLEST = 8
-
-#: a model so much quicker that it can look at many views
-SMALL_MAPS = {"stride": 4, "width": 24}
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -31,11 +28,12 @@ def ladder(samples: Preprocessing, target: Target, *, augmentation: bool = False
     Args:
         samples: what networks are given.
         target: CNNs stop training below its train band, where that ranks.
-        augmentation: whether it is allowed.
+        augmentation: whether it is allowed; it takes the place of looking at many views in training.
     """
     if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
         return _dense()
-    return (*_dense(), *_cnns(target), *(_augmented() if augmentation else ()))
+    band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
+    return (*_dense(), _varied("cnn", "cnn", training=band), *(_augmented(band) if augmentation else _views(band)))
 
 
 def _dense() -> tuple[Recipe, ...]:
@@ -49,32 +47,26 @@ def _dense() -> tuple[Recipe, ...]:
     )
 
 
-def _cnns(target: Target) -> tuple[Recipe, ...]:
-    """From quick to thorough: the picture as it is, with its mirror image, and all its views, on smaller maps."""
-    band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
+def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
+    """The picture with its mirror image, then all its views, on smaller maps and for longer."""
     longer = {"epochs": 50, "batch_size": 16, "rate": 3e-3, "weight_decay": 0.3, "averaging": 0.995}
     return (
-        _varied("cnn", "cnn", training=band),
         _varied("cnn", "cnn-mirrored", model={"views": 2}, training=band),
-        _varied("cnn", "cnn-turned", model=SMALL_MAPS | {"views": 8}, training=band | longer),
+        _varied("cnn", "cnn-turned", model={"stride": 4, "width": 24, "views": 8}, training={**band, **longer}),
     )
 
 
-def _augmented() -> tuple[Recipe, ...]:
-    longer = {"epochs": 90, "batch_size": 32, "rate": 4e-3, "averaging": 0.995}
-    return (
+def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
+    """Pictures changed at random, for long: as from the side, then as from above."""
+    kinds = (("cnn-augmented", 2, 90, FROM_THE_SIDE), ("cnn-turned-augmented", 8, 200, FROM_ABOVE))
+    return tuple(
         _varied(
             "cnn",
-            "cnn-augmented",
-            model={"views": 2, "dropout": 0.3},
-            training=longer | {"augmentation": FROM_THE_SIDE},
-        ),
-        _varied(
-            "cnn",
-            "cnn-turned-augmented",
-            model=SMALL_MAPS | {"views": 8, "dropout": 0.3},
-            training=longer | {"augmentation": FROM_ABOVE},
-        ),
+            name,
+            model={"views": views, "dropout": 0.3},
+            training={**band, "epochs": epochs, "averaging": 0.995, "augmentation": changes},
+        )
+        for name, views, epochs, changes in kinds
     )
 
 

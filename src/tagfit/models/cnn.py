@@ -30,6 +30,8 @@ class CnnNetwork(nn.Module):
         super().__init__()
         _check(model, shape)
         self.views = model.views
+        #: set where augmentation draws one of the views at random: then all are looked at in use only
+        self.one_view_in_training = False
         self.standardise = Standardise(shape[-1]) if model.standardise else nn.Identity()
         layers: list[nn.Module] = []
         inputs = shape[-1]
@@ -50,9 +52,10 @@ class CnnNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         pictures = self.standardise(x).permute(0, 3, 1, 2)
-        maps = self.trunk(_views(pictures, self.views)).float()
+        views = 1 if self.training and self.one_view_in_training else self.views
+        maps = self.trunk(_views(pictures, views)).float()
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
-        pooled = pooled.view(self.views, len(x), -1).mean(0)
+        pooled = pooled.view(views, len(x), -1).mean(0)
         logits: Tensor = self.output(self.dropout(pooled))
         return logits
 

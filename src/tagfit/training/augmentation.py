@@ -21,6 +21,9 @@ BRIGHTNESS, CONTRAST, COLOUR = 0.1, 0.2, 0.05
 #: of the Beta distribution that mixup and cutmix draw their share from
 MIXING = 0.4
 
+#: the changes that draw one of the views that a network may look at
+VIEWS_DRAWN = frozenset({"mirror", "flip", "turn"})
+
 Change = Callable[[Tensor, torch.Generator], Tensor]
 
 

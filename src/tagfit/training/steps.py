@@ -16,11 +16,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from tagfit.models.cnn import CnnNetwork
 from tagfit.models.layers import Dropout, StochasticDepth
 from tagfit.models.losses import LOSSES
 from tagfit.recipes import Training
 from tagfit.training import checkpoint
-from tagfit.training.augmentation import Augmentation
+from tagfit.training.augmentation import VIEWS_DRAWN, Augmentation
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
@@ -49,6 +50,8 @@ class Steps:
             for module in replica.modules():
                 if isinstance(module, Dropout | StochasticDepth):
                     module.generator = generator
+                if isinstance(module, CnnNetwork):
+                    module.one_view_in_training = bool(VIEWS_DRAWN & set(training.augmentation))
         self._augmentations = [Augmentation(training.augmentation, generator) for generator in self._draws]
         self._adam = KerasAdam(network, training, training.epochs * self.per_epoch)
         self.loss_of = LOSSES[training.loss]
