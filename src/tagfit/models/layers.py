@@ -78,27 +78,19 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.share == 0:
             return x
-        return x * _kept(x, x.shape, self.share, self.generator)
+        kept = torch.empty(self._drawn(x), dtype=x.dtype, device=x.device)
+        return x * kept.bernoulli_(1 - self.share, generator=self.generator).div_(1 - self.share)
+
+    def _drawn(self, x: Tensor) -> tuple[int, ...]:
+        """The shape of what is drawn for `x`: here every value alone."""
+        return tuple(x.shape)
 
 
-class StochasticDepth(nn.Module):
+class StochasticDepth(Dropout):
     """In training, leaves a residual branch out for a share of the samples (Huang et al. 2016)."""
 
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-        self.generator: torch.Generator | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.share == 0:
-            return x
-        return x * _kept(x, (len(x),) + (1,) * (x.ndim - 1), self.share, self.generator)
-
-
-def _kept(like: Tensor, shape: Iterable[int], share: float, generator: torch.Generator | None) -> Tensor:
-    """0 for about `share` of the values, else what keeps the mean as it is."""
-    mask = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
-    return mask.bernoulli_(1 - share, generator=generator).div_(1 - share)
+    def _drawn(self, x: Tensor) -> tuple[int, ...]:
+        return (len(x),) + (1,) * (x.ndim - 1)
 
 
 class Standardise(nn.Module):
