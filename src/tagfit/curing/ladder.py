@@ -67,13 +67,14 @@ def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
 
 def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
     """Pictures changed at random, for long: as from the side, then as from above."""
-    kinds = (("cnn-augmented", 2, 90, FROM_THE_SIDE), ("cnn-turned-augmented", 8, 200, FROM_ABOVE))
+    kinds = (("cnn-augmented", 2, 90, FROM_THE_SIDE), ("cnn-turned-augmented", 8, 300, FROM_ABOVE))
+    lightly = {**band, "weight_decay": 0.1, "averaging": 0.998}
     return tuple(
         _varied(
             "cnn",
             name,
-            model={"views": views, "dropout": 0.3},
-            training={**band, "epochs": epochs, "averaging": 0.995, "augmentation": changes},
+            model={"stride": 4, "width": 40, "views": views, "dropout": 0.3},
+            training={**lightly, "epochs": epochs, "augmentation": changes},
         )
         for name, views, epochs, changes in kinds
     )
