@@ -35,6 +35,8 @@ prove: install
 # the peers that benchmarks/ runs beside tagfit, in a place of their own
 bench-peers: install $(PEERS)/.installed
 	$(BIN)/python benchmarks/keras_peer.py --peer $(PEERS)/bin/python
+	$(BIN)/python benchmarks/cnn_peers.py --peer $(PEERS)/bin/python
+	$(BIN)/python benchmarks/decode_peers.py --peer $(PEERS)/bin/python
 
 $(PEERS)/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
