@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.pictures.registration import LUMA, blurred, moved, registered
+from tagfit.records import release
 
 #: pictures that are all compared with each other; beyond, buckets are
 EXACT = 2**14
@@ -86,6 +87,7 @@ class _Pictures:
             first, second = (self.coarse[pairs[:, place]].astype(np.float32) for place in (0, 1))
         else:
             first, second = (shrink(self.x[self.row_of[pairs[:, place]]], side) for place in (0, 1))
+            release(self.x)
         mirrored = pairs[:, 2] == 1
         second[mirrored] = second[mirrored, :, ::-1]
         return first, second
@@ -100,6 +102,7 @@ def _coarse(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for start in range(0, len(x), PICTURES_AT_ONCE):
         some = slice(start, start + PICTURES_AT_ONCE)
         found[some] = np.rint(shrink(x[some], COARSE))
+        release(x)
     return found
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records import Neighbours
+from tagfit.records import Neighbours, release
 
 #: neighbours lie this near: file numbers, or seconds of capture time
 NEAR = {"file numbers": 2, "capture times": 60}
@@ -130,6 +130,8 @@ def _colours(x: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.float64
     for number, row in enumerate(rows):
         pixels = x[row].reshape(-1, 3)
         found[number] = [*pixels.mean(axis=0), *pixels.std(axis=0)]
+        if number % 1024 == 1023:
+            release(x)
     return found
 
 

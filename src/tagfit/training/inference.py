@@ -49,13 +49,24 @@ def loss_and_probabilities(
 
 
 def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) -> Tensor:
+    """(n, L); written into one tensor, since small results of many batches would keep the memory between them."""
+    step = _rows_at_once(network)
+
     def of(rows_B: Tensor) -> Tensor:
         with torch.inference_mode():  # torch keeps this by thread
             logits: Tensor = network(samples.take(rows_B))
             return logits
 
     with inference_mode(network):
-        return torch.cat(crew.map(of, torch.split(rows_N, _rows_at_once(network))))
+        first = of(rows_N[:step])
+        found = torch.empty(len(rows_N), first.shape[1], dtype=first.dtype, device=first.device)
+
+        def put(start: int) -> None:
+            found[start : start + step] = of(rows_N[start : start + step])
+
+        found[:step] = first
+        crew.map(put, range(step, len(rows_N), step))
+    return found
 
 
 def _rows_at_once(network: nn.Module) -> int:

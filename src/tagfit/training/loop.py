@@ -28,6 +28,9 @@ from tagfit.training.threads import crew_for
 #: a step's loss this many times above the first step's (or above 1, if that is more) has exploded
 EXPLODED = 1e4
 
+#: losses that are left on the device before they are looked at: small tensors that lie between large ones keep memory
+LOSSES_AT_ONCE = 256
+
 Row = Mapping[str, float | None]
 
 
@@ -149,6 +152,8 @@ class _Course:
         for batch in batches[len(self._losses) :]:
             self._pending.append(steps.step(batch))
             asked = self._on_event(StepEnded(steps.done))
+            if len(self._pending) == LOSSES_AT_ONCE:
+                self._settle(number)
             if asked or (self._keeper is not None and self._clock.due()):
                 self._settle(number)
                 self._seconds = time.perf_counter() - began
