@@ -21,8 +21,8 @@ from tagfit.records import UNKNOWN, LockedData, Part, Preprocessing, release
 INFERENCE_BATCH = 512
 
 
-#: bytes of a memory map that are read before its pages are let go: the system reads ahead several times as much
-READ_AT_ONCE = 16 * 2**20
+#: bytes of a memory map that are read before its pages are let go: the system maps many times as much around them
+READ_AT_ONCE = 4 * 2**20
 
 
 @dataclass(eq=False)
