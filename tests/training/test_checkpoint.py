@@ -90,6 +90,16 @@ def test_after_a_kill_the_weights_are_the_same_to_the_bit(recipe, steps):
     assert trained.delivered_epoch == whole.delivered_epoch
 
 
+def test_inputs_are_standardised_alike_in_every_thread(monkeypatch):
+    monkeypatch.setattr(threads, "MOST", 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    weights, _ = run(CNN)
+    rows = LabelledRows.of(data_for(CNN), "train", CPU)
+    colours = rows.take(torch.arange(len(rows)))[0].reshape(-1, 3)
+    torch.testing.assert_close(weights["standardise.mean"], colours.mean(0))
+    torch.testing.assert_close(weights["standardise.deviation"], colours.std(0, correction=0))
+
+
 def test_killed_over_and_over_it_still_arrives():
     expected, _ = run(CNN)
     keeper, steps = Memory(), 0

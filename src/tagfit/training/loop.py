@@ -83,6 +83,7 @@ def train(
     Raises:
         TrainingDivergedError: a step's loss was NaN, infinite or exploded, or an epoch's val loss not finite.
     """
+    prepare(network, train_rows)  # before the network is copied: for each thread, and to be averaged
     with crew_for(network, training.batch_size) as crew:
         steps = Steps(network, training, train_rows, seed, crew)
         course = _Course(steps, val_rows, judge, on_event, keeper)
@@ -138,9 +139,7 @@ class _Course:
         self._clock = checkpoint.Clock()
 
     def go(self) -> None:
-        if not self._resumed():
-            prepare(self._steps.network, self._steps.rows)
-            prepare(self._steps.judged, self._steps.rows)
+        self._resume()
         while len(self.history) < self._training.epochs and not self.stopping.over:
             self._epoch(len(self.history) + 1)
 
@@ -219,18 +218,14 @@ class _Course:
         self._keeper.save(checkpoint.pack(tensors, facts))
         self._clock.saved(began)
 
-    def _resumed(self) -> bool:
-        """Whether there was a checkpoint, made by as many threads, which is now restored."""
-        kept = checkpoint.kept(self._keeper)
-        if kept is None:
-            return False
-        tensors, facts = kept
-        if facts["crew"] != self._steps.crew.size:
-            return False
+    def _resume(self) -> None:
+        """Restore the checkpoint, if there is one and as many threads made it."""
+        tensors, facts = checkpoint.kept(self._keeper) or ({}, {})
+        if facts.get("crew") != self._steps.crew.size:
+            return
         self._steps.restore(tensors, facts["done"])
         self._order_state = tensors["order"]
         self._steps.order.set_state(self._order_state)
         self.history, self._losses = list(facts["history"]), list(facts["losses"])
         self._first_loss, self._seconds = facts["first_loss"], facts["seconds"]
         self.stopping.restore(facts["stopping"], checkpoint.of("best", tensors))
-        return True
