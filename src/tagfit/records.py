@@ -278,6 +278,17 @@ TARGET_METRICS: tuple[str, ...] = tuple(name for name in METRICS if name not in 
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Where the truth lies with 95% confidence, both ends included; in the units of what it is of."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
 class Target:
     """The bands to reach: train below one value, val at least another.
 
