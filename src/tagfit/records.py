@@ -44,6 +44,11 @@ def release(x: NDArray[Any]) -> None:
         cast(mmap.mmap, owner.base).madvise(mmap.MADV_DONTNEED)
 
 
+def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """(N,) the (N, 32) hashes as single values, to sort and compare."""
+    return np.ascontiguousarray(hashes).view("S32").ravel()
+
+
 @dataclass(frozen=True, eq=False)
 class LabelTable:
     """What a label source says, before any picture is opened.

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.dataset import CAPTURE_TIME
-from tagfit.data.lock import hash_keys
 from tagfit.errors import DataError, did_you_mean
 from tagfit.pictures.known_copies import known_near_copies
 from tagfit.pictures.neighbours import BLOCK, Series, runs_of_neighbours
-from tagfit.records import PARTS, Dataset, Likeness
+from tagfit.records import PARTS, Dataset, Likeness, hash_keys
 
 #: what `--groups` may say beside the name of a column
 AUTO, BLOCKS, NONE = "auto", "blocks", "none"

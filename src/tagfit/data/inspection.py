@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.lock import hash_keys
-from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData
+from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, hash_keys
 
 #: pairs of labels that are listed
 PAIRS = 8

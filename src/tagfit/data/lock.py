@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import LockChangedError
-from tagfit.records import Dataset, LockedData, Split, release
+from tagfit.records import Dataset, LockedData, Split, hash_keys, release
 
 
 def lock(dataset: Dataset, split: Split) -> LockedData:
@@ -55,11 +55,6 @@ def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
             little = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
             hashes[number] = np.frombuffer(hashlib.sha256(head + little.tobytes()).digest(), dtype=np.uint8)
     return hashes
-
-
-def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
-    """(N,) the (N, 32) hashes as single values, to sort and compare."""
-    return np.ascontiguousarray(hashes).view("S32").ravel()
 
 
 def copies_among(hashes: NDArray[np.uint8], others: NDArray[np.uint8]) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.pictures.registration import LUMA, blurred, moved, registered
-from tagfit.records import release
+from tagfit.records import hash_keys, release
 
 #: pictures that are all compared with each other; beyond, buckets are
 EXACT = 2**14
@@ -64,8 +64,7 @@ def near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArra
     """
     if len(x) < 2:
         return ()
-    keys = np.ascontiguousarray(hashes).view("S32").ravel()
-    _, row_of, copy_of = np.unique(keys, return_index=True, return_inverse=True)
+    _, row_of, copy_of = np.unique(hash_keys(hashes), return_index=True, return_inverse=True)
     pictures = _Pictures(x, row_of, _coarse(x)[row_of])
     pairs = _candidates(_signatures(pictures.coarse))
     pairs = pairs[_confirmed(pictures, pairs)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tagfit.pictures.cache import made_folder
 from tagfit.pictures.duplicates import near_copies
+from tagfit.records import hash_keys
 
 #: counts up when `near_copies` comes to find others
 VERSION = 1
@@ -23,7 +24,7 @@ def known_near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[
 
     Without a cache that can be written to, it is found every time.
     """
-    keys, copy_of = np.unique(np.ascontiguousarray(hashes).view("S32").ravel(), return_inverse=True)
+    keys, copy_of = np.unique(hash_keys(hashes), return_inverse=True)
     copy_of = copy_of.ravel()
     file = _file(keys.tobytes(), x.shape[1:])
     known = None if file is None else _read(file, len(keys))
