@@ -32,7 +32,7 @@ def labels_of(samples: int, labels: int) -> np.ndarray:
 
 
 def our_seconds(labels_NL: np.ndarray) -> float:
-    from tagfit.data.split import iterative_stratification
+    from tagfit.data.stratification import iterative_stratification
 
     began = time.perf_counter()
     iterative_stratification(labels_NL, [0.7, 0.15, 0.15])

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from tagfit.data.split import VAL_FROM_TRAIN
+from tagfit.data.split import CARVED
 from tagfit.delivery.predictor import Prediction
 from tagfit.errors import DataError
 from tagfit.recipes import Recipe
@@ -57,7 +57,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         x, targets = validate_data(self, X, y, multi_output=True, dtype=np.float32, y_numeric=False)
         labels_NL = self._encoded(targets)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        data = load(x, labels_NL, split={"train": 1 - VAL_FROM_TRAIN, "val": VAL_FROM_TRAIN}, split_seed=seed)
+        data = load(x, labels_NL, split={"train": 1 - CARVED, "val": CARVED}, split_seed=seed)
         result = fit(data, recipe=self.recipe, seed=seed, device=self.device)
         self.tagger_ = result.tagger
         self.history_ = result.record["after"]["history"]

@@ -201,11 +201,15 @@ class Split:
         parts: (N,) int8 index into PARTS.
         notes: what the person should be told about how it came about.
         likeness: what was known of the samples when they were dealt.
+        folds: (N,) int8 fold of each sample of train, -1 for all others; or None where there are none.
+        groups: (N,) numbers of what was kept together; or None where every sample stands alone.
     """
 
     parts: NDArray[np.int8]
     notes: tuple[str, ...] = ()
     likeness: Likeness = Likeness()
+    folds: NDArray[np.int8] | None = None
+    groups: NDArray[np.intp] | None = None
 
     def rows(self, part: Part) -> NDArray[np.intp]:
         """Row numbers of one part, ascending."""

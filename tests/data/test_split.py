@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from making import feature_table, scenes
 from tagfit.data.dataset import CAPTURE_TIME, build
-from tagfit.data.split import iterative_stratification, parse_shares, split
+from tagfit.data.split import parse_shares, split
+from tagfit.data.stratification import iterative_stratification
 from tagfit.errors import DataError
 from tagfit.records import PARTS, UNKNOWN
 
@@ -113,6 +114,65 @@ def test_a_part_without_any_known_label_is_refused(part):
         split(build(replace(table, labels_NL=labels_NL)))
 
 
+class TestCalibrate:
+    def test_it_is_carved_out_of_train(self):
+        parts = split(build(feature_table(samples=400)), calibrate=True)
+        assert parts.counts == {"train": 238, "val": 60, "calibrate": 42, "test": 60}
+
+    def test_of_a_persons_split_it_is_train_that_gives(self):
+        own = np.array([0, 0, 0, 1, 3] * 40, dtype=np.int8)
+        dealt = split(build(feature_table(samples=200, given_split=own)), calibrate=True)
+        assert dealt.counts == {"train": 102, "val": 40, "calibrate": 18, "test": 40}
+        assert (dealt.parts[own == 1] == 1).all()
+        assert any("15% of train, 18 samples, became calibrate" in note for note in dealt.notes)
+
+    def test_a_persons_own_is_kept(self):
+        own = np.array([0, 0, 1, 2, 3] * 40, dtype=np.int8)
+        assert (split(build(feature_table(samples=200, given_split=own)), calibrate=True).parts == own).all()
+
+    def test_shares_may_name_it(self):
+        shares = parse_shares("50/20/20/10")
+        dealt = split(build(feature_table(samples=200)), shares=shares, calibrate=True)
+        assert list(dealt.counts.values()) == pytest.approx([100, 40, 40, 20], abs=2)
+
+
+class TestFolds:
+    def test_everybody_is_in_one_and_they_are_equal(self):
+        dealt = split(build(feature_table(samples=203)), folds=5)
+        assert sorted(np.bincount(dealt.folds)) == [40, 40, 41, 41, 41]
+        assert dealt.counts == {"train": 203, "val": 0, "calibrate": 0, "test": 0}
+
+    def test_a_persons_test_part_stays_apart(self):
+        own = np.array([0, 0, 0, 1, 3] * 40, dtype=np.int8)
+        dealt = split(build(feature_table(samples=200, given_split=own)), folds=4)
+        assert (dealt.folds[own == 3] == -1).all()
+        assert (np.bincount(dealt.folds[own != 3]) == 40).all()
+
+    def test_a_group_lies_in_one(self):
+        table = feature_table(samples=150)
+        x = table.x.copy()
+        x[75:] = x[:75]
+        dealt = split(build(replace(table, x=x)), folds=3)
+        assert (dealt.folds[:75] == dealt.folds[75:]).all()
+
+    def test_file_order_does_not_matter(self):
+        table = feature_table(samples=200)
+        order, other = shuffled(table)
+        assert (split(build(table), folds=5).folds[order] == split(build(other), folds=5).folds).all()
+
+    @pytest.mark.parametrize(
+        ("folds", "shares", "message"),
+        [(1, None, "from 2 to 20; got 1"), (21, None, "got 21"), (5, {"train": 0.8, "val": 0.2}, "no shares can be")],
+    )
+    def test_what_makes_no_sense(self, folds, shares, message):
+        with pytest.raises(DataError, match=message):
+            split(build(feature_table()), folds=folds, shares=shares)
+
+    def test_fewer_samples_than_folds(self):
+        with pytest.raises(DataError, match="6 groups, which cannot fill 7 folds"):
+            split(build(feature_table(samples=6)), folds=7)
+
+
 def test_a_persons_split_is_kept_to_the_row():
     given_split = np.random.default_rng(0).choice([0, 1, 3], size=120).astype(np.int8)
     dealt = split(build(feature_table(given_split=given_split)))
@@ -146,7 +206,7 @@ def test_too_few_samples_for_a_val_part():
         split(build(feature_table(samples=1)))
 
 
-@pytest.mark.parametrize("text", ["70/15", "a/b", "100", "50/50/50", "", "40/20/20/20", "-10/110"])
+@pytest.mark.parametrize("text", ["70/15", "a/b", "100", "50/50/50", "", "40/20/20/10/10", "40/20/20/30", "-10/110"])
 def test_shares_that_make_no_sense(text):
     with pytest.raises(DataError):
         split(build(feature_table()), shares=parse_shares(text))

@@ -23,7 +23,10 @@ def lock(dataset: Dataset, split: Split) -> LockedData:
 
 
 def fingerprint(dataset: Dataset, split: Split) -> str:
-    """SHA-256, in hex, over the preprocessing, the label names and the sorted rows of (sample hash, part, labels)."""
+    """SHA-256, in hex, over the preprocessing, the label names and the sorted rows of (sample hash, part, labels).
+
+    Where there are folds, a row has its fold as well.
+    """
     head = {"lock": 1, "preprocessing": dataset.preprocessing.to_dict(), "label_names": list(dataset.label_names)}
     digest = hashlib.sha256(json.dumps(head, sort_keys=True, ensure_ascii=False).encode())
     digest.update(_sorted_rows(dataset, split).tobytes())
@@ -77,8 +80,7 @@ def _in_chunks(x: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
 
 
 def _sorted_rows(dataset: Dataset, split: Split) -> NDArray[np.void]:
-    rows = np.concatenate(
-        [dataset.hashes, split.parts[:, None].view(np.uint8), np.ascontiguousarray(dataset.labels_NL).view(np.uint8)],
-        axis=1,
-    )
+    dealt = [column for column in (split.parts, split.folds) if column is not None]
+    columns = [*(column[:, None] for column in dealt), np.ascontiguousarray(dataset.labels_NL)]
+    rows = np.concatenate([dataset.hashes, *(column.view(np.uint8) for column in columns)], axis=1)
     return np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").ravel(), kind="stable")
