@@ -21,15 +21,17 @@ MAY_IMPORT = {
     "curing": RECORDS | {"scoring"},
     "report": RECORDS | {"scoring"},
     "delivery": BELOW,
-    "session": BELOW | {"curing", "report", "delivery"},
-    "workflow": BELOW | {"curing", "report", "delivery", "session"},
+    "result": BELOW | {"curing", "report", "delivery"},
+    "session": BELOW | {"curing", "report", "delivery", "result"},
+    "workflow": BELOW | {"curing", "report", "delivery", "result", "session"},
+    "evaluation": BELOW | {"report", "delivery", "workflow"},
     "estimator": BELOW | {"delivery", "workflow"},
     "progress": RECORDS | {"pictures", "training"},
-    "cli": BELOW | {"curing", "report", "delivery", "session", "workflow", "progress"},
+    "cli": BELOW | {"curing", "report", "delivery", "result", "workflow", "evaluation", "progress"},
     "__main__": {"cli"},
     "__init__": set(),
 }
-MAY_IMPORT_TORCH = {"models", "training", "delivery", "session"}
+MAY_IMPORT_TORCH = {"models", "training", "delivery", "result", "session"}
 
 
 def room(module: str) -> str:

@@ -308,41 +308,6 @@ class TestLoad:
         assert tagfit.load(folder, size=16).lock != tagfit.load(folder, size=8).lock
 
 
-class TestEvaluate:
-    def test_rows_that_were_trained_on_are_said(self, data):
-        tagger = tagfit.fit(data, recipe=QUICK).tagger
-        notes = tagfit.evaluate(tagger, data.dataset).notes
-        assert any(f"trained on {len(data.split.rows('train'))} of these 120" in note for note in notes)
-        other = feature_table(seed=5)
-        assert tagfit.evaluate(tagger, tagfit.load(other.x, other.labels_NL).dataset, part=None).samples == 120
-
-    def test_it_takes_what_load_returns(self, data):
-        result = tagfit.fit(data, recipe=QUICK)
-        evaluation = tagfit.evaluate(result.tagger, data, part="test")
-        assert evaluation.scores.to_dict() == pytest.approx(result.record["after"]["scores"]["test"])
-        assert tagfit.evaluate(result.tagger, data).samples == 120
-
-    def test_labels_that_the_data_lacks_are_said(self, data):
-        tagger = tagfit.fit(data, recipe=QUICK).tagger
-        dataset = replace(data.dataset, label_names=("label_0", "label_1", "labell_2"))
-        assert any(
-            "does not mention 1 of the model's labels, no: label_2" in n for n in tagfit.evaluate(tagger, dataset).notes
-        )
-
-    def test_labels_it_does_not_know_are_said(self, data):
-        tagger = tagfit.fit(data, recipe=QUICK).tagger
-        dataset = replace(data.dataset, label_names=("label_0", "label_1", "zebra"))
-        assert any("zebra" in note for note in tagfit.evaluate(tagger, dataset).notes)
-
-    def test_a_bundle_and_a_folder_by_path(self, tmp_path):
-        folder = picture_folder(tmp_path / "data")
-        tagfit.fit(tagfit.load(folder, size=16), recipe=QUICK, output=tmp_path / "run")
-        evaluation = tagfit.evaluate(tmp_path / "run", folder)
-        assert evaluation.samples == 40
-        check_scores(evaluation.to_dict()["scores"])
-        check_scores(evaluation.to_dict()["constant"])
-
-
 def test_an_estimate_is_made_of_timed_steps(data):
     estimate = workflow.estimate(data)
     assert 0 < estimate.fit_seconds < estimate.cure_seconds

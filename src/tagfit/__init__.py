@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tagfit.delivery.predictor import Tagger as Tagger
     from tagfit.errors import TagfitError as TagfitError
     from tagfit.estimator import TagClassifier as TagClassifier
+    from tagfit.evaluation import evaluate as evaluate
     from tagfit.recipes import Recipe as Recipe
     from tagfit.records import Target as Target
     from tagfit.workflow import cure as cure
-    from tagfit.workflow import evaluate as evaluate
     from tagfit.workflow import fit as fit
     from tagfit.workflow import inspect as inspect
     from tagfit.workflow import load as load
@@ -29,7 +29,7 @@ _PUBLIC = {
     "inspect": "tagfit.workflow",
     "fit": "tagfit.workflow",
     "cure": "tagfit.workflow",
-    "evaluate": "tagfit.workflow",
+    "evaluate": "tagfit.evaluation",
     "Tagger": "tagfit.delivery.predictor",
     "Prediction": "tagfit.delivery.predictor",
     "TagClassifier": "tagfit.estimator",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tagfit.records import Dataset, LockedData
-    from tagfit.session import Result
+    from tagfit.result import Result
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,6 +93,24 @@ _splitting = _options(
         help="What comes into one part: near-copies, neighbouring files as well, nothing, or what a column says.  "
         "[default: auto]",
     ),
+    click.option(
+        "--folds",
+        type=click.IntRange(2, 20),
+        help="Instead of train and val, for small data: every sample is scored by a network that has not seen it.",
+    ),
+)
+_deciding = _options(
+    click.option(
+        "--decide-for",
+        metavar="METRIC",
+        help="Decide labels for micro_f1, macro_f1, sample_f1, subset_accuracy, recall>=R or precision>=P.  "
+        "[default: above 0.5]",
+    ),
+    click.option(
+        "--guarantee",
+        metavar="recall=R|precision=P",
+        help="Decide labels so that this holds on new samples; a calibrate part is carved out of train for it.",
+    ),
 )
 _training = _options(
     click.option("-o", "--output", metavar="RUN", help="The run folder to write.  [default: runs/NAME-COMMAND]"),
@@ -131,6 +149,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.option("--count", default=2400, show_default=True, help="How many postcards to draw.")
 @_target
 @_allow
+@_deciding
 @_training
 @_json
 @click.pass_context
@@ -168,36 +187,20 @@ def inspect(data: str, as_json: bool, **reading: Any) -> None:
     "--recipe", default="dense-regularised", show_default=True, metavar="NAME|FILE", help="What to train, and how."
 )
 @_allow
+@_deciding
 @_reading
 @_splitting
 @_training
 @_json
-def fit(
-    data: str,
-    recipe: str,
-    allow: tuple[str, ...],
-    output: str | None,
-    seed: int,
-    device: str,
-    as_json: bool,
-    **reading: Any,
-) -> None:
+def fit(data: str, recipe: str, output: str | None, as_json: bool, **options: Any) -> None:
     """Train one recipe on DATA and score it."""
     from tagfit import workflow
     from tagfit.recipes import find_recipe
 
     chosen = find_recipe(recipe)
-    locked = _load(data, **reading)
+    training, locked = _prepared(data, options)
     with _watched() as watch:
-        result = workflow.fit(
-            locked,
-            recipe=chosen,
-            allow=allow,
-            seed=seed,
-            output=_folder(output, locked, "fit"),
-            device=device,
-            on_event=watch,
-        )
+        result = workflow.fit(locked, recipe=chosen, output=_folder(output, locked, "fit"), on_event=watch, **training)
     _finish(result, as_json, watch.stopped_by)
 
 
@@ -205,6 +208,7 @@ def fit(
 @click.argument("data")
 @_target
 @_allow
+@_deciding
 @_reading
 @_splitting
 @_training
@@ -215,12 +219,9 @@ def cure(
     train_below: float | None,
     val_at_least: float,
     baseline: str,
-    allow: tuple[str, ...],
     output: str | None,
-    seed: int,
-    device: str,
     as_json: bool,
-    **reading: Any,
+    **options: Any,
 ) -> None:
     """Train a baseline, then recipes that may overfit less.
 
@@ -234,19 +235,17 @@ def cure(
 
     # a strong model may know its training set: where something is allowed, the train band ranks if asked for
     band = Target.train_below if train_below is None else train_below
-    target = Target(metric, band, val_at_least, train_ranks=not allow or train_below is not None)
+    target = Target(metric, band, val_at_least, train_ranks=not options["allow"] or train_below is not None)
     first = find_recipe(baseline)
-    locked = _load(data, **reading)
+    training, locked = _prepared(data, options)
     with _watched() as watch:
         result = workflow.cure(
             locked,
             target=target,
             baseline=first,
-            allow=allow,
-            seed=seed,
             output=_folder(output, locked, "cure"),
-            device=device,
             on_event=watch,
+            **training,
         )
     _finish(result, as_json, watch.stopped_by)
     if not result.record["target"]["met"]:
@@ -261,15 +260,21 @@ def cure(
     type=click.Choice(["train", "val", "calibrate", "test"]),
     help="Only this part of the data's own split.",
 )
+@click.option("--by", metavar="COLUMN", help="Score each value of a further column by itself as well.")
+@click.option("--compare", metavar="BUNDLE", help="Another model, scored on the same samples.")
 @_reading
 @_json
-def evaluate(bundle: str, data: str, part: Any, as_json: bool, **reading: Any) -> None:
-    """Score a BUNDLE (or RUN) on labelled DATA."""
-    from tagfit import workflow
+def evaluate(
+    bundle: str, data: str, part: Any, by: str | None, compare: str | None, as_json: bool, **reading: Any
+) -> None:
+    """Score a BUNDLE (or RUN) on labelled DATA, and say how sure the scores are."""
+    from tagfit import evaluation as workflow
     from tagfit.delivery.predictor import Tagger
 
-    tagger = Tagger.load(bundle)
-    evaluation = workflow.evaluate(tagger, _read(data, size=tagger.size, **reading), part=part)
+    tagger, other = Tagger.load(bundle), None if compare is None else Tagger.load(compare)
+    samples = _read(data, size=tagger.size, **reading)
+    theirs = samples if other is None or other.size == tagger.size else _read(data, size=other.size, **reading)
+    evaluation = workflow.evaluate(tagger, samples, part=part, by=by, compare=other, compare_data=theirs)
     if as_json:
         _print_json(evaluation.to_dict())
         return
@@ -282,8 +287,9 @@ def evaluate(bundle: str, data: str, part: Any, as_json: bool, **reading: Any) -
 @click.argument("bundle")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", help="The CSV file to write.  [default: stdout]")
+@click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
 @_json
-def predict(bundle: str, paths: tuple[str, ...], output: str | None, as_json: bool) -> None:
+def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated: bool, as_json: bool) -> None:
     """Give labels to pictures or feature rows.
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
@@ -299,7 +305,7 @@ def predict(bundle: str, paths: tuple[str, ...], output: str | None, as_json: bo
         raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
     tagger = Tagger.load(bundle)
     counts = {"read": 0, "unreadable": 0}
-    rows = labels_out.counted(labels_out.predicted_rows(tagger, [Path(path) for path in paths]), counts)
+    rows = labels_out.counted(labels_out.predicted_rows(tagger, [Path(path) for path in paths], calibrated), counts)
     if as_json:
         _print_json({"predictions": [row.to_dict() for row in rows]})
     elif output is None:
@@ -341,6 +347,19 @@ def cache(clear: bool, as_json: bool) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- helpers
+
+
+#: the options that `workflow.fit` and `workflow.cure` share
+_TRAINING = ("allow", "decide_for", "guarantee", "seed", "device")
+
+
+def _prepared(data: str, options: dict[str, Any]) -> tuple[dict[str, Any], LockedData]:
+    """What training is told, and what it is to train on; what is asked for is looked at before the data is read."""
+    from tagfit import workflow
+
+    training = {name: options.pop(name) for name in _TRAINING}
+    wish = workflow.parse_wish(training["decide_for"], training["guarantee"])
+    return training, _load(data, calibrate=wish.guarantee is not None, **options)
 
 
 def _read(data: str, **reading: Any) -> Dataset:
@@ -417,6 +436,9 @@ def _finish(result: Result, as_json: bool, stopped_by: int | None) -> None:
         click.echo(f"\nwritten to {result.folder} (tagfit report {result.folder} shows this again)")
     if stopped_by is not None and result.record["state"] == "stopped":
         raise click.exceptions.Exit(128 + stopped_by)
+    if result.record["after"]["refusal"] is not None:
+        click.echo("tagfit: the guarantee cannot be given; the model was delivered without it", err=True)
+        raise click.exceptions.Exit(1)
 
 
 def _print(renderable: RenderableType | str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -343,16 +343,34 @@ class Target:
 ByPart = Mapping[str, Scores | None]
 
 
+@dataclass(frozen=True)
+class FoldRun:
+    """What one fold's network came to.
+
+    Attributes:
+        scores: on `train`, what it was trained on, and on `val`, the fold it has not seen.
+        delivered_epoch: whose weights stayed.
+    """
+
+    scores: ByPart
+    delivered_epoch: int
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One recipe trained on one lock.
 
+    Where there are folds, it is a network for each: its `train` scores are of all that they were trained on, together,
+    its `val` scores of every sample by the network that has not seen it.
+
     Attributes:
         scores: by part, of the delivered weights in inference mode, uncalibrated, decided at 0.5.
         constant: what the best constant answer, chosen on train, would get.
-        history: a row an epoch.
-        delivered_epoch: whose weights were delivered.
+        history: a row an epoch, of one fold after the other.
+        delivered_epoch: whose weights were delivered; None where each fold has its own.
         state: finished, stopped or diverged; a diverged run has no scores.
+        decided: what calibration and rules make of the same probabilities; empty where none were fitted.
+        folds: one record a fold; none where there are no folds.
     """
 
     recipe: Recipe
@@ -360,15 +378,12 @@ class Run:
     scores: ByPart
     constant: ByPart
     history: tuple[Mapping[str, float | None], ...]
-    delivered_epoch: int
+    delivered_epoch: int | None
     parameters: int
     seconds: float
     state: Literal["finished", "stopped", "diverged"] = "finished"
-
-    @property
-    def decided(self) -> ByPart:
-        """What fitted decision rules make of the same probabilities; there are none yet, so it is `scores`."""
-        return self.scores
+    decided: ByPart = field(default_factory=dict)
+    folds: tuple[FoldRun, ...] = ()
 
     @classmethod
     def diverged(cls, recipe: Recipe, lock: str, seconds: float) -> Run:
@@ -380,11 +395,12 @@ class Run:
         return {
             "recipe": self.recipe.to_dict(),
             "scores": _scores_dict(self.scores),
-            "decided": _scores_dict(self.decided),
+            "decided": _scores_dict(self.decided or self.scores),
             "constant": _scores_dict(self.constant),
             "left_out": {part: dict(scores.left_out) for part, scores in self.scores.items() if scores is not None},
             "history": [dict(row) for row in self.history],
             "delivered_epoch": self.delivered_epoch,
+            "folds": _folds_dict(self.folds),
             "parameters": self.parameters,
             "lock": self.lock,
             "state": self.state,
@@ -418,3 +434,24 @@ class Verdict:
 
 def _scores_dict(by_part: ByPart) -> dict[str, Any]:
     return {part: None if scores is None else scores.to_dict() for part, scores in by_part.items()}
+
+
+def _folds_dict(folds: Sequence[FoldRun]) -> dict[str, Any] | None:
+    """Each fold, and by part and metric the mean and the standard deviation over folds."""
+    if not folds:
+        return None
+    spreads: dict[str, dict[str, Any]] = {"mean": {}, "deviation": {}}
+    for part in ("train", "val"):
+        by_metric = {name: [_of(fold, part, name) for fold in folds] for name in METRICS}
+        known = {name: [value for value in values if value is not None] for name, values in by_metric.items()}
+        spreads["mean"][part] = {name: float(np.mean(values)) if values else None for name, values in known.items()}
+        spreads["deviation"][part] = {
+            name: float(np.std(values, ddof=1)) if len(values) > 1 else None for name, values in known.items()
+        }
+    each = [{"scores": _scores_dict(fold.scores), "delivered_epoch": fold.delivered_epoch} for fold in folds]
+    return {"each": each, **spreads}
+
+
+def _of(fold: FoldRun, part: str, metric: str) -> float | None:
+    scores = fold.scores[part]
+    return None if scores is None else getattr(scores, metric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-import tagfit
-from tagfit.curing.verdict import judge, meets
+from tagfit.data.folds import trainings
 from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.predictor import Tagger
-from tagfit.delivery.run_folder import SCHEMA, RunFolder, claim, writable
+from tagfit.delivery.run_folder import RunFolder, claim, writable
 from tagfit.errors import TrainingDivergedError
+from tagfit.models.ensemble import Ensemble
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
-from tagfit.records import LockedData, Part, Run, Scores, Target
-from tagfit.report.table import result_text
+from tagfit.records import FoldRun, LockedData, Part, Run, Scores, Target
+from tagfit.result import Result, Trained, Work, result_record
+from tagfit.scoring.appraisal import appraise, joined
 from tagfit.scoring.constant import ConstantAnswer
+from tagfit.scoring.deciding import Decider, Said, Wish
 from tagfit.scoring.metrics import score, score_one
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
@@ -34,51 +37,14 @@ from tagfit.training.inference import probabilities
 from tagfit.training.loop import Judge, train
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Result:
-    """What a fit or a cure came to.
-
-    Attributes:
-        record: what result.json holds (see docs/result.md).
-        tagger: the delivered model, ready to predict.
-        folder: the run folder, where one was written.
-        fresh: False where the folder held the finished result already and nothing was done.
-    """
-
-    record: Mapping[str, Any]
-    tagger: Tagger
-    folder: Path | None = None
-    fresh: bool = True
-
-    def __str__(self) -> str:
-        return result_text(self.record)
-
-    def __repr__(self) -> str:
-        record = self.record
-        return f"<{record['command']} on {record['data']['name']}: {record['verdict']['state']}>"
-
-
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """A run and its network; a diverged run's is of no use."""
+class _Member:
+    """One training: all there is or, where there are folds, the network of one."""
 
-    run: Run
     network: nn.Module
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What a session did.
-
-    Attributes:
-        before: None where there was nothing to compare with.
-        complete: False where it was asked to stop before all was done.
-    """
-
-    before: Trained | None
-    after: Trained
-    tried: tuple[Run, ...]
-    complete: bool
+    trained: loop.Trained
+    seconds: float
+    said: Mapping[Part, Said]
 
 
 @dataclass
@@ -90,12 +56,14 @@ class Session:
     seed: int
     device: torch.device
     on_event: Listener
+    wish: Wish = field(default_factory=Wish)
     stopped: bool = False
     began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.constant = ConstantAnswer.choose(self.data.labels("train"))
-        self._constant_scores: dict[Part, Scores | None] = {}
+        self.trainings = trainings(self.data)
+        self._constant_scores: dict[tuple[Part, int], Scores] = {}
         self._folder: RunFolder | None = None
 
     def listen(self, event: Event) -> bool:
@@ -103,17 +71,44 @@ class Session:
         return self.stopped
 
     def run(self, recipe: Recipe, number: int = 1, of: int = 1) -> Trained:
-        """Train `recipe` and score it on train and val; test is not touched.
+        """Train `recipe`, once for each fold where there are folds, and score it on train and val, not on test.
 
         In a run folder it goes on where a checkpoint was left, and takes what was finished already as it is.
         """
         verify(self.data)
+        members: list[_Member] = []
+        for fold, data in enumerate(self.trainings):
+            place = (number - 1) * len(self.trainings) + fold + 1
+            members.append(self._train(recipe, data, fold, place, of * len(self.trainings)))
+            if self.stopped:
+                break
+        verify(self.data)
+        said: dict[Part, Said] = {part: joined([one.said[part] for one in members]) for part in ("train", "val")}
+        networks, folded = [member.network for member in members], self.data.split.folds is not None
+        run = Run(
+            recipe=recipe,
+            lock=self.data.lock,
+            scores={part: score(one.labels_NL, one.probabilities_NL) for part, one in said.items()},
+            constant={part: self._constant(part, one.labels_NL) for part, one in said.items()},
+            history=_history(members, folded),
+            delivered_epoch=None if folded else members[0].trained.delivered_epoch,
+            parameters=sum(p.numel() for network in networks for p in network.parameters()),
+            seconds=sum(member.seconds for member in members),
+            state="stopped" if any(member.trained.state == "stopped" for member in members) else "finished",
+            folds=tuple(map(_fold_run, members)) if folded else (),
+        )
+        return Trained(run, Ensemble(networks) if len(networks) > 1 else networks[0], said)
+
+    def _train(self, recipe: Recipe, data: LockedData, fold: int, number: int, of: int) -> _Member:
+        """One training on the train and val of `data`; what it has not seen is val or, where there are folds, test."""
         began = time.perf_counter()
-        train_rows, val_rows = (LabelledRows.of(self.data, part, self.device) for part in ("train", "val"))
+        train_rows, val_rows = (LabelledRows.of(data, part, self.device) for part in ("train", "val"))
         steps = -(-len(train_rows) // recipe.training.batch_size)
-        self.listen(RunStarted(recipe.name, recipe.training.epochs, steps, number, of))
+        folded = data.split is not self.data.split
+        name = f"{recipe.name}, fold {fold + 1}" if folded else recipe.name
+        self.listen(RunStarted(name, recipe.training.epochs, steps, number, of))
         network = self._network(recipe)
-        keeper = None if self._folder is None else self._folder.checkpoint(recipe)
+        keeper = None if self._folder is None else self._folder.checkpoint(recipe, fold)
         trained, seconds = _finished_before(keeper, network)
         if trained is None:
             try:
@@ -123,30 +118,24 @@ class Session:
                     train_rows,
                     val_rows,
                     seed=self.seed,
-                    judge=Judge(self.target.metric, self._judge),
+                    judge=Judge(self.target.metric, partial(self._judge, data)),
                     on_event=self.listen,
                     keeper=keeper,
                 )
             except TrainingDivergedError:
-                self.listen(RunEnded(recipe.name, "diverged"))
+                self.listen(RunEnded(name, "diverged"))
                 raise
             self.stopped = self.stopped or trained.state == "stopped"
-            verify(self.data)
-        run = Run(
-            recipe=recipe,
-            lock=self.data.lock,
-            scores={part: self._score(network, part) for part in ("train", "val")},
-            constant={part: self._constant(part) for part in ("train", "val")},
-            history=trained.history,
-            delivered_epoch=trained.delivered_epoch,
-            parameters=sum(p.numel() for p in network.parameters()),
-            seconds=seconds + time.perf_counter() - began,
-            state=trained.state,
-        )
+        unseen: Part = "test" if folded else "val"
+        said: dict[Part, Said] = {
+            "train": self._ask(network, data.split.rows("train")),
+            "val": self._ask(network, data.split.rows(unseen)),
+        }
+        member = _Member(network, trained, seconds + time.perf_counter() - began, said)
         if keeper is not None and trained.state == "finished":
-            keeper.save(_finished(network, trained, run.seconds))
-        self.listen(RunEnded(recipe.name, run.state))
-        return Trained(run, network)
+            keeper.save(_finished(member))
+        self.listen(RunEnded(name, trained.state))
+        return member
 
     def attempt(self, recipe: Recipe, number: int, of: int) -> Trained:
         """As `run`, but a recipe that diverges is only noted."""
@@ -157,18 +146,23 @@ class Session:
             seconds = time.perf_counter() - began
             return Trained(Run.diverged(recipe, self.data.lock, seconds), nn.Identity())
 
-    def with_test(self, trained: Trained) -> Trained:
-        """Score the delivered weights on test: once, at the end."""
+    def appraise(self, trained: Trained) -> Trained:
+        """Score the delivered weights on test, once, at the end; fit what decides; say how sure all of it is."""
         verify(self.data)
-        network, run = trained.network, trained.run
-        return Trained(
-            replace(
-                run,
-                scores={**run.scores, "test": self._score(network, "test")},
-                constant={**run.constant, "test": self._constant("test")},
-            ),
-            network,
+        run, said = trained.run, dict(trained.said)
+        for part in ("calibrate", "test"):
+            rows = self.data.split.rows(part)
+            if len(rows):
+                said[part] = self._ask(trained.network, rows)
+        appraisal = appraise(said, self.wish, seen_NL=self.data.labels("train"), seed=self.seed)
+        test = said.get("test")
+        run = replace(
+            run,
+            scores={**run.scores, "test": None if test is None else score(test.labels_NL, test.probabilities_NL)},
+            constant={**run.constant, "test": None if test is None else self._constant("test", test.labels_NL)},
+            decided=appraisal.decided,
         )
+        return Trained(run, trained.network, said, appraisal)
 
     def deliver(
         self,
@@ -189,8 +183,12 @@ class Session:
             return self._result(command, work(), folder)
 
     def _result(self, command: Mapping[str, Any], work: Work, folder: RunFolder | None) -> Result:
-        record = self._record(command, work)
-        bundle = Bundle.of(work.after.network, work.after.run, self.constant, self.data)
+        record = result_record(
+            command, work, self.data, self.target, self.device.type, time.perf_counter() - self.began
+        )
+        after = work.after
+        decider = Decider() if after.appraisal is None else after.appraisal.decider
+        bundle = Bundle.of(after.network, after.run, decider, self.constant, self.data)
         if folder is not None:
             with writable(folder.path):
                 write_bundle(folder.bundle, bundle)
@@ -199,40 +197,11 @@ class Session:
                 folder.forget_checkpoints()
         return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)
 
-    def _record(self, command: Mapping[str, Any], work: Work) -> dict[str, Any]:
-        dataset, before, after = self.data.dataset, work.before, work.after.run
-        verdict = judge(None if before is None else before.run, after, self.target, work.tried)
-        return {
-            "schema": SCHEMA,
-            "tagfit": tagfit.__version__,
-            "command": command["command"],
-            "state": "finished" if work.complete else "stopped",
-            "lock": self.data.lock,
-            "seed": self.seed,
-            "device": self.device.type,
-            "data": {
-                "name": dataset.name,
-                "kind": dataset.kind,
-                "samples": len(dataset),
-                "label_names": list(dataset.label_names),
-                "parts": self.data.split.counts,
-                "preprocessing": dataset.preprocessing.to_dict(),
-                "notes": [*dataset.notes, *self.data.split.notes],
-                "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
-            },
-            "target": {**self.target.to_dict(), "met": meets(after, self.target)},
-            "verdict": verdict.to_dict(),
-            "before": None if before is None else before.run.to_dict(),
-            "after": after.to_dict(),
-            "tried": [run.to_trial() for run in work.tried],
-            "findings": [],
-            "seconds": round(time.perf_counter() - self.began, 3),
-        }
-
     def longest(self, recipe: Recipe) -> float:
         """Seconds that `recipe` would train without early stopping."""
-        train_rows, val_rows = (LabelledRows.of(self.data, part, self.device) for part in ("train", "val"))
-        return longest_training(self._network(recipe), recipe.training, train_rows, val_rows)
+        train_rows, val_rows = (LabelledRows.of(self.trainings[0], part, self.device) for part in ("train", "val"))
+        once = longest_training(self._network(recipe), recipe.training, train_rows, val_rows)
+        return once * len(self.trainings)
 
     def parameters(self, recipe: Recipe) -> int:
         return sum(p.numel() for p in self._network(recipe).parameters())
@@ -240,35 +209,49 @@ class Session:
     def _bytes_kept(self, recipes: Sequence[Recipe]) -> int:
         """About what a run folder takes at most: every recipe's weights, thrice more of the one in training."""
         sizes = [4 * self.parameters(recipe) for recipe in recipes]
-        return sum(sizes) + 6 * max(sizes)
+        return (sum(sizes) + 2 * max(sizes)) * len(self.trainings) + 4 * max(sizes)
 
     def _network(self, recipe: Recipe) -> nn.Module:
         dataset = self.data.dataset
         network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=self.seed)
         return network.to(self.device)
 
-    def _constant(self, part: Part) -> Scores | None:
+    def _constant(self, part: Part, labels_NL: NDArray[np.int8]) -> Scores:
         """What the constant answer gets: the same for every run, so it is scored once a part."""
-        if part not in self._constant_scores:
-            labels_NL = self.data.labels(part)
-            self._constant_scores[part] = self.constant.score(labels_NL) if len(labels_NL) else None
-        return self._constant_scores[part]
+        key = (part, len(labels_NL))  # of folds, fewer where training was stopped
+        if key not in self._constant_scores:
+            self._constant_scores[key] = self.constant.score(labels_NL)
+        return self._constant_scores[key]
 
-    def _score(self, network: nn.Module, part: Part) -> Scores | None:
-        rows = self.data.split.rows(part)
-        if not len(rows):
-            return None
-        samples = Samples.of(self.data.dataset.x, self.data.dataset.preprocessing, self.device)
-        return score(self.data.dataset.labels_NL[rows], probabilities(network, samples, rows))
+    def _ask(self, network: nn.Module, rows: NDArray[np.intp]) -> Said:
+        dataset, groups = self.data.dataset, self.data.split.groups
+        samples = Samples.of(dataset.x, dataset.preprocessing, self.device)
+        belongs_to = rows if groups is None else groups[rows]
+        return Said(dataset.labels_NL[rows], probabilities(network, samples, rows), belongs_to)
 
-    def _judge(self, part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
-        return score_one(self.target.metric, self.data.labels(part), probabilities_NL)
+    def _judge(self, data: LockedData, part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
+        return score_one(self.target.metric, data.labels(part), probabilities_NL)
 
 
-def _finished(network: nn.Module, trained: loop.Trained, seconds: float) -> bytes:
+def _history(members: Sequence[_Member], folded: bool) -> tuple[Mapping[str, float | None], ...]:
+    """The rows of all epochs; of one fold after the other, with its number."""
+    if not folded:
+        return members[0].trained.history
+    return tuple({"fold": fold, **row} for fold, member in enumerate(members, 1) for row in member.trained.history)
+
+
+def _fold_run(member: _Member) -> FoldRun:
+    scores: dict[str, Scores | None] = {}
+    for part, said in member.said.items():
+        scores[part] = score(said.labels_NL, said.probabilities_NL)
+    return FoldRun(scores, member.trained.delivered_epoch)
+
+
+def _finished(member: _Member) -> bytes:
     """What is kept of a training that is over, in place of its checkpoint."""
-    facts = {"history": trained.history, "delivered_epoch": trained.delivered_epoch, "seconds": seconds}
-    return checkpoint.pack(network.state_dict(), {"finished": facts})
+    trained = member.trained
+    facts = {"history": trained.history, "delivered_epoch": trained.delivered_epoch, "seconds": member.seconds}
+    return checkpoint.pack(member.network.state_dict(), {"finished": facts})
 
 
 def _finished_before(keeper: checkpoint.Keeper | None, network: nn.Module) -> tuple[loop.Trained | None, float]:

@@ -1,4 +1,4 @@
-"""load, inspect, fit, cure, evaluate: the only place that composes the layers."""
+"""load, inspect, fit, cure: with session and evaluation, the only place that composes the layers."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ import numpy as np
 from tagfit.curing.choice import choose
 from tagfit.curing.ladder import ladder
 from tagfit.curing.verdict import meets
-from tagfit.data.dataset import DEFAULT_SIZE, align_labels, build, rows_of, rows_of_part
+from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.inspection import Inspection, look
-from tagfit.data.lock import copies_among, lock
+from tagfit.data.lock import lock
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
 from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
-from tagfit.delivery.bundle import Bundle
-from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError, RecipeError
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import NO, Dataset, LabelTable, LockedData, Part, Run, Scores, Target
-from tagfit.report.table import evaluation_text
-from tagfit.scoring.metrics import score
-from tagfit.session import Result, Session, Trained, Work
+from tagfit.records import Dataset, LabelTable, LockedData, Run, Target
+from tagfit.result import Result, Trained, Work
+from tagfit.scoring.deciding import Wish
+from tagfit.scoring.guarantees import Guarantee
+from tagfit.scoring.rules import Objective
+from tagfit.session import Session
 from tagfit.training.device import find_device
 from tagfit.training.events import Listener
 
 DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
+
+_NOTHING = Wish()
 
 #: what changes the data, and so has to be asked for
 ALLOWABLE = ("augmentation",)
@@ -70,6 +72,8 @@ def load(
     split: str | Mapping[str, float] | None = None,
     split_seed: int = 0,
     groups: str | None = None,
+    calibrate: bool = False,
+    folds: int | None = None,
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
@@ -86,10 +90,14 @@ def load(
         labels: (N, L) of 1, 0 and -1 or NaN for unknown, where `data` is an array or a frame of features.
         images: the folder that picture paths are relative to, where it is not the label file's.
         size: picture files become size x size pixels.
-        split: `70/15/15` or shares by part, where the data brings no split of its own.
+        split: `70/15/15`, `60/15/10/15` with a calibrate part before test, or shares by part, where the data brings no
+            split of its own.
         split_seed: deals the samples another way; a training seed never moves the split.
         groups: what comes into one part where tagfit deals: `auto` (unless given), near-copies; `blocks`, neighbouring
             file numbers or capture times as well; `none`, byte-identical samples only; or a further column of the data.
+        calibrate: whether a calibrate part, which a guarantee needs, is carved out of train where there is none.
+        folds: how many folds take the place of train and val, for small data: every sample is scored by a network that
+            has not seen it, and their ensemble is delivered.
         label_names: names for the columns of `labels`.
         label_separator: what stands between labels in one cell, where it cannot be told.
         minus_one: what -1 means in a matrix of -1 and +1.
@@ -113,11 +121,12 @@ def load(
         strict=strict,
         on_read=on_read,
     )
-    return lock(dataset, deal(dataset, shares=shares, seed=split_seed, groups=groups))
+    dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
+    return lock(dataset, dealt)
 
 
-def _locked(data: Any) -> LockedData:
-    return data if isinstance(data, LockedData) else load(data)
+def _locked(data: Any, wish: Wish = _NOTHING) -> LockedData:
+    return data if isinstance(data, LockedData) else load(data, calibrate=wish.guarantee is not None)
 
 
 def _refuse(given: Sequence[str], meaningless: Sequence[str], what: str) -> None:
@@ -160,6 +169,8 @@ def fit(
     *,
     recipe: str | Path | Recipe = DEFAULT_RECIPE,
     allow: Collection[str] = (),
+    decide_for: str | None = None,
+    guarantee: str | None = None,
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
@@ -171,6 +182,10 @@ def fit(
         data: what `load` returned, or anything that `load` takes without further options.
         recipe: a name, a TOML file or a Recipe.
         allow: `augmentation`, where the recipe may change the pictures in training.
+        decide_for: the metric that labels are decided for: `micro_f1`, `macro_f1`, `sample_f1`, `subset_accuracy`,
+            `recall>=0.9` or `precision>=0.8`. Unless given, a label is given above 0.5.
+        guarantee: `recall=0.9` or `precision=0.8`, kept on new samples; it takes a calibrate part, which `load` carves
+            where `calibrate` is set.
         seed: of the first weights, the order of samples and dropout.
         output: the run folder to write; what the same command has finished there is returned as it is, and what it
             was stopped or killed in is gone on with.
@@ -183,13 +198,15 @@ def fit(
     """
     chosen = find_recipe(recipe)
     _check_allowed(allow, chosen)
-    data = _locked(data)
-    session = Session(data, Target(), seed, find_device(device), on_event)
-    command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed}
+    wish = parse_wish(decide_for, guarantee)
+    data = _locked(data, wish)
+    _check_wish(wish, data)
+    session = Session(data, Target(), seed, find_device(device), on_event, wish)
+    command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
 
     def work() -> Work:
         trained = session.run(chosen)
-        return Work(None, session.with_test(trained), (), complete=trained.run.state == "finished")
+        return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
 
     return session.deliver(command, [chosen], work, output)
 
@@ -209,6 +226,8 @@ def cure(
     target: Target | None = None,
     baseline: str | Path | Recipe = DEFAULT_BASELINE,
     allow: Collection[str] = (),
+    decide_for: str | None = None,
+    guarantee: str | None = None,
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
@@ -232,9 +251,11 @@ def cure(
     """
     first = find_recipe(baseline)
     _check_allowed(allow, first)
-    data = _locked(data)
+    wish = parse_wish(decide_for, guarantee)
+    data = _locked(data, wish)
+    _check_wish(wish, data)
     target = target or Target(train_ranks=not allow)
-    session = Session(data, target, seed, find_device(device), on_event)
+    session = Session(data, target, seed, find_device(device), on_event, wish)
     rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow)
     command = {
         "command": "cure",
@@ -243,6 +264,7 @@ def cure(
         "target": target.to_dict(),
         "allow": sorted(allow),
         "seed": seed,
+        **wish.to_dict(),
     }
 
     def work() -> Work:
@@ -254,10 +276,10 @@ def cure(
             tried.append(session.attempt(recipe, number, 1 + len(rungs)))
         chosen = choose(before.run, [trained.run for trained in tried], target)
         after = next(trained for trained in [before, *tried] if trained.run is chosen)
-        scored = session.with_test(before)
+        appraised = session.appraise(before)
         return Work(
-            before=scored,
-            after=scored if after is before else session.with_test(after),
+            before=appraised,
+            after=appraised if after is before else session.appraise(after),
             tried=tuple(trained.run for trained in tried),
             complete=not session.stopped,
         )
@@ -265,93 +287,46 @@ def cure(
     return session.deliver(command, [first, *rungs], work, output)
 
 
+def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:
+    """What the decisions are asked for.
+
+    Raises:
+        DataError: text that means nothing, or both.
+    """
+    faults: list[str] = []
+    if decide_for is not None and guarantee is not None:
+        faults.append("decide_for and guarantee were both given, and only one can decide")
+    wishes: dict[str, Any] = {}
+    for name, text, parse in (("objective", decide_for, Objective.parse), ("guarantee", guarantee, Guarantee.parse)):
+        try:
+            wishes[name] = None if text is None else parse(text)
+        except DataError as error:
+            faults += error.faults
+    if faults:
+        raise DataError(faults)
+    return Wish(**wishes)
+
+
+def _check_wish(wish: Wish, data: LockedData) -> None:
+    """Whether a guarantee can be given at all, before anything is trained."""
+    if wish.guarantee is None:
+        return
+    rows = data.split.rows("calibrate")
+    if not len(rows):
+        raise DataError(
+            "a guarantee needs a calibrate part, which nothing else has touched; this split has none",
+            "Load the data with calibrate=True, or with a split that names one: 60/15/10/15.",
+        )
+    groups = None if data.split.groups is None else data.split.groups[rows]
+    wish.guarantee.check(data.dataset.labels_NL[rows], groups)
+
+
 def _ends_the_ladder(run: Run, target: Target) -> bool:
     """Where the target is met, further rungs have nothing left to reach; without a train band val can only gain."""
     return target.train_ranks and meets(run, target)
 
 
-# ------------------------------------------------------------------------------------ evaluate, inspect
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A bundle's scores on labelled data.
-
-    Attributes:
-        scores, decided, constant: as in a Run, of all rows given.
-        samples: how many rows were scored.
-        notes: rows that the model was trained or chosen on, labels it does not know, and the like.
-    """
-
-    scores: Scores
-    decided: Scores
-    constant: Scores
-    samples: int
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "scores": self.scores.to_dict(),
-            "decided": self.decided.to_dict(),
-            "constant": self.constant.to_dict(),
-            "samples": self.samples,
-            "notes": list(self.notes),
-        }
-
-    def __str__(self) -> str:
-        return evaluation_text(self.to_dict())
-
-
-def evaluate(tagger: Tagger | str | Path, data: Any, *, part: Part | None = None) -> Evaluation:
-    """Score a tagger on labelled data, all rows of it or one part of the data's own split.
-
-    Args:
-        tagger: or the folder of its bundle or run.
-        data: what `load` returned, or anything that it takes without further options.
-
-    Raises:
-        BundleError: the bundle cannot be read.
-        DataError: no labels in common, samples of another kind or shape, or no rows in that part.
-    """
-    tagger = tagger if isinstance(tagger, Tagger) else Tagger.load(tagger)
-    bundle = tagger.bundle
-    dataset = _samples_of(data, part, tagger.size)
-    aligned, surplus, missing = align_labels(dataset, bundle.label_names)
-    prediction = tagger.predict_array(aligned.x)
-    scores = score(aligned.labels_NL, prediction.scores)
-    return Evaluation(
-        scores=scores,
-        decided=scores,
-        constant=bundle.constant.score(aligned.labels_NL),
-        samples=len(aligned),
-        notes=(*dataset.notes, *_evaluation_notes(bundle, aligned, surplus, missing)),
-    )
-
-
-def _samples_of(data: Any, part: Part | None, size: int) -> Dataset:
-    """All samples of `data`, or those of one part."""
-    if isinstance(data, LockedData):
-        return data.dataset if part is None else rows_of(data.dataset, data.split.rows(part))
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, size=size)
-    return dataset if part is None else rows_of_part(dataset, part)
-
-
-def _evaluation_notes(
-    bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...], missing: tuple[str, ...]
-) -> list[str]:
-    notes = [f"{len(dataset.set_aside)} pictures could not be read and were not scored."] if dataset.set_aside else []
-    if surplus:
-        notes.append(f"The model does not know {len(surplus)} of the labels, left out: {', '.join(surplus)}.")
-    if missing:
-        read_as = "no" if dataset.absent_label == NO else "unknown"
-        notes.append(
-            f"The data does not mention {len(missing)} of the model's labels, {read_as}: {', '.join(missing)}."
-        )
-    for part, deed in (("train", "trained"), ("val", "chosen")):
-        seen = copies_among(dataset.hashes, bundle.trained_on[part])
-        if seen:
-            notes.append(f"The model was {deed} on {seen} of these {len(dataset)} samples: the scores flatter.")
-    return notes
+# ------------------------------------------------------------------------------------ inspect, estimate
 
 
 def inspect(data: Any) -> Inspection:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tagfit.records import Condition, Part, Run, Target, Verdict
+from tagfit.scoring.intervals import Difference
 from tagfit.scoring.titles import TITLES
 
 #: train and val this close together are not called overfitting
 SMALL_GAP = 0.10
 
 
-def judge(before: Run | None, after: Run, target: Target, tried: Sequence[Run] = ()) -> Verdict:
-    """The verdict on `after`: on a cure of `before` that tried further recipes, or on a single fit."""
+_NONE: Mapping[Part, Mapping[str, Difference | None]] = {}
+
+#: what is added to scores by part and metric: after minus before
+Differences = Mapping[Part, Mapping[str, Difference | None]]
+
+
+def judge(
+    before: Run | None, after: Run, target: Target, tried: Sequence[Run] = (), differences: Differences = _NONE
+) -> Verdict:
+    """The verdict on `after`: on a cure of `before` that tried further recipes, or on a single fit.
+
+    Args:
+        differences: how sure it is that `after` differs from `before`.
+    """
     met = meets(after, target)
     state: Condition
     if met:
@@ -20,7 +33,7 @@ def judge(before: Run | None, after: Run, target: Target, tried: Sequence[Run] =
     else:
         state = condition(value(after, "train", target), value(after, "val", target), target)
     lead = _LEADS[state] if met or before is None else f"Not cured. {_LEADS[state]}"
-    return Verdict(state, (lead, *_remarks(before, after, target, tried)))
+    return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
 
 
 def condition(train: float | None, val: float | None, target: Target) -> Condition:
@@ -53,7 +66,9 @@ def value(run: Run, part: Part, target: Target) -> float | None:
     return None if scores is None else target.of(scores)
 
 
-def _remarks(before: Run | None, after: Run, target: Target, tried: Sequence[Run]) -> Iterator[str]:
+def _remarks(
+    before: Run | None, after: Run, target: Target, tried: Sequence[Run], differences: Differences
+) -> Iterator[str]:
     """What a careful reader would ask next."""
     if after.state == "stopped":
         yield "It was stopped before its training was over, so all this is preliminary."
@@ -63,14 +78,20 @@ def _remarks(before: Run | None, after: Run, target: Target, tried: Sequence[Run
     if not target.train_ranks:
         yield "Augmentation was allowed, so the train band did not rank the recipes: val alone chose."
     if before is not None:
-        yield from _gain(before, after, target, tried)
+        yield from _gain(before, after, target, tried, differences)
     val = value(after, "val", target)
     constant = after.constant.get("val")
     level = None if constant is None else target.of(constant)
     if val is not None and level is not None and val <= level:
         yield f"A constant answer scores {level:.3f} on val: this model is worth no more than that."
-    if after.scores.get("test") is None:
-        yield "There is no test part: the model was chosen on val, so val flatters."
+    if after.folds:
+        yield (
+            f"Val is every sample by the one of {len(after.folds)} networks that has not seen it; "
+            "what is delivered is their ensemble."
+        )
+    if after.scores.get("test") is None and not (after.folds and before is None):
+        what = "the recipe" if after.folds else "the model"
+        yield f"There is no test part: {what} was chosen on val, so val flatters."
 
 
 def _bands(run: Run, target: Target) -> Iterator[str]:
@@ -87,7 +108,7 @@ def _bands(run: Run, target: Target) -> Iterator[str]:
     )
 
 
-def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run]) -> Iterator[str]:
+def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run], differences: Differences) -> Iterator[str]:
     """What the recipes tried brought, on val and on test, and what was passed over."""
     finished = [run for run in tried if run.state == "finished"]
     if not finished:
@@ -95,7 +116,7 @@ def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run]) -> Iter
     elif after is before:
         yield f"Of {_recipes(len(finished))} tried none does better on val, so the baseline is what is delivered."
     else:
-        yield from _moves(before, after, target, len(finished))
+        yield from _moves(before, after, target, len(finished), differences)
     delivered = value(after, "val", target) or 0.0
     for run in finished:
         val = value(run, "val", target)
@@ -105,7 +126,7 @@ def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run]) -> Iter
             yield f"{run.recipe.name} meets the target, but scores below the baseline on val, so it is not delivered."
 
 
-def _moves(before: Run, after: Run, target: Target, tried: int) -> Iterator[str]:
+def _moves(before: Run, after: Run, target: Target, tried: int, differences: Differences) -> Iterator[str]:
     parts: tuple[tuple[Part, str], ...] = (
         ("val", f"On val, which chose it among {_recipes(tried)},"),
         ("test", "On test, which chose nothing,"),
@@ -114,8 +135,9 @@ def _moves(before: Run, after: Run, target: Target, tried: int) -> Iterator[str]
         old, new = (value(run, part, target) for run in (before, after))
         if old is None or new is None:
             continue
+        moved = differences.get(part, {}).get(target.metric)
         lost = " The gain on val did not carry over." if part == "test" and new <= old else ""
-        yield f"{what} it moves from {old:.3f} to {new:.3f}.{lost}"
+        yield f"{what} it moves from {old:.3f} to {new:.3f}{'' if moved is None else f', {moved}'}.{lost}"
 
 
 def _recipes(count: int) -> str:

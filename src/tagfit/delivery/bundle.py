@@ -1,7 +1,8 @@
 """The bundle: what is handed over. Data only: nothing in it names code, nothing is unpickled.
 
-manifest.json         protocol, recipe, preprocessing, label names, scores, lock, size and SHA-256 of each file
-model.safetensors     the delivered weights
+manifest.json         protocol, recipe, members, preprocessing, label names, what decides, scores, lock; size and SHA-256
+                      of each file
+model.safetensors     the delivered weights, of all members where it is an ensemble
 samples.safetensors   SHA-256 of every sample by part, so that rows which were trained on are recognised later
 """
 
@@ -23,12 +24,18 @@ from torch import nn
 import tagfit
 from tagfit.delivery.run_folder import find_bundle, read_json, write_folder
 from tagfit.errors import BundleError
+from tagfit.models.ensemble import Ensemble
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
 from tagfit.records import PARTS, LockedData, Preprocessing, Run
 from tagfit.scoring.constant import ConstantAnswer
+from tagfit.scoring.deciding import Decider
 
-PROTOCOL = 1
+#: 1 has neither `members` nor `decider`: one network, and yes above 0.5
+PROTOCOL = 2
+READABLE = (1, 2)
+
+MOST_MEMBERS = 100
 
 WEIGHTS, SAMPLES = "model.safetensors", "samples.safetensors"
 
@@ -38,7 +45,8 @@ class Bundle:
     """What is handed over, in memory.
 
     Attributes:
-        network: in inference mode, on the CPU.
+        network: in inference mode, on the CPU; an Ensemble where there are several members.
+        decider: what makes labels of its scores.
         scores: of the delivered weights, by part, as result.json has them.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
     """
@@ -47,19 +55,21 @@ class Bundle:
     network: nn.Module
     preprocessing: Preprocessing
     label_names: tuple[str, ...]
+    decider: Decider
     constant: ConstantAnswer
     scores: Mapping[str, Any]
     lock: str
     trained_on: Mapping[str, NDArray[np.uint8]]
 
     @classmethod
-    def of(cls, network: nn.Module, run: Run, constant: ConstantAnswer, data: LockedData) -> Bundle:
+    def of(cls, network: nn.Module, run: Run, decider: Decider, constant: ConstantAnswer, data: LockedData) -> Bundle:
         """The bundle of a run on `data`."""
         return cls(
             recipe=run.recipe,
             network=network.cpu().eval(),
             preprocessing=data.dataset.preprocessing,
             label_names=data.dataset.label_names,
+            decider=decider,
             constant=constant,
             scores=run.to_dict()["scores"],
             lock=data.lock,
@@ -75,8 +85,10 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
         "protocol": PROTOCOL,
         "tagfit": tagfit.__version__,
         "recipe": bundle.recipe.to_dict(),
+        "members": len(bundle.network.members) if isinstance(bundle.network, Ensemble) else 1,
         "preprocessing": bundle.preprocessing.to_dict(),
         "label_names": list(bundle.label_names),
+        "decider": bundle.decider.to_dict(),
         "constant_answer": bundle.constant.to_dict(),
         "scores": bundle.scores,
         "lock": bundle.lock,
@@ -99,13 +111,14 @@ def read_bundle(path: Path) -> Bundle:
         recipe = Recipe.from_dict(manifest["recipe"])
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
         label_names = _checked_names(manifest["label_names"])
-        network = build_network(recipe, preprocessing.shape, len(label_names))
+        network = _built(recipe, preprocessing, len(label_names), manifest["members"])
         load_weights(network, safetensors.numpy.load(contents[WEIGHTS]))
         return Bundle(
             recipe=recipe,
             network=network.eval(),
             preprocessing=preprocessing,
             label_names=label_names,
+            decider=Decider.from_dict(manifest["decider"], labels=len(label_names)),
             constant=ConstantAnswer.from_dict(manifest["constant_answer"]),
             scores=manifest["scores"],
             lock=manifest["lock"],
@@ -139,11 +152,19 @@ def load_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> Non
 def _read_manifest(path: Path) -> dict[str, Any]:
     manifest = read_json(path)
     protocol = manifest.get("protocol")
-    if protocol != PROTOCOL:
+    if protocol not in READABLE:
         raise BundleError(
             f"{path}: expected protocol {PROTOCOL}; got {protocol!r}", "A newer tagfit may read it: upgrade tagfit."
         )
-    return manifest
+    return manifest if protocol == PROTOCOL else {**manifest, "members": 1, "decider": Decider().to_dict()}
+
+
+def _built(recipe: Recipe, preprocessing: Preprocessing, labels: int, members: Any) -> nn.Module:
+    """A network to put weights into."""
+    if not (isinstance(members, int) and 1 <= members <= MOST_MEMBERS):
+        raise BundleError(f"expected from 1 to {MOST_MEMBERS} members; got {members!r}")
+    networks = [build_network(recipe, preprocessing.shape, labels) for _ in range(members)]
+    return networks[0] if members == 1 else Ensemble(networks)
 
 
 def _checked_file(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:

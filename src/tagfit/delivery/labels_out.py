@@ -39,8 +39,8 @@ class PredictedRow:
         }
 
 
-def predicted_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
-    """A row for every sample at `paths`, in order.
+def predicted_rows(tagger: Tagger, paths: Sequence[Path], calibrated: bool = False) -> Iterator[PredictedRow]:
+    """A row for every sample at `paths`, in order, with scores or calibrated probabilities.
 
     Raises:
         DataError: paths that do not exist and folders without pictures, all of them named; features that do not fit.
@@ -51,7 +51,8 @@ def predicted_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedR
         faults += [f"{path}: no picture in it or below it" for path in empty]
     if faults:
         raise DataError(faults)
-    return _feature_rows(tagger, paths) if tagger.preprocessing.kind == "features" else _picture_rows(tagger, paths)
+    rows = _feature_rows if tagger.preprocessing.kind == "features" else _picture_rows
+    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in rows(tagger, paths))
 
 
 def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[PredictedRow]:
@@ -87,22 +88,22 @@ def save_csv(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow
         beside.unlink(missing_ok=True)
 
 
-def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
+def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
     files = [file for path in paths for file in _pictures_at(path)]
     names = iter(files)
     for prediction in tagger.predict_stream(files):
         for row in range(len(prediction)):
-            yield _row(str(next(names)), prediction, row)
+            yield str(next(names)), prediction, row
 
 
-def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[PredictedRow]:
+def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
     for path, (names, x) in [(path, _features_at(path)) for path in paths]:
         try:
             prediction = tagger.predict_array(x)
         except DataError as error:
             raise DataError([f"{path}: {fault}" for fault in error.faults], error.todo) from None
         for row, name in enumerate(names):
-            yield _row(f"{path}:{name}", prediction, row)
+            yield f"{path}:{name}", prediction, row
 
 
 def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
@@ -142,8 +143,9 @@ def _pictures_at(path: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in PICTURE_SUFFIXES)
 
 
-def _row(sample: str, prediction: Prediction, row: int) -> PredictedRow:
+def _row(sample: str, prediction: Prediction, row: int, calibrated: bool) -> PredictedRow:
     if row in prediction.errors:
         return PredictedRow(sample, (), {}, prediction.errors[row])
-    scores = dict(zip(prediction.label_names, map(float, prediction.scores[row]), strict=True))
+    values = prediction.probabilities if calibrated else prediction.scores
+    scores = dict(zip(prediction.label_names, map(float, values[row]), strict=True))
     return PredictedRow(sample, prediction.labels(row), scores)

@@ -63,9 +63,9 @@ class RunFolder:
     def bundle(self) -> Path:
         return self.path / "bundle"
 
-    def checkpoint(self, recipe: Recipe) -> CheckpointFile:
+    def checkpoint(self, recipe: Recipe, fold: int = 0) -> CheckpointFile:
         """Where the training of one recipe by this version is kept until the whole command is done."""
-        name = json.dumps([tagfit.__version__, recipe.to_dict()], sort_keys=True)
+        name = json.dumps([tagfit.__version__, recipe.to_dict(), *([fold] if fold else [])], sort_keys=True)
         digest = hashlib.sha256(name.encode()).hexdigest()
         return CheckpointFile(self.path / CHECKPOINTS / f"{digest[:16]}.safetensors")
 

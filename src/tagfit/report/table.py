@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -14,6 +14,9 @@ from tagfit.scoring.titles import TITLES
 WIDTH = 80
 
 PARTS_SHOWN = ("train", "val", "test")
+
+#: slices in a table
+MOST_SLICES = 30
 
 
 def result_text(record: Mapping[str, Any]) -> str:
@@ -53,12 +56,67 @@ def result_table(record: Mapping[str, Any]) -> Group:
 
 
 def evaluation_table(record: Mapping[str, Any]) -> Group:
-    """Every metric beside the constant answer."""
-    table = _plain_table("metric", "score", "constant answer")
+    """Every metric with its interval, beside the constant answer and beside another model where there is one."""
+    return Group(
+        Text(f"{record['samples']:,} samples scored", style="bold"),
+        _evaluated_table(record),
+        *_told(record),
+        *((Text(), _slices_table(record["by"])) if "by" in record else ()),
+        *(Text(f"note: {note}", style="dim") for note in _evaluation_notes(record)),
+    )
+
+
+def _evaluated_table(record: Mapping[str, Any]) -> Table:
+    ruled, compared = record["decider"]["rule"] is not None, record.get("compare")
+    columns = ["score", "95% interval", *(["decided"] if ruled else []), "constant"]
+    table = _plain_table("metric", *columns, *(["other", "difference"] if compared else []))
     for name, title in TITLES.items():
-        table.add_row(title, _number(record["scores"][name]), _number(record["constant"][name]))
-    head = Text(f"{record['samples']:,} samples scored", style="bold")
-    return Group(head, table, *(Text(f"note: {note}", style="dim") for note in record["notes"]))
+        cells = [_number(record["scores"][name]), _interval(record["intervals"]["scores"][name])]
+        cells += [_number(record["decided"][name])] if ruled else []
+        cells += [_number(record["constant"][name])]
+        if compared:
+            cells += [_number(compared["scores"][name]), _change(compared["differences"]["scores"][name])]
+        table.add_row(title, *cells)
+    return table
+
+
+def _told(record: Mapping[str, Any]) -> list[Text]:
+    """What decides and what was guaranteed, in words."""
+    decider = record["decider"]
+    if "guarantee" in record:
+        return [Text(), Text(record["guarantee"]["sentence"])]
+    if decider["rule"] is None:
+        return []
+    return [Text(), Text(f"decided: for {decider['wish']}, fitted on {decider['fitted_on']}; score: above 0.5")]
+
+
+def _slices_table(by: Mapping[str, Any]) -> Table:
+    """The slices of a column; the smallest are left to --json."""
+    metrics = ("micro_f1", "macro_f1", "subset_accuracy", "map")
+    table = _plain_table(
+        _shorten(by["column"], 16), "samples", "micro-F1", "95%", "constant", "macro-F1", "subset", "mAP"
+    )
+    for one in by["slices"][:MOST_SLICES]:
+        micro, *others = (_number(one["scores"][metric]) for metric in metrics)
+        interval, constant = _interval(one["intervals"]["scores"]["micro_f1"]), _number(one["constant"]["micro_f1"])
+        name = _shorten(one["value"] or "(empty)", 16)
+        table.add_row(name, f"{one['samples']:,}", micro, interval, constant, *others)
+    if len(by["slices"]) > MOST_SLICES:
+        table.add_row(f"… {len(by['slices']) - MOST_SLICES} more: --json")
+    return table
+
+
+def _evaluation_notes(record: Mapping[str, Any]) -> list[str]:
+    notes = [*record["notes"], *record.get("compare", {}).get("notes", ())]
+    calibration = record["calibration"]
+    if calibration["method"] != "none":
+        before, after = (_number(calibration[when]["ece"]) for when in ("before", "after"))
+        notes.append(
+            f"Calibrated ({calibration['method']}), the probabilities' ECE is {after}, of the scores {before}."
+        )
+    if "compare" in record:
+        notes.append("A difference is this model minus the other; in brackets: inside the noise.")
+    return notes
 
 
 def _head(record: Mapping[str, Any]) -> str:
@@ -75,7 +133,18 @@ def _main_table(record: Mapping[str, Any], runs: Mapping[str, Any], metric: str)
         values = [_score(run["scores"], part, metric) for part in PARTS_SHOWN]
         gap = None if values[0] is None or values[1] is None else values[0] - values[1]
         table.add_row(name, _shorten(run["recipe"]["name"]), *map(_number, [*values, gap]), style="bold")
+        intervals = run["intervals"]["scores"]
+        table.add_row("", "95% interval", *(_interval(_score(intervals, part, metric)) for part in PARTS_SHOWN), "")
     after = record["after"]
+    if len(runs) > 1 and record["differences"]:
+        changes = (_change(_score(record["differences"], part, metric)) for part in PARTS_SHOWN)
+        table.add_row("change", "in brackets: noise", *changes, "")
+    if after["decider"]["rule"] is not None:
+        decided = (_number(_score(after["decided"], part, metric)) for part in PARTS_SHOWN)
+        table.add_row("decided", f"for {after['decider']['wish']}", *decided, "")
+    if after["folds"] is not None:
+        spread = (_mean_and_deviation(after["folds"], part, metric) for part in PARTS_SHOWN)
+        table.add_row("folds", "mean and deviation", *spread, "")
     constants = [_number(_score(after["constant"], part, metric)) for part in PARTS_SHOWN]
     table.add_row("constant", "the best fixed answer", *constants, "", style="dim")
     target = record["target"]
@@ -145,6 +214,13 @@ def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     for part, left_out in record["after"]["left_out"].items():
         if left_out.get("map"):
             notes.append(f"mAP on {part} leaves out {left_out['map']} labels without a positive there.")
+    calibration = record["after"]["calibration"]
+    if calibration["method"] != "none":
+        before, after = (_number(calibration[when]["ece"]) for when in ("before", "after"))
+        notes.append(
+            f"Calibrated on {calibration['fitted_on']} ({calibration['method']}), the probabilities' ECE falls from "
+            f"{before} to {after}, cross-fitted; scores are uncalibrated."
+        )
     diverged = sum(trial["state"] == "diverged" for trial in record["tried"])
     if diverged:
         notes.append(f"{diverged} recipes diverged and were passed over.")
@@ -164,13 +240,33 @@ def _plain_table(first: str, *columns: str) -> Table:
     return table
 
 
-def _score(by_part: Mapping[str, Any], part: str, metric: str) -> float | None:
+def _score(by_part: Mapping[str, Any], part: str, metric: str) -> Any:
     scores = by_part.get(part)
     return None if scores is None else scores[metric]
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: never -0.000
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    """`.842-.871`; nothing where there is none."""
+    return "" if interval is None else "-".join(f"{round(end, 3) + 0.0:.3f}".removeprefix("0") for end in interval)
+
+
+def _change(change: Mapping[str, Any] | None) -> str:
+    """`+0.012`; in brackets inside the noise."""
+    if change is None:
+        return "-"
+    text = f"{round(change['value'], 3) + 0.0:+.3f}"
+    return f"({text})" if change["within_noise"] else text
+
+
+def _mean_and_deviation(folds: Mapping[str, Any], part: str, metric: str) -> str:
+    mean, deviation = (_score(folds[what], part, metric) for what in ("mean", "deviation"))
+    if mean is None:
+        return ""
+    return f"{mean:.3f}".removeprefix("0") + ("" if deviation is None else f"±{deviation:.3f}".replace("±0", "±"))
 
 
 def _shorten(name: str, width: int = 24) -> str:

@@ -1,0 +1,122 @@
+"""What a fit or a cure came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import tagfit
+from tagfit.curing.verdict import judge, meets
+from tagfit.delivery.predictor import Tagger
+from tagfit.delivery.run_folder import SCHEMA
+from tagfit.records import LockedData, Part, Run, Target
+from tagfit.report.table import result_text
+from tagfit.scoring.appraisal import Appraisal, differences, differences_record
+from tagfit.scoring.deciding import Said
+from tagfit.scoring.intervals import Difference
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What a fit or a cure came to.
+
+    Attributes:
+        record: what result.json holds (see docs/result.md).
+        tagger: the delivered model, ready to predict.
+        folder: the run folder, where one was written.
+        fresh: False where the folder held the finished result already and nothing was done.
+    """
+
+    record: Mapping[str, Any]
+    tagger: Tagger
+    folder: Path | None = None
+    fresh: bool = True
+
+    def __str__(self) -> str:
+        return result_text(self.record)
+
+    def __repr__(self) -> str:
+        record = self.record
+        return f"<{record['command']} on {record['data']['name']}: {record['verdict']['state']}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A run and its network; a diverged run's is of no use.
+
+    Attributes:
+        said: what it says of each part; where there are folds, what each fold's network says of those it has not seen.
+        appraisal: what that is worth; None until the run is chosen.
+    """
+
+    run: Run
+    network: nn.Module
+    said: Mapping[Part, Said] = field(default_factory=dict)
+    appraisal: Appraisal | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a session did.
+
+    Attributes:
+        before: None where there was nothing to compare with.
+        complete: False where it was asked to stop before all was done.
+    """
+
+    before: Trained | None
+    after: Trained
+    tried: tuple[Run, ...]
+    complete: bool
+
+
+def result_record(
+    command: Mapping[str, Any], work: Work, data: LockedData, target: Target, device: str, seconds: float
+) -> dict[str, Any]:
+    """What result.json holds (see docs/result.md)."""
+    dataset, before, after = data.dataset, work.before, work.after
+    changes = {} if before is None else _differences(before, after)
+    verdict = judge(None if before is None else before.run, after.run, target, work.tried, changes)
+    decisions = () if after.appraisal is None else after.appraisal.sentences(dataset.label_names, target.metric)
+    return {
+        "schema": SCHEMA,
+        "tagfit": tagfit.__version__,
+        "command": command["command"],
+        "state": "finished" if work.complete else "stopped",
+        "lock": data.lock,
+        "seed": command["seed"],
+        "device": device,
+        "data": {
+            "name": dataset.name,
+            "kind": dataset.kind,
+            "samples": len(dataset),
+            "label_names": list(dataset.label_names),
+            "parts": data.split.counts,
+            "folds": None if data.split.folds is None else int(data.split.folds.max()) + 1,
+            "preprocessing": dataset.preprocessing.to_dict(),
+            "notes": [*dataset.notes, *data.split.notes],
+            "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
+        },
+        "target": {**target.to_dict(), "met": meets(after.run, target)},
+        "verdict": replace(verdict, sentences=(*verdict.sentences, *decisions)).to_dict(),
+        "before": None if before is None else _run_record(before),
+        "after": _run_record(after),
+        "differences": {part: differences_record(by_metric) for part, by_metric in changes.items()},
+        "tried": [run.to_trial() for run in work.tried],
+        "findings": [],
+        "seconds": round(seconds, 3),
+    }
+
+
+def _differences(before: Trained, after: Trained) -> dict[Part, dict[str, Difference | None]]:
+    if before is after or before.appraisal is None or after.appraisal is None:
+        return {}
+    return differences(after.appraisal.spreads, before.appraisal.spreads)
+
+
+def _run_record(trained: Trained) -> dict[str, Any]:
+    return trained.run.to_dict() | ({} if trained.appraisal is None else trained.appraisal.to_dict())
