@@ -128,6 +128,8 @@ def test_testing_goes_down_from_each_start_to_the_first_that_fails():
 
 
 def test_units_needed_is_exact():
+    assert [Recall.units_needed(level) for level in (0.9, 0.99)] == [9, 99]
+    assert [Precision.units_needed(level, 0.95) for level in (0.8, 0.95)] == [24, 104]
     for level in (0.5, 0.75, 0.8, 0.9, 0.95, 0.99):
         n = Recall.units_needed(level)
         labels = np.ones((n, 2), dtype=np.int8)
