@@ -7,6 +7,7 @@
     │   ├── BundleError             a bundle or a run folder that cannot be read
     │   └── OutputError             the place to write to is taken, locked or not writable
     ├── LockChangedError            the data, the split or the preprocessing changed under a cure
+    ├── MissingExtraError           what was asked for needs a package that is not installed (also an ImportError)
     └── TrainingDivergedError       the loss became NaN or exploded (also an ArithmeticError)
 
 Only `cli` turns these into exit codes.
@@ -70,6 +71,22 @@ class OutputError(InputError):
 
 class LockChangedError(TagfitError):
     """The data, the split or the preprocessing is not what the run was locked to."""
+
+
+class MissingExtraError(TagfitError, ImportError):
+    """What was asked for needs packages that only come with one of tagfit's extras.
+
+    Attributes:
+        what: what was asked for.
+        extra: the extra that brings them.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} needs packages that are not installed: pip install 'tagfit[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.what, self.extra)
 
 
 class TrainingDivergedError(TagfitError, ArithmeticError):
