@@ -44,7 +44,7 @@ def test_each_row_is_decided_by_who_has_not_seen_it():
 def test_groups_are_not_parted_between_folds():
     """Every row stands twice: what is fitted on the copy knows the row."""
     half = said(count=60, labels=3, informed=False)
-    both = [np.concatenate([array, array]) for array in (half.labels_NL, half.probabilities_NL, half.groups)]
+    both = [np.concatenate([array, array]) for array in (half.labels_NL, half.probabilities_NL, half.belongs_to)]
     together = Said(*both)
     grouped = fitted("micro_f1", together)
     assert (grouped.decisions_NL[:60] == grouped.decisions_NL[60:]).all()

@@ -85,7 +85,7 @@ def joined(several: Sequence[Said]) -> Said:
     return Said(
         np.concatenate([said.labels_NL for said in several]),
         np.concatenate([said.probabilities_NL for said in several]),
-        np.concatenate([said.groups for said in several]),
+        np.concatenate([said.belongs_to for said in several]),
     )
 
 

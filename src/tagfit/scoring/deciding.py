@@ -46,18 +46,23 @@ class Said:
     Attributes:
         labels_NL: (N, L) int8 of YES, NO, UNKNOWN.
         probabilities_NL: (N, L) float32, its scores as they are.
-        groups: (N,) numbers of samples that belong together; one that stands alone has a number of its own.
+        belongs_to: (N,) numbers of samples that belong together; one that stands alone has a number of its own.
     """
 
     labels_NL: Labels
     probabilities_NL: Floats
-    groups: NDArray[np.intp]
+    belongs_to: NDArray[np.intp]
 
     def __len__(self) -> int:
-        return len(self.groups)
+        return len(self.belongs_to)
+
+    @property
+    def groups(self) -> NDArray[np.intp] | None:
+        """What belongs together; None where every sample stands alone."""
+        return None if len(np.unique(self.belongs_to)) == len(self) else self.belongs_to
 
     def rows(self, chosen: NDArray[Any]) -> Said:
-        return Said(self.labels_NL[chosen], self.probabilities_NL[chosen], self.groups[chosen])
+        return Said(self.labels_NL[chosen], self.probabilities_NL[chosen], self.belongs_to[chosen])
 
 
 @dataclass(frozen=True, eq=False)
