@@ -111,7 +111,7 @@ class ConstantAnswer:
         top_NL = np.broadcast_to(_answered(self.sets["keras_accuracy"], shape[1]).astype(np.float32), shape)
         return gather(
             {
-                "keras_accuracy": keras_accuracy(labels_NL, top_NL),
+                "keras_accuracy": keras_accuracy(labels_NL, top_NL).mean(),
                 **_means(DECISION_METRICS, self.sets, set_means),
                 **_means(ROW_RANKING_METRICS, self.rankings, lambda order: row_ranking_means(_keys(labels_NL, order))),
                 **_means(PRECISION_METRICS, self.rankings, lambda order: precision_means(_keys(labels_NL, order))),

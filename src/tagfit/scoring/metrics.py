@@ -57,6 +57,17 @@ class Mean(NamedTuple):
     left_out: int = 0
 
 
+class ByRow(NamedTuple):
+    """A metric that is a mean over rows, or labels: (N,) the value of each, and (N,) bool which of them it counts."""
+
+    values: NDArray[Any]
+    counted: Bools
+
+    def mean(self) -> Mean:
+        kept = self.values[self.counted]
+        return Mean(float(kept.mean()) if kept.size else None, self.values.size - kept.size)
+
+
 # ---------------------------------------------------------------------------------------------- public
 
 
@@ -80,7 +91,7 @@ def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float
     labels_NL = checked_labels(labels_NL)
     probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
     if metric == "keras_accuracy":
-        return keras_accuracy(labels_NL, probabilities_NL).value
+        return keras_accuracy(labels_NL, probabilities_NL).mean().value
     if metric in DECISION_METRICS:
         return decision_means(labels_NL, probabilities_NL > THRESHOLD)[metric].value
     if metric in PROBABILITY_METRICS:
@@ -111,7 +122,7 @@ def _score(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> 
     keys_NL = ranking_keys(labels_NL, probabilities_NL)
     return gather(
         {
-            "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL),
+            "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL).mean(),
             **decision_means(labels_NL, decisions_NL),
             **row_ranking_means(keys_NL),
             **precision_means(keys_NL),
@@ -172,7 +183,7 @@ def _checked_decisions(decisions_NL: NDArray[Any], shape: tuple[int, ...]) -> Bo
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Known cells counted by row or by label; int64 arrays of one shape, or of shapes that broadcast.
+    """Known cells counted by row or by label; arrays of one shape, or of shapes that broadcast.
 
     Attributes:
         hits: cells that are yes and decided yes.
@@ -199,12 +210,12 @@ def exact(counts: Counts) -> NDArray[np.float64]:
 
 def jaccard(counts: Counts) -> NDArray[np.float64]:
     """|yes and decided| / |yes or decided|; 1 where both are empty."""
-    return _over(counts.hits, counts.decided + counts.yes - counts.hits)
+    return over(counts.hits, counts.decided + counts.yes - counts.hits, empty=1.0)
 
 
 def f1(counts: Counts) -> NDArray[np.float64]:
     """2 hits / (decided + yes); 1 where both are empty."""
-    return _over(2 * counts.hits, counts.decided + counts.yes)
+    return over(2 * counts.hits, counts.decided + counts.yes, empty=1.0)
 
 
 #: the metrics that are a mean over rows, by the value of each row
@@ -215,35 +226,53 @@ ROW_FORMULAS: Mapping[str, Callable[[Counts], NDArray[np.float64]]] = {
 }
 
 
-def _over(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
-    """part / whole, and 1 where the whole is empty: nothing was there and nothing was said."""
-    ratios = np.ones(whole.shape)
+def over(part: NDArray[Any], whole: NDArray[Any], *, empty: float) -> NDArray[np.float64]:
+    """part / whole, and `empty` where the whole is 0."""
+    ratios = np.full(whole.shape, empty)
     np.divide(part, whole, out=ratios, where=whole > 0)
     return ratios
 
 
 def decision_means(labels_NL: Labels, decisions_NL: Bools) -> dict[str, Mean]:
     """The mean of each of `DECISION_METRICS`."""
-    rows, labels = _count(labels_NL, decisions_NL)
-    wrong, known = int(rows.wrong.sum()), int(rows.known.sum())
-    pooled_f1 = _ratio(2 * int(rows.hits.sum()), int(rows.decided.sum() + rows.yes.sum()))
+    rows, labels = count(labels_NL, decisions_NL)
+    left_out = {"macro_f1": int(np.count_nonzero(labels.yes == 0))}
     return {
-        "label_accuracy": Mean(_ratio(known - wrong, known)),
-        "hamming_loss": Mean(_ratio(wrong, known)),
-        "micro_f1": Mean(pooled_f1),
-        "macro_f1": _mean(f1(labels), labels.yes > 0),
-        **{name: _mean(formula(rows), rows.known > 0) for name, formula in ROW_FORMULAS.items()},
+        **{name: Mean(_defined(value), left_out.get(name, 0)) for name, value in pooled_decisions(labels).items()},
+        **{name: by_row.mean() for name, by_row in row_decisions(rows).items()},
     }
 
 
-def _count(labels_NL: Labels, decisions_NL: Bools) -> tuple[Counts, Counts]:
+def count(labels_NL: Labels, decisions_NL: Bools) -> tuple[Counts, Counts]:
     """The known cells counted by row and by label."""
+    counted = masks(labels_NL, decisions_NL)
+    return Counts(*(mask.sum(axis=1) for mask in counted)), Counts(*(mask.sum(axis=0) for mask in counted))
+
+
+def masks(labels_NL: Labels, decisions_NL: Bools) -> tuple[Bools, Bools, Bools, Bools]:
+    """(N, L) each: the cells that each attribute of Counts counts, in order."""
     yes_NL, known_NL = labels_NL == YES, labels_NL != UNKNOWN
-    masks = (yes_NL & decisions_NL, known_NL & decisions_NL, yes_NL, known_NL)
-    return Counts(*(mask.sum(axis=1) for mask in masks)), Counts(*(mask.sum(axis=0) for mask in masks))
+    return yes_NL & decisions_NL, known_NL & decisions_NL, yes_NL, known_NL
 
 
-def keras_accuracy(labels_NL: Labels, probabilities_NL: Floats) -> Mean:
+def row_decisions(rows: Counts) -> dict[str, ByRow]:
+    """Those of `DECISION_METRICS` that are means over rows, from the counts of the rows."""
+    return {name: ByRow(formula(rows), rows.known > 0) for name, formula in ROW_FORMULAS.items()}
+
+
+def pooled_decisions(labels: Counts) -> dict[str, NDArray[np.float64]]:
+    """The others of `DECISION_METRICS`, (...), from the counts (..., L) of the labels; NaN where undefined."""
+    wrong, known, has_yes = labels.wrong.sum(axis=-1), labels.known.sum(axis=-1), labels.yes > 0
+    hits, answers = labels.hits.sum(axis=-1), (labels.decided + labels.yes).sum(axis=-1)
+    return {
+        "label_accuracy": over(known - wrong, known, empty=np.nan),
+        "hamming_loss": over(wrong, known, empty=np.nan),
+        "micro_f1": over(2 * hits, answers, empty=np.nan),
+        "macro_f1": over((f1(labels) * has_yes).sum(axis=-1), has_yes.sum(axis=-1), empty=np.nan),
+    }
+
+
+def keras_accuracy(labels_NL: Labels, probabilities_NL: Floats) -> ByRow:
     """What Keras reports as `accuracy`: categorical accuracy; of a single label, binary accuracy.
 
     Source: `get_metric` in keras/src/trainers/compile_utils.py picks by the number of outputs;
@@ -256,7 +285,7 @@ def keras_accuracy(labels_NL: Labels, probabilities_NL: Floats) -> Mean:
         # UNKNOWN is below NO, so that the labels' argmax passes over unknown cells by itself
         masked_NL = np.where(known_NL, probabilities_NL, -1)
         right_N = labels_NL.argmax(axis=1) == masked_NL.argmax(axis=1)
-    return _mean(right_N, known_NL.any(axis=1))
+    return ByRow(right_N, known_NL.any(axis=1))
 
 
 # -------------------------------------------------------------------------------------------- rankings
@@ -296,13 +325,7 @@ class _TieGroups:
 def _tie_groups(sorted_RC: Keys) -> _TieGroups:
     """Args: sorted_RC: `ranking_keys`, each row sorted, C-contiguous, C above 0."""
     C = sorted_RC.shape[1]
-    flat = sorted_RC.reshape(-1)
-    opens = np.ones(flat.size, dtype=np.bool_)
-    # equal probabilities differ in the lowest bit at most
-    np.greater(flat[1:] ^ flat[:-1], 1, out=opens[1:])
-    opens[::C] = True
-    group, yes = _runs(np.cumsum(opens)[_is_yes(flat)] - 1)
-    start = np.flatnonzero(opens)[group]
+    start, yes = yes_groups(sorted_RC)
     ranking = start // C
     yes_so_far = np.cumsum(yes)
     last_of_ranking = np.cumsum(np.bincount(ranking))[ranking] - 1
@@ -314,7 +337,22 @@ def _tie_groups(sorted_RC: Keys) -> _TieGroups:
     )
 
 
-def _is_yes(keys: Keys) -> Bools:
+def yes_groups(sorted_RC: Keys) -> tuple[Ints, Ints]:
+    """(G,) where each group of equal probability that holds a yes starts in the raveled keys, and (G,) its yes cells.
+
+    Args:
+        sorted_RC: `ranking_keys`, each row sorted, C-contiguous.
+    """
+    flat = sorted_RC.reshape(-1)
+    opens = np.ones(flat.size, dtype=np.bool_)
+    # equal probabilities differ in the lowest bit at most
+    np.greater(flat[1:] ^ flat[:-1], 1, out=opens[1:])
+    opens[:: max(sorted_RC.shape[1], 1)] = True
+    group, yes = _runs(np.cumsum(opens)[is_yes(flat)] - 1)
+    return np.flatnonzero(opens)[group], yes
+
+
+def is_yes(keys: Keys) -> Bools:
     """Which keys are of a yes."""
     return (keys.astype(np.uint8) & 1).view(np.bool_)
 
@@ -337,13 +375,18 @@ def _average_precision(groups: _TieGroups, R: int) -> NDArray[np.float64]:
 
 
 def row_ranking_means(keys_NL: Keys) -> dict[str, Mean]:
-    """The mean of each of `ROW_RANKING_METRICS`: each sample ranks its labels.
+    """The mean of each of `ROW_RANKING_METRICS`."""
+    return {name: by_row.mean() for name, by_row in row_rankings(keys_NL).items()}
+
+
+def row_rankings(keys_NL: Keys) -> dict[str, ByRow]:
+    """Each of `ROW_RANKING_METRICS`: each sample ranks its labels.
 
     A row with nothing to rank is ranked without fault, as scikit-learn has it: a loss of 0, an lrap of 1.
     """
     N = len(keys_NL)
     loss, coverage, error, lrap = np.zeros(N), np.zeros(N), np.zeros(N), np.zeros(N)
-    yes, known = _is_yes(keys_NL).sum(axis=1), np.count_nonzero(keys_NL, axis=1)
+    yes, known = is_yes(keys_NL).sum(axis=1), np.count_nonzero(keys_NL, axis=1)
     for rows in _blocks(keys_NL.shape):
         R = rows.stop - rows.start
         groups = _tie_groups(np.sort(keys_NL[rows], axis=1))
@@ -354,10 +397,10 @@ def row_ranking_means(keys_NL: Keys) -> dict[str, Mean]:
         error[rows][groups.ranking] = groups.rank > groups.yes_ranked
     pairs = yes * (known - yes)
     return {
-        "ranking_loss": _mean(loss / np.maximum(pairs, 1), known > 0),
-        "coverage_error": _mean(coverage, known > 0),
-        "one_error": _mean(error, yes > 0),
-        "lrap": _mean(np.where(yes > 0, lrap, 1.0), known > 0),
+        "ranking_loss": ByRow(loss / np.maximum(pairs, 1), known > 0),
+        "coverage_error": ByRow(coverage, known > 0),
+        "one_error": ByRow(error, yes > 0),
+        "lrap": ByRow(np.where(yes > 0, lrap, 1.0), known > 0),
     }
 
 
@@ -370,40 +413,63 @@ def precision_means(keys_NL: Keys) -> dict[str, Mean]:
             by_label = np.sort(np.ascontiguousarray(keys_NL[:, labels].T), axis=1)
             precision_L[labels] = _average_precision(_tie_groups(by_label), len(by_label))
         pooled = _average_precision(_tie_groups(np.sort(keys_NL, axis=None)[np.newaxis]), 1)
-    return {
-        "map": _mean(precision_L, ~np.isnan(precision_L)),
-        "micro_ap": Mean(_mean(pooled, ~np.isnan(pooled)).value),
-    }
+    return {"map": ByRow(precision_L, ~np.isnan(precision_L)).mean(), "micro_ap": Mean(_defined(pooled[0]))}
 
 
 # --------------------------------------------------------------------------------------- probabilities
 
 
+@dataclass(frozen=True, eq=False)
+class ProbabilitySums:
+    """What `PROBABILITY_METRICS` add up, of N rows, or of other sums (...) of them.
+
+    Attributes:
+        loss: (N,) cross-entropy of the known cells.
+        excess: (N, BINS) by how much the probabilities of the known cells in a bin exceed the yes cells among them.
+        known: (N,) known cells.
+    """
+
+    loss: NDArray[np.float64]
+    excess: NDArray[np.float64]
+    known: NDArray[Any]
+
+
 def probability_means(labels_NL: Labels, probabilities_NL: Floats) -> dict[str, Mean]:
     """The mean of each of `PROBABILITY_METRICS`, over all known cells together."""
-    loss, known, excess_by_bin = 0.0, 0, np.zeros(BINS)
+    rows = probability_sums(labels_NL, probabilities_NL)
+    total = ProbabilitySums(rows.loss.sum(), rows.excess.sum(axis=0), rows.known.sum())
+    return {name: Mean(_defined(value)) for name, value in pooled_probabilities(total).items()}
+
+
+def probability_sums(labels_NL: Labels, probabilities_NL: Floats) -> ProbabilitySums:
+    """The sums of each row."""
+    N = len(labels_NL)
+    loss_N, excess_NK, known_N = np.zeros(N), np.zeros((N, BINS)), np.count_nonzero(labels_NL != UNKNOWN, axis=1)
     for rows in _blocks(labels_NL.shape):
-        at = labels_NL[rows] != UNKNOWN
-        yes, p = labels_NL[rows][at] == YES, probabilities_NL[rows][at].astype(np.float64)
-        loss -= float(np.log(np.clip(np.where(yes, p, 1 - p), CLIP, 1 - CLIP)).sum())
-        bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-        excess_by_bin += np.bincount(bins, p - yes, minlength=BINS)
-        known += p.size
+        yes, known, p = labels_NL[rows] == YES, labels_NL[rows] != UNKNOWN, probabilities_NL[rows].astype(np.float64)
+        loss = -np.log(np.clip(np.where(yes, p, 1 - p), CLIP, 1 - CLIP))
+        loss_N[rows] = (loss * known).sum(axis=1)
+        bins = np.minimum((p * BINS).astype(np.int64), BINS - 1) + BINS * np.arange(len(p))[:, np.newaxis]
+        excess = np.bincount(bins.ravel(), ((p - yes) * known).ravel(), minlength=BINS * len(p))
+        excess_NK[rows] = excess.reshape(-1, BINS)
+    return ProbabilitySums(loss_N, excess_NK, known_N)
+
+
+def pooled_probabilities(sums: ProbabilitySums) -> dict[str, NDArray[np.float64]]:
+    """Each of `PROBABILITY_METRICS`, (...), from sums (...) of rows; NaN where undefined."""
     # a bin's |mean p - fraction yes| times its count is |sum of (p - yes)|
-    return {"log_loss": Mean(_ratio(loss, known)), "ece": Mean(_ratio(float(np.abs(excess_by_bin).sum()), known))}
+    return {
+        "log_loss": over(sums.loss, sums.known, empty=np.nan),
+        "ece": over(np.abs(sums.excess).sum(axis=-1), sums.known, empty=np.nan),
+    }
 
 
 # ---------------------------------------------------------------------------------------------- shared
 
 
-def _mean(values: NDArray[Any], counted: Bools) -> Mean:
-    """The mean of the counted values; the others are left out."""
-    kept = values[counted]
-    return Mean(float(kept.mean()) if kept.size else None, values.size - kept.size)
-
-
-def _ratio(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
+def _defined(value: NDArray[np.float64]) -> float | None:
+    """A number that is NaN where undefined, as a value that is None there."""
+    return None if np.isnan(value) else float(value)
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
