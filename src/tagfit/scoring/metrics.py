@@ -71,14 +71,14 @@ def score(labels_NL: Labels, probabilities_NL: Floats) -> Scores:
         DataError: shapes, values or dtypes are not as above.
     """
     labels_NL = checked_labels(labels_NL)
-    probabilities_NL = _checked_probabilities(probabilities_NL, labels_NL.shape)
+    probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
     return _score(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL)
 
 
 def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float | None:
     """One metric of `score`, without the others; arguments and errors are the same."""
     labels_NL = checked_labels(labels_NL)
-    probabilities_NL = _checked_probabilities(probabilities_NL, labels_NL.shape)
+    probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
     if metric == "keras_accuracy":
         return keras_accuracy(labels_NL, probabilities_NL).value
     if metric in DECISION_METRICS:
@@ -103,7 +103,7 @@ def score_decisions(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Fl
         DataError: shapes, values or dtypes are not as above.
     """
     labels_NL = checked_labels(labels_NL)
-    probabilities_NL = _checked_probabilities(probabilities_NL, labels_NL.shape)
+    probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
     return _score(labels_NL, _checked_decisions(decisions_NL, labels_NL.shape), probabilities_NL)
 
 
@@ -148,7 +148,7 @@ def checked_labels(labels_NL: NDArray[Any]) -> Labels:
     return labels_NL.astype(np.int8, copy=False)
 
 
-def _checked_probabilities(probabilities_NL: NDArray[Any], shape: tuple[int, ...]) -> Floats:
+def checked_probabilities(probabilities_NL: NDArray[Any], shape: tuple[int, ...]) -> Floats:
     p_NL = np.asarray(probabilities_NL)
     if p_NL.shape != shape:
         raise DataError(f"probabilities must have the shape of the labels, {shape}; got {p_NL.shape}")
