@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tagfit.scoring.rule_worth import Worth, worth
 from tagfit.scoring.rules import LEVEL_OBJECTIVES, Objective, Rule
-from tagfit.scoring.threshold_search import STRENGTHS, Doubles, FitRows, logit, sigmoid
+from tagfit.scoring.threshold_search import NOISE, STRENGTHS, Doubles, FitRows, logit, sigmoid
 
 #: what a decided cell costs, in hits: thresholds that are best at each price keep another level
 _PRICES = np.linspace(0.98, 0.02, 49)
@@ -39,7 +39,7 @@ def fit_level(objective: Objective, rows: FitRows, fold_N: NDArray[np.intp], gro
         for left_out_N, part, own_of_part_L in fitted:
             offsets_NL[left_out_N] = own_of_part_L * part.share(strength)
         richer = _Cut.of(objective, rows, offsets_NL)
-        if richer.reached >= best.reached and richer.other.beats(best.other, group_N):
+        if richer.reached >= best.reached and richer.other.beats(best.other, group_N, NOISE):
             best, offsets_L = richer, own_L * rows.share(strength)
     rule = Rule(tuple(sigmoid(best.cut + offsets_L).tolist()))
     return rule if best.reached else replace(rule, note=f"{objective} was not reached: {best.asked.value:.3f}")

@@ -10,7 +10,7 @@ Shapes: N samples, M samples seen in training, L labels, S label sets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,10 +24,13 @@ from tagfit.scoring.level_fitting import fit_level
 from tagfit.scoring.metrics import Floats, Ints, Labels, checked_labels
 from tagfit.scoring.rule_worth import Worth, value, worth
 from tagfit.scoring.rules import MOST_SETS, Objective, Rule
-from tagfit.scoring.threshold_search import STRENGTHS, FitRows
+from tagfit.scoring.threshold_search import NOISE, STRENGTHS, FitRows
 
 #: with fewer rows than this the rule stays flat
 FEWEST_ROWS = 30
+
+#: by how many standard errors a rule about whole rows has to be better: one that does not hold costs many of them
+ROW_NOISE = 2.0
 
 #: how much the logarithm of how often a label set was seen counts, as is tried
 SET_PRIORS = (0.0, 0.25, 0.5, 1.0)
@@ -188,20 +191,20 @@ class _Choice:
         self._best = Plan()
 
     def made(self) -> Rule:
-        self._try([Plan("common")])
-        self._try(Plan("own", strength) for strength in STRENGTHS)
-        self._try([replace(self._best, at_least_one=True), Plan("common", at_least_one=True)])
+        self._try([Plan("common")], NOISE)
+        self._try([Plan("own", strength) for strength in STRENGTHS], NOISE)
+        self._try([replace(self._best, at_least_one=True), Plan("common", at_least_one=True)], ROW_NOISE)
         bases = (self._best, Plan("common", at_least_one=self._best.at_least_one))
         limits = (self._seen or SeenSets.of(self._rows.labels_NL)).limits
-        self._try(replace(base, at_most=limit) for base in bases for limit in limits)
+        self._try([replace(base, at_most=limit) for base in bases for limit in limits], ROW_NOISE)
         if self._metric == "subset_accuracy" and (self._seen is None or self._seen.sets):
-            self._try(Plan(set_prior=prior) for prior in SET_PRIORS)
+            self._try([Plan(set_prior=prior) for prior in SET_PRIORS], ROW_NOISE)
         return self._best.fit(self._metric, self._rows, self._seen)
 
-    def _try(self, plans: Iterable[Plan]) -> None:
+    def _try(self, plans: Sequence[Plan], noise: float) -> None:
         """Go over to the best of some plans that are richer than the present one, if that is beyond noise."""
         richer = max(plans, key=lambda plan: self._worth(plan).value, default=self._best)
-        if self._worth(richer).beats(self._worth(self._best), self._group_N):
+        if self._worth(richer).beats(self._worth(self._best), self._group_N, noise):
             self._best = richer
 
     def _worth(self, plan: Plan) -> Worth:

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from tagfit.records import UNKNOWN, YES
 from tagfit.scoring.metrics import ROW_FORMULAS, Bools, Counts, Labels, f1
 
-#: what is worth more has to be by this many standard errors of the paired difference
-NOISE = 1.0
-
 
 @dataclass(frozen=True, eq=False)
 class Worth:
@@ -29,11 +26,12 @@ class Worth:
     value: float
     influence_N: NDArray[np.float64]
 
-    def beats(self, other: Worth, group_N: NDArray[np.intp]) -> bool:
-        """Whether it is worth more than `other` on the same rows, beyond noise; rows of a group move together."""
+    def beats(self, other: Worth, group_N: NDArray[np.intp], noise: float) -> bool:
+        """Whether it is worth more than `other` on the same rows, by more than `noise` standard errors of the
+        difference; rows of a group move together."""
         gain = self.value - other.value
         by_group = np.bincount(group_N, self.influence_N - other.influence_N)
-        return bool(gain > 0 and gain > NOISE * np.sqrt((by_group**2).sum()))
+        return bool(gain > 0 and gain > noise * np.sqrt((by_group**2).sum()))
 
 
 def worth(metric: str, labels_NL: Labels, decisions_NL: Bools) -> Worth:

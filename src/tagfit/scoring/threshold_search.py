@@ -21,7 +21,10 @@ Doubles = NDArray[np.float64]
 #: how many yes cells make a label's own threshold count as much as the common one, the simplest first
 STRENGTHS = (100.0, 30.0, 10.0)
 
-#: thresholds in question: between each of so many yes cells of a label and the next lower cell
+#: by how many standard errors richer thresholds have to be better: those that are a little off cost little
+NOISE = 1.0
+
+#: thresholds are looked for below so many yes cells of each label, half-way to the next lower cell
 _YES_A_LABEL = 64
 #: how many of them the common threshold is looked for among
 _COMMON = 32
@@ -66,15 +69,16 @@ class FitRows:
 
     @cached_property
     def candidates_T(self) -> Doubles:
-        """Ascending thresholds, 0.5 among them. Only those just below a yes can be the best."""
+        """Ascending thresholds, 0.5 among them. Only those just below a yes, or above all, can be the best."""
         found = [np.array([THRESHOLD])]
-        for label in range(self.p_NL.shape[1]):
+        for label in np.flatnonzero(self.yes_L).tolist():
             ascending = np.sort(self.p_NL[self.known_NL[:, label], label])
             yes = np.sort(self.p_NL[self.yes_NL[:, label], label])
             if len(yes) > _YES_A_LABEL:
                 yes = yes[np.linspace(0, len(yes) - 1, _YES_A_LABEL).astype(np.intp)]
-            below = np.searchsorted(ascending, yes)
-            found.append((np.where(below > 0, ascending[np.maximum(below, 1) - 1], 0.0) + yes) / 2 if len(yes) else yes)
+            lower = np.searchsorted(ascending, yes)
+            below = np.where(lower > 0, ascending[np.maximum(lower, 1) - 1], 0.0)
+            found += [(below + yes) / 2, ascending[-1:]]
         return np.unique(np.concatenate(found))
 
     @cached_property
