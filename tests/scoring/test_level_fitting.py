@@ -70,3 +70,11 @@ def test_certain_probabilities_are_cut_between():
     p = labels.astype(np.float32)
     rule = fit_rule(Objective("recall", 0.9), labels, p, seen_NL=labels)
     assert levels(labels, p, rule) == (1, 1)
+
+
+def test_probabilities_next_to_nothing_can_be_asked_for():
+    labels, p = drawn(6, 200)
+    p = np.where(labels == 1, 1e-9, 1e-12).astype(np.float32)
+    rule = fit_rule(Objective("recall", 0.9), labels, p, seen_NL=labels)
+    assert levels(labels, p, rule)[0] >= 0.9
+    assert rule.note == ""

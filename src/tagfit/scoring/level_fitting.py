@@ -41,7 +41,9 @@ def fit_level(objective: Objective, rows: FitRows, fold_N: NDArray[np.intp], gro
         richer = _Cut.of(objective, rows, offsets_NL)
         if richer.reached >= best.reached and richer.other.beats(best.other, group_N, NOISE):
             best, offsets_L = richer, own_L * rows.share(strength)
-    rule = Rule(tuple(sigmoid(best.cut + offsets_L).tolist()))
+    z_L = best.cut + offsets_L
+    # below what logits tell apart, every probability above 0 is meant
+    rule = Rule(tuple(np.where(z_L < logit(np.zeros(1)), 0.0, sigmoid(z_L)).tolist()))
     return rule if best.reached else replace(rule, note=f"{objective} was not reached: {best.asked.value:.3f}")
 
 
