@@ -66,7 +66,6 @@ class TestEvaluate:
         record = evaluation.to_dict()
         assert tuple(record["scores"]) == tuple(record["constant"]) == METRICS
 
-
     def test_every_score_has_its_interval(self, data, tagger):
         record = tagfit.evaluate(tagger, data, part="test").to_dict()
         for kind in ("scores", "decided"):

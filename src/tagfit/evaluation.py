@@ -124,7 +124,7 @@ def evaluate(
         "decider": decider.to_dict(),
     }
     if decider.guaranteed is not None:
-        details["guarantee"] = decider.guaranteed.observed(said.labels_NL, prediction.probabilities, groups)
+        details["guarantee"] = decider.guaranteed.observed(said.labels_NL, prediction.probabilities, said.groups)
     if slices is not None:
         details["by"] = {"column": by, "slices": [_slice(both, groups, constant, seed, *one) for one in slices]}
     if compare is not None:

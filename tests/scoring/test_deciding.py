@@ -30,7 +30,7 @@ def test_without_a_wish_it_decides_above_one_half():
 
 
 def test_each_row_is_decided_by_who_has_not_seen_it():
-    """On scores that know nothing, what is fitted on the very rows looks better than it is; cross-fitted it does not."""
+    """On scores that know nothing, what is fitted on the very rows looks better than it is."""
     gains = []
     for seed in range(10):
         here = said(count=150, labels=8, seed=seed, informed=False)
@@ -60,7 +60,9 @@ def test_it_comes_back_from_json(objective):
     assert (again.probabilities(here.probabilities_NL) == decider.probabilities(here.probabilities_NL)).all()
 
 
-@pytest.mark.parametrize("changes", [{"wish": 3}, {"fitted_on": ["val"]}, {"rule": {"thresholds": [2]}}, {"calibration": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"wish": 3}, {"fitted_on": ["val"]}, {"rule": {"thresholds": [2]}}, {"calibration": 1}]
+)
 def test_a_strangers_nonsense_is_refused(changes):
     values = {**fitted("micro_f1", said()).decider.to_dict(), **changes}
     with pytest.raises(BundleError):

@@ -204,8 +204,12 @@ class TestDifference:
         assert not difference(now, then)["micro_f1"].within_noise
 
     def test_two_resamplings_are_not_paired(self):
-        with pytest.raises(DataError, match="one Resampling"):
-            difference(resample(of(), Resampling.of(60)), resample(of(), Resampling.of(60)))
+        with pytest.raises(DataError, match="same resamples"):
+            difference(resample(of(), Resampling.of(60)), resample(of(), Resampling.of(60, seed=1)))
+
+    def test_two_that_draw_alike_are(self):
+        changes = difference(resample(of(), Resampling.of(60)), resample(of(), Resampling.of(60)))
+        assert changes["micro_f1"].value == 0
 
 
 # -------------------------------------------------------------------------------------------- coverage

@@ -1,7 +1,6 @@
 """The bundle: what is handed over. Data only: nothing in it names code, nothing is unpickled.
 
-manifest.json         protocol, recipe, members, preprocessing, label names, what decides, scores, lock; size and SHA-256
-                      of each file
+manifest.json         protocol, recipe, preprocessing, label names, what decides, scores, lock; hashes of the files
 model.safetensors     the delivered weights, of all members where it is an ensemble
 samples.safetensors   SHA-256 of every sample by part, so that rows which were trained on are recognised later
 """

@@ -84,7 +84,11 @@ def _told(record: Mapping[str, Any]) -> list[Text]:
     """What decides and what was guaranteed, in words."""
     decider = record["decider"]
     if "guarantee" in record:
-        return [Text(), Text(record["guarantee"]["sentence"])]
+        here, metric = record["guarantee"], decider["guaranteed"]["guarantee"].partition("=")[0]
+        found = f"Here {metric} is {_number(here['achieved'])}"
+        if here["low"] is not None:
+            found += f" (95%: {here['low']:.3f} to {here['high']:.3f})"
+        return [Text(), Text(decider["guaranteed"]["sentence"]), Text(f"{found}, over {here['samples']:,} samples.")]
     if decider["rule"] is None:
         return []
     return [Text(), Text(f"decided: for {decider['wish']}, fitted on {decider['fitted_on']}; score: above 0.5")]

@@ -49,7 +49,7 @@ class Appraisal:
         if self.refusal is not None:
             return (f"The guarantee cannot be given: {self.refusal}", "Labels are given above 0.5 instead.")
         if self.decider.guaranteed is not None:
-            return (self.decider.guaranteed.sentence,)
+            return (self.decider.guaranteed.sentence, self.decider.guaranteed.evidence)
         if self.decider.rule is None:
             return ()
         wish, fitted_on = self.decider.wish, self.decider.fitted_on
@@ -59,10 +59,8 @@ class Appraisal:
         decided, at_half = self.decided_spreads[part], self.spreads[part]
         gain = difference(decided, at_half)[metric]
         if gain is not None:
-            values = (getattr(spread.scores, metric) for spread in (at_half, decided))
-            told.append(
-                "On {}, {} moves by that from {:.3f} to {:.3f}, {}.".format(part, TITLES[metric], *values, gain)
-            )
+            old, new = (getattr(spread.scores, metric) for spread in (at_half, decided))
+            told.append(f"On {part}, {TITLES[metric]} moves by that from {old:.3f} to {new:.3f}, {gain}.")
         return tuple(told)
 
     def to_dict(self) -> dict[str, Any]:

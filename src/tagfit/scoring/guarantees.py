@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tagfit.errors import BundleError, DataError, MissingExtraError, did_you_mean
 from tagfit.records import UNKNOWN, YES
+from tagfit.scoring.intervals import mean_and_interval
 from tagfit.scoring.metrics import Bools, Floats, Ints, Labels, checked_labels, checked_probabilities
 from tagfit.scoring.risks import ROUNDING, Precision, Recall
 
@@ -192,6 +193,20 @@ class Guaranteed:
     def decide(self, probabilities_NL: Floats) -> Bools:
         """(N, L) the labels that are given."""
         return np.asarray(probabilities_NL > np.float64(self.threshold))
+
+    def observed(self, labels_NL: Labels, probabilities_NL: Floats, groups: Ints | None = None) -> dict[str, Any]:
+        """How it fares on other labelled samples: `achieved`, `low` and `high` (95%), over so many `samples`.
+
+        Unknown cells are left out.
+        """
+        found_NL = self.decide(probabilities_NL) & (labels_NL != UNKNOWN)
+        of_NL = labels_NL == YES if self.guarantee.metric == "recall" else found_NL
+        counted = of_NL.any(axis=1)
+        share_N = (found_NL & (labels_NL == YES))[counted].sum(axis=1) / of_NL[counted].sum(axis=1)
+        unit_N = np.unique(_units(len(labels_NL), groups)[counted], return_inverse=True)[1].ravel()
+        achieved, interval = mean_and_interval(np.bincount(unit_N, share_N) / np.bincount(unit_N))
+        ends = (None, None) if interval is None else (interval.low, interval.high)
+        return {"achieved": achieved, "low": ends[0], "high": ends[1], "samples": int(counted.sum())}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the sentences for whoever reads it."""

@@ -11,7 +11,8 @@ Shapes: N samples, L labels, G groups, B resamples.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,10 @@ class Answers:
     probabilities_NL: Floats
     decisions_NL: Bools | None = None
 
+    def rows(self, chosen: NDArray[np.intp]) -> Answers:
+        decisions = None if self.decisions_NL is None else self.decisions_NL[chosen]
+        return Answers(self.labels_NL[chosen], self.probabilities_NL[chosen], decisions)
+
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
@@ -91,6 +96,11 @@ class Resampling:
         of_row = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
         affordable = max(LEAST, MOST_ROWS // max(count, 1))
         return cls(of_row, int(of_row.max()) + 1 if count else 0, min(resamples, affordable), seed)
+
+    def draws_as(self, other: Resampling) -> bool:
+        """Whether the resamples are the same, so that what was scored on them can be paired."""
+        same = (self.seed, self.resamples) == (other.seed, other.resamples)
+        return same and np.array_equal(self.of_row, other.of_row)
 
     @property
     def scale(self) -> float:
@@ -181,15 +191,22 @@ class Difference:
         """Whether the interval holds 0: other samples might show no difference, or the opposite one."""
         return 0.0 in self.interval
 
+    def __str__(self) -> str:
+        noise = "inside the noise; " if self.within_noise else ""
+        return f"{self.value:+.3f} ({noise}95%: {self.interval.low:+.3f} to {self.interval.high:+.3f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self.interval), "value": self.value, "within_noise": self.within_noise}
+
 
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
     """By metric, paired: both were scored on the same resamples. None where either has no standard error.
 
     Raises:
-        DataError: the two are not of one Resampling.
+        DataError: the two were not scored on the same resamples.
     """
-    if after.resampling is not before.resampling:
-        raise DataError("a difference needs both spreads from one Resampling; got two")
+    if not after.resampling.draws_as(before.resampling):
+        raise DataError("a difference needs both spreads from the same resamples; these are of two kinds")
     differences: dict[str, Difference | None] = {}
     for metric in METRICS:
         now, then = getattr(after.scores, metric), getattr(before.scores, metric)
@@ -197,6 +214,17 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
         differences[metric] = None if moved is None or noise is None else Difference(moved, noise.around(moved))
     return differences
+
+
+def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
+    """The mean of fractions, one a group, and where it lies with 95% confidence."""
+    if not len(values_G):
+        return None, None
+    resampling = Resampling.of(len(values_G))
+    means = [values_G @ weights_GB / weights_GB.sum(axis=0) for weights_GB in resampling.weights(len(values_G))]
+    mean = float(values_G.mean())
+    noise = _Noise.of(mean, np.concatenate(means), resampling) if len(values_G) > 1 else None
+    return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
 
 
 # ----------------------------------------------------------------------------------------------- noise
