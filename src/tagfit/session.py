@@ -154,7 +154,8 @@ class Session:
             rows = self.data.split.rows(part)
             if len(rows):
                 said[part] = self._ask(trained.network, rows)
-        appraisal = appraise(said, self.wish, seen_NL=self.data.labels("train"), seed=self.seed)
+        seen_NL = self.data.labels("train") if self.data.split.folds is None else None
+        appraisal = appraise(said, self.wish, seen_NL=seen_NL, seed=self.seed)
         test = said.get("test")
         run = replace(
             run,

@@ -98,12 +98,12 @@ def _slices_table(by: Mapping[str, Any]) -> Table:
     """The slices of a column; the smallest are left to --json."""
     metrics = ("micro_f1", "macro_f1", "subset_accuracy", "map")
     table = _plain_table(
-        _shorten(by["column"], 16), "samples", "micro-F1", "95%", "constant", "macro-F1", "subset", "mAP"
+        _shorten(by["column"], 14), "samples", "micro-F1", "95%", "constant", "macro-F1", "subset", "mAP"
     )
     for one in by["slices"][:MOST_SLICES]:
         micro, *others = (_number(one["scores"][metric]) for metric in metrics)
         interval, constant = _interval(one["intervals"]["scores"]["micro_f1"]), _number(one["constant"]["micro_f1"])
-        name = _shorten(one["value"] or "(empty)", 16)
+        name = _shorten(one["value"] or "(empty)", 14)
         table.add_row(name, f"{one['samples']:,}", micro, interval, constant, *others)
     if len(by["slices"]) > MOST_SLICES:
         table.add_row(f"… {len(by['slices']) - MOST_SLICES} more: --json")

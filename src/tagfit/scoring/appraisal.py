@@ -87,12 +87,12 @@ def joined(several: Sequence[Said]) -> Said:
     )
 
 
-def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels, seed: int = 0) -> Appraisal:
+def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, seed: int = 0) -> Appraisal:
     """Fit what decides, and say how sure every score is.
 
     Args:
         said: by part; val has to be there, and calibrate where there is a guarantee.
-        seen_NL: (M, L) the labels of train.
+        seen_NL: (M, L) the labels of train; None where they are those of val, as with folds.
         seed: deals the folds, and draws the resamples: the same for every model of the same parts.
     """
     part: Part = "calibrate" if "calibrate" in said and wish.guarantee is None else "val"

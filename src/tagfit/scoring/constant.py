@@ -5,7 +5,6 @@ A model is worth what it scores above this. Shapes: N samples, L labels, D disti
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -351,7 +350,7 @@ def _faults(values: Any) -> list[str]:
 
 
 def _is_fraction(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1
+    return type(value) in (int, float) and 0 <= value <= 1  # NaN fails both
 
 
 def _index_faults(what: str, lists: Any, names: tuple[str, ...], L: int, *, at_least: int) -> list[str]:

@@ -137,13 +137,14 @@ class Fitted:
     decisions_NL: Bools
 
 
-def fit_decider(on: Said, part: str, objective: Objective | None, *, seen_NL: Labels, seed: int = 0) -> Fitted:
+def fit_decider(on: Said, part: str, objective: Objective | None, *, seen_NL: Labels | None, seed: int = 0) -> Fitted:
     """Calibrate and, where there is an objective, fit a rule for it.
 
     Args:
         on: the rows to fit on, which the network was not trained on.
         part: which part they are of.
-        seen_NL: (M, L) the labels of train: the label sets that a rule may choose from.
+        seen_NL: (M, L) the labels of train, not of these rows: the label sets that a rule may choose from. None where
+            there are no others: sets are then taken from the rows, cross-fitted.
         seed: deals the folds.
     """
     wish = None if objective is None else str(objective)
