@@ -138,6 +138,13 @@ _target = _options(
     click.option(
         "--baseline", default="dense-baseline", show_default=True, metavar="NAME|FILE", help="The recipe to cure."
     ),
+    click.option(
+        "--trials",
+        type=click.IntRange(1),
+        help="How many recipes to try: the ladder, then a search.  [default: 48 on features, the ladder on pictures]",
+    ),
+    click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Search for about so long."),
+    click.option("--single", is_flag=True, help="Deliver one network, never an ensemble."),
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 
@@ -219,6 +226,9 @@ def cure(
     train_below: float | None,
     val_at_least: float,
     baseline: str,
+    trials: int | None,
+    minutes: float | None,
+    single: bool,
     output: str | None,
     as_json: bool,
     **options: Any,
@@ -243,6 +253,9 @@ def cure(
             locked,
             target=target,
             baseline=first,
+            trials=trials,
+            minutes=minutes,
+            single=single,
             output=_folder(output, locked, "cure"),
             on_event=watch,
             **training,

@@ -368,7 +368,7 @@ class Run:
         constant: what the best constant answer, chosen on train, would get.
         history: a row an epoch, of one fold after the other.
         delivered_epoch: whose weights were delivered; None where each fold has its own.
-        state: finished, stopped or diverged; a diverged run has no scores.
+        state: finished, stopped, pruned (it lagged behind in a search) or diverged; a diverged run has no scores.
         decided: what calibration and rules make of the same probabilities; empty where none were fitted.
         folds: one record a fold; none where there are no folds.
     """
@@ -381,7 +381,7 @@ class Run:
     delivered_epoch: int | None
     parameters: int
     seconds: float
-    state: Literal["finished", "stopped", "diverged"] = "finished"
+    state: Literal["finished", "stopped", "pruned", "diverged"] = "finished"
     decided: ByPart = field(default_factory=dict)
     folds: tuple[FoldRun, ...] = ()
 

@@ -10,9 +10,11 @@ from typing import Any
 from torch import nn
 
 import tagfit
+from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.verdict import judge, meets
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import SCHEMA
+from tagfit.recipes import Recipe
 from tagfit.records import LockedData, Part, Run, Target
 from tagfit.report.table import result_text
 from tagfit.scoring.appraisal import Appraisal, differences, differences_record
@@ -49,12 +51,14 @@ class Trained:
     """A run and its network; a diverged run's is of no use.
 
     Attributes:
+        members: the recipe of each network of an ensemble; of a single one, its own.
         said: what it says of each part; where there are folds, what each fold's network says of those it has not seen.
         appraisal: what that is worth; None until the run is chosen.
     """
 
     run: Run
     network: nn.Module
+    members: tuple[Recipe, ...] = ()
     said: Mapping[Part, Said] = field(default_factory=dict)
     appraisal: Appraisal | None = None
 
@@ -66,12 +70,16 @@ class Work:
     Attributes:
         before: None where there was nothing to compare with.
         complete: False where it was asked to stop before all was done.
+        finalists: the best recipes, each on several seeds.
+        ingredients: what each ingredient of the chosen recipe brings.
     """
 
     before: Trained | None
     after: Trained
     tried: tuple[Run, ...]
     complete: bool
+    finalists: tuple[Repeats, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()
 
 
 def result_record(
@@ -107,6 +115,8 @@ def result_record(
         "after": _run_record(after),
         "differences": {part: differences_record(by_metric) for part, by_metric in changes.items()},
         "tried": [run.to_trial() for run in work.tried],
+        "finalists": [repeats.to_dict() for repeats in work.finalists],
+        "ingredients": [ingredient.to_dict() for ingredient in work.ingredients],
         "findings": [],
         "seconds": round(seconds, 3),
     }
@@ -119,4 +129,9 @@ def _differences(before: Trained, after: Trained) -> dict[Part, dict[str, Differ
 
 
 def _run_record(trained: Trained) -> dict[str, Any]:
-    return trained.run.to_dict() | ({} if trained.appraisal is None else trained.appraisal.to_dict())
+    members = [recipe.to_dict() for recipe in trained.members] if len(trained.members) > 1 else None
+    return (
+        trained.run.to_dict()
+        | {"members": members}
+        | ({} if trained.appraisal is None else trained.appraisal.to_dict())
+    )

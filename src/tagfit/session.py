@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tagfit.curing.search import Laggards
 from tagfit.data.folds import trainings
 from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
@@ -25,16 +26,48 @@ from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
 from tagfit.records import FoldRun, LockedData, Part, Run, Scores, Target
 from tagfit.result import Result, Trained, Work, result_record
-from tagfit.scoring.appraisal import appraise, joined
+from tagfit.scoring.appraisal import appraise, joined, mean_of
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Decider, Said, Wish
 from tagfit.scoring.metrics import score, score_one
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.estimate import longest_training
-from tagfit.training.events import Event, Listener, RunEnded, RunStarted
+from tagfit.training.events import EpochEnded, Event, Listener, RunEnded, RunStarted
 from tagfit.training.inference import probabilities
 from tagfit.training.loop import Judge, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe to train.
+
+    Attributes:
+        number, of: which training of how many, for progress bars.
+        seed: the session's own unless given.
+        laggards: says when it lags so far behind that it is not worth going on.
+    """
+
+    recipe: Recipe
+    number: int = 1
+    of: int = 1
+    seed: int | None = None
+    laggards: Laggards | None = None
+
+
+class _Watch:
+    """Listens to one training, and ends it where it lags behind."""
+
+    def __init__(self, listen: Listener, laggards: Laggards | None, epochs: int) -> None:
+        self.lagged = False
+        self._listen, self._laggards, self._epochs = listen, laggards, epochs
+        self._rows: list[Mapping[str, float | None]] = []
+
+    def __call__(self, event: Event) -> bool:
+        if isinstance(event, EpochEnded):
+            self._rows.append(event.row)
+            self.lagged = self._laggards is not None and self._laggards.lags(self._rows, self._epochs)
+        return bool(self._listen(event)) or self.lagged
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +82,11 @@ class _Member:
 
 @dataclass
 class Session:
-    """Trains recipes on one lock with one seed, and remembers whether it was asked to stop."""
+    """Trains recipes on one lock with one seed, and remembers whether it was asked to stop.
+
+    Attributes:
+        best: the best score on val so far, for progress bars.
+    """
 
     data: LockedData
     target: Target
@@ -58,29 +95,29 @@ class Session:
     on_event: Listener
     wish: Wish = field(default_factory=Wish)
     stopped: bool = False
+    best: float | None = None
     began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.constant = ConstantAnswer.choose(self.data.labels("train"))
         self.trainings = trainings(self.data)
         self._constant_scores: dict[tuple[Part, int], Scores] = {}
-        self._folder: RunFolder | None = None
+        self.folder: RunFolder | None = None
 
     def listen(self, event: Event) -> bool:
         self.stopped = bool(self.on_event(event)) or self.stopped
         return self.stopped
 
-    def run(self, recipe: Recipe, number: int = 1, of: int = 1) -> Trained:
-        """Train `recipe`, once for each fold where there are folds, and score it on train and val, not on test.
+    def run(self, job: Job) -> Trained:
+        """Train a recipe, once for each fold where there are folds, and score it on train and val, not on test.
 
         In a run folder it goes on where a checkpoint was left, and takes what was finished already as it is.
         """
         verify(self.data)
-        members: list[_Member] = []
+        recipe, members = job.recipe, list[_Member]()
         for fold, data in enumerate(self.trainings):
-            place = (number - 1) * len(self.trainings) + fold + 1
-            members.append(self._train(recipe, data, fold, place, of * len(self.trainings)))
-            if self.stopped:
+            members.append(self._train(job, data, fold))
+            if members[-1].trained.state != "finished" or self.stopped:
                 break
         verify(self.data)
         said: dict[Part, Said] = {part: joined([one.said[part] for one in members]) for part in ("train", "val")}
@@ -94,21 +131,25 @@ class Session:
             delivered_epoch=None if folded else members[0].trained.delivered_epoch,
             parameters=sum(p.numel() for network in networks for p in network.parameters()),
             seconds=sum(member.seconds for member in members),
-            state="stopped" if any(member.trained.state == "stopped" for member in members) else "finished",
+            state=members[-1].trained.state if len(members) == len(self.trainings) else _cut_short(members[-1]),
             folds=tuple(map(_fold_run, members)) if folded else (),
         )
-        return Trained(run, Ensemble(networks) if len(networks) > 1 else networks[0], said)
+        network = Ensemble(networks) if len(networks) > 1 else networks[0]
+        return Trained(run, network, (recipe,) * len(networks), said)
 
-    def _train(self, recipe: Recipe, data: LockedData, fold: int, number: int, of: int) -> _Member:
+    def _train(self, job: Job, data: LockedData, fold: int) -> _Member:
         """One training on the train and val of `data`; what it has not seen is val or, where there are folds, test."""
-        began = time.perf_counter()
+        began, recipe = time.perf_counter(), job.recipe
+        seed = self.seed if job.seed is None else job.seed
         train_rows, val_rows = (LabelledRows.of(data, part, self.device) for part in ("train", "val"))
         steps = -(-len(train_rows) // recipe.training.batch_size)
         folded = data.split is not self.data.split
         name = f"{recipe.name}, fold {fold + 1}" if folded else recipe.name
-        self.listen(RunStarted(name, recipe.training.epochs, steps, number, of))
-        network = self._network(recipe)
-        keeper = None if self._folder is None else self._folder.checkpoint(recipe, fold)
+        place = (job.number - 1) * len(self.trainings) + fold + 1
+        self.listen(RunStarted(name, recipe.training.epochs, steps, place, job.of * len(self.trainings), self.best))
+        network = self._network(recipe, seed)
+        keeper = None if self.folder is None else self.folder.checkpoint(recipe, seed - self.seed, fold)
+        watch = _Watch(self.listen, job.laggards, recipe.training.epochs)
         trained, seconds = _finished_before(keeper, network)
         if trained is None:
             try:
@@ -117,14 +158,16 @@ class Session:
                     recipe.training,
                     train_rows,
                     val_rows,
-                    seed=self.seed,
+                    seed=seed,
                     judge=Judge(self.target.metric, partial(self._judge, data)),
-                    on_event=self.listen,
+                    on_event=watch,
                     keeper=keeper,
                 )
             except TrainingDivergedError:
                 self.listen(RunEnded(name, "diverged"))
                 raise
+            if watch.lagged and not self.stopped:
+                trained = replace(trained, state="pruned")
             self.stopped = self.stopped or trained.state == "stopped"
         unseen: Part = "test" if folded else "val"
         said: dict[Part, Said] = {
@@ -132,19 +175,38 @@ class Session:
             "val": self._ask(network, data.split.rows(unseen)),
         }
         member = _Member(network, trained, seconds + time.perf_counter() - began, said)
-        if keeper is not None and trained.state == "finished":
+        if keeper is not None and trained.state != "stopped":
             keeper.save(_finished(member))
         self.listen(RunEnded(name, trained.state))
         return member
 
-    def attempt(self, recipe: Recipe, number: int, of: int) -> Trained:
-        """As `run`, but a recipe that diverges is only noted."""
-        began = time.perf_counter()
-        try:
-            return self.run(recipe, number, of)
-        except TrainingDivergedError:
-            seconds = time.perf_counter() - began
-            return Trained(Run.diverged(recipe, self.data.lock, seconds), nn.Identity())
+    def attempt(self, jobs: Sequence[Job]) -> list[Trained]:
+        """As `run`, one job after the other until training is stopped, but a recipe that diverges is only noted."""
+        trained: list[Trained] = []
+        for job in jobs:
+            if self.stopped:
+                break
+            began = time.perf_counter()
+            try:
+                trained.append(self.run(job))
+            except TrainingDivergedError:
+                seconds = time.perf_counter() - began
+                trained.append(Trained(Run.diverged(job.recipe, self.data.lock, seconds), nn.Identity()))
+        return trained
+
+    def ensemble(self, several: Sequence[Trained], like: Trained) -> Trained:
+        """All networks of `several` as one, in place of `like`, whose recipe and history it bears."""
+        parts: tuple[Part, ...] = ("train", "val")
+        said = {part: mean_of([one.said[part] for one in several]) for part in parts}
+        networks = [network for one in several for network in _networks(one.network)]
+        run = replace(
+            like.run,
+            recipe=replace(like.run.recipe, name=f"ensemble of {len(networks)}"),
+            scores={part: score(said[part].labels_NL, said[part].probabilities_NL) for part in parts},
+            parameters=sum(one.run.parameters for one in several),
+            seconds=sum(one.run.seconds for one in several),
+        )
+        return Trained(run, Ensemble(networks), tuple(recipe for one in several for recipe in one.members), said)
 
     def appraise(self, trained: Trained) -> Trained:
         """Score the delivered weights on test, once, at the end; fit what decides; say how sure all of it is."""
@@ -163,7 +225,7 @@ class Session:
             constant={**run.constant, "test": None if test is None else self._constant("test", test.labels_NL)},
             decided=appraisal.decided,
         )
-        return Trained(run, trained.network, said, appraisal)
+        return replace(trained, run=run, said=said, appraisal=appraisal)
 
     def deliver(
         self,
@@ -180,7 +242,7 @@ class Session:
             if earlier is not None:
                 return Result(earlier, Tagger.load(folder.path), folder.path, fresh=False)
             folder.check_room(self._bytes_kept(recipes))
-            self._folder = folder
+            self.folder = folder
             return self._result(command, work(), folder)
 
     def _result(self, command: Mapping[str, Any], work: Work, folder: RunFolder | None) -> Result:
@@ -189,7 +251,7 @@ class Session:
         )
         after = work.after
         decider = Decider() if after.appraisal is None else after.appraisal.decider
-        bundle = Bundle.of(after.network, after.run, decider, self.constant, self.data)
+        bundle = Bundle.of(after.network, after.members, after.run, decider, self.constant, self.data)
         if folder is not None:
             with writable(folder.path):
                 write_bundle(folder.bundle, bundle)
@@ -212,9 +274,9 @@ class Session:
         sizes = [4 * self.parameters(recipe) for recipe in recipes]
         return (sum(sizes) + 2 * max(sizes)) * len(self.trainings) + 4 * max(sizes)
 
-    def _network(self, recipe: Recipe) -> nn.Module:
+    def _network(self, recipe: Recipe, seed: int = 0) -> nn.Module:
         dataset = self.data.dataset
-        network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=self.seed)
+        network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=seed)
         return network.to(self.device)
 
     def _constant(self, part: Part, labels_NL: NDArray[np.int8]) -> Scores:
@@ -234,6 +296,10 @@ class Session:
         return score_one(self.target.metric, data.labels(part), probabilities_NL)
 
 
+def _networks(network: nn.Module) -> list[nn.Module]:
+    return list(network.members) if isinstance(network, Ensemble) else [network]
+
+
 def _history(members: Sequence[_Member], folded: bool) -> tuple[Mapping[str, float | None], ...]:
     """The rows of all epochs; of one fold after the other, with its number."""
     if not folded:
@@ -248,10 +314,16 @@ def _fold_run(member: _Member) -> FoldRun:
     return FoldRun(scores, member.trained.delivered_epoch)
 
 
+def _cut_short(last: _Member) -> Literal["stopped", "pruned"]:
+    """Why the other folds were left out."""
+    return "pruned" if last.trained.state == "pruned" else "stopped"
+
+
 def _finished(member: _Member) -> bytes:
     """What is kept of a training that is over, in place of its checkpoint."""
     trained = member.trained
-    facts = {"history": trained.history, "delivered_epoch": trained.delivered_epoch, "seconds": member.seconds}
+    facts: dict[str, Any] = {"history": trained.history, "delivered_epoch": trained.delivered_epoch}
+    facts |= {"seconds": member.seconds, "state": trained.state}
     return checkpoint.pack(member.network.state_dict(), {"finished": facts})
 
 
@@ -263,4 +335,4 @@ def _finished_before(keeper: checkpoint.Keeper | None, network: nn.Module) -> tu
     network.load_state_dict(tensors)
     network.eval()
     facts = facts["finished"]
-    return loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], "finished"), facts["seconds"]
+    return loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"]), facts["seconds"]

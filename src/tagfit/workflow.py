@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tagfit.curing.choice import choose
+from tagfit.campaign import Budget, Campaign
 from tagfit.curing.ladder import ladder
-from tagfit.curing.verdict import meets
 from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import lock
@@ -23,12 +22,12 @@ from tagfit.data.split import split as deal
 from tagfit.errors import DataError, RecipeError
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import Dataset, LabelTable, LockedData, Run, Target
-from tagfit.result import Result, Trained, Work
+from tagfit.records import Dataset, LabelTable, LockedData, Target
+from tagfit.result import Result, Work
 from tagfit.scoring.deciding import Wish
 from tagfit.scoring.guarantees import Guarantee
 from tagfit.scoring.rules import Objective
-from tagfit.session import Session
+from tagfit.session import Job, Session
 from tagfit.training.device import find_device
 from tagfit.training.events import Listener
 
@@ -36,6 +35,9 @@ DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
 
 _NOTHING = Wish()
+
+#: how many recipes a cure of features tries unless told otherwise; pictures are left to the ladder
+TRIALS = 48
 
 #: what changes the data, and so has to be asked for
 ALLOWABLE = ("augmentation",)
@@ -205,7 +207,7 @@ def fit(
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
 
     def work() -> Work:
-        trained = session.run(chosen)
+        trained = session.run(Job(chosen))
         return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
 
     return session.deliver(command, [chosen], work, output)
@@ -224,6 +226,9 @@ def cure(
     data: Any,
     *,
     target: Target | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    single: bool = False,
     baseline: str | Path | Recipe = DEFAULT_BASELINE,
     allow: Collection[str] = (),
     decide_for: str | None = None,
@@ -240,6 +245,10 @@ def cure(
     Args:
         target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed: a
             strong model may know its training set.
+        trials: how many recipes to try, those of the ladder included; further ones are searched for. Unless given, 48
+            on features, and the ladder alone on pictures, which takes minutes.
+        minutes: search for about so long instead; how many recipes that are depends on the machine.
+        single: deliver one network, never an ensemble of the finalists.
         baseline: a name, a TOML file or a Recipe: the network to be cured.
         allow: `augmentation`, where recipes may change the pictures in training as well.
         the others are as in `fit`.
@@ -257,34 +266,36 @@ def cure(
     target = target or Target(train_ranks=not allow)
     session = Session(data, target, seed, find_device(device), on_event, wish)
     rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow)
+    budget = _budget(trials, minutes, single, data)
     command = {
         "command": "cure",
         "lock": data.lock,
         "baseline": first.to_dict(),
         "target": target.to_dict(),
         "allow": sorted(allow),
+        "trials": budget.trials,
+        "minutes": minutes,
+        "single": single,
         "seed": seed,
         **wish.to_dict(),
     }
 
-    def work() -> Work:
-        before = session.run(first, 1, 1 + len(rungs))
-        tried: list[Trained] = []
-        for number, recipe in enumerate(rungs, start=2):
-            if session.stopped or (tried and _ends_the_ladder(tried[-1].run, target)):
-                break
-            tried.append(session.attempt(recipe, number, 1 + len(rungs)))
-        chosen = choose(before.run, [trained.run for trained in tried], target)
-        after = next(trained for trained in [before, *tried] if trained.run is chosen)
-        appraised = session.appraise(before)
-        return Work(
-            before=appraised,
-            after=appraised if after is before else session.appraise(after),
-            tried=tuple(trained.run for trained in tried),
-            complete=not session.stopped,
-        )
+    campaign = Campaign(session, first, rungs, budget)
+    return session.deliver(command, [first, *rungs], campaign.work, output)
 
-    return session.deliver(command, [first, *rungs], work, output)
+
+def _budget(trials: int | None, minutes: float | None, single: bool, data: LockedData) -> Budget:
+    """What was asked for, or what is usual for such data."""
+    faults = []
+    if trials is not None and not trials >= 1:
+        faults.append(f"trials must be at least 1; got {trials}")
+    if minutes is not None and not minutes > 0:
+        faults.append(f"minutes must be above 0; got {minutes}")
+    if faults:
+        raise RecipeError(faults)
+    if trials is None and minutes is None and data.dataset.kind == "features":
+        trials = TRIALS
+    return Budget(trials, minutes, single)
 
 
 def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:
@@ -319,11 +330,6 @@ def _check_wish(wish: Wish, data: LockedData) -> None:
         )
     groups = None if data.split.groups is None else data.split.groups[rows]
     wish.guarantee.check(data.dataset.labels_NL[rows], groups)
-
-
-def _ends_the_ladder(run: Run, target: Target) -> bool:
-    """Where the target is met, further rungs have nothing left to reach; without a train band val can only gain."""
-    return target.train_ranks and meets(run, target)
 
 
 # ------------------------------------------------------------------------------------ inspect, estimate

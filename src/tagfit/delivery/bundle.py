@@ -45,6 +45,7 @@ class Bundle:
 
     Attributes:
         network: in inference mode, on the CPU; an Ensemble where there are several members.
+        members: the recipe of each.
         decider: what makes labels of its scores.
         scores: of the delivered weights, by part, as result.json has them.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
@@ -52,6 +53,7 @@ class Bundle:
 
     recipe: Recipe
     network: nn.Module
+    members: tuple[Recipe, ...]
     preprocessing: Preprocessing
     label_names: tuple[str, ...]
     decider: Decider
@@ -61,11 +63,20 @@ class Bundle:
     trained_on: Mapping[str, NDArray[np.uint8]]
 
     @classmethod
-    def of(cls, network: nn.Module, run: Run, decider: Decider, constant: ConstantAnswer, data: LockedData) -> Bundle:
+    def of(
+        cls,
+        network: nn.Module,
+        members: tuple[Recipe, ...],
+        run: Run,
+        decider: Decider,
+        constant: ConstantAnswer,
+        data: LockedData,
+    ) -> Bundle:
         """The bundle of a run on `data`."""
         return cls(
             recipe=run.recipe,
             network=network.cpu().eval(),
+            members=members,
             preprocessing=data.dataset.preprocessing,
             label_names=data.dataset.label_names,
             decider=decider,
@@ -84,7 +95,7 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
         "protocol": PROTOCOL,
         "tagfit": tagfit.__version__,
         "recipe": bundle.recipe.to_dict(),
-        "members": len(bundle.network.members) if isinstance(bundle.network, Ensemble) else 1,
+        "members": [recipe.to_dict() for recipe in bundle.members],
         "preprocessing": bundle.preprocessing.to_dict(),
         "label_names": list(bundle.label_names),
         "decider": bundle.decider.to_dict(),
@@ -110,11 +121,14 @@ def read_bundle(path: Path) -> Bundle:
         recipe = Recipe.from_dict(manifest["recipe"])
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
         label_names = _checked_names(manifest["label_names"])
-        network = _built(recipe, preprocessing, len(label_names), manifest["members"])
+        members = _checked_members(manifest["members"])
+        networks = [build_network(member, preprocessing.shape, len(label_names)) for member in members]
+        network = networks[0] if len(networks) == 1 else Ensemble(networks)
         load_weights(network, safetensors.numpy.load(contents[WEIGHTS]))
         return Bundle(
             recipe=recipe,
             network=network.eval(),
+            members=members,
             preprocessing=preprocessing,
             label_names=label_names,
             decider=Decider.from_dict(manifest["decider"], labels=len(label_names)),
@@ -155,15 +169,21 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: expected protocol {PROTOCOL}; got {protocol!r}", "A newer tagfit may read it: upgrade tagfit."
         )
-    return manifest if protocol == PROTOCOL else {**manifest, "members": 1, "decider": Decider().to_dict()}
+    return (
+        manifest
+        if protocol == PROTOCOL
+        else {
+            **manifest,
+            "members": [manifest.get("recipe")],
+            "decider": Decider().to_dict(),
+        }
+    )
 
 
-def _built(recipe: Recipe, preprocessing: Preprocessing, labels: int, members: Any) -> nn.Module:
-    """A network to put weights into."""
-    if not (isinstance(members, int) and 1 <= members <= MOST_MEMBERS):
-        raise BundleError(f"expected from 1 to {MOST_MEMBERS} members; got {members!r}")
-    networks = [build_network(recipe, preprocessing.shape, labels) for _ in range(members)]
-    return networks[0] if members == 1 else Ensemble(networks)
+def _checked_members(members: Any) -> tuple[Recipe, ...]:
+    if not (isinstance(members, list) and 1 <= len(members) <= MOST_MEMBERS):
+        raise BundleError(f"expected a list of 1 to {MOST_MEMBERS} recipes of members; got {str(members)[:60]}")
+    return tuple(map(Recipe.from_dict, members))
 
 
 def _checked_file(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:

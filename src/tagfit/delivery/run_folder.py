@@ -3,6 +3,7 @@
 RUN/run.json        the command, its options and the lock that the folder belongs to
 RUN/result.json     the result, once there is one
 RUN/bundle/         what is handed over
+RUN/search/         the journal of a cure's search
 RUN/.lock           held while a process works here
 """
 
@@ -30,7 +31,7 @@ SCHEMA = 1
 #: endings of what is being written, and of a folder that is being replaced
 TEMPORARY, ASIDE = ".tmp", ".old.tmp"
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, SEARCH = "checkpoints", "search"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,21 @@ class RunFolder:
     def bundle(self) -> Path:
         return self.path / "bundle"
 
-    def checkpoint(self, recipe: Recipe, fold: int = 0) -> CheckpointFile:
-        """Where the training of one recipe by this version is kept until the whole command is done."""
-        name = json.dumps([tagfit.__version__, recipe.to_dict(), *([fold] if fold else [])], sort_keys=True)
+    @property
+    def journal(self) -> Path:
+        """Where a search keeps what it has asked for and was told."""
+        path = self.path / SEARCH / "journal.log"
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def checkpoint(self, recipe: Recipe, repeat: int = 0, fold: int = 0) -> CheckpointFile:
+        """Where one training by this version is kept until the whole command is done.
+
+        Args:
+            repeat: which of several trainings of the recipe, each with a seed of its own.
+        """
+        values = {**recipe.to_dict(), "name": None}
+        name = json.dumps([tagfit.__version__, values, repeat, fold], sort_keys=True)
         digest = hashlib.sha256(name.encode()).hexdigest()
         return CheckpointFile(self.path / CHECKPOINTS / f"{digest[:16]}.safetensors")
 

@@ -87,6 +87,13 @@ def joined(several: Sequence[Said]) -> Said:
     )
 
 
+def mean_of(several: Sequence[Said]) -> Said:
+    """What several networks say of the same samples, together: the mean of their probabilities."""
+    first = several[0]
+    probabilities = np.stack([said.probabilities_NL for said in several]).mean(axis=0, dtype=np.float64)
+    return Said(first.labels_NL, probabilities.astype(np.float32), first.belongs_to)
+
+
 def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, seed: int = 0) -> Appraisal:
     """Fit what decides, and say how sure every score is.
 

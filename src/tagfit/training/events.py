@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A recipe begins its training: run `number` of `of`."""
+    """A recipe begins its training: run `number` of `of`; the `best` score on val so far, where there is one."""
 
     recipe: str
     epochs: int
     steps_per_epoch: int
     number: int = 1
     of: int = 1
+    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A recipe's training is over: `finished`, `stopped` (asked to) or `diverged`."""
+    """A recipe's training is over: `finished`, `stopped` (asked to), `pruned` (it lagged behind) or `diverged`."""
 
     recipe: str
     state: str

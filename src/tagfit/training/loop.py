@@ -51,12 +51,13 @@ class Trained:
             training logs show it), val_loss and the judge's score of val (in inference mode, at the epoch's end), its
             score of train where the recipe has a ceiling for it, seconds.
         delivered_epoch: the epoch whose weights were delivered.
-        state: `finished`, or `stopped` where a listener or ctrl-C asked for it.
+        state: `finished`, or `stopped` where a listener or ctrl-C asked for it; `pruned` is a search's word for the
+            latter.
     """
 
     history: tuple[Row, ...]
     delivered_epoch: int
-    state: Literal["finished", "stopped"]
+    state: Literal["finished", "stopped", "pruned"]
 
 
 def train(

@@ -1,0 +1,234 @@
+"""A cure at work: the baseline, the ladder, the search, finalists on several seeds, and what each ingredient brings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tagfit.curing.choice import choose, ranked
+from tagfit.curing.ingredients import ingredients
+from tagfit.curing.repeats import Ingredient, Repeats
+from tagfit.curing.search import GENERATION, Laggards, Search
+from tagfit.curing.space import space
+from tagfit.curing.verdict import meets, value
+from tagfit.recipes import Recipe
+from tagfit.records import Run
+from tagfit.result import Trained, Work
+from tagfit.scoring.intervals import Answers, Resampling, difference, resample
+from tagfit.session import Job, Session
+
+#: how many recipes are trained again, and on how many seeds each finalist and each ingredient is judged
+FINALISTS, SEEDS = 3, 3
+
+#: how many ingredients are reckoned with while there are minutes to keep to
+EXPECTED_INGREDIENTS = 6
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a cure may try.
+
+    Attributes:
+        trials: recipes to try after the baseline, those of the ladder included; None: the ladder alone.
+        minutes: no further generation begins where it, and what has to follow, would take longer; None: no limit.
+        single: whether one network has to be delivered, and no ensemble.
+    """
+
+    trials: int | None = None
+    minutes: float | None = None
+    single: bool = False
+
+    @property
+    def searches(self) -> bool:
+        """Whether more was asked for than the ladder."""
+        return self.trials is not None or self.minutes is not None
+
+
+class Campaign:
+    """One cure in one session.
+
+    Args:
+        first: the baseline.
+        rungs: the ladder, in order.
+    """
+
+    def __init__(self, session: Session, first: Recipe, rungs: Sequence[Recipe], budget: Budget) -> None:
+        self._session, self._target = session, session.target
+        self._first, self._rungs, self._budget = first, rungs, budget
+        self._tried: list[Trained] = []
+        self._number = 0
+
+    def work(self) -> Work:
+        """Try, choose, and score what is delivered on test."""
+        before = self._session.run(self._job(self._first))
+        self._climb()
+        if self._budget.searches:
+            self._search()
+        runs = [trained.run for trained in self._tried]
+        chosen = choose(before.run, runs, self._target, self._error)
+        after = next(one for one in [before, *self._tried] if one.run is chosen)
+        finalists: tuple[Repeats, ...] = ()
+        brought: tuple[Ingredient, ...] = ()
+        if self._budget.searches and after is not before and not self._session.stopped:
+            after, finalists = self._finals(before)
+            brought = self._ingredients()
+        scored = self._session.appraise(before)
+        return Work(
+            before=scored,
+            after=scored if after is before else self._session.appraise(after),
+            tried=tuple(runs),
+            complete=not self._session.stopped,
+            finalists=finalists,
+            ingredients=brought,
+        )
+
+    # ------------------------------------------------------------------------------------------- trying
+
+    def _climb(self) -> None:
+        """The ladder: where the target is met and no more was asked for, further rungs have nothing left to reach."""
+        rungs = self._rungs if self._budget.trials is None else self._rungs[: self._budget.trials]
+        for rung in rungs:
+            done = self._tried and self._target.train_ranks and meets(self._tried[-1].run, self._target)
+            if self._session.stopped or self._late() or (done and not self._budget.searches):
+                return
+            self._try([rung])
+
+    def _search(self) -> None:
+        folder = self._session.folder
+        found = space(self._session.data.dataset.preprocessing, self._target)
+        search = Search(found, self._target, self._session.seed, None if folder is None else folder.journal)
+        search.learn(trained.run for trained in self._tried)
+        number = 0
+        while (size := self._left()) and not self._session.stopped and not self._late():
+            number += 1
+            asked = search.generation(number, size)
+            laggards = Laggards([trained.run for trained in self._tried], self._target.metric)
+            told = self._try([one.recipe for one in asked], laggards)
+            if len(told) == size and not self._session.stopped:
+                search.tell(asked, [trained.run for trained in told])
+
+    def _left(self) -> int:
+        """How many recipes the next generation may have."""
+        if self._budget.trials is None:
+            return GENERATION
+        return max(0, min(GENERATION, self._budget.trials - len(self._tried)))
+
+    def _late(self) -> bool:
+        """Whether another generation, as long as those so far, would leave no time for what has to follow."""
+        if self._budget.minutes is None or not self._tried:
+            return False
+        seconds = [trained.run.seconds for trained in self._tried]
+        leaders = [run.seconds for run in ranked([trained.run for trained in self._tried], self._target)[:FINALISTS]]
+        follows = (SEEDS - 1) * sum(leaders) + SEEDS * EXPECTED_INGREDIENTS * max(leaders, default=0.0)
+        spent = time.perf_counter() - self._session.began
+        return spent + follows + self._batch * float(np.mean(seconds)) > 60 * self._budget.minutes
+
+    @property
+    def _batch(self) -> int:
+        """How many trainings come before the clock is looked at again."""
+        return 1 if len(self._tried) < len(self._rungs) else GENERATION
+
+    def _try(self, recipes: Sequence[Recipe], laggards: Laggards | None = None) -> list[Trained]:
+        trained = self._session.attempt([self._job(recipe, laggards=laggards) for recipe in recipes])
+        self._tried += trained
+        scores = [value(one.run, "val", self._target) for one in self._tried if one.run.state == "finished"]
+        self._session.best = max((score for score in scores if score is not None), default=None)
+        return trained
+
+    def _job(self, recipe: Recipe, *, seed: int | None = None, laggards: Laggards | None = None) -> Job:
+        self._number += 1
+        planned = 1 + max(self._budget.trials or 0, len(self._rungs))
+        return Job(recipe, self._number, max(planned, self._number), seed, laggards)
+
+    # ----------------------------------------------------------------------------------------- choosing
+
+    def _error(self, run: Run) -> float:
+        """The standard error of a run's score on val, over samples or groups of them."""
+        trained = next(one for one in self._tried if one.run is run)
+        errors = resample(_answers(trained), _draw(trained)).standard_errors
+        return errors[self._target.metric] or 0.0
+
+    def _finals(self, before: Trained) -> tuple[Trained, tuple[Repeats, ...]]:
+        """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
+        floor = value(before.run, "val", self._target) or 0.0
+        leaders = [
+            next(one for one in self._tried if one.run is run)
+            for run in ranked([trained.run for trained in self._tried], self._target)
+            if (value(run, "val", self._target) or 0.0) >= floor
+        ][:FINALISTS]
+        finals = [self._repeated(leader) for leader in leaders]
+        best = max(finals, key=_Final.rank)
+        floor = best.mean - self._error(best.leader.run)
+        near = [one for one in finals if one.mean >= floor and one.meets == best.meets]
+        single = min(near, key=lambda one: (one.leader.run.parameters, -one.mean))
+        self._whole = single.repeats
+        together = [one for final in finals for one in final.trained if one.run.state == "finished"]
+        return self._single_or_ensemble(single.leader, together), tuple(final.repeats for final in finals)
+
+    def _repeated(self, leader: Trained) -> _Final:
+        recipe = leader.run.recipe
+        trained = (leader, *self._session.attempt([self._job(recipe, seed=seed) for seed in self._seeds[1:]]))
+        return _Final(leader, trained, self._repeats(recipe, trained))
+
+    def _single_or_ensemble(self, single: Trained, several: Sequence[Trained]) -> Trained:
+        """All networks together where val prefers that by more than the noise, and the target is met no less."""
+        if self._budget.single or len(several) < 2:
+            return single
+        ensemble = self._session.ensemble(several, single)
+        draw = _draw(single)
+        gain = difference(resample(_answers(ensemble), draw), resample(_answers(single), draw))[self._target.metric]
+        loses_the_target = (
+            self._target.train_ranks and meets(single.run, self._target) and not meets(ensemble.run, self._target)
+        )
+        return ensemble if gain is not None and gain.interval.low > 0 and not loses_the_target else single
+
+    def _ingredients(self) -> tuple[Ingredient, ...]:
+        """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
+        brought = []
+        for name, without in ingredients(self._whole.recipe):
+            runs = self._session.attempt([self._job(without, seed=seed) for seed in self._seeds])
+            if self._session.stopped:
+                break
+            brought.append(Ingredient.of(name, self._whole, self._repeats(without, runs)))
+        return tuple(brought)
+
+    @property
+    def _seeds(self) -> list[int]:
+        return [self._session.seed + number for number in range(SEEDS)]
+
+    def _repeats(self, recipe: Recipe, trained: Sequence[Trained]) -> Repeats:
+        return Repeats(recipe, tuple(one.run for one in trained), self._target)
+
+
+@dataclass(frozen=True, eq=False)
+class _Final:
+    """A finalist: its run on the session's seed, and on further ones."""
+
+    leader: Trained
+    trained: tuple[Trained, ...]
+    repeats: Repeats
+
+    @property
+    def mean(self) -> float:
+        mean = self.repeats.mean("val")
+        return -1.0 if mean is None else mean
+
+    @property
+    def meets(self) -> bool:
+        return self.repeats.target.train_ranks and self.repeats.meets
+
+    def rank(self) -> tuple[bool, float]:
+        return self.meets, self.mean
+
+
+def _answers(trained: Trained) -> Answers:
+    said = trained.said["val"]
+    return Answers(said.labels_NL, said.probabilities_NL)
+
+
+def _draw(trained: Trained) -> Resampling:
+    said = trained.said["val"]
+    return Resampling.of(len(said), said.groups)

@@ -1,0 +1,163 @@
+"""Which recipes a search may propose: fields of a Recipe and the values they may take, and nothing else.
+
+The data, the split and the preprocessing are no fields of a Recipe, so that no search over them can be written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from tagfit.curing.ladder import SMALLEST
+from tagfit.errors import RecipeError
+from tagfit.recipes import CnnModel, Recipe, Training
+from tagfit.records import Preprocessing, Target
+
+#: what a proposed field may be as optuna writes it
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values."""
+
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number from `low` to `high`, in steps, or on a logarithmic scale where there is no step."""
+
+    low: float
+    high: float
+    step: float | None = None
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Recipes that differ from `base` in the named fields of its model and of its training.
+
+    Raises:
+        RecipeError: a dimension that is no field of a recipe, or values that no recipe may have; all at once.
+    """
+
+    base: Recipe
+    model: Mapping[str, Choice | Range]
+    training: Mapping[str, Choice | Range]
+    sections: tuple[str, ...] = field(default=("model", "training"), init=False)
+
+    def __post_init__(self) -> None:
+        faults = []
+        for section in self.sections:
+            known = {one.name for one in fields(getattr(self.base, section))}
+            faults += [
+                f"{section}.{name} is no field of a recipe, so it cannot be searched"
+                for name in getattr(self, section)
+                if name not in known
+            ]
+        if faults:
+            raise RecipeError(faults)
+        for name, dimension in self.dimensions.items():
+            ends = dimension.values if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+            for value in ends:
+                self.recipe("probe", {name: value})
+
+    @property
+    def dimensions(self) -> dict[str, Choice | Range]:
+        """All of them, by names such as `model.widths`."""
+        return {f"{section}.{name}": one for section in self.sections for name, one in getattr(self, section).items()}
+
+    def recipe(self, name: str, values: Mapping[str, Any]) -> Recipe:
+        """The base with these fields, by names such as `model.widths`."""
+        parts: dict[str, dict[str, Any]] = {section: {} for section in self.sections}
+        for dotted, value in values.items():
+            section, _, inner = dotted.partition(".")
+            parts[section][inner] = value
+        base = self.base
+        return Recipe(
+            name=name,
+            model=replace(base.model, **parts["model"]),
+            training=replace(base.training, **parts["training"]),
+        )
+
+    def values_of(self, recipe: Recipe) -> dict[str, Any] | None:
+        """The fields that make `recipe` of the base; None where it lies outside of this space."""
+        if type(recipe.model) is not type(self.base.model):
+            return None
+        values = {}
+        for dotted, dimension in self.dimensions.items():
+            section, _, inner = dotted.partition(".")
+            values[dotted] = getattr(getattr(recipe, section), inner)
+            if values[dotted] not in dimension:
+                return None
+        return values if self.recipe(recipe.name, values) == recipe else None
+
+
+def space(samples: Preprocessing, target: Target) -> Space:
+    """What a cure searches: dense networks for features and tiny pictures, CNNs for pictures.
+
+    Args:
+        target: networks stop training below its train band, where that ranks.
+    """
+    ceiling = target.train_below if target.train_ranks else 1.0
+    if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
+        return dense_space(ceiling)
+    return cnn_space(ceiling, square=samples.shape[0] == samples.shape[1])
+
+
+def dense_space(ceiling: float = 1.0) -> Space:
+    """Dense networks of one to three layers: size, every kind of regularisation, rate and its course."""
+    return Space(
+        base=Recipe(name="dense-search", training=Training(train_ceiling=ceiling, patience=0)),
+        model={
+            "widths": Choice(((64, 32), (128, 64), (256, 128), (512, 256), (256,), (512,), (256, 128, 64))),
+            "batch_norm": Choice((False, True)),
+            "standardise": Choice((False, True)),
+            "dropout": Choice(((), (0.2,), (0.3,), (0.4,), (0.5,), (0.6,), (0.7,))),
+            "input_dropout": Range(0.0, 0.4, 0.1),
+            "input_noise": Range(0.0, 0.4, 0.1),
+        },
+        training={
+            "epochs": Choice((20, 40, 60)),
+            "batch_size": Choice((16, 32, 64, 128)),
+            "rate": Range(3e-4, 1e-2),
+            "schedule": Choice(("one-cycle", "cosine", "constant")),
+            "weight_decay": Choice((0.0, 0.01, 0.03, 0.1, 0.3)),
+            "label_smoothing": Choice((0.0, 0.05, 0.1)),
+            "averaging": Choice((0.0, 0.98)),
+            "patience": Choice((0, 8)),
+        },
+    )
+
+
+def cnn_space(ceiling: float = 1.0, *, square: bool = True) -> Space:
+    """Small CNNs: size, views, regularisation, rate and length; the course of the rate is one-cycle."""
+    fixed = Training(
+        schedule="one-cycle", patience=0, autocast=True, train_ceiling=ceiling, epochs=25, rate=4e-3, averaging=0.99
+    )
+    return Space(
+        base=Recipe(name="cnn-search", model=CnnModel(), training=fixed),
+        model={
+            "width": Choice((16, 24, 32, 48)),
+            "depth": Choice((1, 2)),
+            "stride": Choice((2, 4)),
+            "dropout": Range(0.0, 0.6, 0.1),
+            "stochastic_depth": Choice((0.0, 0.1, 0.2)),
+            "views": Choice((1, 2, 4, 8) if square else (1, 2, 4)),
+        },
+        training={
+            "epochs": Choice((15, 20, 25, 30, 40, 50)),
+            "batch_size": Choice((16, 32, 64)),
+            "rate": Range(1e-3, 1e-2),
+            "weight_decay": Choice((0.0, 0.05, 0.1, 0.2, 0.3, 0.5)),
+            "label_smoothing": Choice((0.0, 0.05, 0.1, 0.2)),
+            "averaging": Choice((0.0, 0.98, 0.99, 0.995)),
+        },
+    )
