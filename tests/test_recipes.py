@@ -42,6 +42,8 @@ def test_the_recipes_of_the_story():
         ({"model": {"batch_norm": 1}}, "true or false"),
         ({"model": {"dropout": [1.0]}}, "fractions from 0"),
         ({"model": {"dropout": [0.1, 0.2, 0.3]}}, "one for each of the 2"),
+        ({"model": {"input_dropout": 1.0}}, "input_dropout must be a fraction from 0"),
+        ({"model": {"input_noise": -0.1}}, "input_noise must be a number of at least 0"),
         ({"training": {"epochs": 0}}, "training.epochs"),
         ({"training": {"epochs": True}}, "training.epochs"),
         ({"training": {"batch_size": "32"}}, "training.batch_size"),

@@ -41,6 +41,9 @@ class DenseModel:
         dropout: share of units dropped after each hidden layer; one value a layer, or one for all, or none.
         standardise: a first layer that brings every feature, or every colour of pictures, to mean 0 and deviation 1
             on train.
+        input_noise: standard deviation of the Gaussian noise that is added to every input in training, after
+            `standardise`; pixels that are not standardised lie in [0, 1].
+        input_dropout: share of the inputs dropped in training, after `input_noise`.
     """
 
     architecture: ClassVar[str] = "dense"
@@ -49,6 +52,8 @@ class DenseModel:
     batch_norm: bool = False
     dropout: tuple[float, ...] = ()
     standardise: bool = False
+    input_noise: float = 0.0
+    input_dropout: float = 0.0
 
     def faults(self) -> list[str]:
         faults = [
@@ -68,7 +73,8 @@ class DenseModel:
                 f"model.dropout must have one value, or one for each of the {len(self.widths)} hidden layers; "
                 f"got {len(self.dropout)}"
             )
-        return faults
+        faults += _below_0("model", self, "input_noise")
+        return faults + _not_fractions("model", self, "input_dropout")
 
     def dropout_of(self, layer: int) -> float:
         """The dropout after hidden layer number `layer` (from 0)."""
@@ -183,11 +189,7 @@ class Training:
         faults = _not_whole("training", self, epochs=1, batch_size=1, patience=0)
         if not (_is_number(self.rate) and 0 < self.rate < math.inf):
             faults.append(f"training.rate must be a number above 0; got {self.rate!r}")
-        faults += [
-            f"training.{name} must be a number of at least 0; got {getattr(self, name)!r}"
-            for name in ("weight_decay", "clip")
-            if not (_is_number(getattr(self, name)) and getattr(self, name) >= 0)
-        ]
+        faults += _below_0("training", self, "weight_decay", "clip")
         faults += _not_fractions("training", self, "label_smoothing", "averaging")
         if not (_is_number(self.train_ceiling) and 0 < self.train_ceiling <= 1):
             faults.append(f"training.train_ceiling must be a score above 0 and at most 1; got {self.train_ceiling!r}")
@@ -286,6 +288,14 @@ def _not_whole(section: str, record: object, **least: int) -> list[str]:
         f"{section}.{name} must be a whole number of at least {limit}; got {getattr(record, name)!r}"
         for name, limit in least.items()
         if not (_is_int(getattr(record, name)) and limit <= getattr(record, name) < 2**31)
+    ]
+
+
+def _below_0(section: str, record: object, *names: str) -> list[str]:
+    return [
+        f"{section}.{name} must be a number of at least 0; got {getattr(record, name)!r}"
+        for name in names
+        if not (_is_number(getattr(record, name)) and getattr(record, name) >= 0)
     ]
 
 

@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
-from tagfit.models.layers import BatchNorm, linear
+from tagfit.models.layers import BatchNorm, Drawing, linear
+from tagfit.models.registry import build_network
+from tagfit.recipes import DenseModel, Recipe
 
 
 def reference(x, weight, bias, epsilon=1e-3):
@@ -47,3 +49,29 @@ def test_linear_starts_glorot_uniform():
     assert layer.weight.abs().max() <= limit
     assert layer.weight.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.02)
     assert not layer.bias.any()
+
+
+class TestTheInputsInTraining:
+    def network(self, **fields):
+        model = DenseModel(widths=(), standardise=True, **fields)
+        network = build_network(Recipe(name="x", model=model), (2000,), 1).train()
+        network.layers.standardise.deviation.fill_(2.0)
+        for layer in network.modules():
+            if isinstance(layer, Drawing):
+                layer.generator = torch.Generator().manual_seed(5)
+        return network.layers[:-1]
+
+    def test_noise_lies_on_the_standardised_inputs(self):
+        layers = self.network(input_noise=0.3)
+        noise = layers(torch.full((8, 2000), 3.0)) - 1.5
+        assert noise.std().item() == pytest.approx(0.3, rel=0.03)
+        assert abs(noise.mean()) < 0.01
+
+    def test_dropout_keeps_the_mean(self):
+        dropped = self.network(input_dropout=0.25)(torch.full((8, 2000), 3.0))
+        assert set(dropped.unique().tolist()) == {0.0, 2.0}
+        assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+    def test_inference_sees_the_inputs_as_they_are(self):
+        layers = self.network(input_noise=0.3, input_dropout=0.25).eval()
+        assert torch.equal(layers(torch.full((1, 2000), 3.0)), torch.full((1, 2000), 1.5))

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from tagfit.models.layers import BatchNorm, Dropout, Standardise, linear
+from tagfit.models.layers import BatchNorm, Dropout, Noise, Standardise, linear
 from tagfit.recipes import DenseModel
 
 
@@ -21,6 +21,10 @@ class DenseNetwork(nn.Module):
         if model.standardise:
             layers["standardise"] = Standardise(shape[-1])
         layers["flatten"] = nn.Flatten()
+        if model.input_noise > 0:
+            layers["input_noise"] = Noise(model.input_noise)
+        if model.input_dropout > 0:
+            layers["input_dropout"] = Dropout(model.input_dropout)
         inputs = math.prod(shape)
         for number, width in enumerate(model.widths):
             layers[f"dense_{number}"] = linear(inputs, width, generator)

@@ -67,13 +67,33 @@ class BatchNorm(nn.Module):
         return out
 
 
-class Dropout(nn.Module):
+class Drawing(nn.Module):
+    """A layer that draws at random in training, from `generator`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator: torch.Generator | None = None
+
+
+class Noise(Drawing):
+    """In training, adds Gaussian noise to every value."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.deviation == 0:
+            return x
+        return x + torch.empty_like(x).normal_(0, self.deviation, generator=self.generator)
+
+
+class Dropout(Drawing):
     """In training, sets a share of the values to 0 and scales the others up by as much (Srivastava et al. 2014)."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.share == 0:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tagfit.models.cnn import CnnNetwork
-from tagfit.models.layers import Dropout
+from tagfit.models.layers import Drawing
 from tagfit.models.losses import LOSSES
 from tagfit.recipes import Training
 from tagfit.training import checkpoint
@@ -48,7 +48,7 @@ class Steps:
         self._draws = [torch.Generator(device).manual_seed(_mixed(seed, number)) for number in range(crew.size)]
         for replica, generator in zip(self._replicas, self._draws, strict=True):
             for module in replica.modules():
-                if isinstance(module, Dropout):
+                if isinstance(module, Drawing):
                     module.generator = generator
                 if isinstance(module, CnnNetwork):
                     module.one_view_in_training = bool(VIEWS_DRAWN & set(training.augmentation))
