@@ -145,11 +145,12 @@ class Campaign:
 
     # ----------------------------------------------------------------------------------------- choosing
 
-    def _error(self, run: Run) -> float:
-        """The standard error of a run's score on val, over samples or groups of them."""
-        trained = next(one for one in self._tried if one.run is run)
-        errors = resample(_answers(trained), _draw(trained)).standard_errors
-        return errors[self._target.metric] or 0.0
+    def _error(self, one: Run, other: Run) -> float:
+        """The standard error of the difference between two scores on val, over samples or groups of them."""
+        first, second = (next(trained for trained in self._tried if trained.run is run) for run in (one, other))
+        draw = _draw(first)
+        moved = difference(resample(_answers(first), draw), resample(_answers(second), draw))[self._target.metric]
+        return 0.0 if moved is None else moved.error
 
     def _finals(self, before: Trained) -> tuple[Trained, tuple[Repeats, ...]]:
         """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
@@ -161,8 +162,12 @@ class Campaign:
         ][:FINALISTS]
         finals = [self._repeated(leader) for leader in leaders]
         best = max(finals, key=_Final.rank)
-        floor = best.mean - self._error(best.leader.run)
-        near = [one for one in finals if one.mean >= floor and one.meets == best.meets]
+        near = [
+            one
+            for one in finals
+            if one.meets == best.meets
+            and (one is best or best.mean - one.mean <= self._error(best.leader.run, one.leader.run))
+        ]
         single = min(near, key=lambda one: (one.leader.run.parameters, -one.mean))
         self._whole = single.repeats
         together = [one for final in finals for one in final.trained if one.run.state == "finished"]

@@ -7,46 +7,40 @@ from collections.abc import Callable, Sequence
 from tagfit.curing.verdict import meets, value
 from tagfit.records import Run, Target
 
+#: the standard error of the difference between two runs' scores on val
+ErrorOf = Callable[[Run, Run], float]
 
-def choose(baseline: Run, tried: Sequence[Run], target: Target, error: Callable[[Run], float] = lambda run: 0.0) -> Run:
+
+def choose(baseline: Run, tried: Sequence[Run], target: Target, error: ErrorOf = lambda one, other: 0.0) -> Run:
     """The run to deliver: it never scores below the baseline on val.
 
     One that meets the target goes before one that does not, where the train band ranks; then the better val score
     counts. Of those within one standard error of the best, the one with the fewest parameters is taken (Breiman et al.,
     "Classification and Regression Trees", 1984). At a tie with the baseline it stays. Runs that did not finish are
     passed over.
-
-    Args:
-        error: the standard error of a run's score on val.
     """
-    best = ranked([baseline, *_not_below(tried, baseline, target)], target)[0]
-    if best is baseline:
+    better = [run for run in ranked(tried, target) if _goes_before(run, baseline, target)]
+    if not better:
         return baseline
-    floor = _on_val(best, target) - error(best)
-    rank = _rank(best, target)[0]
+    best = better[0]
     near = [
         run
-        for run in _not_below(tried, baseline, target)
-        if _on_val(run, target) >= floor and _rank(run, target)[0] == rank
+        for run in better
+        if _rank(run, target)[0] == _rank(best, target)[0]
+        and (run is best or _on_val(best, target) - _on_val(run, target) <= error(best, run))
     ]
     return min(near, key=lambda run: (run.parameters, -_on_val(run, target)))
 
 
 def ranked(runs: Sequence[Run], target: Target) -> list[Run]:
-    """Those that finished, best first; among equals the earlier, then the smaller."""
-    finished = [run for run in runs if run.state == "finished"]
-    smallest_first = sorted(finished[1:], key=lambda run: run.parameters)
-    return sorted([*finished[:1], *smallest_first], key=lambda run: _rank(run, target), reverse=True)
+    """Those that finished, best first; among equals the smaller first."""
+    smallest_first = sorted((run for run in runs if run.state == "finished"), key=lambda run: run.parameters)
+    return sorted(smallest_first, key=lambda run: _rank(run, target), reverse=True)
 
 
-def _not_below(tried: Sequence[Run], baseline: Run, target: Target) -> list[Run]:
-    """What finished and does not score below the baseline on val; as well, only where it alone meets the target."""
-    floor = _on_val(baseline, target)
-    return [
-        run
-        for run in tried
-        if run.state == "finished" and _on_val(run, target) >= floor and _rank(run, target) > _rank(baseline, target)
-    ]
+def _goes_before(run: Run, baseline: Run, target: Target) -> bool:
+    """Whether it is better than the baseline, without scoring below it on val."""
+    return _on_val(run, target) >= _on_val(baseline, target) and _rank(run, target) > _rank(baseline, target)
 
 
 def _rank(run: Run, target: Target) -> tuple[bool, float]:

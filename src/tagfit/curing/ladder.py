@@ -30,7 +30,9 @@ def ladder(samples: Preprocessing, target: Target, *, augmentation: bool = False
         target: CNNs stop training below its train band, where that ranks.
         augmentation: whether it is allowed; it takes the place of looking at many views in training.
     """
-    if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
+    if samples.kind == "features":
+        return (*_dense(), _wide(target))
+    if min(samples.shape[:2]) < SMALLEST:
         return _dense()
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
     return (*_dense(), _varied("cnn", "cnn", training=band), *(_augmented(band) if augmentation else _views(band)))
@@ -44,6 +46,30 @@ def _dense() -> tuple[Recipe, ...]:
         _varied("dense-regularised", "dense-weight-decay", training={"weight_decay": 0.1}),
         _varied("dense-regularised", "dense-label-smoothing", training={"label_smoothing": 0.1}),
         _varied("dense-regularised", "dense-lower-rate", training={"rate": 3e-4}),
+    )
+
+
+def _wide(target: Target) -> Recipe:
+    """Much regularised rather than small, and trained along one cycle of the rate."""
+    return _varied(
+        "dense-regularised",
+        "dense-wide",
+        model={
+            "widths": (512, 256),
+            "batch_norm": False,
+            "standardise": True,
+            "dropout": (0.5,),
+            "input_dropout": 0.2,
+        },
+        training={
+            "epochs": 40,
+            "batch_size": 64,
+            "rate": 3e-3,
+            "schedule": "one-cycle",
+            "weight_decay": 0.05,
+            "patience": 0,
+            "train_ceiling": target.train_below if target.train_ranks else 1.0,
+        },
     )
 
 

@@ -1,7 +1,7 @@
 """The search: generations of recipes, proposed by a tree-structured Parzen estimator, told in the order of asking.
 
-A generation is asked for as a whole and told as a whole, each by a sampler of its own, seeded by (seed, number): what is
-proposed depends on what came before, and neither on how many workers train it nor on when it was interrupted.
+A generation is asked for as a whole and told as a whole, each by a sampler of its own, seeded by (seed, number): what
+is proposed depends on what came before, and neither on how many workers train it nor on when it was interrupted.
 
 Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011), as optuna has it; what lags behind at a quarter
 or a half of its training is stopped there, as in asynchronous successive halving (Li et al. 2020).

@@ -129,7 +129,7 @@ def dense_space(ceiling: float = 1.0) -> Space:
             "batch_size": Choice((16, 32, 64, 128)),
             "rate": Range(3e-4, 1e-2),
             "schedule": Choice(("one-cycle", "cosine", "constant")),
-            "weight_decay": Choice((0.0, 0.01, 0.03, 0.1, 0.3)),
+            "weight_decay": Choice((0.0, 0.01, 0.02, 0.05, 0.1, 0.3)),
             "label_smoothing": Choice((0.0, 0.05, 0.1)),
             "averaging": Choice((0.0, 0.98)),
             "patience": Choice((0, 8)),

@@ -118,10 +118,17 @@ def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run], differe
     else:
         yield from _moves(before, after, target, len(finished), differences)
     delivered = value(after, "val", target) or 0.0
+    above = [run for run in finished if run is not after and (value(run, "val", target) or 0.0) > delivered]
+    if above:
+        best = max(above, key=lambda run: value(run, "val", target) or 0.0)
+        others = f" (as {len(above) - 1} others do)" if len(above) > 1 else ""
+        passed = (
+            "but misses the target, which this one meets"
+            if target.train_ranks and meets(after, target) and not meets(best, target)
+            else "but by no more than a standard error, or no longer on other seeds: the simpler one is taken"
+        )
+        yield f"{best.recipe.name} scores more on val{others}, {value(best, 'val', target):.3f}, {passed}."
     for run in finished:
-        val = value(run, "val", target)
-        if run is not after and val is not None and val > delivered:
-            yield f"{run.recipe.name} scores more on val, {val:.3f}, but misses the target, which this one meets."
         if meets(run, target) and not meets(after, target):
             yield f"{run.recipe.name} meets the target, but scores below the baseline on val, so it is not delivered."
 

@@ -50,6 +50,7 @@ def result_table(record: Mapping[str, Any]) -> Group:
         *(_sentence(record, number, text) for number, text in enumerate(record["verdict"]["sentences"])),
         Text(),
         *tried,
+        *_search_tables(record),
         _other_metrics(runs, metric),
         *(Text(f"note: {note}", style="dim") for note in _notes(record, runs)),
     )
@@ -178,6 +179,24 @@ def _tried_table(record: Mapping[str, Any], metric: str) -> Table:
     return table
 
 
+def _search_tables(record: Mapping[str, Any]) -> list[RenderableType]:
+    """Finalists on several seeds, and what each ingredient of the chosen one brings."""
+    tables: list[RenderableType] = []
+    if record["finalists"]:
+        table = _plain_table("finalists: mean and deviation", "seeds", "train", "val")
+        for one in record["finalists"]:
+            spreads = [_spread(one[part]["mean"], one[part]["deviation"]) for part in ("train", "val")]
+            table.add_row(_shorten(one["recipe"]["name"]), str(one["seeds"]), *spreads)
+        tables += [table, Text()]
+    if record["ingredients"]:
+        table = _plain_table("ingredient", "brings on val", "noise", "")
+        for one in sorted(record["ingredients"], key=lambda one: -(one["change"] or 0.0)):
+            change = "-" if one["change"] is None else f"{round(one['change'], 3) + 0.0:+.3f}"
+            table.add_row(_shorten(one["ingredient"], 40), change, _number(one["noise"]), "useless" * one["useless"])
+        tables += [table, Text()]
+    return tables
+
+
 def _met(met: bool) -> Text:
     return Text("met", style="green") if met else Text("missed", style="red")
 
@@ -268,6 +287,10 @@ def _change(change: Mapping[str, Any] | None) -> str:
 
 def _mean_and_deviation(folds: Mapping[str, Any], part: str, metric: str) -> str:
     mean, deviation = (_score(folds[what], part, metric) for what in ("mean", "deviation"))
+    return _spread(mean, deviation)
+
+
+def _spread(mean: float | None, deviation: float | None) -> str:
     if mean is None:
         return ""
     return f"{mean:.3f}".removeprefix("0") + ("" if deviation is None else f"±{deviation:.3f}".replace("±0", "±"))

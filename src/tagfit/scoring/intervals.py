@@ -181,10 +181,12 @@ class Difference:
     Attributes:
         value: after - before.
         interval: of that difference, on the same samples.
+        error: its standard error.
     """
 
     value: float
     interval: Interval
+    error: float
 
     @property
     def within_noise(self) -> bool:
@@ -212,7 +214,9 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         now, then = getattr(after.scores, metric), getattr(before.scores, metric)
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
-        differences[metric] = None if moved is None or noise is None else Difference(moved, noise.around(moved))
+        differences[metric] = (
+            None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
+        )
     return differences
 
 
