@@ -38,3 +38,9 @@ def table():
 @pytest.fixture
 def data(table):
     return locked(table)
+
+
+@pytest.fixture
+def ladder_only(monkeypatch):
+    """No search unless it is asked for."""
+    monkeypatch.setattr("tagfit.workflow.TRIALS", None)

@@ -18,6 +18,8 @@ from tagfit import workflow
 from tagfit.cli import main
 from tagfit.records import METRICS
 
+pytestmark = pytest.mark.usefixtures("ladder_only")
+
 
 @pytest.fixture
 def arrays(tmp_path):

@@ -14,6 +14,8 @@ from tagfit.records import UNKNOWN
 from tagfit.scoring.metrics import score
 from tagfit.training.events import StepEnded
 
+pytestmark = pytest.mark.usefixtures("ladder_only")
+
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=20, rate=0.01, patience=3))
 
 

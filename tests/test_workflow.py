@@ -15,6 +15,8 @@ from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records import METRICS, NO, UNKNOWN, Target
 from tagfit.training.events import EpochEnded, RunEnded, RunStarted, StepEnded
 
+pytestmark = pytest.mark.usefixtures("ladder_only")
+
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=3, patience=0))
 LEARNT = Recipe(name="learnt", model=DenseModel(widths=(64,)), training=Training(epochs=60, rate=0.01, patience=0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +18,14 @@ from tagfit.curing.verdict import meets, value
 from tagfit.recipes import Recipe
 from tagfit.records import Run
 from tagfit.result import Trained, Work
-from tagfit.scoring.intervals import Answers, Resampling, difference, resample
+from tagfit.scoring.intervals import Answers, Difference, Resampling, difference, resample
 from tagfit.session import Job, Session
 
 #: how many recipes are trained again, and on how many seeds each finalist and each ingredient is judged
 FINALISTS, SEEDS = 3, 3
 
-#: how many ingredients are reckoned with while there are minutes to keep to
-EXPECTED_INGREDIENTS = 6
+#: the share of the minutes that is kept for finalists and ingredients, at most
+MOST_FOR_FINALS = 0.4
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Budget:
 
     Attributes:
         trials: recipes to try after the baseline, those of the ladder included; None: the ladder alone.
+        until_met: whether that is enough as soon as one meets the target: where nobody asked for more.
         minutes: no further generation begins where it, and what has to follow, would take longer; None: no limit.
         single: whether one network has to be delivered, and no ensemble.
     """
 
     trials: int | None = None
     minutes: float | None = None
+    until_met: bool = True
     single: bool = False
 
     @property
@@ -88,11 +91,10 @@ class Campaign:
     # ------------------------------------------------------------------------------------------- trying
 
     def _climb(self) -> None:
-        """The ladder: where the target is met and no more was asked for, further rungs have nothing left to reach."""
+        """The ladder."""
         rungs = self._rungs if self._budget.trials is None else self._rungs[: self._budget.trials]
         for rung in rungs:
-            done = self._tried and self._target.train_ranks and meets(self._tried[-1].run, self._target)
-            if self._session.stopped or self._late() or (done and not self._budget.searches):
+            if self._session.stopped or self._late() or self._done:
                 return
             self._try([rung])
 
@@ -102,13 +104,20 @@ class Campaign:
         search = Search(found, self._target, self._session.seed, None if folder is None else folder.journal)
         search.learn(trained.run for trained in self._tried)
         number = 0
-        while (size := self._left()) and not self._session.stopped and not self._late():
+        while (size := self._left()) and not (self._session.stopped or self._late() or self._done):
             number += 1
             asked = search.generation(number, size)
             laggards = Laggards([trained.run for trained in self._tried], self._target.metric)
             told = self._try([one.recipe for one in asked], laggards)
             if len(told) == size and not self._session.stopped:
                 search.tell(asked, [trained.run for trained in told])
+
+    @property
+    def _done(self) -> bool:
+        """Where the target is met, nothing is left to reach; without a train band val can only gain."""
+        if not (self._budget.until_met and self._target.train_ranks):
+            return False
+        return any(meets(trained.run, self._target) for trained in self._tried)
 
     def _left(self) -> int:
         """How many recipes the next generation may have."""
@@ -117,14 +126,22 @@ class Campaign:
         return max(0, min(GENERATION, self._budget.trials - len(self._tried)))
 
     def _late(self) -> bool:
-        """Whether another generation, as long as those so far, would leave no time for what has to follow."""
+        """Whether another batch, as long as those so far, would leave no time for finalists and ingredients."""
         if self._budget.minutes is None or not self._tried:
             return False
-        seconds = [trained.run.seconds for trained in self._tried]
-        leaders = [run.seconds for run in ranked([trained.run for trained in self._tried], self._target)[:FINALISTS]]
-        follows = (SEEDS - 1) * sum(leaders) + SEEDS * EXPECTED_INGREDIENTS * max(leaders, default=0.0)
-        spent = time.perf_counter() - self._session.began
-        return spent + follows + self._batch * float(np.mean(seconds)) > 60 * self._budget.minutes
+        each = float(np.mean([trained.run.seconds for trained in self._tried[-self._batch :]]))
+        leaders = ranked([trained.run for trained in self._tried], self._target)[:FINALISTS]
+        follows = SEEDS * sum(run.seconds for run in leaders)
+        return self._spent + self._batch * each + min(follows, MOST_FOR_FINALS * self._limit) > self._limit
+
+    @property
+    def _spent(self) -> float:
+        return time.perf_counter() - self._session.began
+
+    @property
+    def _limit(self) -> float:
+        """Seconds that all of it may take."""
+        return math.inf if self._budget.minutes is None else 60 * self._budget.minutes
 
     @property
     def _batch(self) -> int:
@@ -148,18 +165,27 @@ class Campaign:
     def _error(self, one: Run, other: Run) -> float:
         """The standard error of the difference between two scores on val, over samples or groups of them."""
         first, second = (next(trained for trained in self._tried if trained.run is run) for run in (one, other))
-        draw = _draw(first)
-        moved = difference(resample(_answers(first), draw), resample(_answers(second), draw))[self._target.metric]
+        moved = self._moved(first, second)
         return 0.0 if moved is None else moved.error
+
+    def _within_noise(self, one: Trained, other: Trained) -> bool:
+        moved = self._moved(one, other)
+        return moved is None or moved.within_noise
+
+    def _moved(self, one: Trained, other: Trained) -> Difference | None:
+        """The score of one on val less that of the other, on the same resamples."""
+        draw = _draw(one)
+        return difference(resample(_answers(one), draw), resample(_answers(other), draw))[self._target.metric]
 
     def _finals(self, before: Trained) -> tuple[Trained, tuple[Repeats, ...]]:
         """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
         floor = value(before.run, "val", self._target) or 0.0
-        leaders = [
+        order = [
             next(one for one in self._tried if one.run is run)
             for run in ranked([trained.run for trained in self._tried], self._target)
             if (value(run, "val", self._target) or 0.0) >= floor
-        ][:FINALISTS]
+        ]
+        leaders = [order[0], *(one for one in order[1:] if self._within_noise(order[0], one))][:FINALISTS]
         finals = [self._repeated(leader) for leader in leaders]
         best = max(finals, key=_Final.rank)
         near = [
@@ -183,8 +209,7 @@ class Campaign:
         if self._budget.single or len(several) < 2:
             return single
         ensemble = self._session.ensemble(several, single)
-        draw = _draw(single)
-        gain = difference(resample(_answers(ensemble), draw), resample(_answers(single), draw))[self._target.metric]
+        gain = self._moved(ensemble, single)
         loses_the_target = (
             self._target.train_ranks and meets(single.run, self._target) and not meets(ensemble.run, self._target)
         )
@@ -193,7 +218,10 @@ class Campaign:
     def _ingredients(self) -> tuple[Ingredient, ...]:
         """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
         brought = []
+        expected = sum(run.seconds for run in self._whole.runs)
         for name, without in ingredients(self._whole.recipe):
+            if self._spent + expected > self._limit:
+                break
             runs = self._session.attempt([self._job(without, seed=seed) for seed in self._seeds])
             if self._session.stopped:
                 break

@@ -37,7 +37,7 @@ DEFAULT_BASELINE = "dense-baseline"
 _NOTHING = Wish()
 
 #: how many recipes a cure of features tries unless told otherwise; pictures are left to the ladder
-TRIALS = 48
+TRIALS: int | None = 48
 
 #: what changes the data, and so has to be asked for
 ALLOWABLE = ("augmentation",)
@@ -293,9 +293,10 @@ def _budget(trials: int | None, minutes: float | None, single: bool, data: Locke
         faults.append(f"minutes must be above 0; got {minutes}")
     if faults:
         raise RecipeError(faults)
-    if trials is None and minutes is None and data.dataset.kind == "features":
+    asked = trials is not None or minutes is not None
+    if not asked and data.dataset.kind == "features":
         trials = TRIALS
-    return Budget(trials, minutes, single)
+    return Budget(trials, minutes, not asked, single)
 
 
 def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:

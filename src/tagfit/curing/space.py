@@ -106,7 +106,7 @@ def space(samples: Preprocessing, target: Target) -> Space:
     Args:
         target: networks stop training below its train band, where that ranks.
     """
-    ceiling = target.train_below if target.train_ranks else 1.0
+    ceiling = target.train_below if target.train_ranks and target.train_below > 0 else 1.0
     if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
         return dense_space(ceiling)
     return cnn_space(ceiling, square=samples.shape[0] == samples.shape[1])
