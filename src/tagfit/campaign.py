@@ -24,6 +24,9 @@ from tagfit.session import Job, Session
 #: how many recipes are trained again, and on how many seeds each finalist and each ingredient is judged
 FINALISTS, SEEDS = 3, 3
 
+#: how many ingredients are reckoned with
+EXPECTED_INGREDIENTS = 6
+
 #: the share of the minutes that is kept for finalists and ingredients, at most
 MOST_FOR_FINALS = 0.4
 
@@ -131,7 +134,8 @@ class Campaign:
             return False
         each = float(np.mean([trained.run.seconds for trained in self._tried[-self._batch :]]))
         leaders = ranked([trained.run for trained in self._tried], self._target)[:FINALISTS]
-        follows = SEEDS * sum(run.seconds for run in leaders)
+        seconds = [run.seconds for run in leaders]
+        follows = SEEDS * (sum(seconds) + EXPECTED_INGREDIENTS * max(seconds, default=0.0))
         return self._spent + self._batch * each + min(follows, MOST_FOR_FINALS * self._limit) > self._limit
 
     @property
