@@ -215,20 +215,19 @@ def infer(gemm: int, net: Net, data: Data, state: Any, work: Any, logits: Any) -
 @compiled
 def gather(data: Data, positions: Any, work: Any) -> None:
     """Scaled and standardised inputs (B, D) into the beginning of the work area."""
-    wide = len(data.mean)
-    scale = np.float32(data.scale)
-    mean, gain = data.mean, data.gain
+    wide, real = len(data.mean), work.dtype.type
+    scale, mean, gain = real(data.scale), data.mean, data.gain
     for number in range(len(positions)):
         row = data.rows[positions[number]]
         out = work[number * wide : (number + 1) * wide]
         if len(data.features):
             values = data.features[row]
             for i in range(wide):
-                out[i] = (values[i] * scale - mean[i]) * gain[i]
+                out[i] = (real(values[i]) * scale - mean[i]) * gain[i]
         else:
             pixels = data.pictures[row]
             for i in range(wide):
-                out[i] = (np.float32(pixels[i]) * scale - mean[i]) * gain[i]
+                out[i] = (real(pixels[i]) * scale - mean[i]) * gain[i]
 
 
 @compiled
