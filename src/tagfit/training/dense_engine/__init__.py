@@ -6,8 +6,8 @@ random draws of its own. It imports Numba and, where nothing is cached yet, comp
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
+from threading import Event
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -44,18 +44,23 @@ def train_all(jobs: Sequence[Job], *, threads: int | None = None) -> list[Traine
     Args:
         threads: networks trained at a time; as many as torch would use unless given.
     """
-    stop = threading.Event()
+    stop = Event()
+    outcomes: list[Trained | TrainingDivergedError] = [Trained((), 0, "stopped") for _ in jobs]
 
-    def outcome(job: Job) -> Trained | TrainingDivergedError:
+    def train(number: int) -> None:
         try:
-            return Course(job).go(stop.is_set)
+            outcomes[number] = Course(jobs[number]).go(stop)
         except TrainingDivergedError as error:
-            return error
+            outcomes[number] = error
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1, "blas"), Crew(min(threads or before, max(1, len(jobs)))) as crew:
-            return crew.map(outcome, jobs)
+            try:
+                crew.map(train, range(len(jobs)))
+            except KeyboardInterrupt:
+                stop.set()
     finally:
         torch.set_num_threads(before)
+    return outcomes

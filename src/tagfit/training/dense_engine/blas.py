@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 (its threads can be limited only once it is loaded)
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Literal
 
 import numpy as np
@@ -66,14 +66,18 @@ class Course:
         self._gemm = address_of(self._flat.dtype)
         self._key = np.uint64(mixed(job.seed, 0))
 
-    def go(self, asked: Callable[[], bool]) -> Trained:
-        """Train; `asked` tells after every epoch whether to stop."""
+    def go(self, stop: Event) -> Trained:
+        """Train until the end, or until the epoch is over in which `stop` was set; ctrl-C sets it."""
         state: Literal["finished", "stopped"] = "finished"
         job, stopping = self.job, self._stopping
-        while len(self._history) < job.training.epochs and not stopping.over:
-            if asked() or self._epoch(len(self._history) + 1):
-                state = "stopped"
-                break
+        try:
+            while len(self._history) < job.training.epochs and not stopping.over:
+                if stop.is_set() or self._epoch(len(self._history) + 1):
+                    state = "stopped"
+                    break
+        except KeyboardInterrupt:
+            stop.set()
+            state = "stopped"
         if best := stopping.best_weights:
             job.network.load_state_dict(best)
         job.network.eval()
