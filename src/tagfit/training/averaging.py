@@ -23,7 +23,12 @@ class AveragedNetwork:
     def update(self, step: int) -> None:
         """Take the weights in after step number `step` (from 1)."""
         with torch.no_grad():
-            torch._foreach_lerp_(self._averages, self._sources, 1 - min(self.share, (1 + step) / (10 + step)))
+            torch._foreach_lerp_(self._averages, self._sources, 1 - share_at(step, self.share))
+
+
+def share_at(step: int, share: float) -> float:
+    """What the average keeps of itself at step number `step` (from 1)."""
+    return min(share, (1 + step) / (10 + step))
 
 
 def _floating(network: nn.Module) -> list[Tensor]:

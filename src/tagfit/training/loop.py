@@ -112,6 +112,16 @@ def epoch_order(count: int, generator: torch.Generator) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
+def bad_step(losses: NDArray[np.float64], first_loss: float) -> int | None:
+    """The first of the steps' losses that is NaN, infinite or has exploded.
+
+    Args:
+        first_loss: of the training's first step.
+    """
+    bad = ~np.isfinite(losses) | (losses > EXPLODED * max(1.0, first_loss))
+    return int(np.argmax(bad)) if bad.any() else None
+
+
 class _Stopped(Exception):  # noqa: N818 (nothing went wrong)
     """A listener asked training to stop."""
 
@@ -192,10 +202,8 @@ class _Course:
         self._pending = []
         if math.isnan(self._first_loss) and len(values):
             self._first_loss = float(values[0])
-        bad = ~np.isfinite(values) | (values > EXPLODED * max(1.0, self._first_loss))
-        if bad.any():
-            first = int(np.argmax(bad))
-            raise TrainingDivergedError(self._steps.done - len(values) + first + 1, epoch, float(values[first]))
+        if (bad := bad_step(values, self._first_loss)) is not None:
+            raise TrainingDivergedError(self._steps.done - len(values) + bad + 1, epoch, float(values[bad]))
         self._losses += values.tolist()
 
     def _save(self) -> None:

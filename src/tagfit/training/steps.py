@@ -45,7 +45,7 @@ class Steps:
         self._replicas = [network, *(_replica(network) for _ in range(crew.size - 1))]
         device = rows.targets_NL.device
         self.order = torch.Generator().manual_seed(seed)
-        self._draws = [torch.Generator(device).manual_seed(_mixed(seed, number)) for number in range(crew.size)]
+        self._draws = [torch.Generator(device).manual_seed(mixed(seed, number)) for number in range(crew.size)]
         for replica, generator in zip(self._replicas, self._draws, strict=True):
             for module in replica.modules():
                 if isinstance(module, Drawing):
@@ -144,7 +144,7 @@ def _moments(network: nn.Module) -> Iterator[Tensor]:
     return (buffer for buffer in network.buffers() if buffer.dtype.is_floating_point)
 
 
-def _mixed(seed: int, number: int) -> int:
+def mixed(seed: int, number: int) -> int:
     """A seed for each of several sources, far from one another."""
     return (seed * 0x9E3779B97F4A7C15 + (number + 1) * 0xBF58476D1CE4E5B9) % 2**63
 

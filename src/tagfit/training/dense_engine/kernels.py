@@ -1,0 +1,509 @@
+"""The compiled loops: whole epochs of training, and inference, over flat arrays.
+
+Everything that is called from a compiled loop is in this file: Numba compiles anew what it has cached when the file
+has changed, and looks at no other.
+
+Everything is generic over float32 and float64. Multiplications may be reordered, but NaN and infinity stay what they
+are, so that a training that diverges is seen to.
+
+Shapes: N rows, D inputs, B rows of a batch, U units of a layer, L labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.training.dense_engine.blas import product
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: columns of `Net.layers`: sizes; where in the state the parameters and running moments lie, and where in the work
+#: area the activations, outputs, masks and gradients of the layer; -1 where a layer has none
+INPUTS, UNITS, KERNEL, BIAS, GAMMA, MOMENTS, SUMS, ACTIVE, OUT, MASK, SLOPE = range(11)
+COLUMNS = 11
+
+
+class Net(NamedTuple):
+    """Where everything lies.
+
+    Attributes:
+        layers: (layers, COLUMNS) int64; the last one makes the logits.
+        shares: (layers,) share of the outputs that are dropped.
+        input_noise, input_dropout: as in the recipe.
+        input_mask: where in the work area the mask of the inputs lies.
+        rows, batch: that the work area has room for, in inference and in training.
+        kernels, parameters: how many of the first values of the state are kernels, and how many are trained.
+        momentum, epsilon: BatchNorm's.
+    """
+
+    layers: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    input_noise: float
+    input_dropout: float
+    input_mask: int
+    rows: int
+    batch: int
+    kernels: int
+    parameters: int
+    momentum: float
+    epsilon: float
+
+
+class Data(NamedTuple):
+    """The rows of one part; samples are either features or pictures, the other array is empty.
+
+    Attributes:
+        features: (N, D) float32.
+        pictures: (N, D) uint8.
+        scale: pixels are multiplied by.
+        mean, gain: (D,) float32 of the standardisation.
+        rows: (n,) of the samples.
+        targets: (n, L) float32.
+        known: (n, L) float32, or (0, L) where all cells are known.
+    """
+
+    features: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+    scale: float
+    mean: NDArray[np.float32]
+    gain: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    targets: NDArray[np.float32]
+    known: NDArray[np.float32]
+
+
+class Memory(NamedTuple):
+    """All that changes, of one dtype.
+
+    Attributes:
+        state: parameters (kernels first), then running moments.
+        average: of the state, or empty.
+        slopes, first, second: of the parameters: gradients and Adam's moments.
+        work: whatever a batch needs, the inputs first.
+    """
+
+    state: NDArray[Any]
+    average: NDArray[Any]
+    slopes: NDArray[Any]
+    first: NDArray[Any]
+    second: NDArray[Any]
+    work: NDArray[Any]
+
+
+class Rules(NamedTuple):
+    """How to train; a step's rate, bias correction and share of the average come by number.
+
+    Attributes:
+        rates, corrections, shares: of each step.
+    """
+
+    rates: NDArray[np.float64]
+    corrections: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+    smoothing: float
+    clip: float
+
+
+def compiled(function: Function) -> Function:
+    """Machine code at the first call, kept for other processes where there is a folder that can be written to."""
+    how = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
+    try:
+        code: Function = numba.njit(cache=True, **how)(function)
+    except RuntimeError:  # no folder to cache in
+        code = numba.njit(**how)(function)
+    return code
+
+
+@compiled
+def epoch(
+    gemm: int, net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch: int, done: int, key: Any
+) -> Any:
+    """Train on the rows in `order`, after `done` steps: the loss of each step."""
+    steps = (len(order) + batch - 1) // batch
+    losses = np.empty(steps)
+    for step in range(steps):
+        positions = order[step * batch : (step + 1) * batch]
+        draw(net, memory.work, len(positions), key, done + step)
+        losses[step] = gradients(gemm, net, data, memory, positions, rules.smoothing)
+        move(net, memory, rules, done + step)
+    return losses
+
+
+@compiled
+def gradients(gemm: int, net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+    """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
+    rows, work, state, layers = len(positions), memory.work, memory.state, net.layers
+    gather(data, positions, work)
+    spoil(net, work, rows)
+    inputs = work[: rows * layers[0, INPUTS]]
+    for number in range(len(layers) - 1):
+        layer = layers[number]
+        units = layer[UNITS]
+        active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
+        kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
+        product(gemm, 1, 0, units, rows, layer[INPUTS], kernel, inputs, active)
+        bend(active, state[layer[BIAS] : layer[BIAS] + units], rows)
+        if layer[GAMMA] >= 0:
+            normalise(net, layer, memory, rows)
+        inputs = work[layer[OUT] : layer[OUT] + rows * units]
+        if layer[MASK] >= 0:
+            source = inputs if layer[GAMMA] >= 0 else active
+            multiply(source, work[layer[MASK] : layer[MASK] + rows * units], inputs)
+    last = layers[-1]
+    labels = last[UNITS]
+    logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
+    kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
+    product(gemm, 1, 0, labels, rows, last[INPUTS], kernel, inputs, logits)
+    loss = judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
+    for number in range(len(layers) - 1, -1, -1):
+        layer = layers[number]
+        units, wide = layer[UNITS], layer[INPUTS]
+        slope = work[layer[SLOPE] : layer[SLOPE] + rows * units]
+        below = layers[number - 1][OUT] if number else 0
+        inputs = work[below : below + rows * wide]
+        slopes = memory.slopes[layer[KERNEL] : layer[KERNEL] + units * wide]
+        product(gemm, 0, 1, wide, units, rows, inputs, slope, slopes)
+        if number:
+            kernel = state[layer[KERNEL] : layer[KERNEL] + units * wide]
+            before = layers[number - 1]
+            earlier = work[before[SLOPE] : before[SLOPE] + rows * wide]
+            product(gemm, 0, 0, wide, rows, units, kernel, slope, earlier)
+            go_back(before, memory, rows)
+    return loss
+
+
+@compiled
+def infer(gemm: int, net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
+    """The logits (n, L) of all rows, in inference mode, with the weights in `state`."""
+    layers = net.layers
+    labels = layers[-1, UNITS]
+    positions = np.arange(len(data.rows))
+    for start in range(0, len(positions), net.rows):
+        chunk = positions[start : start + net.rows]
+        rows = len(chunk)
+        gather(data, chunk, work)
+        inputs = work[: rows * layers[0, INPUTS]]
+        for number in range(len(layers)):
+            layer = layers[number]
+            units = layer[UNITS]
+            active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
+            kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
+            product(gemm, 1, 0, units, rows, layer[INPUTS], kernel, inputs, active)
+            bias = state[layer[BIAS] : layer[BIAS] + units]
+            if number == len(layers) - 1:
+                for row in range(rows):
+                    for label in range(labels):
+                        logits[start + row, label] = active[row * labels + label] + bias[label]
+                break
+            bend(active, bias, rows)
+            if layer[GAMMA] >= 0:
+                settle(net, layer, state, work, rows)
+            inputs = active
+    return
+
+
+@compiled
+def gather(data: Data, positions: Any, work: Any) -> None:
+    """Scaled and standardised inputs (B, D) into the beginning of the work area."""
+    wide, real = len(data.mean), work.dtype.type
+    scale, mean, gain = real(data.scale), data.mean, data.gain
+    for number in range(len(positions)):
+        row = data.rows[positions[number]]
+        out = work[number * wide : (number + 1) * wide]
+        if len(data.features):
+            values = data.features[row]
+            for i in range(wide):
+                out[i] = (real(values[i]) * scale - mean[i]) * gain[i]
+        else:
+            pixels = data.pictures[row]
+            for i in range(wide):
+                out[i] = (real(pixels[i]) * scale - mean[i]) * gain[i]
+
+
+@compiled
+def spoil(net: Net, work: Any, rows: int) -> None:
+    """Noise and dropout of the inputs: the mask says by how much to multiply, the noise lies behind it."""
+    if net.input_mask < 0:
+        return
+    count = rows * net.layers[0, INPUTS]
+    inputs, begin = work[:count], net.input_mask
+    if net.input_noise > 0:
+        noise = work[begin + net.batch * net.layers[0, INPUTS] :][:count]
+        for i in range(count):
+            inputs[i] += noise[i]
+    if net.input_dropout > 0:
+        multiply(inputs, work[begin : begin + count], inputs)
+
+
+@compiled
+def bend(active: Any, bias: Any, rows: int) -> None:
+    """Bias and relu; NaN stays NaN."""
+    units, zero = len(bias), active.dtype.type(0)
+    for row in range(rows):
+        values = active[row * units : (row + 1) * units]
+        for unit in range(units):
+            value = values[unit] + bias[unit]
+            values[unit] = zero if value < zero else value
+
+
+@compiled
+def multiply(values: Any, factors: Any, out: Any) -> None:
+    for i in range(len(out)):
+        out[i] = values[i] * factors[i]
+
+
+@compiled
+def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
+    """BatchNorm by the batch's own moments, which are kept for `go_back` and move the running ones."""
+    units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
+    mean = work[layer[SUMS] : layer[SUMS] + units]
+    inverse = work[layer[SUMS] + units : layer[SUMS] + 2 * units]
+    share = number(1.0 / rows)
+    mean[:] = 0
+    inverse[:] = 0
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        for unit in range(units):
+            mean[unit] += values[unit]
+    for unit in range(units):
+        mean[unit] *= share
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        for unit in range(units):
+            away = values[unit] - mean[unit]
+            inverse[unit] += away * away
+    one, epsilon, rest = number(1), number(net.epsilon), number(1 - net.momentum)
+    moments = memory.state[layer[MOMENTS] : layer[MOMENTS] + 2 * units]
+    for unit in range(units):
+        variance = inverse[unit] * share
+        moments[unit] += (mean[unit] - moments[unit]) * rest
+        moments[units + unit] += (variance - moments[units + unit]) * rest
+        inverse[unit] = one / math.sqrt(variance + epsilon)
+    gamma = memory.state[layer[GAMMA] : layer[GAMMA] + units]
+    beta = memory.state[layer[GAMMA] + units : layer[GAMMA] + 2 * units]
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        out = work[layer[OUT] + row * units : layer[OUT] + (row + 1) * units]
+        for unit in range(units):
+            out[unit] = (values[unit] - mean[unit]) * inverse[unit] * gamma[unit] + beta[unit]
+
+
+@compiled
+def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
+    """BatchNorm by the running moments, in place."""
+    units, number = layer[UNITS], work.dtype.type
+    mean = state[layer[MOMENTS] : layer[MOMENTS] + units]
+    variance = state[layer[MOMENTS] + units : layer[MOMENTS] + 2 * units]
+    gamma = state[layer[GAMMA] : layer[GAMMA] + units]
+    beta = state[layer[GAMMA] + units : layer[GAMMA] + 2 * units]
+    gain = work[layer[SUMS] : layer[SUMS] + units]
+    for unit in range(units):
+        gain[unit] = gamma[unit] / math.sqrt(variance[unit] + number(net.epsilon))
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        for unit in range(units):
+            values[unit] = (values[unit] - mean[unit]) * gain[unit] + beta[unit]
+
+
+@compiled
+def judge(
+    data: Data, positions: Any, smoothing: float, logits: Any, bias: Any, memory: Memory, layer: Any, rows: int
+) -> float:
+    """`models.losses.bce`, and its slopes by the logits and by their bias; the bias is added here."""
+    labels, number = len(bias), logits.dtype.type
+    masked = len(data.known) > 0
+    cells = 0.0
+    if masked:
+        for row in range(rows):
+            for label in range(labels):
+                cells += data.known[positions[row], label]
+        cells = max(cells, 1.0)
+    else:
+        cells = float(rows * labels)
+    zero, one, part = number(0), number(1), number(1.0 / cells)
+    scale, shift = number(1 - smoothing), number(smoothing / 2)
+    slopes = memory.slopes[layer[BIAS] : layer[BIAS] + labels]
+    slopes[:] = 0
+    total = 0.0
+    for row in range(rows):
+        values = logits[row * labels : (row + 1) * labels]
+        slope = memory.work[layer[SLOPE] + row * labels : layer[SLOPE] + (row + 1) * labels]
+        targets = data.targets[positions[row]]
+        for label in range(labels):
+            value = values[label] + bias[label]
+            target = number(targets[label]) * scale + shift
+            small = math.exp(-abs(value))
+            loss = (zero if value < zero else value) - value * target + math.log1p(small)
+            sure = one / (one + small)
+            away = ((one - sure if value < zero else sure) - target) * part
+            if masked:
+                known = number(data.known[positions[row], label])
+                loss, away = loss * known, away * known
+            total += loss
+            slope[label] = away
+            slopes[label] += away
+    return total / cells
+
+
+@compiled
+def go_back(layer: Any, memory: Memory, rows: int) -> None:
+    """From the slopes by a hidden layer's outputs to those by its sums, in place, and by its bias, gamma and beta."""
+    units, work, slopes, number = layer[UNITS], memory.work, memory.slopes, memory.work.dtype.type
+    zero = number(0)
+    bias = slopes[layer[BIAS] : layer[BIAS] + units]
+    bias[:] = 0
+    slope = work[layer[SLOPE] : layer[SLOPE] + rows * units]
+    if layer[MASK] >= 0:
+        multiply(slope, work[layer[MASK] : layer[MASK] + rows * units], slope)
+    if layer[GAMMA] >= 0:
+        un_normalise(layer, memory, rows)
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        out = slope[row * units : (row + 1) * units]
+        for unit in range(units):
+            passed = zero if values[unit] <= zero else out[unit]
+            out[unit] = passed
+            bias[unit] += passed
+
+
+@compiled
+def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
+    units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
+    mean = work[layer[SUMS] : layer[SUMS] + units]
+    inverse = work[layer[SUMS] + units : layer[SUMS] + 2 * units]
+    gamma = memory.state[layer[GAMMA] : layer[GAMMA] + units]
+    by_gamma = memory.slopes[layer[GAMMA] : layer[GAMMA] + units]
+    by_beta = memory.slopes[layer[GAMMA] + units : layer[GAMMA] + 2 * units]
+    by_gamma[:] = 0
+    by_beta[:] = 0
+    share = number(1.0 / rows)
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        out = work[layer[SLOPE] + row * units : layer[SLOPE] + (row + 1) * units]
+        for unit in range(units):
+            by_beta[unit] += out[unit]
+            by_gamma[unit] += out[unit] * (values[unit] - mean[unit])
+    for unit in range(units):
+        by_gamma[unit] *= inverse[unit]
+    for row in range(rows):
+        values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
+        out = work[layer[SLOPE] + row * units : layer[SLOPE] + (row + 1) * units]
+        for unit in range(units):
+            away = (values[unit] - mean[unit]) * inverse[unit] * by_gamma[unit]
+            out[unit] = gamma[unit] * inverse[unit] * (out[unit] - share * (by_beta[unit] + away))
+
+
+@compiled
+def move(net: Net, memory: Memory, rules: Rules, step: int) -> None:
+    """A step of Adam as `training.optimiser` has it, and of the average."""
+    scale = 1.0
+    if rules.clip > 0:
+        norm = math.sqrt(length(memory.slopes))
+        scale = min(1.0, rules.clip / (norm + 1e-6))
+    decay = 1 - rules.rates[step] * rules.weight_decay
+    size = rules.rates[step] * rules.corrections[step]
+    adam(memory, rules, 0, net.kernels, size, decay, scale)
+    adam(memory, rules, net.kernels, net.parameters, size, 1.0, scale)
+    if len(memory.average):
+        state, average, rest = memory.state, memory.average, memory.state.dtype.type(1 - rules.shares[step])
+        for i in range(len(state)):
+            average[i] += (state[i] - average[i]) * rest
+
+
+@compiled
+def length(values: Any) -> float:
+    """The sum of squares."""
+    total = values.dtype.type(0)
+    for i in range(len(values)):
+        total += values[i] * values[i]
+    return float(total)
+
+
+@compiled
+def adam(memory: Memory, rules: Rules, begin: int, end: int, size: float, decay: float, scale: float) -> None:
+    number = memory.state.dtype.type
+    state, slopes = memory.state[begin:end], memory.slopes[begin:end]
+    first, second = memory.first[begin:end], memory.second[begin:end]
+    size_, decay_, scale_, epsilon = number(size), number(decay), number(scale), number(rules.epsilon)
+    rest_1, rest_2 = number(1 - rules.beta_1), number(1 - rules.beta_2)
+    for i in range(len(state)):
+        slope = slopes[i] * scale_
+        one = first[i] + (slope - first[i]) * rest_1
+        two = second[i] + (slope * slope - second[i]) * rest_2
+        first[i], second[i] = one, two
+        state[i] = state[i] * decay_ - size_ * one / (math.sqrt(two) + epsilon)
+
+
+@compiled
+def draw(net: Net, work: Any, rows: int, key: Any, step: int) -> None:
+    """Masks of dropout and noise for a step: counters, hashed with a key of the training, the step and the layer."""
+    layers = net.layers
+    for number in range(len(layers)):
+        layer = layers[number]
+        if layer[MASK] >= 0:
+            mask = work[layer[MASK] : layer[MASK] + rows * layer[UNITS]]
+            draw_mask(mask, net.shares[number], mixed(key, step, number))
+    if net.input_mask < 0:
+        return
+    wide = layers[0, INPUTS]
+    if net.input_dropout > 0:
+        mask = work[net.input_mask : net.input_mask + rows * wide]
+        draw_mask(mask, net.input_dropout, mixed(key, step, len(layers)))
+    if net.input_noise > 0:
+        noise = work[net.input_mask + net.batch * wide :][: rows * wide]
+        draw_noise(noise, net.input_noise, mixed(key, step, len(layers) + 1))
+
+
+@compiled
+def mixed(key: Any, step: int, place: int) -> Any:
+    """64 bits for each step and place: splitmix64 (Steele, Lea & Flood 2014) of a counter."""
+    x = key + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place) * np.uint64(0xD1B54A32D192ED03)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@compiled
+def hashed(counter: int, low: Any, high: Any) -> Any:
+    """32 bits of a counter and a key: Wellons's lowbias32, keyed at its beginning and in its middle."""
+    x = np.uint32(counter) ^ low
+    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    x = np.uint32(x + high)
+    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(x ^ (x >> np.uint32(16)))
+
+
+@compiled
+def draw_mask(mask: Any, share: float, key: Any) -> None:
+    """0 for the share that is dropped, 1 / (1 - share) for the others."""
+    number = mask.dtype.type
+    zero, kept, limit = number(0), number(1 / (1 - share)), np.uint32(share * 2.0**32)
+    low, high = np.uint32(key), np.uint32(key >> np.uint64(32))
+    for i in range(len(mask)):
+        mask[i] = zero if hashed(i, low, high) < limit else kept
+
+
+@compiled
+def draw_noise(noise: Any, deviation: float, key: Any) -> None:
+    """Normal values by Box & Muller (1958), two at a time."""
+    number = noise.dtype.type
+    low, high = np.uint32(key), np.uint32(key >> np.uint64(32))
+    half = (len(noise) + 1) // 2
+    unit, turn = np.float32(2.0**-24), np.float32(2 * math.pi * 2.0**-24)
+    for i in range(half):
+        distance = np.float32((hashed(2 * i, low, high) >> np.uint32(8)) + np.uint32(1)) * unit
+        angle = np.float32(hashed(2 * i + 1, low, high) >> np.uint32(8)) * turn
+        radius = np.float32(deviation) * math.sqrt(np.float32(-2) * math.log(distance))
+        noise[i] = number(radius * math.cos(angle))
+        if half + i < len(noise):
+            noise[half + i] = number(radius * math.sin(angle))
