@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "report": RECORDS | {"scoring"},
     "delivery": BELOW,
     "result": BELOW | {"curing", "report", "delivery"},
-    "session": BELOW | {"curing", "report", "delivery", "result"},
+    "trainer": BELOW | {"curing"},
+    "session": BELOW | {"curing", "report", "delivery", "result", "trainer"},
     "campaign": BELOW | {"curing", "result", "session"},
     "workflow": BELOW | {"curing", "report", "delivery", "result", "session", "campaign"},
     "evaluation": BELOW | {"report", "delivery", "workflow"},
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-MAY_IMPORT_TORCH = {"models", "training", "delivery", "result", "session"}
+MAY_IMPORT_TORCH = {"models", "training", "delivery", "result", "trainer", "session"}
 
 
 def room(module: str) -> str:

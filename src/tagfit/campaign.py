@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.search import GENERATION, Laggards, Search
 from tagfit.curing.space import space
 from tagfit.curing.verdict import meets, value
-from tagfit.recipes import Recipe
+from tagfit.recipes import DenseModel, Recipe
 from tagfit.records import Run
 from tagfit.result import Trained, Work
 from tagfit.scoring.intervals import Answers, Difference, Resampling, difference, resample
@@ -94,12 +95,13 @@ class Campaign:
     # ------------------------------------------------------------------------------------------- trying
 
     def _climb(self) -> None:
-        """The ladder."""
+        """The ladder: its dense rungs at the same time, CNNs one after the other."""
         rungs = self._rungs if self._budget.trials is None else self._rungs[: self._budget.trials]
-        for rung in rungs:
-            if self._session.stopped or self._late() or self._done:
-                return
-            self._try([rung])
+        for dense, several in groupby(rungs, key=lambda rung: isinstance(rung.model, DenseModel)):
+            for recipes in [list(several)] if dense else [[rung] for rung in several]:
+                if self._session.stopped or self._late() or self._done:
+                    return
+                self._try(recipes)
 
     def _search(self) -> None:
         folder = self._session.folder
@@ -221,16 +223,17 @@ class Campaign:
 
     def _ingredients(self) -> tuple[Ingredient, ...]:
         """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
-        brought = []
-        expected = sum(run.seconds for run in self._whole.runs)
-        for name, without in ingredients(self._whole.recipe):
-            if self._spent + expected > self._limit:
-                break
-            runs = self._session.attempt([self._job(without, seed=seed) for seed in self._seeds])
-            if self._session.stopped:
-                break
-            brought.append(Ingredient.of(name, self._whole, self._repeats(without, runs)))
-        return tuple(brought)
+        left_out = ingredients(self._whole.recipe)
+        seconds = sum(run.seconds for run in self._whole.runs)
+        affordable = len(left_out) if self._limit == math.inf else int((self._limit - self._spent) / max(seconds, 1e-9))
+        left_out = left_out[: max(0, affordable)]
+        trained = self._session.attempt(
+            [self._job(recipe, seed=seed) for _, recipe in left_out for seed in self._seeds]
+        )
+        return tuple(
+            Ingredient.of(name, self._whole, self._repeats(recipe, trained[first : first + SEEDS]))
+            for first, (name, recipe) in zip(range(0, len(trained) - SEEDS + 1, SEEDS), left_out, strict=False)
+        )
 
     @property
     def _seeds(self) -> list[int]:

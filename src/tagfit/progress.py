@@ -47,7 +47,6 @@ class TrainingBar:
         self.stopped_by: int | None = None
         self._progress = _progress()
         self._task = self._progress.add_task("training", total=None, extra="")
-        self._place = self._best = ""
 
     def __enter__(self) -> TrainingBar:
         self._progress.start()
@@ -59,14 +58,14 @@ class TrainingBar:
     def __call__(self, event: Event) -> bool:
         match event:
             case RunStarted():
-                self._place = f"{event.number}/{event.of} {event.recipe}"
-                self._best = "" if event.best is None else f" · best val so far {event.best:.3f}"
-                self._progress.reset(self._task, total=event.epochs, description=self._place, extra="")
+                place = f"{event.number}/{event.of} {event.recipe}"
+                self._progress.reset(self._task, total=event.epochs, description=place, extra="")
             case EpochEnded():
                 extra = f"loss {event.row['train_loss']:.3f} val {event.row['val_loss']:.3f}"
                 self._progress.update(self._task, advance=1, extra=extra)
             case RunEnded():
-                self._say(f"{self._place}: {event.state}{self._best}")
+                best = "" if event.best is None else f" · best val before {event.best:.3f}"
+                self._say(f"{event.number}/{event.of} {event.recipe}: {event.state}{best}")
         return self.stopped_by is not None
 
     def _say(self, line: str) -> None:

@@ -369,6 +369,7 @@ class Run:
         history: a row an epoch, of one fold after the other.
         delivered_epoch: whose weights were delivered; None where each fold has its own.
         state: finished, stopped, pruned (it lagged behind in a search) or diverged; a diverged run has no scores.
+        engine: what trained it: the compiled loops or torch's.
         decided: what calibration and rules make of the same probabilities; empty where none were fitted.
         folds: one record a fold; none where there are no folds.
     """
@@ -382,6 +383,7 @@ class Run:
     parameters: int
     seconds: float
     state: Literal["finished", "stopped", "pruned", "diverged"] = "finished"
+    engine: Literal["compiled", "torch"] = "torch"
     decided: ByPart = field(default_factory=dict)
     folds: tuple[FoldRun, ...] = ()
 
@@ -404,6 +406,7 @@ class Run:
             "parameters": self.parameters,
             "lock": self.lock,
             "state": self.state,
+            "engine": self.engine,
             "seconds": round(self.seconds, 3),
         }
 

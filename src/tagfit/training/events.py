@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A recipe begins its training: run `number` of `of`; the `best` score on val so far, where there is one."""
+    """A recipe, or several at once, begins its training: run `number` of `of`.
+
+    Attributes:
+        best: the best score on val so far, where there is one.
+    """
 
     recipe: str
     epochs: int
@@ -42,6 +46,9 @@ class RunEnded:
 
     recipe: str
     state: str
+    number: int = 1
+    of: int = 1
+    best: float | None = None
 
 
 Event = RunStarted | StepEnded | EpochEnded | RunEnded

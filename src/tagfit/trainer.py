@@ -1,0 +1,229 @@
+"""Trains tasks: dense networks by the compiled engine, many at once; others by the torch loop, one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Lock
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tagfit.curing.search import Laggards
+from tagfit.errors import TrainingDivergedError
+from tagfit.models.dense import DenseNetwork
+from tagfit.models.registry import build_network
+from tagfit.recipes import Recipe
+from tagfit.records import LockedData, Part
+from tagfit.scoring.metrics import score_one
+from tagfit.training import checkpoint, dense_engine, loop
+from tagfit.training.batches import LabelledRows
+from tagfit.training.events import EpochEnded, Event, Listener, RunEnded, RunStarted
+
+#: a larger memory map stays with the torch loop, which lets pages go while it reads
+MOST_MAPPED = 2**29
+
+Engine = Literal["compiled", "torch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One network to train, on the train and val of `data`.
+
+    Attributes:
+        name: for progress bars; `number` of `of` as well, and the `best` score so far.
+        keeper: where its checkpoint is kept, and what it was when it is over.
+        laggards: says when it is not worth going on.
+    """
+
+    recipe: Recipe
+    data: LockedData
+    seed: int
+    name: str
+    number: int = 1
+    of: int = 1
+    best: float | None = None
+    keeper: checkpoint.Keeper | None = None
+    laggards: Laggards | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a task went; where it diverged, its network is of no use."""
+
+    task: Task
+    network: nn.Module
+    trained: loop.Trained
+    engine: Engine
+    seconds: float
+    diverged: TrainingDivergedError | None = None
+
+
+class Trainer:
+    """Trains for one metric on one device, and remembers whether it was asked to stop."""
+
+    def __init__(self, device: torch.device, metric: str, on_event: Listener) -> None:
+        self.stopped = False
+        self._device, self._metric, self._on_event = device, metric, on_event
+        self._lock = Lock()
+
+    def train(self, task: Task) -> Outcome:
+        """Train one network, by whatever can."""
+        return self.train_together([task])[0] if self.compiles([task]) else self._alone(task)
+
+    def compiles(self, tasks: Sequence[Task]) -> bool:
+        """Whether the compiled engine can train all of them."""
+        x = tasks[0].data.dataset.x
+        mapped = isinstance(x, np.memmap) and x.nbytes > MOST_MAPPED
+        return not mapped and all(dense_engine.usable(task.recipe, self._device.type) for task in tasks)
+
+    def listen(self, event: Event) -> bool:
+        with self._lock:
+            self.stopped = bool(self._on_event(event)) or self.stopped
+            return self.stopped
+
+    def network(self, recipe: Recipe, data: LockedData, seed: int) -> nn.Module:
+        """With freshly drawn weights, on the device."""
+        dataset = data.dataset
+        network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=seed)
+        return network.to(self._device)
+
+    def _alone(self, task: Task) -> Outcome:
+        """By the torch loop."""
+        began = time.perf_counter()
+        self._announce([task])
+        network = self.network(task.recipe, task.data, task.seed)
+        known = self._finished_before(task, network)
+        if known is not None:
+            return self._ended(known)
+        watch = _Watch(self.listen, task)
+        diverged = None
+        try:
+            trained = loop.train(
+                network,
+                task.recipe.training,
+                *self._rows(task),
+                seed=task.seed,
+                judge=loop.Judge(self._metric, partial(self._judge, task)),
+                on_event=watch,
+                keeper=task.keeper,
+            )
+        except TrainingDivergedError as error:
+            trained, diverged = loop.Trained((), 0, "stopped"), error
+        trained = watch.judged(trained, self.stopped)
+        return self._ended(Outcome(task, network, trained, "torch", time.perf_counter() - began, diverged))
+
+    def train_together(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """By the compiled engine, as many at a time as there are threads; fewer outcomes where it was asked to stop."""
+        self._announce(tasks)
+        networks = [self.network(task.recipe, task.data, task.seed) for task in tasks]
+        known = {
+            number: outcome
+            for number, (task, network) in enumerate(zip(tasks, networks, strict=True))
+            if (outcome := self._finished_before(task, network)) is not None
+        }
+        waiting = [number for number in range(len(tasks)) if number not in known]
+        watches = {number: _Watch(self.listen, tasks[number]) for number in waiting}
+        trained = dense_engine.train_all(
+            [
+                dense_engine.Job(
+                    cast(DenseNetwork, networks[number]),
+                    tasks[number].recipe.training,
+                    *self._rows(tasks[number]),
+                    seed=tasks[number].seed,
+                    judge=loop.Judge(self._metric, partial(self._judge, tasks[number])),
+                    on_event=watches[number],
+                )
+                for number in waiting
+            ]
+        )
+        for number, result in zip(waiting, trained, strict=True):
+            failed = result if isinstance(result, TrainingDivergedError) else None
+            ended = loop.Trained((), 0, "stopped") if isinstance(result, TrainingDivergedError) else result
+            ended = watches[number].judged(ended, self.stopped)
+            seconds = sum(row["seconds"] or 0.0 for row in ended.history)
+            known[number] = Outcome(tasks[number], networks[number], ended, "compiled", seconds, failed)
+        return self._until_stopped([known[number] for number in range(len(tasks))])
+
+    def _until_stopped(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """What came before it was asked to stop, and what was in training then."""
+        done: list[Outcome] = []
+        for outcome in outcomes:
+            stopped = outcome.trained.state == "stopped" and outcome.diverged is None
+            self.stopped = self.stopped or stopped
+            if done and stopped and not outcome.trained.history:
+                break
+            done.append(self._ended(outcome))
+            if stopped:
+                break
+        return done
+
+    def _announce(self, tasks: Sequence[Task]) -> None:
+        first = tasks[0]
+        steps = -(-first.data.split.counts["train"] // first.recipe.training.batch_size)
+        epochs = sum(task.recipe.training.epochs for task in tasks)
+        name = first.name if len(tasks) == 1 else f"{len(tasks)} networks"
+        self.listen(RunStarted(name, epochs, steps, first.number, first.of, first.best))
+
+    def _ended(self, outcome: Outcome) -> Outcome:
+        task, state = outcome.task, "diverged" if outcome.diverged else outcome.trained.state
+        self.stopped = self.stopped or state == "stopped"
+        if task.keeper is not None and state in ("finished", "pruned"):
+            task.keeper.save(_finished(outcome))
+        self.listen(RunEnded(task.name, state, task.number, task.of, task.best))
+        return outcome
+
+    def _rows(self, task: Task) -> tuple[LabelledRows, LabelledRows]:
+        train, val = (LabelledRows.of(task.data, part, self._device) for part in ("train", "val"))
+        return train, val
+
+    def _judge(self, task: Task, part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
+        return score_one(self._metric, task.data.labels(part), probabilities_NL)
+
+    def _finished_before(self, task: Task, network: nn.Module) -> Outcome | None:
+        """How a training went that was over before, with its weights put into `network`; None if it is not over."""
+        tensors, facts = checkpoint.kept(task.keeper) or ({}, {})
+        if "finished" not in facts:
+            return None
+        network.load_state_dict(tensors)
+        network.eval()
+        facts = facts["finished"]
+        trained = loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"])
+        return Outcome(task, network, trained, facts["engine"], facts["seconds"])
+
+
+def _finished(outcome: Outcome) -> bytes:
+    """What is kept of a training that is over, in place of its checkpoint."""
+    trained = outcome.trained
+    facts = {
+        "history": trained.history,
+        "delivered_epoch": trained.delivered_epoch,
+        "state": trained.state,
+        "seconds": outcome.seconds,
+        "engine": outcome.engine,
+    }
+    return checkpoint.pack(outcome.network.state_dict(), {"finished": facts})
+
+
+class _Watch:
+    """Listens to one training, and ends it where it lags behind."""
+
+    def __init__(self, listen: Listener, task: Task) -> None:
+        self._listen, self._laggards, self._epochs = listen, task.laggards, task.recipe.training.epochs
+        self._rows: list[Mapping[str, float | None]] = []
+        self._lagged = False
+
+    def __call__(self, event: Event) -> bool:
+        if isinstance(event, EpochEnded):
+            self._rows.append(event.row)
+            self._lagged = self._laggards is not None and self._laggards.lags(self._rows, self._epochs)
+        return bool(self._listen(event)) or self._lagged
+
+    def judged(self, trained: loop.Trained, stopped: bool) -> loop.Trained:
+        """What lagged behind was pruned, unless all of it was stopped."""
+        return replace(trained, state="pruned") if self._lagged and not stopped else trained
