@@ -36,6 +36,7 @@ prove: install
 bench-peers: install $(PEERS)/.installed
 	$(BIN)/python benchmarks/keras_peer.py --peer $(PEERS)/bin/python
 	$(BIN)/python benchmarks/cnn_peers.py --peer $(PEERS)/bin/python
+	$(BIN)/python benchmarks/dense_peers.py --peer $(PEERS)/bin/python
 	$(BIN)/python benchmarks/decode_peers.py --peer $(PEERS)/bin/python
 
 $(PEERS)/.installed: benchmarks/peers.txt

@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -56,9 +56,7 @@ SAME = replace(
 )
 
 KERAS = """
-import os, sys, json, time
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import sys, json, time
 import keras, numpy as np
 from keras import layers
 width, labels, batch, pictures, rounds = json.loads(sys.argv[1])
@@ -157,11 +155,11 @@ def torch_epoch(rows: LabelledRows) -> Callable[[], None]:
 class Keras:
     """A Keras process that trains an epoch whenever it is told to."""
 
-    def __init__(self, peer: Path) -> None:
-        sizes = json.dumps([SAME.model.width, LABELS, BATCH, PICTURES, 0])  # type: ignore[union-attr]
+    def __init__(self, peer: Path, script: str, sizes: Sequence[object], backend: str = "tensorflow") -> None:
         self._process = subprocess.Popen(
-            [peer, "-c", KERAS, sizes], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True,
+            [peer, "-c", script, json.dumps(sizes)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+            env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
         self.parameters = json.loads(self._line())["parameters"]
 
@@ -186,7 +184,7 @@ def throughput(peer: Path | None, rounds: int) -> list[str]:
     }
     lines = []
     if peer is not None:
-        keras = Keras(peer)
+        keras = Keras(peer, KERAS, [SAME.model.width, LABELS, BATCH, PICTURES, 0])  # type: ignore[union-attr]
         sides["Keras on TensorFlow"] = keras.epoch
         moments = sum(b.numel() for b in network.buffers())
         ours = sum(p.numel() for p in network.parameters()) + moments

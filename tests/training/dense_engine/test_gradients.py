@@ -14,7 +14,6 @@ from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.dense_engine import kernels
-from tagfit.training.dense_engine.blas import address_of
 from tagfit.training.dense_engine.course import rules_of
 from tagfit.training.dense_engine.flat import FlatNetwork
 from tagfit.training.loop import prepare
@@ -68,8 +67,7 @@ class Both:
         net, memory = self.flat.net, self.memory
         kernels.draw(net, memory.work, len(positions), np.uint64(7), 3)
         smoothing = self.recipe.training.label_smoothing
-        gemm = address_of(self.flat.dtype)
-        loss = kernels.gradients(gemm, net, self.data, memory, positions, smoothing)
+        loss = kernels.gradients(net, self.data, memory, positions, smoothing)
         return loss, {tensor.data_ptr(): values.copy() for tensor, values in self.flat.named(memory.slopes)}
 
     def by_torch(self, positions):

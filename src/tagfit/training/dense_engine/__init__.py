@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from threading import Event
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from tagfit.errors import TrainingDivergedError
 from tagfit.recipes import DenseModel, Recipe
@@ -56,7 +55,7 @@ def train_all(jobs: Sequence[Job], *, threads: int | None = None) -> list[Traine
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1, "blas"), Crew(min(threads or before, max(1, len(jobs)))) as crew:
+        with Crew(min(threads or before, max(1, len(jobs)))) as crew:
             try:
                 crew.map(train, range(len(jobs)))
             except KeyboardInterrupt:

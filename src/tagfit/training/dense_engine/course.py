@@ -20,7 +20,6 @@ from tagfit.recipes import Training
 from tagfit.training.averaging import share_at
 from tagfit.training.batches import LabelledRows
 from tagfit.training.dense_engine import kernels
-from tagfit.training.dense_engine.blas import address_of
 from tagfit.training.dense_engine.flat import FlatNetwork
 from tagfit.training.events import EpochEnded, Listener
 from tagfit.training.loop import Judge, Row, Trained, bad_step, epoch_order, prepare
@@ -63,7 +62,6 @@ class Course:
         self._train, self._val = self._flat.data(job.train_rows), self._flat.data(job.val_rows)
         self._per_epoch = math.ceil(count / training.batch_size)
         self._rules = rules_of(training, training.epochs * self._per_epoch)
-        self._gemm = address_of(self._flat.dtype)
         self._key = np.uint64(mixed(job.seed, 0))
 
     def go(self, stop: Event) -> Trained:
@@ -89,9 +87,7 @@ class Course:
         job, memory = self.job, self._memory
         done, batch = len(self._history) * self._per_epoch, job.training.batch_size
         order = epoch_order(len(job.train_rows), self._order).numpy()
-        losses = kernels.epoch(
-            self._gemm, self._flat.net, self._train, memory, self._rules, order, batch, done, self._key
-        )
+        losses = kernels.epoch(self._flat.net, self._train, memory, self._rules, order, batch, done, self._key)
         if number == 1:
             self._first_loss = float(losses[0])
         if (bad := bad_step(losses, self._first_loss)) is not None:
@@ -126,7 +122,7 @@ class Course:
         memory = self._memory
         logits = np.empty(data.targets.shape, self._flat.dtype)
         state = memory.average if len(memory.average) else memory.state
-        kernels.infer(self._gemm, self._flat.net, data, state, memory.work, logits)
+        kernels.infer(self._flat.net, data, state, memory.work, logits)
         return torch.from_numpy(logits).float()
 
 

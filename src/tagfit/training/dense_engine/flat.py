@@ -67,7 +67,7 @@ class FlatNetwork:
         stages, standardise, noise, dropout = _parts(network)
         rows = max(batch, INFERENCE_ROWS)
         state, work = _Room(), _Room()
-        kernels = [state.put(stage.linear.weight) for stage in stages]
+        kernels = [state.put(stage.linear.weight.T) for stage in stages]
         kernels_end = state.taken
         biases = [state.put(stage.linear.bias) for stage in stages]
         gammas = [state.put(stage.norm.weight, stage.norm.bias) if stage.norm else -1 for stage in stages]
@@ -84,7 +84,8 @@ class FlatNetwork:
             mask = work.take(batch * units) if stage.dropout else -1
             slope, sums = work.take(batch * units), work.take(2 * units)
             places = kernels[number], biases[number], gammas[number], moments[number]
-            layers.append((stage.linear.in_features, units, *places, sums, active, out, mask, slope))
+            turned = work.take(stage.linear.weight.numel()) if number else -1
+            layers.append((stage.linear.in_features, units, *places, sums, active, out, mask, slope, turned))
         norm = next((stage.norm for stage in stages if stage.norm), None)
         self.dtype = np.dtype(str(stages[0].linear.weight.dtype).removeprefix("torch."))
         self.net = Net(
@@ -127,7 +128,8 @@ class FlatNetwork:
         """The network's tensors, each with what of `values` (the state, or slopes) is its own."""
         for begin, tensor in self._tensors.items():
             if begin + tensor.numel() <= len(values):
-                yield tensor, values[begin : begin + tensor.numel()].reshape(tuple(tensor.shape))
+                mine = values[begin : begin + tensor.numel()].reshape(tuple(tensor.shape))
+                yield (tensor.T, mine.T) if tensor.ndim == 2 else (tensor, mine)
 
     def data(self, labelled: LabelledRows) -> Data:
         """A part, with the standardisation that the network has been fitted to; samples are not copied."""

@@ -19,14 +19,21 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.training.dense_engine.blas import product
+from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: columns of `Net.layers`: sizes; where in the state the parameters and running moments lie, and where in the work
-#: area the activations, outputs, masks and gradients of the layer; -1 where a layer has none
-INPUTS, UNITS, KERNEL, BIAS, GAMMA, MOMENTS, SUMS, ACTIVE, OUT, MASK, SLOPE = range(11)
-COLUMNS = 11
+#: columns of `Net.layers`: sizes; where in the state the kernel (inputs, units), other parameters and running moments
+#: lie; and where in the work area a layer's moments, activations, outputs, mask, slopes and its kernel the other way
+#: round; -1 where it has none
+INPUTS, UNITS, KERNEL, BIAS, GAMMA, MOMENTS, SUMS, ACTIVE, OUT, MASK, SLOPE, TURNED = range(12)
+COLUMNS = 12
+
+#: terms of a product that are summed before the next tile: so much of b stays in the first cache
+TERMS = 512
+
+#: rows and columns of a block that is turned at a time
+BLOCK = 16
 
 
 class Net(NamedTuple):
@@ -125,22 +132,20 @@ def compiled(function: Function) -> Function:
 
 
 @compiled
-def epoch(
-    gemm: int, net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch: int, done: int, key: Any
-) -> Any:
+def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch: int, done: int, key: Any) -> Any:
     """Train on the rows in `order`, after `done` steps: the loss of each step."""
     steps = (len(order) + batch - 1) // batch
     losses = np.empty(steps)
     for step in range(steps):
         positions = order[step * batch : (step + 1) * batch]
         draw(net, memory.work, len(positions), key, done + step)
-        losses[step] = gradients(gemm, net, data, memory, positions, rules.smoothing)
+        losses[step] = gradients(net, data, memory, positions, rules.smoothing)
         move(net, memory, rules, done + step)
     return losses
 
 
 @compiled
-def gradients(gemm: int, net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+def gradients(net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
     rows, work, state, layers = len(positions), memory.work, memory.state, net.layers
     gather(data, positions, work)
@@ -151,7 +156,7 @@ def gradients(gemm: int, net: Net, data: Data, memory: Memory, positions: Any, s
         units = layer[UNITS]
         active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
         kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-        product(gemm, 1, 0, units, rows, layer[INPUTS], kernel, inputs, active)
+        product(rows, units, layer[INPUTS], inputs, layer[INPUTS], 1, kernel, active)
         bend(active, state[layer[BIAS] : layer[BIAS] + units], rows)
         if layer[GAMMA] >= 0:
             normalise(net, layer, memory, rows)
@@ -163,7 +168,7 @@ def gradients(gemm: int, net: Net, data: Data, memory: Memory, positions: Any, s
     labels = last[UNITS]
     logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
     kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
-    product(gemm, 1, 0, labels, rows, last[INPUTS], kernel, inputs, logits)
+    product(rows, labels, last[INPUTS], inputs, last[INPUTS], 1, kernel, logits)
     loss = judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
     for number in range(len(layers) - 1, -1, -1):
         layer = layers[number]
@@ -172,18 +177,20 @@ def gradients(gemm: int, net: Net, data: Data, memory: Memory, positions: Any, s
         below = layers[number - 1][OUT] if number else 0
         inputs = work[below : below + rows * wide]
         slopes = memory.slopes[layer[KERNEL] : layer[KERNEL] + units * wide]
-        product(gemm, 0, 1, wide, units, rows, inputs, slope, slopes)
+        product(wide, units, rows, inputs, 1, wide, slope, slopes)
         if number:
             kernel = state[layer[KERNEL] : layer[KERNEL] + units * wide]
             before = layers[number - 1]
             earlier = work[before[SLOPE] : before[SLOPE] + rows * wide]
-            product(gemm, 0, 0, wide, rows, units, kernel, slope, earlier)
+            turned = work[layer[TURNED] : layer[TURNED] + units * wide]
+            turn(kernel, wide, units, turned)
+            product(rows, wide, units, slope, units, 1, turned, earlier)
             go_back(before, memory, rows)
     return loss
 
 
 @compiled
-def infer(gemm: int, net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
+def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
     """The logits (n, L) of all rows, in inference mode, with the weights in `state`."""
     layers = net.layers
     labels = layers[-1, UNITS]
@@ -198,7 +205,7 @@ def infer(gemm: int, net: Net, data: Data, state: Any, work: Any, logits: Any) -
             units = layer[UNITS]
             active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
             kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-            product(gemm, 1, 0, units, rows, layer[INPUTS], kernel, inputs, active)
+            product(rows, units, layer[INPUTS], inputs, layer[INPUTS], 1, kernel, active)
             bias = state[layer[BIAS] : layer[BIAS] + units]
             if number == len(layers) - 1:
                 for row in range(rows):
@@ -210,6 +217,58 @@ def infer(gemm: int, net: Net, data: Data, state: Any, work: Any, logits: Any) -
                 settle(net, layer, state, work, rows)
             inputs = active
     return
+
+
+@compiled
+def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int, b: Any, c: Any) -> None:
+    """c = a @ b: (rows, columns) = (rows, terms) @ (terms, columns), where a[row * a_row + term * a_term]."""
+    lanes = BYTES // c.itemsize
+    for start in range(0, terms, TERMS):
+        count, more = min(TERMS, terms - start), start > 0
+        column = 0
+        while column < columns:
+            left = columns - column
+            wide = 2 * lanes if left >= 2 * lanes else min(left, lanes)
+            for row in range(0, rows, ROWS):
+                if row + ROWS > rows:
+                    if rows < ROWS or terms > TERMS:
+                        single_rows(row, rows, column, wide, start, count, a, a_row, a_term, b, c, columns)
+                        break
+                    row = rows - ROWS  # noqa: PLW2901 (some rows are computed again, to the same bits)
+                a_tile, b_tile = a[row * a_row + start * a_term :], b[start * columns + column :]
+                c_tile = c[row * columns + column :]
+                if wide == 2 * lanes:
+                    double_tile(a_tile, a_row, a_term, b_tile, columns, c_tile, columns, count, wide, more)
+                elif wide == lanes:
+                    tile(a_tile, a_row, a_term, b_tile, columns, c_tile, columns, count, wide, more)
+                else:
+                    narrow_tile(a_tile, a_row, a_term, b_tile, columns, c_tile, columns, count, wide, more)
+            column += wide
+
+
+@compiled
+def single_rows(
+    first: int, end: int, column: int, wide: int, start: int, count: int, a: Any, a_row: int, a_term: int, b: Any,
+    c: Any, columns: int,
+) -> None:  # fmt: skip
+    """Rows that make no tile."""
+    lanes = BYTES // c.itemsize
+    for row in range(first, end):
+        for begin in range(column, column + wide, lanes):
+            row_tile(
+                a[row * a_row + start * a_term :], a_row, a_term, b[start * columns + begin :], columns,
+                c[row * columns + begin :], columns, count, column + wide - begin, start > 0,
+            )  # fmt: skip
+
+
+@compiled
+def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
+    """(wide, units) to (units, wide)."""
+    for first in range(0, wide, BLOCK):
+        for begin in range(0, units, BLOCK):
+            for unit in range(begin, min(begin + BLOCK, units)):
+                for row in range(first, min(first + BLOCK, wide)):
+                    out[unit * wide + row] = kernel[row * units + unit]
 
 
 @compiled
