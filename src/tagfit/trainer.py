@@ -123,13 +123,23 @@ class Trainer:
         self._announce(tasks)
         networks = [self.network(task.recipe, task.data, task.seed) for task in tasks]
         known = {
-            number: outcome
+            number: self._ended(outcome)
             for number, (task, network) in enumerate(zip(tasks, networks, strict=True))
             if (outcome := self._finished_before(task, network)) is not None
         }
         waiting = [number for number in range(len(tasks)) if number not in known]
         watches = {number: _Watch(self.listen, tasks[number]) for number in waiting}
-        trained = dense_engine.train_all(
+
+        def ended(place: int, result: dense_engine.Outcome) -> None:
+            number = waiting[place]
+            failed = result if isinstance(result, TrainingDivergedError) else None
+            trained = loop.Trained((), 0, "stopped") if isinstance(result, TrainingDivergedError) else result
+            trained = watches[number].judged(trained, self.stopped)
+            seconds = sum(row["seconds"] or 0.0 for row in trained.history)
+            outcome = Outcome(tasks[number], networks[number], trained, "compiled", seconds, failed)
+            known[number] = self._ended(outcome)
+
+        dense_engine.train_all(
             [
                 dense_engine.Job(
                     cast(DenseNetwork, networks[number]),
@@ -140,28 +150,10 @@ class Trainer:
                     on_event=watches[number],
                 )
                 for number in waiting
-            ]
+            ],
+            on_done=ended,
         )
-        for number, result in zip(waiting, trained, strict=True):
-            failed = result if isinstance(result, TrainingDivergedError) else None
-            ended = loop.Trained((), 0, "stopped") if isinstance(result, TrainingDivergedError) else result
-            ended = watches[number].judged(ended, self.stopped)
-            seconds = sum(row["seconds"] or 0.0 for row in ended.history)
-            known[number] = Outcome(tasks[number], networks[number], ended, "compiled", seconds, failed)
-        return self._until_stopped([known[number] for number in range(len(tasks))])
-
-    def _until_stopped(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """What came before it was asked to stop, and what was in training then."""
-        done: list[Outcome] = []
-        for outcome in outcomes:
-            stopped = outcome.trained.state == "stopped" and outcome.diverged is None
-            self.stopped = self.stopped or stopped
-            if done and stopped and not outcome.trained.history:
-                break
-            done.append(self._ended(outcome))
-            if stopped:
-                break
-        return done
+        return _until_stopped([known[number] for number in range(len(tasks)) if number in known])
 
     def _announce(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]
@@ -172,7 +164,8 @@ class Trainer:
 
     def _ended(self, outcome: Outcome) -> Outcome:
         task, state = outcome.task, "diverged" if outcome.diverged else outcome.trained.state
-        self.stopped = self.stopped or state == "stopped"
+        with self._lock:
+            self.stopped = self.stopped or state == "stopped"
         if task.keeper is not None and state in ("finished", "pruned"):
             task.keeper.save(_finished(outcome))
         self.listen(RunEnded(task.name, state, task.number, task.of, task.best))
@@ -195,6 +188,18 @@ class Trainer:
         facts = facts["finished"]
         trained = loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"])
         return Outcome(task, network, trained, facts["engine"], facts["seconds"])
+
+
+def _until_stopped(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """What came before it was asked to stop, and what was in training then; one at least."""
+    done: list[Outcome] = []
+    for outcome in outcomes:
+        stopped = outcome.trained.state == "stopped" and outcome.diverged is None
+        if not (done and stopped and not outcome.trained.history):
+            done.append(outcome)
+        if stopped:
+            break
+    return done
 
 
 def _finished(outcome: Outcome) -> bytes:

@@ -6,7 +6,7 @@ random draws of its own. It imports Numba and, where nothing is cached yet, comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 
 import torch
@@ -34,7 +34,12 @@ def usable(recipe: Recipe, device: str = "cpu") -> bool:
     )
 
 
-def train_all(jobs: Sequence[Job], *, threads: int | None = None) -> list[Trained | TrainingDivergedError]:
+Outcome = Trained | TrainingDivergedError
+
+
+def train_all(
+    jobs: Sequence[Job], *, threads: int | None = None, on_done: Callable[[int, Outcome], None] | None = None
+) -> list[Outcome]:
     """Train every network in place, as `training.loop.train` would, and say in the same order how it went.
 
     A network's weights depend on its job and seed alone: not on the number of threads, nor on the other jobs.
@@ -42,15 +47,18 @@ def train_all(jobs: Sequence[Job], *, threads: int | None = None) -> list[Traine
 
     Args:
         threads: networks trained at a time; as many as torch would use unless given.
+        on_done: told the number of a job that is over and how it went, from the thread that trained it.
     """
     stop = Event()
-    outcomes: list[Trained | TrainingDivergedError] = [Trained((), 0, "stopped") for _ in jobs]
+    outcomes: list[Outcome] = [Trained((), 0, "stopped") for _ in jobs]
 
     def train(number: int) -> None:
         try:
             outcomes[number] = Course(jobs[number]).go(stop)
         except TrainingDivergedError as error:
             outcomes[number] = error
+        if on_done is not None:
+            on_done(number, outcomes[number])
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
