@@ -113,6 +113,8 @@ class Session:
 
     def _train(self, jobs: Sequence[Job]) -> list[list[Outcome]]:
         """What the networks of each job came to, up to one that did not finish; fewer jobs where it was stopped."""
+        if not jobs:
+            return []
         verify(self.data)
         tasks = [[self._task(job, fold) for fold in range(len(self.trainings))] for job in jobs]
         every = [task for several in tasks for task in several]
