@@ -8,7 +8,7 @@ import pytest
 import tagfit
 from making import feature_table
 from tagfit import workflow
-from tagfit.errors import RecipeError
+from tagfit.errors import DataError, RecipeError
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records import Target
 from tagfit.scoring.metrics import score
@@ -148,3 +148,24 @@ def test_folds_are_searched_as_well():
     assert len(record["tried"]) == 4
     assert record["after"]["scores"]["val"]["micro_f1"] > record["after"]["constant"]["val"]["micro_f1"]
     assert np.isfinite(record["finalists"][0]["val"]["mean"])
+
+
+class TestRefit:
+    @pytest.mark.parametrize("options", [{}, {"folds": 3}])
+    def test_what_is_handed_over_has_seen_all_but_test(self, options, tmp_path):
+        table = feature_table(samples=200, features=12)
+        loaded = tagfit.load(table.x, table.labels_NL, **options)
+        plain = cure(loaded, trials=1, single=True).record
+        result = cure(loaded, trials=1, refit=True, output=tmp_path / "run")
+        assert result.record["after"]["scores"] == plain["after"]["scores"]
+        tagger = tagfit.Tagger.load(tmp_path / "run")
+        assert tagger.bundle.scores == {}
+        assert len(tagger.bundle.trained_on["train"]) == 200 - loaded.split.counts["test"]
+        assert result.record["refit"]["samples"] == 200 - loaded.split.counts["test"]
+        assert "no split scores that network" in result.record["verdict"]["sentences"][-1]
+        single = tagfit.evaluate(tagger, loaded).scores.micro_f1
+        assert single > result.record["after"]["constant"]["train"]["micro_f1"]
+
+    def test_not_with_a_guarantee(self, data):
+        with pytest.raises(DataError, match="trained again"):
+            cure(data, refit=True, guarantee="recall=0.9")

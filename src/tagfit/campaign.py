@@ -41,12 +41,14 @@ class Budget:
         until_met: whether that is enough as soon as one meets the target: where nobody asked for more.
         minutes: no further generation begins where it, and what has to follow, would take longer; None: no limit.
         single: whether one network has to be delivered, and no ensemble.
+        refit: whether it is trained again on all labelled rows but test, once test was scored.
     """
 
     trials: int | None = None
     minutes: float | None = None
     until_met: bool = True
     single: bool = False
+    refit: bool = False
 
     @property
     def searches(self) -> bool:
@@ -83,13 +85,16 @@ class Campaign:
             after, finalists = self._finals(before)
             brought = self._ingredients()
         scored = self._session.appraise(before)
+        appraised = scored if after is before else self._session.appraise(after)
+        refit = self._session.refit(appraised) if self._budget.refit and not self._session.stopped else None
         return Work(
             before=scored,
-            after=scored if after is before else self._session.appraise(after),
+            after=appraised,
             tried=tuple(runs),
             complete=not self._session.stopped,
             finalists=finalists,
             ingredients=brought,
+            refit=refit,
         )
 
     # ------------------------------------------------------------------------------------------- trying
@@ -212,7 +217,7 @@ class Campaign:
 
     def _single_or_ensemble(self, single: Trained, several: Sequence[Trained]) -> Trained:
         """All networks together where val prefers that by more than the noise, and the target is met no less."""
-        if self._budget.single or len(several) < 2:
+        if self._budget.single or self._budget.refit or len(several) < 2:
             return single
         ensemble = self._session.ensemble(several, single)
         gain = self._moved(ensemble, single)

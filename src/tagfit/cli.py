@@ -145,6 +145,7 @@ _target = _options(
     ),
     click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Search for about so long."),
     click.option("--single", is_flag=True, help="Deliver one network, never an ensemble."),
+    click.option("--refit", is_flag=True, help="Hand over the recipe trained again on all labelled samples but test."),
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 
@@ -229,6 +230,7 @@ def cure(
     trials: int | None,
     minutes: float | None,
     single: bool,
+    refit: bool,
     output: str | None,
     as_json: bool,
     **options: Any,
@@ -256,6 +258,7 @@ def cure(
             trials=trials,
             minutes=minutes,
             single=single,
+            refit=refit,
             output=_folder(output, locked, "cure"),
             on_event=watch,
             **training,

@@ -72,6 +72,7 @@ class Work:
         complete: False where it was asked to stop before all was done.
         finalists: the best recipes, each on several seeds.
         ingredients: what each ingredient of the chosen recipe brings.
+        refit: a network of the chosen recipe, trained on all labelled rows but test, to be handed over instead.
     """
 
     before: Trained | None
@@ -80,6 +81,7 @@ class Work:
     complete: bool
     finalists: tuple[Repeats, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()
+    refit: nn.Module | None = None
 
 
 def result_record(
@@ -90,6 +92,12 @@ def result_record(
     changes = {} if before is None else _differences(before, after)
     verdict = judge(None if before is None else before.run, after.run, target, work.tried, changes)
     decisions = () if after.appraisal is None else after.appraisal.sentences(dataset.label_names, target.metric)
+    refitted = len(dataset) - data.split.counts["test"]
+    if work.refit is not None:
+        decisions += (
+            f"What is handed over was trained again on all {refitted:,} labelled samples but test: "
+            "no split scores that network. The scores are of the same recipe on train alone.",
+        )
     return {
         "schema": SCHEMA,
         "tagfit": tagfit.__version__,
@@ -114,6 +122,7 @@ def result_record(
         "before": None if before is None else _run_record(before),
         "after": _run_record(after),
         "differences": {part: differences_record(by_metric) for part, by_metric in changes.items()},
+        "refit": None if work.refit is None else {"samples": refitted},
         "tried": [run.to_trial() for run in work.tried],
         "finalists": [repeats.to_dict() for repeats in work.finalists],
         "ingredients": [ingredient.to_dict() for ingredient in work.ingredients],

@@ -21,7 +21,7 @@ from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import RunFolder, claim, writable
 from tagfit.models.ensemble import Ensemble
 from tagfit.recipes import Recipe
-from tagfit.records import FoldRun, LockedData, Part, Run, Scores, Target
+from tagfit.records import PARTS, FoldRun, LockedData, Part, Run, Scores, Split, Target
 from tagfit.result import Result, Trained, Work, result_record
 from tagfit.scoring.appraisal import appraise, joined, mean_of
 from tagfit.scoring.constant import ConstantAnswer
@@ -200,6 +200,22 @@ class Session:
         )
         return Trained(run, Ensemble(networks), tuple(recipe for one in several for recipe in one.members), said)
 
+    def refit(self, trained: Trained) -> nn.Module | None:
+        """The recipe trained again on all labelled rows but test, for as long as it was; None where it was stopped."""
+        folds = trained.run.folds
+        epochs = trained.run.delivered_epoch or round(sum(fold.delivered_epoch for fold in folds) / max(len(folds), 1))
+        name = f"{trained.run.recipe.name}, refit"
+        # of folds, the first brings the rows that a val loss is computed of; nothing depends on it
+        data = self.data if not folds else replace(self.data, split=self._refit_split())
+        outcome = self._trainer.train(Task(trained.run.recipe, data, self.seed, name, refit=max(epochs, 1)))
+        return outcome.network if outcome.trained.state == "finished" and outcome.diverged is None else None
+
+    def _refit_split(self) -> Split:
+        first = self.trainings[0].split
+        parts = self.data.split.parts.copy()
+        parts[first.rows("val")] = PARTS.index("val")
+        return replace(self.data.split, parts=parts)
+
     def appraise(self, trained: Trained) -> Trained:
         """Score the delivered weights on test, once, at the end; fit what decides; say how sure all of it is."""
         verify(self.data)
@@ -244,6 +260,8 @@ class Session:
         after = work.after
         decider = Decider() if after.appraisal is None else after.appraisal.decider
         bundle = Bundle.of(after.network, after.members, after.run, decider, self.constant, self.data)
+        if work.refit is not None:
+            bundle = bundle.refitted(work.refit)
         if folder is not None:
             with writable(folder.path):
                 write_bundle(folder.bundle, bundle)

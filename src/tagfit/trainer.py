@@ -18,7 +18,7 @@ from tagfit.curing.search import Laggards
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.registry import build_network
-from tagfit.recipes import Recipe
+from tagfit.recipes import Recipe, Training
 from tagfit.records import LockedData, Part
 from tagfit.scoring.metrics import score_one
 from tagfit.training import checkpoint, dense_engine, loop
@@ -27,6 +27,9 @@ from tagfit.training.events import EpochEnded, Event, Listener, RunEnded, RunSta
 
 #: a larger memory map stays with the torch loop, which lets pages go while it reads
 MOST_MAPPED = 2**29
+
+#: what a refit is trained on
+REFITTED: tuple[Part, ...] = ("train", "val", "calibrate")
 
 Engine = Literal["compiled", "torch"]
 
@@ -39,6 +42,7 @@ class Task:
         name: for progress bars; `number` of `of` as well, and the `best` score so far.
         keeper: where its checkpoint is kept, and what it was when it is over.
         laggards: says when it is not worth going on.
+        refit: how many epochs to train on all labelled rows but test, with nothing left to stop it or to score it by.
     """
 
     recipe: Recipe
@@ -50,6 +54,13 @@ class Task:
     best: float | None = None
     keeper: checkpoint.Keeper | None = None
     laggards: Laggards | None = None
+    refit: int | None = None
+
+    @property
+    def training(self) -> Training:
+        """How to train it: a refit neither stops early nor restores an earlier epoch."""
+        plain = self.recipe.training
+        return plain if self.refit is None else replace(plain, patience=0, train_ceiling=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +117,7 @@ class Trainer:
         try:
             trained = loop.train(
                 network,
-                task.recipe.training,
+                task.training,
                 *self._rows(task),
                 seed=task.seed,
                 judge=loop.Judge(self._metric, partial(self._judge, task)),
@@ -143,7 +154,7 @@ class Trainer:
             [
                 dense_engine.Job(
                     cast(DenseNetwork, networks[number]),
-                    tasks[number].recipe.training,
+                    tasks[number].training,
                     *self._rows(tasks[number]),
                     seed=tasks[number].seed,
                     judge=loop.Judge(self._metric, partial(self._judge, tasks[number])),
@@ -173,7 +184,7 @@ class Trainer:
 
     def _rows(self, task: Task) -> tuple[LabelledRows, LabelledRows]:
         train, val = (LabelledRows.of(task.data, part, self._device) for part in ("train", "val"))
-        return train, val
+        return (train if task.refit is None else LabelledRows.of(task.data, REFITTED, self._device)), val
 
     def _judge(self, task: Task, part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
         return score_one(self._metric, task.data.labels(part), probabilities_NL)
@@ -220,6 +231,7 @@ class _Watch:
 
     def __init__(self, listen: Listener, task: Task) -> None:
         self._listen, self._laggards, self._epochs = listen, task.laggards, task.recipe.training.epochs
+        self._last = task.refit
         self._rows: list[Mapping[str, float | None]] = []
         self._lagged = False
 
@@ -227,8 +239,10 @@ class _Watch:
         if isinstance(event, EpochEnded):
             self._rows.append(event.row)
             self._lagged = self._laggards is not None and self._laggards.lags(self._rows, self._epochs)
-        return bool(self._listen(event)) or self._lagged
+        return bool(self._listen(event)) or self._lagged or len(self._rows) == self._last
 
     def judged(self, trained: loop.Trained, stopped: bool) -> loop.Trained:
-        """What lagged behind was pruned, unless all of it was stopped."""
+        """What lagged behind was pruned, and a refit is over after its last epoch, unless all was stopped."""
+        if self._last is not None and not stopped:
+            return replace(trained, state="finished")
         return replace(trained, state="pruned") if self._lagged and not stopped else trained

@@ -229,6 +229,7 @@ def cure(
     trials: int | None = None,
     minutes: float | None = None,
     single: bool = False,
+    refit: bool = False,
     baseline: str | Path | Recipe = DEFAULT_BASELINE,
     allow: Collection[str] = (),
     decide_for: str | None = None,
@@ -249,6 +250,8 @@ def cure(
             on features, and the ladder alone on pictures, which takes minutes.
         minutes: search for about so long instead; how many recipes that are depends on the machine.
         single: deliver one network, never an ensemble of the finalists.
+        refit: hand over the chosen recipe trained again, on all labelled rows but test, once test was scored. No split
+            scores that network; calibration and rules stay those that were fitted before. Not with a guarantee.
         baseline: a name, a TOML file or a Recipe: the network to be cured.
         allow: `augmentation`, where recipes may change the pictures in training as well.
         the others are as in `fit`.
@@ -261,12 +264,14 @@ def cure(
     first = find_recipe(baseline)
     _check_allowed(allow, first)
     wish = parse_wish(decide_for, guarantee)
+    if refit and wish.guarantee is not None:
+        raise DataError("a guarantee is of the very network that was calibrated, not of one that is trained again")
     data = _locked(data, wish)
     _check_wish(wish, data)
     target = target or Target(train_ranks=not allow)
     session = Session(data, target, seed, find_device(device), on_event, wish)
     rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow)
-    budget = _budget(trials, minutes, single, data)
+    budget = _budget(trials, minutes, single, refit, data)
     command = {
         "command": "cure",
         "lock": data.lock,
@@ -276,6 +281,7 @@ def cure(
         "trials": budget.trials,
         "minutes": minutes,
         "single": single,
+        "refit": refit,
         "seed": seed,
         **wish.to_dict(),
     }
@@ -284,7 +290,7 @@ def cure(
     return session.deliver(command, [first, *rungs], campaign.work, output)
 
 
-def _budget(trials: int | None, minutes: float | None, single: bool, data: LockedData) -> Budget:
+def _budget(trials: int | None, minutes: float | None, single: bool, refit: bool, data: LockedData) -> Budget:
     """What was asked for, or what is usual for such data."""
     faults = []
     if trials is not None and not trials >= 1:
@@ -296,7 +302,7 @@ def _budget(trials: int | None, minutes: float | None, single: bool, data: Locke
     asked = trials is not None or minutes is not None
     if not asked and data.dataset.kind == "features":
         trials = TRIALS
-    return Budget(trials, minutes, not asked, single)
+    return Budget(trials, minutes, not asked, single, refit)
 
 
 def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from tagfit.errors import BundleError
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
-from tagfit.records import PARTS, LockedData, Preprocessing, Run
+from tagfit.records import PARTS, LockedData, Part, Preprocessing, Run
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Decider
 
@@ -47,7 +47,7 @@ class Bundle:
         network: in inference mode, on the CPU; an Ensemble where there are several members.
         members: the recipe of each.
         decider: what makes labels of its scores.
-        scores: of the delivered weights, by part, as result.json has them.
+        scores: of the delivered weights, by part, as result.json has them; none of a refitted network.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
     """
 
@@ -85,6 +85,14 @@ class Bundle:
             lock=data.lock,
             trained_on={part: data.dataset.hashes[data.split.rows(part)] for part in PARTS},
         )
+
+    def refitted(self, network: nn.Module) -> Bundle:
+        """With a network that was trained on all parts but test, and that no part has scored."""
+        parts: tuple[Part, ...] = ("train", "val", "calibrate")
+        seen = np.concatenate([self.trained_on[part] for part in parts])
+        nothing = seen[:0]
+        trained_on = {**self.trained_on, "train": seen, "val": nothing, "calibrate": nothing}
+        return replace(self, network=network.cpu().eval(), members=(self.recipe,), scores={}, trained_on=trained_on)
 
 
 def write_bundle(path: Path, bundle: Bundle) -> None:

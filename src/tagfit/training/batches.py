@@ -56,7 +56,7 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """The rows of one part, with their targets.
+    """The rows of one part, or of several, with their targets.
 
     Attributes:
         rows_N: row numbers in `samples`.
@@ -70,8 +70,9 @@ class LabelledRows:
     known_NL: Tensor | None
 
     @classmethod
-    def of(cls, data: LockedData, part: Part, device: torch.device) -> LabelledRows:
-        rows = data.split.rows(part)
+    def of(cls, data: LockedData, part: Part | tuple[Part, ...], device: torch.device) -> LabelledRows:
+        parts = (part,) if isinstance(part, str) else part
+        rows = np.sort(np.concatenate([data.split.rows(one) for one in parts]))
         labels_NL = data.dataset.labels_NL[rows]
         known_NL = torch.from_numpy(labels_NL != UNKNOWN).to(device, torch.float32)
         return cls(
