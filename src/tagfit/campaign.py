@@ -185,8 +185,11 @@ class Campaign:
 
     def _moved(self, one: Trained, other: Trained) -> Difference | None:
         """The score of one on val less that of the other, on the same resamples."""
+        return self._moves(one, other)[self._target.metric]
+
+    def _moves(self, one: Trained, other: Trained) -> dict[str, Difference | None]:
         draw = _draw(one)
-        return difference(resample(_answers(one), draw), resample(_answers(other), draw))[self._target.metric]
+        return difference(resample(_answers(one), draw), resample(_answers(other), draw))
 
     def _finals(self, before: Trained) -> tuple[Trained, tuple[Repeats, ...]]:
         """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
@@ -220,11 +223,20 @@ class Campaign:
         if self._budget.single or self._budget.refit or len(several) < 2:
             return single
         ensemble = self._session.ensemble(several, single)
-        gain = self._moved(ensemble, single)
-        loses_the_target = (
-            self._target.train_ranks and meets(single.run, self._target) and not meets(ensemble.run, self._target)
-        )
-        return ensemble if gain is not None and gain.interval.low > 0 and not loses_the_target else single
+        if self._target.train_ranks and meets(single.run, self._target) > meets(ensemble.run, self._target):
+            return single
+        return ensemble if self._preferred(ensemble, single) else single
+
+    def _preferred(self, one: Trained, other: Trained) -> bool:
+        """Whether val prefers one beyond noise: by the target's metric or, where that can't tell, by log loss.
+
+        Log loss looks at every probability, and so tells a difference on far fewer samples.
+        """
+        moved = self._moves(one, other)
+        score, loss = moved[self._target.metric], moved["log_loss"]
+        if score is not None and not score.within_noise:
+            return score.value > 0
+        return loss is not None and not loss.within_noise and loss.value < 0
 
     def _ingredients(self) -> tuple[Ingredient, ...]:
         """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
