@@ -17,9 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import overload
 from numpy.typing import NDArray
 
-from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, row_tile, tile
+from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,6 +33,9 @@ COLUMNS = 12
 
 #: terms of a product that are summed before the next tile: so much of b stays in the first cache
 TERMS = 512
+
+#: numbers up to 2 whose product is below float64's largest
+TOGETHER = 512
 
 #: rows and columns of a block that is turned at a time
 BLOCK = 16
@@ -121,13 +126,22 @@ class Rules(NamedTuple):
     clip: float
 
 
+#: products may be summed in another order, but not as if there were no NaN or infinity
+_HOW = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
+
+
 def compiled(function: Function) -> Function:
     """Machine code at the first call, kept for other processes where there is a folder that can be written to."""
-    how = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
     try:
-        code: Function = numba.njit(cache=True, **how)(function)
+        code: Function = numba.njit(cache=True, **_HOW)(function)
     except RuntimeError:  # no folder to cache in
-        code = numba.njit(**how)(function)
+        code = numba.njit(**_HOW)(function)
+    return code
+
+
+def part(function: Function) -> Function:
+    """Machine code that only compiled functions call, and are kept with."""
+    code: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_HOW)(function)
     return code
 
 
@@ -219,7 +233,7 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
     return
 
 
-@compiled
+@part
 def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int, b: Any, c: Any) -> None:
     """c = a @ b: (rows, columns) = (rows, terms) @ (terms, columns), where a[row * a_row + term * a_term]."""
     lanes = BYTES // c.itemsize
@@ -246,7 +260,7 @@ def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int
             column += wide
 
 
-@compiled
+@part
 def single_rows(
     first: int, end: int, column: int, wide: int, start: int, count: int, a: Any, a_row: int, a_term: int, b: Any,
     c: Any, columns: int,
@@ -261,7 +275,7 @@ def single_rows(
             )  # fmt: skip
 
 
-@compiled
+@part
 def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
     """(wide, units) to (units, wide)."""
     for first in range(0, wide, BLOCK):
@@ -271,7 +285,7 @@ def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
                     out[unit * wide + row] = kernel[row * units + unit]
 
 
-@compiled
+@part
 def gather(data: Data, positions: Any, work: Any) -> None:
     """Scaled and standardised inputs (B, D) into the beginning of the work area."""
     wide, real = len(data.mean), work.dtype.type
@@ -289,7 +303,7 @@ def gather(data: Data, positions: Any, work: Any) -> None:
                 out[i] = (real(pixels[i]) * scale - mean[i]) * gain[i]
 
 
-@compiled
+@part
 def spoil(net: Net, work: Any, rows: int) -> None:
     """Noise and dropout of the inputs: the mask says by how much to multiply, the noise lies behind it."""
     if net.input_mask < 0:
@@ -304,7 +318,7 @@ def spoil(net: Net, work: Any, rows: int) -> None:
         multiply(inputs, work[begin : begin + count], inputs)
 
 
-@compiled
+@part
 def bend(active: Any, bias: Any, rows: int) -> None:
     """Bias and relu; NaN stays NaN."""
     units, zero = len(bias), active.dtype.type(0)
@@ -315,13 +329,13 @@ def bend(active: Any, bias: Any, rows: int) -> None:
             values[unit] = zero if value < zero else value
 
 
-@compiled
+@part
 def multiply(values: Any, factors: Any, out: Any) -> None:
     for i in range(len(out)):
         out[i] = values[i] * factors[i]
 
 
-@compiled
+@part
 def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
     """BatchNorm by the batch's own moments, which are kept for `go_back` and move the running ones."""
     units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
@@ -357,7 +371,7 @@ def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
             out[unit] = (values[unit] - mean[unit]) * inverse[unit] * gamma[unit] + beta[unit]
 
 
-@compiled
+@part
 def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
     """BatchNorm by the running moments, in place."""
     units, number = layer[UNITS], work.dtype.type
@@ -374,47 +388,73 @@ def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
             values[unit] = (values[unit] - mean[unit]) * gain[unit] + beta[unit]
 
 
-@compiled
+def fading(value: Any) -> Any:
+    """exp(-|value|), as the overload below computes it for its type."""
+
+
+@overload(fading)
+def _fading(value: Any) -> Any:
+    if value == types.float64:
+
+        def of_float64(value: Any) -> Any:
+            return math.exp(-abs(value))
+
+        return of_float64
+
+    def of_float32(value: Any) -> Any:
+        """In steps that fit into vectors: 2^n exp(r), exp by Taylor's series, whose rest is below float32's."""
+        x = -abs(value)
+        x = np.float32(-87) if x < np.float32(-87) else x
+        n = np.int32(x * np.float32(1.4426950408889634) - np.float32(0.5))
+        r = x - np.float32(n) * np.float32(0.6931471805599453)
+        total = np.float32(1 / 5040)
+        for factor in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
+            total = total * r + np.float32(factor)
+        return total * power_of_2(n)
+
+    return of_float32
+
+
+@part
 def judge(
     data: Data, positions: Any, smoothing: float, logits: Any, bias: Any, memory: Memory, layer: Any, rows: int
 ) -> float:
-    """`models.losses.bce`, and its slopes by the logits and by their bias; the bias is added here."""
+    """`models.losses.bce`, and its slopes by the logits and by their bias; the bias is added here.
+
+    The logarithms of many numbers between 1 and 2 are taken together, of their product.
+    """
     labels, number = len(bias), logits.dtype.type
-    masked = len(data.known) > 0
-    cells = 0.0
+    masked, ones, cells = len(data.known) > 0, np.ones(labels, np.float32), float(rows * labels)
     if masked:
+        cells = 0.0
         for row in range(rows):
             for label in range(labels):
                 cells += data.known[positions[row], label]
         cells = max(cells, 1.0)
-    else:
-        cells = float(rows * labels)
     zero, one, part = number(0), number(1), number(1.0 / cells)
     scale, shift = number(1 - smoothing), number(smoothing / 2)
     slopes = memory.slopes[layer[BIAS] : layer[BIAS] + labels]
     slopes[:] = 0
     total = 0.0
     for row in range(rows):
-        values = logits[row * labels : (row + 1) * labels]
-        slope = memory.work[layer[SLOPE] + row * labels : layer[SLOPE] + (row + 1) * labels]
-        targets = data.targets[positions[row]]
-        for label in range(labels):
-            value = values[label] + bias[label]
-            target = number(targets[label]) * scale + shift
-            small = math.exp(-abs(value))
-            loss = (zero if value < zero else value) - value * target + math.log1p(small)
-            sure = one / (one + small)
-            away = ((one - sure if value < zero else sure) - target) * part
-            if masked:
-                known = number(data.known[positions[row], label])
-                loss, away = loss * known, away * known
-            total += loss
-            slope[label] = away
-            slopes[label] += away
+        targets, known = data.targets[positions[row]], data.known[positions[row]] if masked else ones
+        for begin in range(0, labels, TOGETHER):
+            straight, bent = zero, 1.0
+            for label in range(begin, min(begin + TOGETHER, labels)):
+                value, counts = logits[row * labels + label] + bias[label], number(known[label])
+                target = number(targets[label]) * scale + shift
+                small = fading(value)
+                sure = one / (one + small)
+                straight += ((zero if value < zero else value) - value * target) * counts
+                bent *= 1.0 + small * counts
+                away = ((small * sure if value < zero else sure) - target) * part * counts
+                memory.work[layer[SLOPE] + row * labels + label] = away
+                slopes[label] += away
+            total += straight + math.log(bent)
     return total / cells
 
 
-@compiled
+@part
 def go_back(layer: Any, memory: Memory, rows: int) -> None:
     """From the slopes by a hidden layer's outputs to those by its sums, in place, and by its bias, gamma and beta."""
     units, work, slopes, number = layer[UNITS], memory.work, memory.slopes, memory.work.dtype.type
@@ -435,7 +475,7 @@ def go_back(layer: Any, memory: Memory, rows: int) -> None:
             bias[unit] += passed
 
 
-@compiled
+@part
 def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
     units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
     mean = work[layer[SUMS] : layer[SUMS] + units]
@@ -479,7 +519,7 @@ def move(net: Net, memory: Memory, rules: Rules, step: int) -> None:
             average[i] += (state[i] - average[i]) * rest
 
 
-@compiled
+@part
 def length(values: Any) -> float:
     """The sum of squares."""
     total = values.dtype.type(0)
@@ -488,7 +528,7 @@ def length(values: Any) -> float:
     return float(total)
 
 
-@compiled
+@part
 def adam(memory: Memory, rules: Rules, begin: int, end: int, size: float, decay: float, scale: float) -> None:
     number = memory.state.dtype.type
     state, slopes = memory.state[begin:end], memory.slopes[begin:end]
@@ -523,7 +563,7 @@ def draw(net: Net, work: Any, rows: int, key: Any, step: int) -> None:
         draw_noise(noise, net.input_noise, mixed(key, step, len(layers) + 1))
 
 
-@compiled
+@part
 def mixed(key: Any, step: int, place: int) -> Any:
     """64 bits for each step and place: splitmix64 (Steele, Lea & Flood 2014) of a counter."""
     x = key + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place) * np.uint64(0xD1B54A32D192ED03)
@@ -532,7 +572,7 @@ def mixed(key: Any, step: int, place: int) -> Any:
     return x ^ (x >> np.uint64(31))
 
 
-@compiled
+@part
 def hashed(counter: int, low: Any, high: Any) -> Any:
     """32 bits of a counter and a key: Wellons's lowbias32, keyed at its beginning and in its middle."""
     x = np.uint32(counter) ^ low
@@ -542,7 +582,7 @@ def hashed(counter: int, low: Any, high: Any) -> Any:
     return np.uint32(x ^ (x >> np.uint32(16)))
 
 
-@compiled
+@part
 def draw_mask(mask: Any, share: float, key: Any) -> None:
     """0 for the share that is dropped, 1 / (1 - share) for the others."""
     number = mask.dtype.type
@@ -552,7 +592,7 @@ def draw_mask(mask: Any, share: float, key: Any) -> None:
         mask[i] = zero if hashed(i, low, high) < limit else kept
 
 
-@compiled
+@part
 def draw_noise(noise: Any, deviation: float, key: Any) -> None:
     """Normal values by Box & Muller (1958), two at a time."""
     number = noise.dtype.type
