@@ -392,7 +392,7 @@ def fading(value: Any) -> Any:
     """exp(-|value|), as the overload below computes it for its type."""
 
 
-@overload(fading)
+@overload(fading)  # type: ignore[untyped-decorator]
 def _fading(value: Any) -> Any:
     if value == types.float64:
 
