@@ -37,6 +37,9 @@ TERMS = 512
 #: numbers up to 2 whose product is below float64's largest
 TOGETHER = 512
 
+#: values of a kernel that are moved together
+AT_ONCE = 32768
+
 #: rows and columns of a block that is turned at a time
 BLOCK = 16
 
@@ -151,16 +154,29 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
     steps = (len(order) + batch - 1) // batch
     losses = np.empty(steps)
     for step in range(steps):
-        positions = order[step * batch : (step + 1) * batch]
-        draw(net, memory.work, len(positions), key, done + step)
-        losses[step] = gradients(net, data, memory, positions, rules.smoothing)
-        move(net, memory, rules, done + step)
+        positions, number = order[step * batch : (step + 1) * batch], done + step
+        draw(net, memory.work, len(positions), key, number)
+        losses[step] = forward(net, data, memory, positions, rules.smoothing)
+        if rules.clip > 0:  # no weight moves before all slopes are known
+            backward(net, memory, len(positions), rules, -1)
+            move(net, memory, rules, number, 0)
+        else:
+            backward(net, memory, len(positions), rules, number)
+            move(net, memory, rules, number, net.kernels)
     return losses
 
 
 @compiled
-def gradients(net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+def gradients(net: Net, data: Data, memory: Memory, rules: Rules, positions: Any) -> float:
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
+    loss = forward(net, data, memory, positions, rules.smoothing)
+    backward(net, memory, len(positions), rules, -1)
+    return loss
+
+
+@part
+def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+    """The loss of a batch, and its slopes by the logits."""
     rows, work, state, layers = len(positions), memory.work, memory.state, net.layers
     gather(data, positions, work)
     spoil(net, work, rows)
@@ -183,24 +199,47 @@ def gradients(net: Net, data: Data, memory: Memory, positions: Any, smoothing: f
     logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
     kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
     product(rows, labels, last[INPUTS], inputs, last[INPUTS], 1, kernel, logits)
-    loss = judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
+    return judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
+
+
+@part
+def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> None:
+    """From the slopes by the logits to those by all parameters; at a step from 0 on, kernels move at once."""
+    work, state, layers = memory.work, memory.state, net.layers
     for number in range(len(layers) - 1, -1, -1):
         layer = layers[number]
-        units, wide = layer[UNITS], layer[INPUTS]
+        units, wide, place = layer[UNITS], layer[INPUTS], layer[KERNEL]
         slope = work[layer[SLOPE] : layer[SLOPE] + rows * units]
         below = layers[number - 1][OUT] if number else 0
         inputs = work[below : below + rows * wide]
-        slopes = memory.slopes[layer[KERNEL] : layer[KERNEL] + units * wide]
-        product(wide, units, rows, inputs, 1, wide, slope, slopes)
         if number:
-            kernel = state[layer[KERNEL] : layer[KERNEL] + units * wide]
             before = layers[number - 1]
             earlier = work[before[SLOPE] : before[SLOPE] + rows * wide]
             turned = work[layer[TURNED] : layer[TURNED] + units * wide]
-            turn(kernel, wide, units, turned)
+            turn(state[place : place + units * wide], wide, units, turned)
             product(rows, wide, units, slope, units, 1, turned, earlier)
+        if step < 0:
+            product(wide, units, rows, inputs, 1, wide, slope, memory.slopes[place : place + units * wide])
+        else:
+            learn(memory, rules, place, wide, units, rows, inputs, slope, step)
+        if number:
             go_back(before, memory, rows)
-    return loss
+
+
+@part
+def learn(
+    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: int
+) -> None:
+    """Move a kernel some rows at a time: their slopes never leave the cache, and are forgotten."""
+    several = max(1, AT_ONCE // units // ROWS) * ROWS
+    begin = 0
+    while begin < wide:
+        count = several if wide - begin >= 2 * several else wide - begin
+        slopes = memory.slopes[: count * units]
+        product(count, units, rows, inputs[begin:], 1, wide, slope, slopes)
+        first = place + begin * units
+        adam(memory, rules, slopes, first, first + count * units, step, rules.weight_decay, 1.0)
+        begin += count
 
 
 @compiled
@@ -503,16 +542,14 @@ def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
 
 
 @compiled
-def move(net: Net, memory: Memory, rules: Rules, step: int) -> None:
-    """A step of Adam as `training.optimiser` has it, and of the average."""
+def move(net: Net, memory: Memory, rules: Rules, step: int, begin: int) -> None:
+    """A step of Adam as `training.optimiser` has it, for the parameters from `begin` on, and of the average."""
     scale = 1.0
     if rules.clip > 0:
-        norm = math.sqrt(length(memory.slopes))
-        scale = min(1.0, rules.clip / (norm + 1e-6))
-    decay = 1 - rules.rates[step] * rules.weight_decay
-    size = rules.rates[step] * rules.corrections[step]
-    adam(memory, rules, 0, net.kernels, size, decay, scale)
-    adam(memory, rules, net.kernels, net.parameters, size, 1.0, scale)
+        scale = min(1.0, rules.clip / (math.sqrt(length(memory.slopes)) + 1e-6))
+    kernels, end = net.kernels, net.parameters
+    adam(memory, rules, memory.slopes[begin:kernels], begin, kernels, step, rules.weight_decay, scale)
+    adam(memory, rules, memory.slopes[kernels:end], kernels, end, step, 0.0, scale)
     if len(memory.average):
         state, average, rest = memory.state, memory.average, memory.state.dtype.type(1 - rules.shares[step])
         for i in range(len(state)):
@@ -529,18 +566,20 @@ def length(values: Any) -> float:
 
 
 @part
-def adam(memory: Memory, rules: Rules, begin: int, end: int, size: float, decay: float, scale: float) -> None:
-    number = memory.state.dtype.type
-    state, slopes = memory.state[begin:end], memory.slopes[begin:end]
-    first, second = memory.first[begin:end], memory.second[begin:end]
-    size_, decay_, scale_, epsilon = number(size), number(decay), number(scale), number(rules.epsilon)
+def adam(
+    memory: Memory, rules: Rules, slopes: Any, begin: int, end: int, step: int, weight_decay: float, scale: float
+) -> None:
+    number, rate = memory.state.dtype.type, rules.rates[step]
+    state, first, second = memory.state[begin:end], memory.first[begin:end], memory.second[begin:end]
+    size, decay = number(rate * rules.corrections[step]), number(1 - rate * weight_decay)
     rest_1, rest_2 = number(1 - rules.beta_1), number(1 - rules.beta_2)
+    scale_, epsilon = number(scale), number(rules.epsilon)
     for i in range(len(state)):
         slope = slopes[i] * scale_
         one = first[i] + (slope - first[i]) * rest_1
         two = second[i] + (slope * slope - second[i]) * rest_2
         first[i], second[i] = one, two
-        state[i] = state[i] * decay_ - size_ * one / (math.sqrt(two) + epsilon)
+        state[i] = state[i] * decay - size * one / (math.sqrt(two) + epsilon)
 
 
 @compiled
