@@ -127,6 +127,18 @@ def test_weights_depend_on_the_seed_alone(data):
     assert not torch.equal(weights(many[0].network), weights(alone.network))
 
 
+@pytest.mark.parametrize("widths", [(16, 12), (300, 700)])
+def test_kernels_that_move_at_once_move_as_all_together(widths, data):
+    """A clip that never applies makes the engine wait for all gradients."""
+    model = replace(DRAWING.model, widths=widths)
+    training = replace(PLAIN.training, weight_decay=0.1, epochs=2)
+    one, other = (
+        job(data, replace(DRAWING, model=model, training=replace(training, clip=clip))) for clip in (0.0, 1e9)
+    )
+    train_all([one, other])
+    assert torch.equal(weights(one.network), weights(other.network))
+
+
 def test_nothing_of_the_process_changes(data):
     torch.manual_seed(5)
     threads, expected = torch.get_num_threads(), torch.rand(3)

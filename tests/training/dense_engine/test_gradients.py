@@ -66,8 +66,7 @@ class Both:
     def compiled(self, positions):
         net, memory = self.flat.net, self.memory
         kernels.draw(net, memory.work, len(positions), np.uint64(7), 3)
-        smoothing = self.recipe.training.label_smoothing
-        loss = kernels.gradients(net, self.data, memory, positions, smoothing)
+        loss = kernels.gradients(net, self.data, memory, rules_of(self.recipe.training, 1), positions)
         return loss, {tensor.data_ptr(): values.copy() for tensor, values in self.flat.named(memory.slopes)}
 
     def by_torch(self, positions):
@@ -154,7 +153,7 @@ def test_steps_are_adams(training):
         for parameter in both.network.parameters():
             slopes[parameter.data_ptr()][:] = rng.normal(size=tuple(parameter.shape))
             parameter.grad = torch.from_numpy(slopes[parameter.data_ptr()].copy())
-        kernels.move(both.flat.net, memory, rules, step)
+        kernels.move(both.flat.net, memory, rules, step, 0)
         adam.step()
         averaged.update(step + 1)
     for tensor, values in both.flat.named(memory.state):

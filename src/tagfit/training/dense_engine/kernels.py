@@ -17,9 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import overload
 from numpy.typing import NDArray
 
-from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, row_tile, tile
+from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,6 +33,12 @@ COLUMNS = 12
 
 #: terms of a product that are summed before the next tile: so much of b stays in the first cache
 TERMS = 512
+
+#: numbers up to 2 whose product is below float64's largest
+TOGETHER = 512
+
+#: values of a kernel that are moved together
+AT_ONCE = 32768
 
 #: rows and columns of a block that is turned at a time
 BLOCK = 16
@@ -121,13 +129,22 @@ class Rules(NamedTuple):
     clip: float
 
 
+#: products may be summed in another order, but not as if there were no NaN or infinity
+_HOW = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
+
+
 def compiled(function: Function) -> Function:
     """Machine code at the first call, kept for other processes where there is a folder that can be written to."""
-    how = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
     try:
-        code: Function = numba.njit(cache=True, **how)(function)
+        code: Function = numba.njit(cache=True, **_HOW)(function)
     except RuntimeError:  # no folder to cache in
-        code = numba.njit(**how)(function)
+        code = numba.njit(**_HOW)(function)
+    return code
+
+
+def part(function: Function) -> Function:
+    """Machine code that only compiled functions call, and are kept with."""
+    code: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_HOW)(function)
     return code
 
 
@@ -137,16 +154,29 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
     steps = (len(order) + batch - 1) // batch
     losses = np.empty(steps)
     for step in range(steps):
-        positions = order[step * batch : (step + 1) * batch]
-        draw(net, memory.work, len(positions), key, done + step)
-        losses[step] = gradients(net, data, memory, positions, rules.smoothing)
-        move(net, memory, rules, done + step)
+        positions, number = order[step * batch : (step + 1) * batch], done + step
+        draw(net, memory.work, len(positions), key, number)
+        losses[step] = forward(net, data, memory, positions, rules.smoothing)
+        if rules.clip > 0:  # no weight moves before all slopes are known
+            backward(net, memory, len(positions), rules, -1)
+            move(net, memory, rules, number, 0)
+        else:
+            backward(net, memory, len(positions), rules, number)
+            move(net, memory, rules, number, net.kernels)
     return losses
 
 
 @compiled
-def gradients(net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+def gradients(net: Net, data: Data, memory: Memory, rules: Rules, positions: Any) -> float:
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
+    loss = forward(net, data, memory, positions, rules.smoothing)
+    backward(net, memory, len(positions), rules, -1)
+    return loss
+
+
+@part
+def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+    """The loss of a batch, and its slopes by the logits."""
     rows, work, state, layers = len(positions), memory.work, memory.state, net.layers
     gather(data, positions, work)
     spoil(net, work, rows)
@@ -169,24 +199,47 @@ def gradients(net: Net, data: Data, memory: Memory, positions: Any, smoothing: f
     logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
     kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
     product(rows, labels, last[INPUTS], inputs, last[INPUTS], 1, kernel, logits)
-    loss = judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
+    return judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
+
+
+@part
+def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> None:
+    """From the slopes by the logits to those by all parameters; at a step from 0 on, kernels move at once."""
+    work, state, layers = memory.work, memory.state, net.layers
     for number in range(len(layers) - 1, -1, -1):
         layer = layers[number]
-        units, wide = layer[UNITS], layer[INPUTS]
+        units, wide, place = layer[UNITS], layer[INPUTS], layer[KERNEL]
         slope = work[layer[SLOPE] : layer[SLOPE] + rows * units]
         below = layers[number - 1][OUT] if number else 0
         inputs = work[below : below + rows * wide]
-        slopes = memory.slopes[layer[KERNEL] : layer[KERNEL] + units * wide]
-        product(wide, units, rows, inputs, 1, wide, slope, slopes)
         if number:
-            kernel = state[layer[KERNEL] : layer[KERNEL] + units * wide]
             before = layers[number - 1]
             earlier = work[before[SLOPE] : before[SLOPE] + rows * wide]
             turned = work[layer[TURNED] : layer[TURNED] + units * wide]
-            turn(kernel, wide, units, turned)
+            turn(state[place : place + units * wide], wide, units, turned)
             product(rows, wide, units, slope, units, 1, turned, earlier)
+        if step < 0:
+            product(wide, units, rows, inputs, 1, wide, slope, memory.slopes[place : place + units * wide])
+        else:
+            learn(memory, rules, place, wide, units, rows, inputs, slope, step)
+        if number:
             go_back(before, memory, rows)
-    return loss
+
+
+@part
+def learn(
+    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: int
+) -> None:
+    """Move a kernel some rows at a time: their slopes never leave the cache, and are forgotten."""
+    several = max(1, AT_ONCE // units // ROWS) * ROWS
+    begin = 0
+    while begin < wide:
+        count = several if wide - begin >= 2 * several else wide - begin
+        slopes = memory.slopes[: count * units]
+        product(count, units, rows, inputs[begin:], 1, wide, slope, slopes)
+        first = place + begin * units
+        adam(memory, rules, slopes, first, first + count * units, step, rules.weight_decay, 1.0)
+        begin += count
 
 
 @compiled
@@ -219,7 +272,7 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
     return
 
 
-@compiled
+@part
 def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int, b: Any, c: Any) -> None:
     """c = a @ b: (rows, columns) = (rows, terms) @ (terms, columns), where a[row * a_row + term * a_term]."""
     lanes = BYTES // c.itemsize
@@ -246,7 +299,7 @@ def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int
             column += wide
 
 
-@compiled
+@part
 def single_rows(
     first: int, end: int, column: int, wide: int, start: int, count: int, a: Any, a_row: int, a_term: int, b: Any,
     c: Any, columns: int,
@@ -261,7 +314,7 @@ def single_rows(
             )  # fmt: skip
 
 
-@compiled
+@part
 def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
     """(wide, units) to (units, wide)."""
     for first in range(0, wide, BLOCK):
@@ -271,7 +324,7 @@ def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
                     out[unit * wide + row] = kernel[row * units + unit]
 
 
-@compiled
+@part
 def gather(data: Data, positions: Any, work: Any) -> None:
     """Scaled and standardised inputs (B, D) into the beginning of the work area."""
     wide, real = len(data.mean), work.dtype.type
@@ -289,7 +342,7 @@ def gather(data: Data, positions: Any, work: Any) -> None:
                 out[i] = (real(pixels[i]) * scale - mean[i]) * gain[i]
 
 
-@compiled
+@part
 def spoil(net: Net, work: Any, rows: int) -> None:
     """Noise and dropout of the inputs: the mask says by how much to multiply, the noise lies behind it."""
     if net.input_mask < 0:
@@ -304,7 +357,7 @@ def spoil(net: Net, work: Any, rows: int) -> None:
         multiply(inputs, work[begin : begin + count], inputs)
 
 
-@compiled
+@part
 def bend(active: Any, bias: Any, rows: int) -> None:
     """Bias and relu; NaN stays NaN."""
     units, zero = len(bias), active.dtype.type(0)
@@ -315,13 +368,13 @@ def bend(active: Any, bias: Any, rows: int) -> None:
             values[unit] = zero if value < zero else value
 
 
-@compiled
+@part
 def multiply(values: Any, factors: Any, out: Any) -> None:
     for i in range(len(out)):
         out[i] = values[i] * factors[i]
 
 
-@compiled
+@part
 def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
     """BatchNorm by the batch's own moments, which are kept for `go_back` and move the running ones."""
     units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
@@ -357,7 +410,7 @@ def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
             out[unit] = (values[unit] - mean[unit]) * inverse[unit] * gamma[unit] + beta[unit]
 
 
-@compiled
+@part
 def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
     """BatchNorm by the running moments, in place."""
     units, number = layer[UNITS], work.dtype.type
@@ -374,47 +427,73 @@ def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
             values[unit] = (values[unit] - mean[unit]) * gain[unit] + beta[unit]
 
 
-@compiled
+def fading(value: Any) -> Any:
+    """exp(-|value|), as the overload below computes it for its type."""
+
+
+@overload(fading)  # type: ignore[untyped-decorator]
+def _fading(value: Any) -> Any:
+    if value == types.float64:
+
+        def of_float64(value: Any) -> Any:
+            return math.exp(-abs(value))
+
+        return of_float64
+
+    def of_float32(value: Any) -> Any:
+        """In steps that fit into vectors: 2^n exp(r), exp by Taylor's series, whose rest is below float32's."""
+        x = -abs(value)
+        x = np.float32(-87) if x < np.float32(-87) else x
+        n = np.int32(x * np.float32(1.4426950408889634) - np.float32(0.5))
+        r = x - np.float32(n) * np.float32(0.6931471805599453)
+        total = np.float32(1 / 5040)
+        for factor in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
+            total = total * r + np.float32(factor)
+        return total * power_of_2(n)
+
+    return of_float32
+
+
+@part
 def judge(
     data: Data, positions: Any, smoothing: float, logits: Any, bias: Any, memory: Memory, layer: Any, rows: int
 ) -> float:
-    """`models.losses.bce`, and its slopes by the logits and by their bias; the bias is added here."""
+    """`models.losses.bce`, and its slopes by the logits and by their bias; the bias is added here.
+
+    The logarithms of many numbers between 1 and 2 are taken together, of their product.
+    """
     labels, number = len(bias), logits.dtype.type
-    masked = len(data.known) > 0
-    cells = 0.0
+    masked, ones, cells = len(data.known) > 0, np.ones(labels, np.float32), float(rows * labels)
     if masked:
+        cells = 0.0
         for row in range(rows):
             for label in range(labels):
                 cells += data.known[positions[row], label]
         cells = max(cells, 1.0)
-    else:
-        cells = float(rows * labels)
     zero, one, part = number(0), number(1), number(1.0 / cells)
     scale, shift = number(1 - smoothing), number(smoothing / 2)
     slopes = memory.slopes[layer[BIAS] : layer[BIAS] + labels]
     slopes[:] = 0
     total = 0.0
     for row in range(rows):
-        values = logits[row * labels : (row + 1) * labels]
-        slope = memory.work[layer[SLOPE] + row * labels : layer[SLOPE] + (row + 1) * labels]
-        targets = data.targets[positions[row]]
-        for label in range(labels):
-            value = values[label] + bias[label]
-            target = number(targets[label]) * scale + shift
-            small = math.exp(-abs(value))
-            loss = (zero if value < zero else value) - value * target + math.log1p(small)
-            sure = one / (one + small)
-            away = ((one - sure if value < zero else sure) - target) * part
-            if masked:
-                known = number(data.known[positions[row], label])
-                loss, away = loss * known, away * known
-            total += loss
-            slope[label] = away
-            slopes[label] += away
+        targets, known = data.targets[positions[row]], data.known[positions[row]] if masked else ones
+        for begin in range(0, labels, TOGETHER):
+            straight, bent = zero, 1.0
+            for label in range(begin, min(begin + TOGETHER, labels)):
+                value, counts = logits[row * labels + label] + bias[label], number(known[label])
+                target = number(targets[label]) * scale + shift
+                small = fading(value)
+                sure = one / (one + small)
+                straight += ((zero if value < zero else value) - value * target) * counts
+                bent *= 1.0 + small * counts
+                away = ((small * sure if value < zero else sure) - target) * part * counts
+                memory.work[layer[SLOPE] + row * labels + label] = away
+                slopes[label] += away
+            total += straight + math.log(bent)
     return total / cells
 
 
-@compiled
+@part
 def go_back(layer: Any, memory: Memory, rows: int) -> None:
     """From the slopes by a hidden layer's outputs to those by its sums, in place, and by its bias, gamma and beta."""
     units, work, slopes, number = layer[UNITS], memory.work, memory.slopes, memory.work.dtype.type
@@ -435,7 +514,7 @@ def go_back(layer: Any, memory: Memory, rows: int) -> None:
             bias[unit] += passed
 
 
-@compiled
+@part
 def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
     units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
     mean = work[layer[SUMS] : layer[SUMS] + units]
@@ -463,23 +542,21 @@ def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
 
 
 @compiled
-def move(net: Net, memory: Memory, rules: Rules, step: int) -> None:
-    """A step of Adam as `training.optimiser` has it, and of the average."""
+def move(net: Net, memory: Memory, rules: Rules, step: int, begin: int) -> None:
+    """A step of Adam as `training.optimiser` has it, for the parameters from `begin` on, and of the average."""
     scale = 1.0
     if rules.clip > 0:
-        norm = math.sqrt(length(memory.slopes))
-        scale = min(1.0, rules.clip / (norm + 1e-6))
-    decay = 1 - rules.rates[step] * rules.weight_decay
-    size = rules.rates[step] * rules.corrections[step]
-    adam(memory, rules, 0, net.kernels, size, decay, scale)
-    adam(memory, rules, net.kernels, net.parameters, size, 1.0, scale)
+        scale = min(1.0, rules.clip / (math.sqrt(length(memory.slopes)) + 1e-6))
+    kernels, end = net.kernels, net.parameters
+    adam(memory, rules, memory.slopes[begin:kernels], begin, kernels, step, rules.weight_decay, scale)
+    adam(memory, rules, memory.slopes[kernels:end], kernels, end, step, 0.0, scale)
     if len(memory.average):
         state, average, rest = memory.state, memory.average, memory.state.dtype.type(1 - rules.shares[step])
         for i in range(len(state)):
             average[i] += (state[i] - average[i]) * rest
 
 
-@compiled
+@part
 def length(values: Any) -> float:
     """The sum of squares."""
     total = values.dtype.type(0)
@@ -488,19 +565,21 @@ def length(values: Any) -> float:
     return float(total)
 
 
-@compiled
-def adam(memory: Memory, rules: Rules, begin: int, end: int, size: float, decay: float, scale: float) -> None:
-    number = memory.state.dtype.type
-    state, slopes = memory.state[begin:end], memory.slopes[begin:end]
-    first, second = memory.first[begin:end], memory.second[begin:end]
-    size_, decay_, scale_, epsilon = number(size), number(decay), number(scale), number(rules.epsilon)
+@part
+def adam(
+    memory: Memory, rules: Rules, slopes: Any, begin: int, end: int, step: int, weight_decay: float, scale: float
+) -> None:
+    number, rate = memory.state.dtype.type, rules.rates[step]
+    state, first, second = memory.state[begin:end], memory.first[begin:end], memory.second[begin:end]
+    size, decay = number(rate * rules.corrections[step]), number(1 - rate * weight_decay)
     rest_1, rest_2 = number(1 - rules.beta_1), number(1 - rules.beta_2)
+    scale_, epsilon = number(scale), number(rules.epsilon)
     for i in range(len(state)):
         slope = slopes[i] * scale_
         one = first[i] + (slope - first[i]) * rest_1
         two = second[i] + (slope * slope - second[i]) * rest_2
         first[i], second[i] = one, two
-        state[i] = state[i] * decay_ - size_ * one / (math.sqrt(two) + epsilon)
+        state[i] = state[i] * decay - size * one / (math.sqrt(two) + epsilon)
 
 
 @compiled
@@ -523,7 +602,7 @@ def draw(net: Net, work: Any, rows: int, key: Any, step: int) -> None:
         draw_noise(noise, net.input_noise, mixed(key, step, len(layers) + 1))
 
 
-@compiled
+@part
 def mixed(key: Any, step: int, place: int) -> Any:
     """64 bits for each step and place: splitmix64 (Steele, Lea & Flood 2014) of a counter."""
     x = key + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place) * np.uint64(0xD1B54A32D192ED03)
@@ -532,7 +611,7 @@ def mixed(key: Any, step: int, place: int) -> Any:
     return x ^ (x >> np.uint64(31))
 
 
-@compiled
+@part
 def hashed(counter: int, low: Any, high: Any) -> Any:
     """32 bits of a counter and a key: Wellons's lowbias32, keyed at its beginning and in its middle."""
     x = np.uint32(counter) ^ low
@@ -542,7 +621,7 @@ def hashed(counter: int, low: Any, high: Any) -> Any:
     return np.uint32(x ^ (x >> np.uint32(16)))
 
 
-@compiled
+@part
 def draw_mask(mask: Any, share: float, key: Any) -> None:
     """0 for the share that is dropped, 1 / (1 - share) for the others."""
     number = mask.dtype.type
@@ -552,7 +631,7 @@ def draw_mask(mask: Any, share: float, key: Any) -> None:
         mask[i] = zero if hashed(i, low, high) < limit else kept
 
 
-@compiled
+@part
 def draw_noise(noise: Any, deviation: float, key: Any) -> None:
     """Normal values by Box & Muller (1958), two at a time."""
     number = noise.dtype.type

@@ -144,3 +144,15 @@ double_tile = _tile(ROWS, 2, False)
 tile = _tile(ROWS, 1, False)
 narrow_tile = _tile(ROWS, 1, True)
 row_tile = _tile(1, 1, True)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def power_of_2(typingctx: Any, exponent: Any) -> Any:
+    """2 to an int32 from -126 to 127, as float32, made of its bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        int32 = ir.IntType(32)
+        bits = builder.shl(builder.add(arguments[0], ir.Constant(int32, 127)), ir.Constant(int32, 23))
+        return builder.bitcast(bits, ir.FloatType())
+
+    return types.float32(types.int32), generate
