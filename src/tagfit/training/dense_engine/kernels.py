@@ -6,6 +6,8 @@ has changed, and looks at no other.
 Everything is generic over float32 and float64. Multiplications may be reordered, but NaN and infinity stay what they
 are, so that a training that diverges is seen to.
 
+A literal number that is handed to a part is written np.int64(1): for 1 alone Numba would compile that part once more.
+
 Shapes: N rows, D inputs, B rows of a batch, U units of a layer, L labels.
 """
 
@@ -158,8 +160,8 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
         draw(net, memory.work, len(positions), key, number)
         losses[step] = forward(net, data, memory, positions, rules.smoothing)
         if rules.clip > 0:  # no weight moves before all slopes are known
-            backward(net, memory, len(positions), rules, -1)
-            move(net, memory, rules, number, 0)
+            backward(net, memory, len(positions), rules, np.int64(-1))
+            move(net, memory, rules, number, np.int64(0))
         else:
             backward(net, memory, len(positions), rules, number)
             move(net, memory, rules, number, net.kernels)
@@ -170,7 +172,7 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
 def gradients(net: Net, data: Data, memory: Memory, rules: Rules, positions: Any) -> float:
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
     loss = forward(net, data, memory, positions, rules.smoothing)
-    backward(net, memory, len(positions), rules, -1)
+    backward(net, memory, len(positions), rules, np.int64(-1))
     return loss
 
 
@@ -186,7 +188,7 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: flo
         units = layer[UNITS]
         active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
         kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-        product(rows, units, layer[INPUTS], inputs, layer[INPUTS], 1, kernel, active)
+        product(rows, units, layer[INPUTS], inputs, layer[INPUTS], np.int64(1), kernel, active)
         bend(active, state[layer[BIAS] : layer[BIAS] + units], rows)
         if layer[GAMMA] >= 0:
             normalise(net, layer, memory, rows)
@@ -198,7 +200,7 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: flo
     labels = last[UNITS]
     logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
     kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
-    product(rows, labels, last[INPUTS], inputs, last[INPUTS], 1, kernel, logits)
+    product(rows, labels, last[INPUTS], inputs, last[INPUTS], np.int64(1), kernel, logits)
     return judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
 
 
@@ -217,9 +219,9 @@ def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> No
             earlier = work[before[SLOPE] : before[SLOPE] + rows * wide]
             turned = work[layer[TURNED] : layer[TURNED] + units * wide]
             turn(state[place : place + units * wide], wide, units, turned)
-            product(rows, wide, units, slope, units, 1, turned, earlier)
+            product(rows, wide, units, slope, units, np.int64(1), turned, earlier)
         if step < 0:
-            product(wide, units, rows, inputs, 1, wide, slope, memory.slopes[place : place + units * wide])
+            product(wide, units, rows, inputs, np.int64(1), wide, slope, memory.slopes[place : place + units * wide])
         else:
             learn(memory, rules, place, wide, units, rows, inputs, slope, step)
         if number:
@@ -236,7 +238,7 @@ def learn(
     while begin < wide:
         count = several if wide - begin >= 2 * several else wide - begin
         slopes = memory.slopes[: count * units]
-        product(count, units, rows, inputs[begin:], 1, wide, slope, slopes)
+        product(count, units, rows, inputs[begin:], np.int64(1), wide, slope, slopes)
         first = place + begin * units
         adam(memory, rules, slopes, first, first + count * units, step, rules.weight_decay, 1.0)
         begin += count
@@ -258,7 +260,7 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
             units = layer[UNITS]
             active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
             kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-            product(rows, units, layer[INPUTS], inputs, layer[INPUTS], 1, kernel, active)
+            product(rows, units, layer[INPUTS], inputs, layer[INPUTS], np.int64(1), kernel, active)
             bias = state[layer[BIAS] : layer[BIAS] + units]
             if number == len(layers) - 1:
                 for row in range(rows):
@@ -278,7 +280,7 @@ def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int
     lanes = BYTES // c.itemsize
     for start in range(0, terms, TERMS):
         count, more = min(TERMS, terms - start), start > 0
-        column = 0
+        column = np.int64(0)
         while column < columns:
             left = columns - column
             wide = 2 * lanes if left >= 2 * lanes else min(left, lanes)
