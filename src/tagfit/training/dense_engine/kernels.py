@@ -1,7 +1,7 @@
 """The compiled loops: whole epochs of training, and inference, over flat arrays.
 
-Everything that is called from a compiled loop is in this file: Numba compiles anew what it has cached when the file
-has changed, and looks at no other.
+Everything that is called from a compiled loop is in this file, but for the tiles: Numba compiles anew what it has
+cached when the file has changed, and looks at no other. (Who changes `tiles` alone has to touch this file.)
 
 Everything is generic over float32 and float64. Multiplications may be reordered, but NaN and infinity stay what they
 are, so that a training that diverges is seen to.
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Whole = int | np.int64
 
 #: columns of `Net.layers`: sizes; where in the state the kernel (inputs, units), other parameters and running moments
 #: lie; and where in the work area a layer's moments, activations, outputs, mask, slopes and its kernel the other way
@@ -205,7 +206,7 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: flo
 
 
 @part
-def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> None:
+def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: Whole) -> None:
     """From the slopes by the logits to those by all parameters; at a step from 0 on, kernels move at once."""
     work, state, layers = memory.work, memory.state, net.layers
     for number in range(len(layers) - 1, -1, -1):
@@ -230,7 +231,7 @@ def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> No
 
 @part
 def learn(
-    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: int
+    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: Whole
 ) -> None:
     """Move a kernel some rows at a time: their slopes never leave the cache, and are forgotten."""
     several = max(1, AT_ONCE // units // ROWS) * ROWS
@@ -275,7 +276,7 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
 
 
 @part
-def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int, b: Any, c: Any) -> None:
+def product(rows: int, columns: int, terms: int, a: Any, a_row: Whole, a_term: Whole, b: Any, c: Any) -> None:
     """c = a @ b: (rows, columns) = (rows, terms) @ (terms, columns), where a[row * a_row + term * a_term]."""
     lanes = BYTES // c.itemsize
     for start in range(0, terms, TERMS):
@@ -303,7 +304,7 @@ def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int
 
 @part
 def single_rows(
-    first: int, end: int, column: int, wide: int, start: int, count: int, a: Any, a_row: int, a_term: int, b: Any,
+    first: int, end: int, column: Whole, wide: int, start: int, count: int, a: Any, a_row: Whole, a_term: Whole, b: Any,
     c: Any, columns: int,
 ) -> None:  # fmt: skip
     """Rows that make no tile."""
@@ -544,7 +545,7 @@ def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
 
 
 @compiled
-def move(net: Net, memory: Memory, rules: Rules, step: int, begin: int) -> None:
+def move(net: Net, memory: Memory, rules: Rules, step: int, begin: Whole) -> None:
     """A step of Adam as `training.optimiser` has it, for the parameters from `begin` on, and of the average."""
     scale = 1.0
     if rules.clip > 0:
@@ -569,7 +570,7 @@ def length(values: Any) -> float:
 
 @part
 def adam(
-    memory: Memory, rules: Rules, slopes: Any, begin: int, end: int, step: int, weight_decay: float, scale: float
+    memory: Memory, rules: Rules, slopes: Any, begin: Whole, end: int, step: Whole, weight_decay: float, scale: float
 ) -> None:
     number, rate = memory.state.dtype.type, rules.rates[step]
     state, first, second = memory.state[begin:end], memory.first[begin:end], memory.second[begin:end]
