@@ -112,6 +112,7 @@ class Both:
         {"model": {"widths": (9,)}, "unknown": True},
         {"model": {"widths": (9,)}, "label_smoothing": 0.2},
         {"model": {"widths": (9,)}, "shape": (4, 3, 3)},
+        {"model": {"widths": (40, 70)}, "shape": (600,)},
         {"model": REGULARISED},
         {"model": {**REGULARISED, "standardise": True, "input_noise": 0.5, "input_dropout": 0.2}, "unknown": True},
         {"model": {**REGULARISED, "standardise": True}, "shape": (4, 3, 3), "label_smoothing": 0.1, "unknown": True},

@@ -1,10 +1,12 @@
 """The compiled loops: whole epochs of training, and inference, over flat arrays.
 
-Everything that is called from a compiled loop is in this file: Numba compiles anew what it has cached when the file
-has changed, and looks at no other.
+Everything that is called from a compiled loop is in this file, but for the tiles: Numba compiles anew what it has
+cached when the file has changed, and looks at no other. (Who changes `tiles` alone has to touch this file.)
 
 Everything is generic over float32 and float64. Multiplications may be reordered, but NaN and infinity stay what they
 are, so that a training that diverges is seen to.
+
+A literal number that is handed to a part is written np.int64(1): for 1 alone Numba would compile that part once more.
 
 Shapes: N rows, D inputs, B rows of a batch, U units of a layer, L labels.
 """
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from tagfit.training.dense_engine.tiles import BYTES, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Whole = int | np.int64
 
 #: columns of `Net.layers`: sizes; where in the state the kernel (inputs, units), other parameters and running moments
 #: lie; and where in the work area a layer's moments, activations, outputs, mask, slopes and its kernel the other way
@@ -158,8 +161,8 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
         draw(net, memory.work, len(positions), key, number)
         losses[step] = forward(net, data, memory, positions, rules.smoothing)
         if rules.clip > 0:  # no weight moves before all slopes are known
-            backward(net, memory, len(positions), rules, -1)
-            move(net, memory, rules, number, 0)
+            backward(net, memory, len(positions), rules, np.int64(-1))
+            move(net, memory, rules, number, np.int64(0))
         else:
             backward(net, memory, len(positions), rules, number)
             move(net, memory, rules, number, net.kernels)
@@ -170,7 +173,7 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
 def gradients(net: Net, data: Data, memory: Memory, rules: Rules, positions: Any) -> float:
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
     loss = forward(net, data, memory, positions, rules.smoothing)
-    backward(net, memory, len(positions), rules, -1)
+    backward(net, memory, len(positions), rules, np.int64(-1))
     return loss
 
 
@@ -186,7 +189,7 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: flo
         units = layer[UNITS]
         active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
         kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-        product(rows, units, layer[INPUTS], inputs, layer[INPUTS], 1, kernel, active)
+        product(rows, units, layer[INPUTS], inputs, layer[INPUTS], np.int64(1), kernel, active)
         bend(active, state[layer[BIAS] : layer[BIAS] + units], rows)
         if layer[GAMMA] >= 0:
             normalise(net, layer, memory, rows)
@@ -198,12 +201,12 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: flo
     labels = last[UNITS]
     logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
     kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
-    product(rows, labels, last[INPUTS], inputs, last[INPUTS], 1, kernel, logits)
+    product(rows, labels, last[INPUTS], inputs, last[INPUTS], np.int64(1), kernel, logits)
     return judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
 
 
 @part
-def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> None:
+def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: Whole) -> None:
     """From the slopes by the logits to those by all parameters; at a step from 0 on, kernels move at once."""
     work, state, layers = memory.work, memory.state, net.layers
     for number in range(len(layers) - 1, -1, -1):
@@ -217,9 +220,9 @@ def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> No
             earlier = work[before[SLOPE] : before[SLOPE] + rows * wide]
             turned = work[layer[TURNED] : layer[TURNED] + units * wide]
             turn(state[place : place + units * wide], wide, units, turned)
-            product(rows, wide, units, slope, units, 1, turned, earlier)
+            product(rows, wide, units, slope, units, np.int64(1), turned, earlier)
         if step < 0:
-            product(wide, units, rows, inputs, 1, wide, slope, memory.slopes[place : place + units * wide])
+            product(wide, units, rows, inputs, np.int64(1), wide, slope, memory.slopes[place : place + units * wide])
         else:
             learn(memory, rules, place, wide, units, rows, inputs, slope, step)
         if number:
@@ -228,7 +231,7 @@ def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: int) -> No
 
 @part
 def learn(
-    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: int
+    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: Whole
 ) -> None:
     """Move a kernel some rows at a time: their slopes never leave the cache, and are forgotten."""
     several = max(1, AT_ONCE // units // ROWS) * ROWS
@@ -236,7 +239,7 @@ def learn(
     while begin < wide:
         count = several if wide - begin >= 2 * several else wide - begin
         slopes = memory.slopes[: count * units]
-        product(count, units, rows, inputs[begin:], 1, wide, slope, slopes)
+        product(count, units, rows, inputs[begin:], np.int64(1), wide, slope, slopes)
         first = place + begin * units
         adam(memory, rules, slopes, first, first + count * units, step, rules.weight_decay, 1.0)
         begin += count
@@ -258,7 +261,7 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
             units = layer[UNITS]
             active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
             kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-            product(rows, units, layer[INPUTS], inputs, layer[INPUTS], 1, kernel, active)
+            product(rows, units, layer[INPUTS], inputs, layer[INPUTS], np.int64(1), kernel, active)
             bias = state[layer[BIAS] : layer[BIAS] + units]
             if number == len(layers) - 1:
                 for row in range(rows):
@@ -273,12 +276,12 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
 
 
 @part
-def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int, b: Any, c: Any) -> None:
+def product(rows: int, columns: int, terms: int, a: Any, a_row: Whole, a_term: Whole, b: Any, c: Any) -> None:
     """c = a @ b: (rows, columns) = (rows, terms) @ (terms, columns), where a[row * a_row + term * a_term]."""
     lanes = BYTES // c.itemsize
     for start in range(0, terms, TERMS):
         count, more = min(TERMS, terms - start), start > 0
-        column = 0
+        column = np.int64(0)
         while column < columns:
             left = columns - column
             wide = 2 * lanes if left >= 2 * lanes else min(left, lanes)
@@ -301,7 +304,7 @@ def product(rows: int, columns: int, terms: int, a: Any, a_row: int, a_term: int
 
 @part
 def single_rows(
-    first: int, end: int, column: int, wide: int, start: int, count: int, a: Any, a_row: int, a_term: int, b: Any,
+    first: int, end: int, column: Whole, wide: int, start: int, count: int, a: Any, a_row: Whole, a_term: Whole, b: Any,
     c: Any, columns: int,
 ) -> None:  # fmt: skip
     """Rows that make no tile."""
@@ -542,7 +545,7 @@ def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
 
 
 @compiled
-def move(net: Net, memory: Memory, rules: Rules, step: int, begin: int) -> None:
+def move(net: Net, memory: Memory, rules: Rules, step: int, begin: Whole) -> None:
     """A step of Adam as `training.optimiser` has it, for the parameters from `begin` on, and of the average."""
     scale = 1.0
     if rules.clip > 0:
@@ -567,7 +570,7 @@ def length(values: Any) -> float:
 
 @part
 def adam(
-    memory: Memory, rules: Rules, slopes: Any, begin: int, end: int, step: int, weight_decay: float, scale: float
+    memory: Memory, rules: Rules, slopes: Any, begin: Whole, end: int, step: Whole, weight_decay: float, scale: float
 ) -> None:
     number, rate = memory.state.dtype.type, rules.rates[step]
     state, first, second = memory.state[begin:end], memory.first[begin:end], memory.second[begin:end]
