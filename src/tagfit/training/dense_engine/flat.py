@@ -134,6 +134,8 @@ class FlatNetwork:
     def data(self, labelled: LabelledRows) -> Data:
         """A part, with the standardisation that the network has been fitted to; samples are not copied."""
         x = labelled.samples.x.flatten(1).numpy()
+        if x.dtype not in (np.float32, np.uint8):  # compiled loops check no index
+            raise TypeError(f"samples must be float32 or uint8; got {x.dtype}")
         mean, gain = np.zeros(self._wide, np.float32), np.ones(self._wide, np.float32)
         if self._standardise is not None:
             times = self._wide // len(self._standardise.mean)
