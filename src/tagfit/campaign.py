@@ -39,7 +39,7 @@ class Budget:
     Attributes:
         trials: recipes to try after the baseline, those of the ladder included; None: the ladder alone.
         until_met: whether that is enough as soon as one meets the target: where nobody asked for more.
-        minutes: no further generation begins where it, and what has to follow, would take longer; None: no limit.
+        minutes: nothing further is tried where it, and what has to follow, would take longer; None: no limit.
         single: whether one network has to be delivered, and no ensemble.
         refit: whether it is trained again on all labelled rows but test, once test was scored.
     """
@@ -104,7 +104,7 @@ class Campaign:
         rungs = self._rungs if self._budget.trials is None else self._rungs[: self._budget.trials]
         for dense, several in groupby(rungs, key=lambda rung: isinstance(rung.model, DenseModel)):
             for recipes in [list(several)] if dense else [[rung] for rung in several]:
-                if self._session.stopped or self._late() or self._done:
+                if self._session.stopped or self._affordable < 1 or self._done:
                     return
                 self._try(recipes)
 
@@ -114,7 +114,7 @@ class Campaign:
         search = Search(found, self._target, self._session.seed, None if folder is None else folder.journal)
         search.learn(trained.run for trained in self._tried)
         number = 0
-        while (size := self._left()) and not (self._session.stopped or self._late() or self._done):
+        while (size := self._left()) and not (self._session.stopped or self._done):
             number += 1
             asked = search.generation(number, size)
             laggards = Laggards([trained.run for trained in self._tried], self._target.metric)
@@ -131,19 +131,19 @@ class Campaign:
 
     def _left(self) -> int:
         """How many recipes the next generation may have."""
-        if self._budget.trials is None:
-            return GENERATION
-        return max(0, min(GENERATION, self._budget.trials - len(self._tried)))
+        left = GENERATION if self._budget.trials is None else self._budget.trials - len(self._tried)
+        return max(0, min(GENERATION, left, self._affordable))
 
-    def _late(self) -> bool:
-        """Whether another batch, as long as those so far, would leave no time for finalists and ingredients."""
+    @property
+    def _affordable(self) -> int:
+        """How many more recipes there is time for, with what finalists and ingredients need set aside."""
         if self._budget.minutes is None or not self._tried:
-            return False
-        each = float(np.mean([trained.run.seconds for trained in self._tried[-self._batch :]]))
-        leaders = ranked([trained.run for trained in self._tried], self._target)[:FINALISTS]
-        seconds = [run.seconds for run in leaders]
-        follows = SEEDS * (sum(seconds) + EXPECTED_INGREDIENTS * max(seconds, default=0.0))
-        return self._spent + self._batch * each + min(follows, MOST_FOR_FINALS * self._limit) > self._limit
+            return GENERATION
+        seconds = [trained.run.seconds for trained in self._tried[-GENERATION:]]
+        leaders = [run.seconds for run in ranked([one.run for one in self._tried], self._target)[:FINALISTS]]
+        follows = SEEDS * (sum(leaders) + EXPECTED_INGREDIENTS * max(leaders, default=0.0))
+        left = self._limit - self._spent - min(follows, MOST_FOR_FINALS * self._limit)
+        return int(left / max(float(np.mean(seconds)), 1e-3))
 
     @property
     def _spent(self) -> float:
@@ -153,11 +153,6 @@ class Campaign:
     def _limit(self) -> float:
         """Seconds that all of it may take."""
         return math.inf if self._budget.minutes is None else 60 * self._budget.minutes
-
-    @property
-    def _batch(self) -> int:
-        """How many trainings come before the clock is looked at again."""
-        return 1 if len(self._tried) < len(self._rungs) else GENERATION
 
     def _try(self, recipes: Sequence[Recipe], laggards: Laggards | None = None) -> list[Trained]:
         trained = self._session.attempt([self._job(recipe, laggards=laggards) for recipe in recipes])
