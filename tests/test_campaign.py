@@ -36,7 +36,8 @@ def cure(data, **options):
 
 def without_times(value):
     if isinstance(value, dict):
-        return {name: without_times(held) for name, held in value.items() if name != "seconds"}
+        times = ("seconds", "overhead")
+        return {name: without_times(held) for name, held in value.items() if name not in times}
     return [without_times(held) for held in value] if isinstance(value, list) else value
 
 
@@ -54,6 +55,8 @@ def test_the_budget_counts_the_ladder_too(searched):
     assert len(record["tried"]) == 10
     assert all(trial["lock"] == record["lock"] for trial in record["tried"])
     assert {trial["state"] for trial in record["tried"]} <= {"finished", "pruned", "diverged"}
+    assert record["search"]["generations"] == 2
+    assert 0 <= record["search"]["overhead"] < 1
 
 
 def test_finalists_and_ingredients_are_told_with_their_spread(searched):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -68,6 +68,7 @@ class Campaign:
         self._session, self._target = session, session.target
         self._first, self._rungs, self._budget = first, rungs, budget
         self._tried: list[Trained] = []
+        self._searched: Mapping[str, float] | None = None
         self._number = 0
 
     def work(self) -> Work:
@@ -94,6 +95,7 @@ class Campaign:
             complete=not self._session.stopped,
             finalists=finalists,
             ingredients=brought,
+            search=self._searched,
             refit=refit,
         )
 
@@ -110,17 +112,22 @@ class Campaign:
 
     def _search(self) -> None:
         folder = self._session.folder
+        began = time.perf_counter()
         found = space(self._session.data.dataset.preprocessing, self._target)
         search = Search(found, self._target, self._session.seed, None if folder is None else folder.journal)
         search.learn(trained.run for trained in self._tried)
-        number = 0
+        number, training = 0, 0.0
         while (size := self._left()) and not (self._session.stopped or self._done):
             number += 1
             asked = search.generation(number, size)
             laggards = Laggards([trained.run for trained in self._tried], self._target.metric)
+            started = time.perf_counter()
             told = self._try([one.recipe for one in asked], laggards)
+            training += time.perf_counter() - started
             if len(told) == size and not self._session.stopped:
                 search.tell(asked, [trained.run for trained in told])
+        whole = time.perf_counter() - began
+        self._searched = {"generations": number, "seconds": round(whole, 3), "overhead": round(1 - training / whole, 4)}
 
     @property
     def _done(self) -> bool:

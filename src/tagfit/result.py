@@ -72,6 +72,8 @@ class Work:
         complete: False where it was asked to stop before all was done.
         finalists: the best recipes, each on several seeds.
         ingredients: what each ingredient of the chosen recipe brings.
+        search: how many `generations` were searched, in how many `seconds`, and the `overhead`: what fraction of these
+            went neither into training nor into scoring.
         refit: a network of the chosen recipe, trained on all labelled rows but test, to be handed over instead.
     """
 
@@ -81,6 +83,7 @@ class Work:
     complete: bool
     finalists: tuple[Repeats, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()
+    search: Mapping[str, float] | None = None
     refit: nn.Module | None = None
 
 
@@ -124,6 +127,7 @@ def result_record(
         "differences": {part: differences_record(by_metric) for part, by_metric in changes.items()},
         "refit": None if work.refit is None else {"samples": refitted},
         "tried": [run.to_trial() for run in work.tried],
+        "search": work.search,
         "finalists": [repeats.to_dict() for repeats in work.finalists],
         "ingredients": [ingredient.to_dict() for ingredient in work.ingredients],
         "findings": [],
