@@ -120,7 +120,7 @@ class Campaign:
         while (size := self._left()) and not (self._session.stopped or self._done):
             number += 1
             asked = search.generation(number, size)
-            laggards = Laggards([trained.run for trained in self._tried], self._target.metric)
+            laggards = Laggards([trained.run for trained in self._tried], self._target.metric, self._deadline)
             started = time.perf_counter()
             told = self._try([one.recipe for one in asked], laggards)
             training += time.perf_counter() - started
@@ -147,10 +147,14 @@ class Campaign:
         if self._budget.minutes is None or not self._tried:
             return GENERATION
         seconds = [trained.run.seconds for trained in self._tried[-GENERATION:]]
+        return int((self._deadline - time.perf_counter()) / max(float(np.mean(seconds)), 1e-3))
+
+    @property
+    def _deadline(self) -> float:
+        """When finalists and ingredients have to begin."""
         leaders = [run.seconds for run in ranked([one.run for one in self._tried], self._target)[:FINALISTS]]
         follows = SEEDS * (sum(leaders) + EXPECTED_INGREDIENTS * max(leaders, default=0.0))
-        left = self._limit - self._spent - min(follows, MOST_FOR_FINALS * self._limit)
-        return int(left / max(float(np.mean(seconds)), 1e-3))
+        return self._session.began + self._limit - min(follows, MOST_FOR_FINALS * self._limit)
 
     @property
     def _spent(self) -> float:

@@ -132,3 +132,6 @@ class TestLaggards:
 
     def test_without_earlier_runs_nobody_lags(self):
         assert not Laggards([], "micro_f1").lags(self.rows(*[0.0] * 5), 20)
+
+    def test_after_the_deadline_everybody_lags(self):
+        assert Laggards([], "micro_f1", deadline=0.0).lags(self.rows(0.9), 20)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,9 +132,11 @@ class Laggards:
 
     Args:
         earlier: runs of earlier generations only, so that it does not matter who trains at the same time.
+        deadline: of `time.perf_counter`; whoever trains after it lags behind, too.
     """
 
-    def __init__(self, earlier: Iterable[Run], metric: str) -> None:
+    def __init__(self, earlier: Iterable[Run], metric: str, deadline: float = math.inf) -> None:
+        self._deadline = deadline
         self._column = f"val_{metric}"
         runs = [run for run in earlier if run.state != "diverged"]
         self._bars: dict[float, float] = {}
@@ -144,6 +147,8 @@ class Laggards:
 
     def lags(self, history: Sequence[Mapping[str, float | None]], epochs: int) -> bool:
         """Whether a run of `epochs` with these rows so far is to be stopped now."""
+        if time.perf_counter() > self._deadline:
+            return True
         best = max((row.get(self._column) or 0.0 for row in history), default=0.0)
         return any(len(history) == math.ceil(rung * epochs) and best < bar for rung, bar in self._bars.items())
 
