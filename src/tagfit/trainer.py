@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ MOST_MAPPED = 2**29
 
 #: what a refit is trained on
 REFITTED: tuple[Part, ...] = ("train", "val", "calibrate")
+
+#: wider inputs, such as pictures of 64 x 64, stay with it too: there the matrix products are nearly all of a step
+MOST_INPUTS = 4096
 
 Engine = Literal["compiled", "torch"]
 
@@ -91,7 +95,9 @@ class Trainer:
         """Whether the compiled engine can train all of them."""
         x = tasks[0].data.dataset.x
         mapped = isinstance(x, np.memmap) and x.nbytes > MOST_MAPPED
-        return not mapped and all(dense_engine.usable(task.recipe, self._device.type) for task in tasks)
+        if mapped or math.prod(x.shape[1:]) > MOST_INPUTS:
+            return False
+        return all(dense_engine.usable(task.recipe, self._device.type) for task in tasks)
 
     def listen(self, event: Event) -> bool:
         with self._lock:
