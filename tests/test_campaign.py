@@ -88,9 +88,7 @@ def test_killed_it_goes_on_and_trains_nothing_twice(data, searched, tmp_path):
     with pytest.raises(SystemExit):
         cure(data, output=tmp_path, on_event=die)
     assert (tmp_path / "search" / "journal.log").exists()
-    kept = sum("search-" in name for name in map(str, (tmp_path / "checkpoints").iterdir())) or len(
-        list((tmp_path / "checkpoints").iterdir())
-    )
+    kept = len(list((tmp_path / "checkpoints").iterdir()))
     epochs = []
     again = cure(data, output=tmp_path, on_event=lambda event: epochs.append(isinstance(event, EpochEnded)) and None)
     whole = []

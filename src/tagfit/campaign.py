@@ -79,7 +79,7 @@ class Campaign:
             self._search()
         runs = [trained.run for trained in self._tried]
         chosen = choose(before.run, runs, self._target, self._error)
-        after = next(one for one in [before, *self._tried] if one.run is chosen)
+        after = before if chosen is before.run else self._trained(chosen)
         finalists: tuple[Repeats, ...] = ()
         brought: tuple[Ingredient, ...] = ()
         if self._budget.searches and after is not before and not self._session.stopped:
@@ -179,10 +179,12 @@ class Campaign:
 
     # ----------------------------------------------------------------------------------------- choosing
 
+    def _trained(self, run: Run) -> Trained:
+        return next(one for one in self._tried if one.run is run)
+
     def _error(self, one: Run, other: Run) -> float:
         """The standard error of the difference between two scores on val, over samples or groups of them."""
-        first, second = (next(trained for trained in self._tried if trained.run is run) for run in (one, other))
-        moved = self._moved(first, second)
+        moved = self._moved(self._trained(one), self._trained(other))
         return 0.0 if moved is None else moved.error
 
     def _within_noise(self, one: Trained, other: Trained) -> bool:
@@ -201,7 +203,7 @@ class Campaign:
         """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
         floor = value(before.run, "val", self._target) or 0.0
         order = [
-            next(one for one in self._tried if one.run is run)
+            self._trained(run)
             for run in ranked([trained.run for trained in self._tried], self._target)
             if (value(run, "val", self._target) or 0.0) >= floor
         ]

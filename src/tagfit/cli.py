@@ -284,19 +284,19 @@ def evaluate(
     bundle: str, data: str, part: Any, by: str | None, compare: str | None, as_json: bool, **reading: Any
 ) -> None:
     """Score a BUNDLE (or RUN) on labelled DATA, and say how sure the scores are."""
-    from tagfit import evaluation as workflow
+    from tagfit import evaluation
     from tagfit.delivery.predictor import Tagger
 
     tagger, other = Tagger.load(bundle), None if compare is None else Tagger.load(compare)
     samples = _read(data, size=tagger.size, **reading)
     theirs = samples if other is None or other.size == tagger.size else _read(data, size=other.size, **reading)
-    evaluation = workflow.evaluate(tagger, samples, part=part, by=by, compare=other, compare_data=theirs)
+    found = evaluation.evaluate(tagger, samples, part=part, by=by, compare=other, compare_data=theirs).to_dict()
     if as_json:
-        _print_json(evaluation.to_dict())
+        _print_json(found)
         return
     from tagfit.report.table import evaluation_table
 
-    _print(evaluation_table(evaluation.to_dict()))
+    _print(evaluation_table(found))
 
 
 @main.command()

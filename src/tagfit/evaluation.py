@@ -153,7 +153,7 @@ def _samples_of(data: Any, part: Part | None, size: int) -> tuple[Dataset, NDArr
         return (data.dataset if part is None else rows_of(data.dataset, rows)), groups[rows]
     dataset = data if isinstance(data, Dataset) else read_dataset(data, size=size)
     dataset = dataset if part is None else rows_of_part(dataset, part)
-    return dataset, group(dataset, AUTO, likeness(dataset)).of
+    return dataset, group(dataset, AUTO, likeness(dataset, neighbours=False)).of
 
 
 def _both(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -118,22 +118,15 @@ class Session:
         verify(self.data)
         tasks = [[self._task(job, fold) for fold in range(len(self.trainings))] for job in jobs]
         every = [task for several in tasks for task in several]
-        known: dict[int, Outcome] = {}
+        outcome_of: Callable[[Task], Outcome | None] = self._one_by_one
         if self._trainer.compiles(every):
-            known = {id(outcome.task): outcome for outcome in self._trainer.train_together(every)}
-        found = []
-        for several in tasks:
-            outcomes: list[Outcome] = []
-            for task in several:
-                if known or not self.stopped:
-                    outcome = known.get(id(task)) if known else self._trainer.train(task)
-                    outcomes += [] if outcome is None else [outcome]
-                if not outcomes or outcomes[-1].trained.state != "finished":
-                    break
-            if outcomes:
-                found.append(outcomes)
+            outcome_of = {outcome.task: outcome for outcome in self._trainer.train_together(every)}.get
+        found = [_up_to_unfinished(map(outcome_of, several)) for several in tasks]
         verify(self.data)
-        return found
+        return [outcomes for outcomes in found if outcomes]
+
+    def _one_by_one(self, task: Task) -> Outcome | None:
+        return None if self.stopped else self._trainer.train(task)
 
     def _task(self, job: Job, fold: int) -> Task:
         count, folded = len(self.trainings), self.data.split.folds is not None
@@ -229,7 +222,7 @@ class Session:
         test = said.get("test")
         run = replace(
             run,
-            scores={**run.scores, "test": None if test is None else score(test.labels_NL, test.probabilities_NL)},
+            scores={**run.scores, "test": None if test is None else appraisal.spreads["test"].scores},
             constant={**run.constant, "test": None if test is None else self._constant("test", test.labels_NL)},
             decided=appraisal.decided,
         )
@@ -302,6 +295,18 @@ class Session:
 
 def _networks(network: nn.Module) -> list[nn.Module]:
     return list(network.members) if isinstance(network, Ensemble) else [network]
+
+
+def _up_to_unfinished(outcomes: Iterable[Outcome | None]) -> list[Outcome]:
+    """The networks of one recipe: none is asked for after one that did not finish, or that was not trained."""
+    kept: list[Outcome] = []
+    for outcome in outcomes:
+        if outcome is None:
+            break
+        kept.append(outcome)
+        if outcome.trained.state != "finished":
+            break
+    return kept
 
 
 def _history(outcomes: Sequence[Outcome], folded: bool) -> tuple[Mapping[str, float | None], ...]:

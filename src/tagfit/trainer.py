@@ -177,7 +177,7 @@ class Trainer:
         steps = -(-first.data.split.counts["train"] // first.recipe.training.batch_size)
         epochs = sum(task.recipe.training.epochs for task in tasks)
         name = first.name if len(tasks) == 1 else f"{len(tasks)} networks"
-        self.listen(RunStarted(name, epochs, steps, first.number, first.of, first.best))
+        self.listen(RunStarted(name, epochs, steps, first.number, first.of))
 
     def _ended(self, outcome: Outcome) -> Outcome:
         task, state = outcome.task, "diverged" if outcome.diverged else outcome.trained.state

@@ -1,4 +1,4 @@
-"""load, inspect, fit, cure: with session and evaluation, the only place that composes the layers."""
+"""load, inspect, fit, cure: one of the modules that compose the layers (docs/architecture.md)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ The data, the split and the preprocessing are no fields of a Recipe, so that no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tagfit.curing.ladder import SMALLEST
@@ -14,8 +14,8 @@ from tagfit.errors import RecipeError
 from tagfit.recipes import CnnModel, Recipe, Training
 from tagfit.records import Preprocessing, Target
 
-#: what a proposed field may be as optuna writes it
-Value = str | int | float | bool
+#: the parts of a recipe that fields are of
+SECTIONS = ("model", "training")
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,10 @@ class Space:
     base: Recipe
     model: Mapping[str, Choice | Range]
     training: Mapping[str, Choice | Range]
-    sections: tuple[str, ...] = field(default=("model", "training"), init=False)
 
     def __post_init__(self) -> None:
         faults = []
-        for section in self.sections:
+        for section in SECTIONS:
             known = {one.name for one in fields(getattr(self.base, section))}
             faults += [
                 f"{section}.{name} is no field of a recipe, so it cannot be searched"
@@ -72,11 +71,11 @@ class Space:
     @property
     def dimensions(self) -> dict[str, Choice | Range]:
         """All of them, by names such as `model.widths`."""
-        return {f"{section}.{name}": one for section in self.sections for name, one in getattr(self, section).items()}
+        return {f"{section}.{name}": one for section in SECTIONS for name, one in getattr(self, section).items()}
 
     def recipe(self, name: str, values: Mapping[str, Any]) -> Recipe:
         """The base with these fields, by names such as `model.widths`."""
-        parts: dict[str, dict[str, Any]] = {section: {} for section in self.sections}
+        parts: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         for dotted, value in values.items():
             section, _, inner = dotted.partition(".")
             parts[section][inner] = value

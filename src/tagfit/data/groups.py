@@ -29,12 +29,12 @@ class Groups:
     notes: tuple[str, ...] = ()
 
 
-def likeness(dataset: Dataset) -> Likeness:
-    """Near-copies and runs of neighbours among pictures; of feature rows nothing."""
+def likeness(dataset: Dataset, *, neighbours: bool = True) -> Likeness:
+    """Near-copies and, unless they do not matter, runs of neighbours among pictures; of feature rows nothing."""
     if dataset.kind != "pictures":
         return Likeness()
-    neighbours = runs_of_neighbours(dataset.x, dataset.labels_NL, _series(dataset))
-    return Likeness(known_near_copies(dataset.x, dataset.hashes), neighbours)
+    runs = runs_of_neighbours(dataset.x, dataset.labels_NL, _series(dataset)) if neighbours else None
+    return Likeness(known_near_copies(dataset.x, dataset.hashes), runs)
 
 
 def group(dataset: Dataset, by: str, known: Likeness) -> Groups:

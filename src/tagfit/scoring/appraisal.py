@@ -118,13 +118,11 @@ def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, s
         draw = Resampling.of(len(here), here.groups, seed=seed)
         spreads[scored] = resample(Answers(here.labels_NL, here.probabilities_NL), draw)
         if decider.rule is not None:
-            decisions, probabilities = (
-                decider.decide(here.probabilities_NL),
-                decider.probabilities(here.probabilities_NL),
-            )
-            if scored == part:
-                probabilities = fitted.probabilities_NL
-                decisions = decisions if decider.guaranteed is not None else fitted.decisions_NL
+            decisions, probabilities = decider.decide(here.probabilities_NL), fitted.probabilities_NL
+            if scored != part:
+                probabilities = decider.probabilities(here.probabilities_NL)
+            elif decider.guaranteed is None:
+                decisions = fitted.decisions_NL
             decided_spreads[scored] = resample(Answers(here.labels_NL, probabilities, decisions), draw)
     return Appraisal(
         decider=decider,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tagfit.errors import BundleError, DataError
 from tagfit.records import UNKNOWN, YES, Interval
-from tagfit.scoring.crossfitting import folds
+from tagfit.scoring.crossfitting import left_out
 from tagfit.scoring.curves import LIMIT, Curve, Line, Steps
 from tagfit.scoring.metrics import BINS, CLIP, Floats, Labels, checked_labels, checked_probabilities
 
@@ -104,9 +104,7 @@ def fit_calibration(
     labels_NL = checked_labels(labels_NL)
     probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
     losses = {method: np.zeros(len(labels_NL)) for method in METHODS}
-    of_fold = folds(len(labels_NL), groups, seed=seed)
-    for fold in np.unique(of_fold):
-        here = of_fold == fold
+    for here in left_out(len(labels_NL), groups, seed=seed):
         for method, fitted in _candidates(labels_NL[~here], probabilities_NL[~here]).items():
             losses[method][here] = _losses(labels_NL[here], fitted.apply(probabilities_NL[here]))
     known_N = np.count_nonzero(labels_NL != UNKNOWN, axis=1)
@@ -124,9 +122,7 @@ def crossfitted(labels_NL: Labels, probabilities_NL: Floats, groups: Groups | No
     """
     calibrated_NL = np.array(checked_probabilities(probabilities_NL, checked_labels(labels_NL).shape))
     # other folds than those that choose the method
-    of_fold = folds(len(labels_NL), groups, seed=seed + 1)
-    for fold in np.unique(of_fold):
-        here = of_fold == fold
+    for here in left_out(len(labels_NL), groups, seed=seed + 1):
         seen = None if groups is None else groups[~here]
         fitted = fit_calibration(labels_NL[~here], probabilities_NL[~here], seen, seed=seed)
         calibrated_NL[here] = fitted.apply(calibrated_NL[here])

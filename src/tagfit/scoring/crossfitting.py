@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,3 +32,10 @@ def folds(
         fold_of_group[group] = fold
         filled[fold] += sizes[group]
     return fold_of_group[of_row]
+
+
+def left_out(count: int, groups: NDArray[np.intp] | None = None, *, seed: int = 0) -> Iterator[NDArray[np.bool_]]:
+    """For each fold in turn (count,) which rows are in it: what is fitted on the others is judged on these."""
+    of_fold = folds(count, groups, seed=seed)
+    for fold in np.unique(of_fold):
+        yield of_fold == fold

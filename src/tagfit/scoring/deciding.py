@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tagfit.errors import BundleError
 from tagfit.scoring.calibration import Calibration, fit_calibration
-from tagfit.scoring.crossfitting import folds
+from tagfit.scoring.crossfitting import left_out
 from tagfit.scoring.guarantees import Guarantee, Guaranteed, fit_guarantee
 from tagfit.scoring.metrics import THRESHOLD, Bools, Floats, Labels
 from tagfit.scoring.rule_fitting import fit_rule
@@ -158,9 +158,7 @@ def fit_decider(on: Said, part: str, objective: Objective | None, *, seen_NL: La
         return Decider(calibration, rule, wish, part)
 
     probabilities, decisions = np.empty_like(on.probabilities_NL), np.empty(on.labels_NL.shape, dtype=np.bool_)
-    of_fold = folds(len(on), on.groups, seed=seed + 1)
-    for fold in np.unique(of_fold):
-        here = of_fold == fold
+    for here in left_out(len(on), on.groups, seed=seed + 1):
         decider = fit(on.rows(~here))
         probabilities[here] = decider.probabilities(on.probabilities_NL[here])
         decisions[here] = decider.decide(on.probabilities_NL[here])

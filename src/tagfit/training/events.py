@@ -11,18 +11,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A recipe, or several at once, begins its training: run `number` of `of`.
-
-    Attributes:
-        best: the best score on val so far, where there is one.
-    """
+    """A recipe, or several at once, begins its training: run `number` of `of`."""
 
     recipe: str
     epochs: int
     steps_per_epoch: int
     number: int = 1
     of: int = 1
-    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,11 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A recipe's training is over: `finished`, `stopped` (asked to), `pruned` (it lagged behind) or `diverged`."""
+    """A recipe's training is over: `finished`, `stopped` (asked to), `pruned` (it lagged behind) or `diverged`.
+
+    Attributes:
+        best: the best score on val before it, where there is one.
+    """
 
     recipe: str
     state: str
