@@ -12,6 +12,7 @@ import numpy as np
 
 from tagfit.curing.choice import choose, ranked
 from tagfit.curing.ingredients import ingredients
+from tagfit.curing.ladder import losses_for
 from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.search import GENERATION, Laggards, Search
 from tagfit.curing.space import space
@@ -113,7 +114,8 @@ class Campaign:
     def _search(self) -> None:
         folder = self._session.folder
         began = time.perf_counter()
-        found = space(self._session.data.dataset.preprocessing, self._target)
+        data = self._session.data
+        found = space(data.dataset.preprocessing, self._target, losses_for(data))
         search = Search(found, self._target, self._session.seed, None if folder is None else folder.journal)
         search.learn(trained.run for trained in self._tried)
         number, training = 0, 0.0

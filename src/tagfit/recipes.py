@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -135,8 +135,12 @@ ARCHITECTURES: dict[str, type[DenseModel] | type[CnnModel]] = {
     kind.architecture: kind for kind in (DenseModel, CnnModel)
 }
 
-#: the losses that a recipe may name; `models.losses` holds their formulas
-LOSSES = ("bce",)
+#: losses for rare labels, and those for data whose unknown cells have to count, because only yes is known
+RARE_LOSSES = ("weighted", "focal", "asymmetric", "distribution-balanced")
+SINGLE_POSITIVE_LOSSES = ("weak-negative", "entropy", "assume-negative")
+
+#: the losses that a recipe may name; `models.losses` holds their formulas. All but bce shift probabilities
+LOSSES = ("bce", *RARE_LOSSES, *SINGLE_POSITIVE_LOSSES)
 
 #: the courses of the learning rate that a recipe may name; `training.schedule` holds their formulas
 SCHEDULES = ("constant", "cosine", "one-cycle")
@@ -221,6 +225,17 @@ class Recipe:
             faults.insert(0, f"name must be a text that is not empty; got {self.name!r}")
         if faults:
             raise RecipeError([f"recipe {self.name!r}: {fault}" for fault in faults])
+
+    @property
+    def shifts(self) -> bool:
+        """Whether its loss makes scores that are no probabilities, so that 0.5 means nothing yet."""
+        return self.training.loss != "bce"
+
+    def with_loss(self, loss: str) -> Recipe:
+        """With this loss in place of one that leaves unknown cells out, as its name then says."""
+        if self.training.loss in SINGLE_POSITIVE_LOSSES:
+            return self
+        return replace(self, name=f"{loss}: {self.name}", training=replace(self.training, loss=loss))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fields resolved, ready for JSON or TOML."""

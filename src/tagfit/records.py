@@ -49,6 +49,11 @@ def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     return np.ascontiguousarray(hashes).view("S32").ravel()
 
 
+def only_yes(labels_NL: NDArray[np.int8]) -> bool:
+    """Whether some cells are yes, some unknown, and none is no: as where one label was written down a sample."""
+    return bool((labels_NL == YES).any() and (labels_NL == UNKNOWN).any() and not (labels_NL == NO).any())
+
+
 @dataclass(frozen=True, eq=False)
 class LabelTable:
     """What a label source says, before any picture is opened.
@@ -242,6 +247,11 @@ class LockedData:
         """(n, L) int8 labels of one part."""
         return self.dataset.labels_NL[self.split.rows(part)]
 
+    @property
+    def single_positive(self) -> bool:
+        """Whether of train only yes is known, never no: all else is unknown."""
+        return only_yes(self.labels("train"))
+
 
 # ---------------------------------------------------------------------------------------------- scores
 
@@ -370,6 +380,7 @@ class Run:
         delivered_epoch: whose weights were delivered; None where each fold has its own.
         state: finished, stopped, pruned (it lagged behind in a search) or diverged; a diverged run has no scores.
         engine: what trained it: the compiled loops or torch's.
+        level: slope and shift that the network's logits were given, fitted on val, where its loss shifts probabilities.
         decided: what calibration and rules make of the same probabilities; empty where none were fitted.
         folds: one record a fold; none where there are no folds.
     """
@@ -384,6 +395,7 @@ class Run:
     seconds: float
     state: Literal["finished", "stopped", "pruned", "diverged"] = "finished"
     engine: Literal["compiled", "torch"] = "torch"
+    level: tuple[float, float] | None = None
     decided: ByPart = field(default_factory=dict)
     folds: tuple[FoldRun, ...] = ()
 
@@ -407,6 +419,7 @@ class Run:
             "lock": self.lock,
             "state": self.state,
             "engine": self.engine,
+            "level": None if self.level is None else list(self.level),
             "seconds": round(self.seconds, 3),
         }
 

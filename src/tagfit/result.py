@@ -12,6 +12,7 @@ from torch import nn
 import tagfit
 from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.verdict import judge, meets
+from tagfit.data.unknown import unknown_counts
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import SCHEMA
 from tagfit.recipes import Recipe
@@ -117,6 +118,7 @@ def result_record(
             "parts": data.split.counts,
             "folds": None if data.split.folds is None else int(data.split.folds.max()) + 1,
             "preprocessing": dataset.preprocessing.to_dict(),
+            "unknown": unknown_counts(dataset, data.split.parts),
             "notes": [*dataset.notes, *data.split.notes],
             "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
         },

@@ -20,12 +20,15 @@ from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import RunFolder, claim, writable
 from tagfit.models.ensemble import Ensemble
+from tagfit.models.registry import level_output
 from tagfit.recipes import Recipe
-from tagfit.records import PARTS, FoldRun, LockedData, Part, Run, Scores, Split, Target
+from tagfit.records import NO, PARTS, FoldRun, LockedData, Part, Run, Scores, Split, Target
 from tagfit.result import Result, Trained, Work, result_record
 from tagfit.scoring.appraisal import appraise, joined, mean_of
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Decider, Said, Wish
+from tagfit.scoring.curves import Line
+from tagfit.scoring.levelling import crosslevelled, fit_level
 from tagfit.scoring.metrics import score
 from tagfit.trainer import Outcome, Task, Trainer
 from tagfit.training.batches import LabelledRows, Samples
@@ -57,6 +60,7 @@ class _Member:
 
     outcome: Outcome
     said: Mapping[Part, Said]
+    level: Line | None = None
 
 
 @dataclass
@@ -77,7 +81,9 @@ class Session:
     began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.constant = ConstantAnswer.choose(self.data.labels("train"))
+        known = self.data.labels("train")
+        # of a label that is known to be yes at most, the best constant answer would be yes
+        self.constant = ConstantAnswer.choose(np.maximum(known, NO) if self.data.single_positive else known)
         self.trainings = trainings(self.data)
         self._constant_scores: dict[tuple[Part, int], Scores] = {}
         self.folder: RunFolder | None = None
@@ -146,34 +152,51 @@ class Session:
     def _scored(self, recipe: Recipe, outcomes: Sequence[Outcome]) -> Trained:
         """The run of a recipe; what a network has not seen is val or, where there are folds, test."""
         began, folded = time.perf_counter(), self.data.split.folds is not None
-        unseen: Part = "test" if folded else "val"
-        members = [
-            _Member(
-                outcome,
-                {
-                    "train": self._ask(outcome.network, outcome.task.data.split.rows("train")),
-                    "val": self._ask(outcome.network, outcome.task.data.split.rows(unseen)),
-                },
-            )
-            for outcome in outcomes
-        ]
+        members = [self._member(outcome) for outcome in outcomes]
         said: dict[Part, Said] = {part: joined([one.said[part] for one in members]) for part in ("train", "val")}
         networks, last = [outcome.network for outcome in outcomes], outcomes[-1]
         whole = len(outcomes) == len(self.trainings)
+        scores = {part: self._scores(part, one) for part, one in said.items()}
         run = Run(
             recipe=recipe,
             lock=self.data.lock,
-            scores={part: score(one.labels_NL, one.probabilities_NL) for part, one in said.items()},
-            constant={part: self._constant(part, one.labels_NL) for part, one in said.items()},
+            scores=scores,
+            constant={part: self._constant(part, one.labels_NL) if scores[part] else None for part, one in said.items()},
             history=_history(outcomes, folded),
             delivered_epoch=None if folded else last.trained.delivered_epoch,
             parameters=sum(p.numel() for network in networks for p in network.parameters()),
             seconds=sum(outcome.seconds for outcome in outcomes) + time.perf_counter() - began,
             state=last.trained.state if whole or last.trained.state != "finished" else "stopped",
             engine=last.engine,
+            level=_mean_level([one.level for one in members if one.level is not None]),
             folds=tuple(map(_fold_run, members)) if folded else (),
         )
         return Trained(run, Ensemble(networks) if len(networks) > 1 else networks[0], (recipe,) * len(networks), said)
+
+    def _member(self, outcome: Outcome) -> _Member:
+        """What a network says of train and of what it has not seen: val or, where there are folds, test.
+
+        One whose loss shifts probabilities is levelled first, by a line fitted on its val; of val it says what lines
+        fitted on other rows make of each.
+        """
+        split, level = outcome.task.data.split, None
+        unseen: Part = "val" if self.data.split.folds is None else "test"
+        if outcome.task.recipe.shifts:
+            raw = self._ask(outcome.network, split.rows("val"))
+            level = fit_level(raw.labels_NL, raw.probabilities_NL)
+            level_output(outcome.network, *level)
+        if level is not None and unseen == "val":
+            crossed = crosslevelled(raw.labels_NL, raw.probabilities_NL, raw.groups, seed=self.seed)
+            new = replace(raw, probabilities_NL=crossed)
+        else:
+            new = self._ask(outcome.network, split.rows(unseen))
+        return _Member(outcome, {"train": self._ask(outcome.network, split.rows("train")), "val": new}, level)
+
+    def _scores(self, part: Part, said: Said) -> Scores | None:
+        """None of train where only yes is known there: any score of it would be of those alone."""
+        if part == "train" and self.data.single_positive:
+            return None
+        return score(said.labels_NL, said.probabilities_NL)
 
     def _diverged(self, recipe: Recipe, outcomes: Sequence[Outcome]) -> Trained:
         seconds = sum(outcome.seconds for outcome in outcomes)
@@ -187,7 +210,8 @@ class Session:
         run = replace(
             like.run,
             recipe=replace(like.run.recipe, name=f"ensemble of {len(networks)}"),
-            scores={part: score(said[part].labels_NL, said[part].probabilities_NL) for part in parts},
+            scores={part: self._scores(part, said[part]) for part in parts},
+            level=None,
             parameters=sum(one.run.parameters for one in several),
             seconds=sum(one.run.seconds for one in several),
         )
@@ -201,7 +225,11 @@ class Session:
         # of folds, the first brings the rows that a val loss is computed of; nothing depends on it
         data = self.data if not folds else replace(self.data, split=self._refit_split())
         outcome = self._trainer.train(Task(trained.run.recipe, data, self.seed, name, refit=max(epochs, 1)))
-        return outcome.network if outcome.trained.state == "finished" and outcome.diverged is None else None
+        if outcome.trained.state != "finished" or outcome.diverged is not None:
+            return None
+        if trained.run.level is not None:
+            level_output(outcome.network, *trained.run.level)
+        return outcome.network
 
     def _refit_split(self) -> Split:
         first = self.trainings[0].split
@@ -213,6 +241,8 @@ class Session:
         """Score the delivered weights on test, once, at the end; fit what decides; say how sure all of it is."""
         verify(self.data)
         run, said = trained.run, dict(trained.said)
+        if self.data.single_positive:
+            del said["train"]
         for part in ("calibrate", "test"):
             rows = self.data.split.rows(part)
             if len(rows):
@@ -291,6 +321,14 @@ class Session:
         samples = Samples.of(dataset.x, dataset.preprocessing, self.device)
         belongs_to = rows if groups is None else groups[rows]
         return Said(dataset.labels_NL[rows], probabilities(network, samples, rows), belongs_to)
+
+
+def _mean_level(levels: Sequence[Line]) -> tuple[float, float] | None:
+    """Of folds, what a network trained again on all of them is given."""
+    if not levels:
+        return None
+    slope, shift = np.mean(levels, axis=0).tolist()
+    return slope, shift
 
 
 def _networks(network: nn.Module) -> list[nn.Module]:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from threading import Lock
 from typing import Literal, cast
 
@@ -21,6 +20,7 @@ from tagfit.models.dense import DenseNetwork
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe, Training
 from tagfit.records import LockedData, Part
+from tagfit.scoring.levelling import STRAIGHT, fit_level, levelled
 from tagfit.scoring.metrics import score_one
 from tagfit.training import checkpoint, dense_engine, loop
 from tagfit.training.batches import LabelledRows
@@ -126,7 +126,7 @@ class Trainer:
                 task.training,
                 *self._rows(task),
                 seed=task.seed,
-                judge=loop.Judge(self._metric, partial(self._judge, task)),
+                judge=self._judge(task),
                 on_event=watch,
                 keeper=task.keeper,
             )
@@ -163,7 +163,7 @@ class Trainer:
                     tasks[number].training,
                     *self._rows(tasks[number]),
                     seed=tasks[number].seed,
-                    judge=loop.Judge(self._metric, partial(self._judge, tasks[number])),
+                    judge=self._judge(tasks[number]),
                     on_event=watches[number],
                 )
                 for number in waiting
@@ -192,8 +192,20 @@ class Trainer:
         train, val = (LabelledRows.of(task.data, part, self._device) for part in ("train", "val"))
         return (train if task.refit is None else LabelledRows.of(task.data, REFITTED, self._device)), val
 
-    def _judge(self, task: Task, part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
-        return score_one(self._metric, task.data.labels(part), probabilities_NL)
+    def _judge(self, task: Task) -> loop.Judge:
+        """Scores at 0.5; where the loss shifts probabilities, of what is levelled on val, and its log-loss there."""
+        level = STRAIGHT
+
+        def scored(part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
+            return score_one(self._metric, task.data.labels(part), levelled(level, probabilities_NL))
+
+        def log_loss(probabilities_NL: NDArray[np.float32]) -> float:
+            nonlocal level  # val's loss is asked for before its score, and before any of train
+            labels_NL = task.data.labels("val")
+            level = fit_level(labels_NL, probabilities_NL)
+            return score_one("log_loss", labels_NL, levelled(level, probabilities_NL)) or 0.0
+
+        return loop.Judge(self._metric, scored, log_loss if task.recipe.shifts else None)
 
     def _finished_before(self, task: Task, network: nn.Module) -> Outcome | None:
         """How a training went that was over before, with its weights put into `network`; None if it is not over."""

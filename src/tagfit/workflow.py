@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from tagfit.campaign import Budget, Campaign
-from tagfit.curing.ladder import ladder
+from tagfit.curing.ladder import ladder, losses_for
 from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import lock
@@ -19,6 +19,7 @@ from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
 from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
+from tagfit.data.unknown import check_single_positive
 from tagfit.errors import DataError, RecipeError
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
@@ -202,8 +203,11 @@ def fit(
     _check_allowed(allow, chosen)
     wish = parse_wish(decide_for, guarantee)
     data = _locked(data, wish)
+    check_single_positive(data)
     _check_wish(wish, data)
-    session = Session(data, Target(), seed, find_device(device), on_event, wish)
+    if data.single_positive:
+        chosen = chosen.with_loss(losses_for(data)[0])
+    session = Session(data, Target(train_ranks=not data.single_positive), seed, find_device(device), on_event, wish)
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
 
     def work() -> Work:
@@ -267,10 +271,15 @@ def cure(
     if refit and wish.guarantee is not None:
         raise DataError("a guarantee is of the very network that was calibrated, not of one that is trained again")
     data = _locked(data, wish)
+    check_single_positive(data)
     _check_wish(wish, data)
     target = target or Target(train_ranks=not allow)
+    if data.single_positive:
+        first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     session = Session(data, target, seed, find_device(device), on_event, wish)
-    rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow)
+    rungs = ladder(
+        data.dataset.preprocessing, target, augmentation="augmentation" in allow, losses=losses_for(data)
+    )
     budget = _budget(trials, minutes, single, refit, data)
     command = {
         "command": "cure",
@@ -368,7 +377,7 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     """Time a few steps of every recipe, and scale them up to `fit` and `cure`."""
     data = _locked(data)
     session = Session(data, Target(), 0, find_device(device), lambda event: None)
-    first, rungs = find_recipe(DEFAULT_BASELINE), ladder(data.dataset.preprocessing, session.target)
+    first, rungs = find_recipe(DEFAULT_BASELINE), ladder(data.dataset.preprocessing, session.target, losses=losses_for(data))
     parameters = max(session.parameters(recipe) for recipe in (first, *rungs))
     # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
     floats = parameters * (1 + len(rungs) + 4)

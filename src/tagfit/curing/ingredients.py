@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
+from tagfit.recipes import SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel, Recipe, Training
 
 #: what is no ingredient: how long, how it is computed, and what keeps the bands
-_NOT_ONE = frozenset({"epochs", "patience", "autocast", "train_ceiling", "loss"})
+_NOT_ONE = frozenset({"epochs", "patience", "autocast", "train_ceiling"})
 
 #: a plain network of either kind, and how Keras trains it unless told otherwise
 _PLAIN_MODELS: dict[type[Any], Any] = {
@@ -31,6 +31,8 @@ def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
     ):
         for one in fields(held):
             value, neutral = getattr(held, one.name), getattr(plain, one.name)
+            if one.name == "loss" and value in SINGLE_POSITIVE_LOSSES:
+                neutral = "assume-negative"  # where only yes is known, bce would learn always yes
             if one.name in _NOT_ONE or one.name == "rate" or value == neutral:
                 continue
             changes = {one.name: neutral}

@@ -5,12 +5,12 @@ Only fields of a Recipe differ from rung to rung, so nothing under the lock can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tagfit.recipes import RECIPES, Recipe
-from tagfit.records import Preprocessing, Target
+from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, Recipe
+from tagfit.records import UNKNOWN, YES, LockedData, Preprocessing, Target
 
 #: what is done in training to pictures taken from the side, and from above
 FROM_THE_SIDE, FROM_ABOVE = ("mirror", "crop", "zoom", "colour"), ("mirror", "flip", "turn", "crop", "zoom", "colour")
@@ -19,17 +19,46 @@ FROM_THE_SIDE, FROM_ABOVE = ("mirror", "crop", "zoom", "colour"), ("mirror", "fl
 #: pictures below this width or height are too small for a CNN to look closer
 SMALLEST = 8
 
+#: a label is rare that fewer of train's known cells have: there the no cells of bce outweigh the yes cells fifty times
+RARE = 0.02
+
 _NOTHING: Mapping[str, Any] = {}
 
 
-def ladder(samples: Preprocessing, target: Target, *, augmentation: bool = False) -> tuple[Recipe, ...]:
+def losses_for(data: LockedData) -> tuple[str, ...]:
+    """The losses that suit the labels of train, the one that recipes are trained by unless they say otherwise first.
+
+    Where only yes is known, those that make something of unknown cells. Where a label is rare, those for rare ones.
+    """
+    if data.single_positive:
+        return SINGLE_POSITIVE_LOSSES
+    labels_NL = data.labels("train")
+    yes_L, known_L = (labels_NL == YES).sum(axis=0), (labels_NL != UNKNOWN).sum(axis=0)
+    rare = (yes_L > 0) & (yes_L < RARE * known_L)
+    return ("bce", *RARE_LOSSES) if rare.any() else ("bce",)
+
+
+def ladder(
+    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[str] = ("bce",)
+) -> tuple[Recipe, ...]:
     """The recipes to try, in order; the first is the reference cure. Pictures get CNNs after the dense ones.
+
+    With several losses, all rungs are trained by the first, and one more by the second.
 
     Args:
         samples: what networks are given.
         target: CNNs stop training below its train band, where that ranks.
         augmentation: whether it is allowed; it takes the place of looking at many views in training.
+        losses: as `losses_for` has them.
     """
+    rungs = _rungs(samples, target, augmentation)
+    if len(losses) > 1:
+        other = _varied("dense-regularised", f"dense-{losses[1]}", training={"loss": losses[1]})
+        rungs = (*(replace(rung, training=replace(rung.training, loss=losses[0])) for rung in rungs), other)
+    return rungs
+
+
+def _rungs(samples: Preprocessing, target: Target, augmentation: bool) -> tuple[Recipe, ...]:
     if samples.kind == "features":
         return (*_dense(), _wide(target))
     if min(samples.shape[:2]) < SMALLEST:

@@ -122,9 +122,9 @@ class Search:
 def worth(run: Run, target: Target) -> float:
     """What the search looks for: the score on val, less what the score on train is above its band, where that ranks."""
     train, val = value(run, "train", target), value(run, "val", target)
-    if train is None or val is None:
+    if val is None or (train is None and target.train_ranks):
         return WORTHLESS
-    return val - (max(0.0, train - target.train_below) if target.train_ranks else 0.0)
+    return val if train is None else val - (max(0.0, train - target.train_below) if target.train_ranks else 0.0)
 
 
 class Laggards:

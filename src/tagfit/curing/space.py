@@ -5,7 +5,7 @@ The data, the split and the preprocessing are no fields of a Recipe, so that no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -99,12 +99,20 @@ class Space:
         return values if self.recipe(recipe.name, values) == recipe else None
 
 
-def space(samples: Preprocessing, target: Target) -> Space:
+def space(samples: Preprocessing, target: Target, losses: Sequence[str] = ("bce",)) -> Space:
     """What a cure searches: dense networks for features and tiny pictures, CNNs for pictures.
 
     Args:
         target: networks stop training below its train band, where that ranks.
+        losses: a dimension where there are several.
     """
+    found = _space(samples, target)
+    if len(losses) == 1:
+        return found
+    return replace(found, training={**found.training, "loss": Choice(tuple(losses))})
+
+
+def _space(samples: Preprocessing, target: Target) -> Space:
     ceiling = target.train_below if target.train_ranks and target.train_below > 0 else 1.0
     if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
         return dense_space(ceiling)

@@ -32,6 +32,9 @@ def judge(
         state = "fine" if before is None or after is before else "cured"
     else:
         state = condition(value(after, "train", target), value(after, "val", target), target)
+    if not met and after.scores.get("train") is None and value(after, "val", target) is not None:
+        state, lead = "out of reach", "Out of reach: val stays below what was asked."
+        return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
     lead = _LEADS[state] if met or before is None else f"Not cured. {_LEADS[state]}"
     return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
 
@@ -55,8 +58,10 @@ _LEADS: dict[Condition, str] = {
 
 
 def meets(run: Run, target: Target) -> bool:
-    """Whether a run's scores lie within the bands."""
+    """Whether a run's scores lie within the bands; of val alone where train cannot be scored and is not to rank."""
     train, val = run.scores.get("train"), run.scores.get("val")
+    if train is None and not target.train_ranks:
+        return val is not None and (target.of(val) or 0.0) >= target.val_at_least
     return train is not None and val is not None and target.met_by(train, val)
 
 
@@ -75,7 +80,9 @@ def _remarks(
     if augmentation := after.recipe.training.augmentation:
         yield f"It saw pictures changed at random in training ({', '.join(augmentation)}), as was allowed."
     yield from _bands(after, target)
-    if not target.train_ranks:
+    if after.scores.get("train") is None and after.scores.get("val") is not None:
+        yield "Of train only yes is known, so that it cannot be scored: val alone chose."
+    elif not target.train_ranks:
         yield "Augmentation was allowed, so the train band did not rank the recipes: val alone chose."
     if before is not None:
         yield from _gain(before, after, target, tried, differences)
@@ -98,10 +105,13 @@ def _bands(run: Run, target: Target) -> Iterator[str]:
     """What was asked and what came, band by band."""
     train, val = value(run, "train", target), value(run, "val", target)
     title = TITLES[target.metric]
+    met = {True: "met", False: "missed"}
+    if train is None and val is not None and not target.train_ranks:
+        yield f"{title} on val {val:.3f}, asked at least {target.val_at_least:.3f}: {met[val >= target.val_at_least]}."
+        return
     if train is None or val is None:
         yield f"{title} is undefined on {'train' if train is None else 'val'}, so the target cannot be judged."
         return
-    met = {True: "met", False: "missed"}
     yield (
         f"{title} on train {train:.3f}, asked below {target.train_below:.3f}: {met[train < target.train_below]}; "
         f"on val {val:.3f}, asked at least {target.val_at_least:.3f}: {met[val >= target.val_at_least]}."

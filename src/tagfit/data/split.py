@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tagfit.data.groups import AUTO, Groups, group, leaks, likeness
 from tagfit.data.stratification import deal
+from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
 from tagfit.records import PARTS, UNKNOWN, Dataset, Likeness, Part, Split
 
@@ -85,6 +86,7 @@ def split(
         notes.append(f"{len(rows)} samples are in {folds} folds: each is scored by a model that has not seen it.")
     if own is not None and not _has(parts, "test"):
         notes.append("It has no test part and none was invented: test scores are empty, and val flatters.")
+    notes += unknown_notes(dataset, parts)
     notes += leaks(dataset, parts, known)
     notes += _neighbour_note(parts, known) if own is None else ()
     alone = len(np.unique(grouped.of)) == len(dataset)

@@ -19,6 +19,14 @@ BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Mo
 }
 
 
+@torch.no_grad()
+def level_output(network: nn.Module, slope: float, shift: float) -> None:
+    """Make every logit slope * logit + shift, in the weights of the last linear layer."""
+    output = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+    output.weight.mul_(slope)
+    output.bias.mul_(slope).add_(shift)
+
+
 def build_network(recipe: Recipe, shape: tuple[int, ...], labels: int, *, seed: int = 0) -> nn.Module:
     """A network with freshly drawn weights on the CPU; the same seed gives the same weights.
 

@@ -158,7 +158,7 @@ def _main_table(record: Mapping[str, Any], runs: Mapping[str, Any], metric: str)
     table.add_row(
         "",
         "",
-        _met(train is not None and train < target["train_below"]),
+        _met(train < target["train_below"]) if train is not None else "-",
         _met(val is not None and val >= target["val_at_least"]),
         "",
         "",

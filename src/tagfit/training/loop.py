@@ -36,10 +36,15 @@ Row = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class Judge:
-    """What an epoch is judged by: a score of the probabilities (n, L) of train or val, and its name."""
+    """What an epoch is judged by: a score of the probabilities (n, L) of train or val, and its name.
+
+    Attributes:
+        val_loss: what early stopping looks at, of the probabilities of val; None: the recipe's loss.
+    """
 
     metric: str
     score: Callable[[Part, NDArray[np.float32]], float | None]
+    val_loss: Callable[[NDArray[np.float32]], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,8 @@ class _Course:
         """The row of an epoch, of which early stopping has taken note."""
         steps, judge = self._steps, self._judge
         val_loss, val = loss_and_probabilities(steps.judged, self._val_rows, steps.loss_of, steps.crew)
+        if judge is not None and judge.val_loss is not None and math.isfinite(val_loss):
+            val_loss = judge.val_loss(val)
         if not math.isfinite(val_loss):
             raise TrainingDivergedError(steps.done, epoch, val_loss)
         row: dict[str, float | None] = {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss}

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.layers import Drawing
-from tagfit.models.losses import LOSSES
-from tagfit.recipes import Training
+from tagfit.models.losses import loss_for
+from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Training
 from tagfit.training import checkpoint
 from tagfit.training.augmentation import VIEWS_DRAWN, Augmentation
 from tagfit.training.averaging import AveragedNetwork
@@ -54,7 +54,7 @@ class Steps:
                     module.one_view_in_training = bool(VIEWS_DRAWN & set(training.augmentation))
         self._augmentations = [Augmentation(training.augmentation, generator) for generator in self._draws]
         self._adam = KerasAdam(network, training, training.epochs * self.per_epoch)
-        self.loss_of = LOSSES[training.loss]
+        self.loss_of = loss_for(training.loss, rows.targets_NL, rows.known_NL)
         self._autocast = training.autocast and multiplies_in_bfloat16(device)
 
     @property
@@ -97,10 +97,10 @@ class Steps:
             generator.set_state(tensors[f"draws/{number}"])
 
     def _weights(self, batch: Tensor, shares: list[Tensor]) -> list[Tensor | float]:
-        """What the mean loss of each share counts for in the mean over the batch's known cells."""
+        """What the mean loss of each share counts for in the mean over the batch's cells that count."""
         if len(shares) == 1:
             return [1.0]
-        if self.rows.known_NL is None:
+        if self.rows.known_NL is None or self.training.loss in SINGLE_POSITIVE_LOSSES:
             return [len(share) / len(batch) for share in shares]
         known = self.rows.known_NL
         cells = torch.stack([known[share.to(known.device)].sum() for share in shares])

@@ -10,7 +10,7 @@ import torch
 
 from making import feature_table, locked, picture_table
 from tagfit.errors import TrainingDivergedError
-from tagfit.models.losses import LOSSES
+from tagfit.models.losses import bce
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.records import UNKNOWN
@@ -112,7 +112,7 @@ def test_the_network_holds_what_was_judged(data):
     one = job(data, recipe, judge=micro_f1(data))
     (trained,) = train_all([one])
     assert not one.network.training
-    loss, p_NL = loss_and_probabilities(one.network, one.val_rows, LOSSES["bce"], Crew(1))
+    loss, p_NL = loss_and_probabilities(one.network, one.val_rows, bce, Crew(1))
     assert trained.history[-1]["val_loss"] == pytest.approx(loss, rel=1e-5)
     assert trained.history[-1]["val_micro_f1"] == pytest.approx(one.judge.score("val", p_NL), abs=0.02)
 

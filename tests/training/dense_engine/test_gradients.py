@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from tagfit.models.layers import Drawing
-from tagfit.models.losses import LOSSES
+from tagfit.models.losses import loss_for
 from tagfit.models.registry import build_network
-from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.recipes import LOSSES, RARE_LOSSES, DenseModel, Recipe, Training
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.dense_engine import kernels
@@ -49,6 +49,7 @@ class Both:
         targets = torch.from_numpy(rng.integers(0, 2, (ROWS, 5)).astype(np.float32))
         self.rows = LabelledRows(samples, torch.from_numpy(rng.permutation(ROWS)), targets, known)
         self.recipe = Recipe(name="x", model=DenseModel(**model), training=Training(**training))
+        self.loss = loss_for(self.recipe.training.loss, targets, known)
         self.network = build_network(self.recipe, shape, 5, seed=1).double().train()
         with torch.no_grad():
             for parameter in self.network.parameters():
@@ -66,7 +67,7 @@ class Both:
     def compiled(self, positions):
         net, memory = self.flat.net, self.memory
         kernels.draw(net, memory.work, len(positions), np.uint64(7), 3)
-        loss = kernels.gradients(net, self.data, memory, rules_of(self.recipe.training, 1), positions)
+        loss = kernels.gradients(net, self.data, memory, rules_of(self.recipe.training, 1, self.loss), positions)
         return loss, {tensor.data_ptr(): values.copy() for tensor, values in self.flat.named(memory.slopes)}
 
     def by_torch(self, positions):
@@ -78,7 +79,7 @@ class Both:
         x, targets, known = self.rows.take(torch.from_numpy(positions))
         smoothing = self.recipe.training.label_smoothing
         known = None if known is None else known.double()
-        loss = LOSSES["bce"](network(x), targets.double() * (1 - smoothing) + smoothing / 2, known)
+        loss = self.loss(network(x), targets.double() * (1 - smoothing) + smoothing / 2, known)
         loss.backward()
         return loss.item(), network
 
@@ -113,6 +114,8 @@ class Both:
         {"model": {"widths": (9,)}, "label_smoothing": 0.2},
         {"model": {"widths": (9,)}, "shape": (4, 3, 3)},
         {"model": {"widths": (40, 70)}, "shape": (600,)},
+        *({"model": {"widths": (9,)}, "loss": loss, "unknown": True, "label_smoothing": 0.1} for loss in LOSSES),
+        *({"model": {"widths": (9,)}, "loss": loss} for loss in RARE_LOSSES),
         {"model": REGULARISED},
         {"model": {**REGULARISED, "standardise": True, "input_noise": 0.5, "input_dropout": 0.2}, "unknown": True},
         {"model": {**REGULARISED, "standardise": True}, "shape": (4, 3, 3), "label_smoothing": 0.1, "unknown": True},
@@ -145,7 +148,7 @@ def test_steps_are_adams(training):
     """Three steps move every weight as `KerasAdam`, and the average as `AveragedNetwork`."""
     both = Both({"widths": (9, 20), "batch_norm": True}, rate=0.01, **training)
     memory, steps = both.flat.memory(averaged="averaging" in training), 8
-    rules = rules_of(both.recipe.training, steps)
+    rules = rules_of(both.recipe.training, steps, both.loss)
     adam = KerasAdam(both.network, both.recipe.training, steps)
     averaged = AveragedNetwork(both.network, training.get("averaging", 0))
     slopes = {tensor.data_ptr(): values for tensor, values in both.flat.named(memory.slopes)}

@@ -19,15 +19,11 @@ from tagfit.training.threads import Crew
 
 __all__ = ["Job", "train_all", "usable"]
 
-#: the losses that are compiled
-LOSSES = ("bce",)
-
 
 def usable(recipe: Recipe, device: str = "cpu") -> bool:
     """Whether this engine can train `recipe` on `device`; `training.loop` trains the others."""
     return (
         isinstance(recipe.model, DenseModel)
-        and recipe.training.loss in LOSSES
         and not recipe.training.augmentation
         and not recipe.training.autocast
         and device == "cpu"

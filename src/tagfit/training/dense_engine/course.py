@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.dense import DenseNetwork
-from tagfit.models.losses import LOSSES
+from tagfit.models.losses import FLOOR, MIDDLE, STEEPNESS, Formula, Loss, loss_for
 from tagfit.recipes import Training
 from tagfit.training.averaging import share_at
 from tagfit.training.batches import LabelledRows
@@ -61,7 +61,8 @@ class Course:
         self._memory = self._flat.memory(averaged=training.averaging > 0)
         self._train, self._val = self._flat.data(job.train_rows), self._flat.data(job.val_rows)
         self._per_epoch = math.ceil(count / training.batch_size)
-        self._rules = rules_of(training, training.epochs * self._per_epoch)
+        self._loss = loss_for(training.loss, job.train_rows.targets_NL, job.train_rows.known_NL)
+        self._rules = rules_of(training, training.epochs * self._per_epoch, self._loss)
         self._key = np.uint64(mixed(job.seed, 0))
 
     def go(self, stop: Event) -> Trained:
@@ -104,7 +105,9 @@ class Course:
         job = self.job
         self._flat.write_back(self._memory.average if job.training.averaging else self._memory.state)
         logits = self._logits(self._val)
-        val_loss = float(LOSSES[job.training.loss](logits, job.val_rows.targets_NL, job.val_rows.known_NL))
+        val_loss = float(self._loss(logits, job.val_rows.targets_NL, job.val_rows.known_NL))
+        if job.judge is not None and job.judge.val_loss is not None and math.isfinite(val_loss):
+            val_loss = job.judge.val_loss(_probabilities(logits))
         if not math.isfinite(val_loss):
             raise TrainingDivergedError(done, epoch, val_loss)
         row: dict[str, float | None] = {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss}
@@ -126,7 +129,7 @@ class Course:
         return torch.from_numpy(logits).float()
 
 
-def rules_of(training: Training, steps: int) -> kernels.Rules:
+def rules_of(training: Training, steps: int, loss: Loss) -> kernels.Rules:
     """The recipe for the compiled loops; `steps` of the whole training."""
     course, numbers = SCHEDULES[training.schedule], np.arange(1, steps + 1)
     shares = [share_at(step, training.averaging) for step in numbers.tolist()] if training.averaging else []
@@ -140,6 +143,30 @@ def rules_of(training: Training, steps: int) -> kernels.Rules:
         weight_decay=float(training.weight_decay),
         smoothing=float(training.label_smoothing),
         clip=float(training.clip),
+        form=form_of(loss),
+    )
+
+
+def form_of(loss: Loss) -> kernels.Form:
+    """A loss for the compiled loops."""
+    nothing = np.empty(0)
+    if not isinstance(loss, Formula):
+        return kernels.Form(True, nothing, nothing, nothing, nothing, *[0.0] * 9)
+    return kernels.Form(
+        plain=False,
+        yes=loss.yes_L.double().numpy(),
+        no=loss.no_L.double().numpy(),
+        shift=loss.shift_L.double().numpy(),
+        rarity=nothing if loss.rarity_L is None else loss.rarity_L.double().numpy(),
+        focus_yes=loss.focus_yes,
+        focus_no=loss.focus_no,
+        margin=loss.margin,
+        sharpness=loss.sharpness,
+        unknown=loss.unknown,
+        entropy=loss.entropy,
+        floor=FLOOR,
+        steepness=STEEPNESS,
+        middle=MIDDLE,
     )
 
 

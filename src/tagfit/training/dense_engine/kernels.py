@@ -114,6 +114,31 @@ class Memory(NamedTuple):
     work: NDArray[Any]
 
 
+class Form(NamedTuple):
+    """A loss; `models.losses.Formula` says what the fields are. Plain is bce, which needs none of them.
+
+    Attributes:
+        yes, no, shift: (L,).
+        rarity: (L,), or empty where rows are not rebalanced.
+        floor, steepness, middle: of the rebalancing.
+    """
+
+    plain: bool
+    yes: NDArray[np.float64]
+    no: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    rarity: NDArray[np.float64]
+    focus_yes: float
+    focus_no: float
+    margin: float
+    sharpness: float
+    unknown: float
+    entropy: float
+    floor: float
+    steepness: float
+    middle: float
+
+
 class Rules(NamedTuple):
     """How to train; a step's rate, bias correction and share of the average come by number.
 
@@ -130,6 +155,7 @@ class Rules(NamedTuple):
     weight_decay: float
     smoothing: float
     clip: float
+    form: Form
 
 
 #: products may be summed in another order, but not as if there were no NaN or infinity
@@ -159,7 +185,7 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
     for step in range(steps):
         positions, number = order[step * batch : (step + 1) * batch], done + step
         draw(net, memory.work, len(positions), key, number)
-        losses[step] = forward(net, data, memory, positions, rules.smoothing)
+        losses[step] = forward(net, data, memory, positions, rules)
         if rules.clip > 0:  # no weight moves before all slopes are known
             backward(net, memory, len(positions), rules, np.int64(-1))
             move(net, memory, rules, number, np.int64(0))
@@ -172,13 +198,13 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
 @compiled
 def gradients(net: Net, data: Data, memory: Memory, rules: Rules, positions: Any) -> float:
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
-    loss = forward(net, data, memory, positions, rules.smoothing)
+    loss = forward(net, data, memory, positions, rules)
     backward(net, memory, len(positions), rules, np.int64(-1))
     return loss
 
 
 @part
-def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: float) -> float:
+def forward(net: Net, data: Data, memory: Memory, positions: Any, rules: Rules) -> float:
     """The loss of a batch, and its slopes by the logits."""
     rows, work, state, layers = len(positions), memory.work, memory.state, net.layers
     gather(data, positions, work)
@@ -202,7 +228,10 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, smoothing: flo
     logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
     kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
     product(rows, labels, last[INPUTS], inputs, last[INPUTS], np.int64(1), kernel, logits)
-    return judge(data, positions, smoothing, logits, state[last[BIAS] : last[BIAS] + labels], memory, last, rows)
+    bias = state[last[BIAS] : last[BIAS] + labels]
+    if rules.form.plain:
+        return judge(data, positions, rules.smoothing, logits, bias, memory, last, rows)
+    return judge_by(rules.form, data, positions, rules.smoothing, logits, bias, memory, last, rows)
 
 
 @part
@@ -494,6 +523,93 @@ def judge(
                 slopes[label] += away
             total += straight + math.log(bent)
     return total / cells
+
+
+@part
+def judge_by(
+    form: Form, data: Data, positions: Any, smoothing: float, logits: Any, bias: Any, memory: Memory, layer: Any,
+    rows: int,
+) -> float:  # fmt: skip
+    """`models.losses.Formula`, and its slopes by the logits and by their bias; the bias is added here."""
+    labels, masked, total = len(bias), len(data.known) > 0, 0.0
+    cells = float(rows * labels)
+    if masked and form.unknown == 0 and form.entropy == 0:
+        cells = 0.0
+        for row in range(rows):
+            for label in range(labels):
+                cells += data.known[positions[row], label]
+        cells = max(cells, 1.0)
+    slopes = memory.slopes[layer[BIAS] : layer[BIAS] + labels]
+    slopes[:] = 0
+    for row in range(rows):
+        place, common = positions[row], 0.0
+        if len(form.rarity) > 0:
+            for label in range(labels):
+                if data.targets[place, label] > 0.5 and (not masked or data.known[place, label] > 0):
+                    common += form.rarity[label]
+        for label in range(labels):
+            value = float(logits[row * labels + label] + bias[label])
+            if masked and data.known[place, label] == 0:
+                if form.entropy > 0:
+                    sure, cost = sigmoid(value), soft(value)
+                    cost, slope = -form.entropy * (cost - value * sure), form.entropy * value * sure * (1 - sure)
+                else:
+                    cost, slope = no_cost(form, value + form.shift[label])
+                    cost, slope = cost * form.unknown * form.no[label], slope * form.unknown * form.no[label]
+            else:
+                target = float(data.targets[place, label]) * (1 - smoothing) + smoothing / 2
+                yes, by_yes = yes_cost(form, value + form.shift[label])
+                no, by_no = no_cost(form, value + form.shift[label])
+                yes_share, no_share = target * form.yes[label], (1 - target) * form.no[label]
+                cost, slope = yes_share * yes + no_share * no, yes_share * by_yes + no_share * by_no
+                if len(form.rarity) > 0:
+                    ratio = form.rarity[label] / common if common > 0 else math.inf
+                    counts = form.floor + sigmoid(form.steepness * (ratio - form.middle))
+                    cost, slope = cost * counts, slope * counts
+            total += cost
+            away = slope / cells
+            memory.work[layer[SLOPE] + row * labels + label] = away
+            slopes[label] += away
+    return total / cells
+
+
+@part
+def sigmoid(z: float) -> float:
+    small = math.exp(-abs(z))
+    return 1 / (1 + small) if z >= 0 else small / (1 + small)
+
+
+@part
+def soft(z: float) -> float:
+    """-log of 1 - sigmoid(z)."""
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+@part
+def yes_cost(form: Form, z: float) -> tuple[float, float]:
+    """What a yes costs at the logit z, and its slope."""
+    cost, sure = soft(-z), sigmoid(z)
+    if form.focus_yes == 0:
+        return cost, sure - 1
+    focus = math.exp(-form.focus_yes * soft(z))
+    return focus * cost, -focus * (form.focus_yes * sure * cost + 1 - sure)
+
+
+@part
+def no_cost(form: Form, z: float) -> tuple[float, float]:
+    """What a no costs at the logit z, and its slope."""
+    z *= form.sharpness
+    cost, sure = soft(z), sigmoid(z)
+    if form.margin == 0:
+        focus = math.exp(-form.focus_no * soft(-z)) if form.focus_no > 0 else 1.0
+        return focus * cost / form.sharpness, focus * (form.focus_no * (1 - sure) * cost + sure)
+    q = sure - form.margin
+    if q <= 0:
+        return 0.0, 0.0
+    cost = -math.log1p(-q)
+    return q**form.focus_no * cost / form.sharpness, sure * (1 - sure) * (
+        form.focus_no * q ** (form.focus_no - 1) * cost + q**form.focus_no / (1 - q)
+    )
 
 
 @part
