@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table
+from making import feature_table, locked
 from tagfit.errors import DataError
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records import UNKNOWN
@@ -17,6 +17,7 @@ from tagfit.training.events import EpochEnded
 pytestmark = pytest.mark.usefixtures("ladder_only")
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=20, rate=0.01, patience=3))
+FOCAL = replace(QUICK, training=replace(QUICK.training, loss="focal", patience=0))
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,16 @@ def rows():
 
 def loaded(table, **options):
     return tagfit.load(table.x, table.labels_NL, label_names=table.label_names, **options)
+
+
+@pytest.fixture(scope="module")
+def parted(rows):
+    return loaded(rows, split={"train": 0.4, "val": 0.3, "test": 0.3})
+
+
+@pytest.fixture(scope="module")
+def fitted(parted):
+    return tagfit.fit(parted, recipe=FOCAL)
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +194,81 @@ class TestGuarantee:
         refusal = result.record["after"]["refusal"]
         assert "cannot be promised" in refusal
         assert any(refusal in sentence for sentence in result.record["verdict"]["sentences"])
+
+
+class TestShiftedProbabilities:
+    """A loss that shifts them, and the line that sets them right."""
+
+    def test_what_is_delivered_is_levelled(self, parted, fitted):
+        after = fitted.record["after"]
+        assert after["level"] is not None
+        for part in ("train", "test"):
+            predicted = fitted.tagger.predict(parted.dataset.x[parted.split.rows(part)])
+            expected = score(parted.labels(part), predicted.scores).to_dict()
+            assert after["scores"][part] == pytest.approx(expected, rel=1e-5)
+        assert "trained by focal are levelled" in " ".join(str(fitted).split())
+
+    def test_val_is_scored_by_lines_that_have_not_seen_it(self, parted, fitted):
+        predicted = fitted.tagger.predict(parted.dataset.x[parted.split.rows("val")])
+        by_its_own_line = score(parted.labels("val"), predicted.scores)
+        of_record = fitted.record["after"]["scores"]["val"]
+        assert of_record["log_loss"] > by_its_own_line.log_loss
+        assert of_record["log_loss"] == pytest.approx(by_its_own_line.log_loss, rel=0.1)
+
+    def test_early_stopping_looks_at_what_is_levelled(self, fitted):
+        """Focal loss itself is a small fraction of log-loss, and train loss shows it."""
+        last = fitted.record["after"]["history"][-1]
+        assert last["train_loss"] < 0.5 * last["val_loss"]
+
+    def test_bce_is_left_as_it_is(self, parted):
+        assert tagfit.fit(parted, recipe=QUICK).record["after"]["level"] is None
+
+    def test_folds_and_a_refit_are_levelled_too(self, folded):
+        record = tagfit.cure(folded, baseline=FOCAL, trials=1, refit=True).record
+        assert len(record["before"]["level"]) == 2
+        assert record["before"]["scores"]["val"]["ece"] < 0.15
+
+
+class TestOnlyYesIsKnown:
+    @pytest.fixture
+    def yeses(self):
+        own = np.array([0, 0, 0, 1, 3] * 80, dtype=np.int8)
+        table = feature_table(samples=400, labels=5, given_split=own)
+        labels_NL, rng = table.labels_NL.copy(), np.random.default_rng(0)
+        for row in np.flatnonzero(own == 0):
+            yes = np.flatnonzero(labels_NL[row] == 1)
+            labels_NL[row] = UNKNOWN
+            labels_NL[row, rng.choice(yes if len(yes) else 5)] = 1
+        return locked(replace(table, labels_NL=labels_NL))
+
+    def test_a_fit_does_not_learn_always_yes(self, yeses):
+        record = tagfit.fit(yeses, recipe=QUICK).record
+        assert record["after"]["recipe"]["name"] == "weak-negative: quick"
+        assert record["after"]["scores"]["train"] is None
+        val, constant = (record["after"][what]["val"] for what in ("scores", "constant"))
+        assert val["map"] > constant["map"] + 0.2
+        assert val["micro_f1"] > constant["micro_f1"]
+
+    def test_a_cure_begins_at_assume_negative_and_lets_val_alone_choose(self, yeses):
+        record = tagfit.cure(yeses, baseline=QUICK, trials=2, single=True).record
+        assert record["before"]["recipe"]["training"]["loss"] == "assume-negative"
+        assert {trial["recipe"]["training"]["loss"] for trial in record["tried"]} == {"weak-negative"}
+        assert record["target"]["train_ranks"] is False
+        assert (
+            "Of train only yes is known, so that it cannot be scored: val alone chose."
+            in record["verdict"]["sentences"]
+        )
+
+    def test_it_is_refused_before_anything_is_trained(self, yeses):
+        labels_NL = yeses.dataset.labels_NL.copy()
+        labels_NL[yeses.split.rows("val")[0], 0] = UNKNOWN
+        spoilt = tagfit.load(
+            {f"{what}_{part}": values[yeses.split.rows(part)]
+             for part in ("train", "val") for what, values in (("X", yeses.dataset.x), ("y", labels_NL))},
+            minus_one="unknown",
+        )  # fmt: skip
+        events = []
+        for run in (tagfit.fit, tagfit.cure):
+            with pytest.raises(DataError, match="val has to be labelled fully; 1 of its 400 cells"):
+                run(spoilt, on_event=events.append)
+        assert not events

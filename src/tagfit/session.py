@@ -26,8 +26,8 @@ from tagfit.records import NO, PARTS, FoldRun, LockedData, Part, Run, Scores, Sp
 from tagfit.result import Result, Trained, Work, result_record
 from tagfit.scoring.appraisal import appraise, joined, mean_of
 from tagfit.scoring.constant import ConstantAnswer
-from tagfit.scoring.deciding import Decider, Said, Wish
 from tagfit.scoring.curves import Line
+from tagfit.scoring.deciding import Decider, Said, Wish
 from tagfit.scoring.levelling import crosslevelled, fit_level
 from tagfit.scoring.metrics import score
 from tagfit.trainer import Outcome, Task, Trainer
@@ -156,12 +156,14 @@ class Session:
         said: dict[Part, Said] = {part: joined([one.said[part] for one in members]) for part in ("train", "val")}
         networks, last = [outcome.network for outcome in outcomes], outcomes[-1]
         whole = len(outcomes) == len(self.trainings)
-        scores = {part: self._scores(part, one) for part, one in said.items()}
+        scores: dict[str, Scores | None] = {part: self._scores(part, one) for part, one in said.items()}
         run = Run(
             recipe=recipe,
             lock=self.data.lock,
             scores=scores,
-            constant={part: self._constant(part, one.labels_NL) if scores[part] else None for part, one in said.items()},
+            constant={
+                part: self._constant(part, one.labels_NL) if scores[part] else None for part, one in said.items()
+            },
             history=_history(outcomes, folded),
             delivered_epoch=None if folded else last.trained.delivered_epoch,
             parameters=sum(p.numel() for network in networks for p in network.parameters()),

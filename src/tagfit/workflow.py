@@ -277,9 +277,7 @@ def cure(
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     session = Session(data, target, seed, find_device(device), on_event, wish)
-    rungs = ladder(
-        data.dataset.preprocessing, target, augmentation="augmentation" in allow, losses=losses_for(data)
-    )
+    rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow, losses=losses_for(data))
     budget = _budget(trials, minutes, single, refit, data)
     command = {
         "command": "cure",
@@ -377,7 +375,10 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     """Time a few steps of every recipe, and scale them up to `fit` and `cure`."""
     data = _locked(data)
     session = Session(data, Target(), 0, find_device(device), lambda event: None)
-    first, rungs = find_recipe(DEFAULT_BASELINE), ladder(data.dataset.preprocessing, session.target, losses=losses_for(data))
+    first, rungs = (
+        find_recipe(DEFAULT_BASELINE),
+        ladder(data.dataset.preprocessing, session.target, losses=losses_for(data)),
+    )
     parameters = max(session.parameters(recipe) for recipe in (first, *rungs))
     # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
     floats = parameters * (1 + len(rungs) + 4)

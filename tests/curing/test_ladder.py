@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
-from tagfit.curing.ladder import ladder
-from tagfit.recipes import RECIPES, CnnModel, DenseModel
-from tagfit.records import Preprocessing, Target
+from making import feature_table, locked
+from tagfit.curing.ladder import ladder, losses_for
+from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel
+from tagfit.records import UNKNOWN, Preprocessing, Target
 
 TARGET = Target(train_below=0.9)
 FEATURES, PICTURES = Preprocessing("features", (9,)), Preprocessing("pictures", (64, 64, 3))
@@ -45,3 +47,26 @@ def test_cnns_stop_below_the_train_band_where_it_ranks():
 def test_no_rung_changes_the_data_unless_it_may():
     assert not any(rung.training.augmentation for rung in ladder(PICTURES, TARGET))
     assert any(rung.training.augmentation for rung in ladder(PICTURES, TARGET, augmentation=True))
+
+
+class TestLosses:
+    def test_ordinary_labels_are_trained_by_bce_alone(self, data):
+        assert losses_for(data) == ("bce",)
+        assert {rung.training.loss for rung in ladder(FEATURES, TARGET)} == {"bce"}
+
+    def test_rare_labels_bring_one_rung_more(self):
+        table = feature_table(samples=300, given_split=np.array([0, 0, 1] * 100, dtype=np.int8))
+        table.labels_NL[:, 1] = 0
+        table.labels_NL[:6, 1] = UNKNOWN
+        table.labels_NL[6:9, 1] = 1  # two in train, of the 196 cells that are known there
+        losses = losses_for(locked(table))
+        assert losses == ("bce", *RARE_LOSSES)
+        rungs = ladder(FEATURES, TARGET, losses=losses)
+        assert rungs[:-1] == ladder(FEATURES, TARGET)
+        assert rungs[-1].training.loss == RARE_LOSSES[0]
+
+    def test_where_only_yes_is_known_no_rung_leaves_unknown_cells_out(self):
+        for samples in (FEATURES, PICTURES):
+            rungs = ladder(samples, TARGET, losses=SINGLE_POSITIVE_LOSSES)
+            assert {rung.training.loss for rung in rungs} == set(SINGLE_POSITIVE_LOSSES[:2])
+            assert all(rung.training.patience for rung in rungs)

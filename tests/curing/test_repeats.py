@@ -64,3 +64,8 @@ class TestIngredients:
     def test_of_a_cnn_too(self):
         names = [name.split(" ")[0] for name, _ in ingredients(Recipe(name="c", model=CnnModel(views=4)))]
         assert names == ["dropout", "views", "standardise"]
+
+    def test_a_loss_is_one_beside_bce_or_beside_taking_unknown_for_no(self):
+        for loss, plain in (("weighted", "bce"), ("entropy", "assume-negative")):
+            ((name, without),) = ingredients(Recipe(name="l", training=Training(loss=loss)))
+            assert (name, without.training.loss) == (f"loss = {loss}", plain)

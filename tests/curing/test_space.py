@@ -48,3 +48,9 @@ def test_the_best_known_recipes_seed_it():
 def test_turned_views_are_for_square_pictures():
     views = space(Preprocessing("pictures", (32, 64, 3)), Target()).dimensions["model.views"]
     assert views.values == (1, 2, 4)
+
+
+def test_several_losses_are_a_dimension():
+    assert "training.loss" not in space(FEATURES, Target()).dimensions
+    found = space(FEATURES, Target(), ("weak-negative", "entropy"))
+    assert found.dimensions["training.loss"].values == ("weak-negative", "entropy")

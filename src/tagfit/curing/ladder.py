@@ -22,6 +22,9 @@ SMALLEST = 8
 #: a label is rare that fewer of train's known cells have: there the no cells of bce outweigh the yes cells fifty times
 RARE = 0.02
 
+#: of rungs that would train all their epochs, where only yes is known
+PATIENCE = 8
+
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -54,8 +57,14 @@ def ladder(
     rungs = _rungs(samples, target, augmentation)
     if len(losses) > 1:
         other = _varied("dense-regularised", f"dense-{losses[1]}", training={"loss": losses[1]})
-        rungs = (*(replace(rung, training=replace(rung.training, loss=losses[0])) for rung in rungs), other)
+        rungs = (*(_trained_by(rung, losses[0]) for rung in rungs), other)
     return rungs
+
+
+def _trained_by(rung: Recipe, loss: str) -> Recipe:
+    """What learns from unknown cells learns in the end that they are no, so that it has to be stopped in time."""
+    patience = rung.training.patience or (PATIENCE if loss in SINGLE_POSITIVE_LOSSES else 0)
+    return replace(rung, training=replace(rung.training, loss=loss, patience=patience))
 
 
 def _rungs(samples: Preprocessing, target: Target, augmentation: bool) -> tuple[Recipe, ...]:

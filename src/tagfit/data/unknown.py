@@ -58,7 +58,9 @@ def check_single_positive(data: LockedData) -> None:
     faults = []
     chosen: tuple[Part, ...] = ("val", "calibrate", "test")
     if data.split.folds is not None:
-        faults.append("of train only yes is known, never no, so its folds cannot be scored: expected a val part instead")
+        faults.append(
+            "of train only yes is known, never no, so its folds cannot be scored: expected a val part instead"
+        )
         chosen = ("calibrate", "test")
     for part in chosen:
         labels_NL = data.labels(part)
@@ -69,7 +71,9 @@ def check_single_positive(data: LockedData) -> None:
                 f"{unknown:,} of its {labels_NL.size:,} cells are unknown"
             )
         elif len(labels_NL) and not (labels_NL == NO).any():
-            faults.append(f"of train only yes is known, never no, and {part} knows no more: nothing can be scored there")
+            faults.append(
+                f"of train only yes is known, never no, and {part} knows no more: nothing can be scored there"
+            )
     if faults:
         raise DataError(
             faults,

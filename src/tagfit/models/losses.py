@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,7 +70,7 @@ class Formula:
     entropy: float = 0.0
 
     @classmethod
-    def plain(cls, counts: Counts, **constants: float) -> Formula:
+    def plain(cls, counts: Counts, **constants: Any) -> Formula:
         """All labels alike."""
         ones = torch.ones_like(counts.yes_L)
         return cls(ones, ones, torch.zeros_like(ones), **constants)
@@ -139,9 +140,7 @@ def weighted(counts: Counts) -> Formula:
     Not what Keras's `class_weight` makes of several labels: that takes one weight a row, of the row's first yes.
     """
     no_L = (counts.known_L - counts.yes_L).clamp(min=1)
-    return Formula(
-        counts.known_L / (2 * counts.yes_L), counts.known_L / (2 * no_L), torch.zeros_like(no_L)
-    )
+    return Formula(counts.known_L / (2 * counts.yes_L), counts.known_L / (2 * no_L), torch.zeros_like(no_L))
 
 
 def distribution_balanced(counts: Counts) -> Formula:

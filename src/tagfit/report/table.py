@@ -244,10 +244,21 @@ def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
             f"Calibrated on {calibration['fitted_on']} ({calibration['method']}), the probabilities' ECE falls from "
             f"{before} to {after}, cross-fitted; scores are uncalibrated."
         )
+    shifting = sorted({one["training"]["loss"] for one in _recipes(record["after"])} - {"bce"})
+    if shifting:
+        notes.append(
+            f"Networks trained by {' and '.join(shifting)} are levelled: one line for all labels, fitted on val, makes "
+            "probabilities of their scores, so that 0.5 decides; val is scored by lines fitted on other rows."
+        )
     diverged = sum(trial["state"] == "diverged" for trial in record["tried"])
     if diverged:
         notes.append(f"{diverged} recipes diverged and were passed over.")
     return notes
+
+
+def _recipes(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Of each network that is delivered."""
+    return run["members"] or [run["recipe"]]
 
 
 def bare_table() -> Table:

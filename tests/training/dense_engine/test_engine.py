@@ -75,6 +75,8 @@ def unknown_here_and_there(data):
         ({"batch_norm": True}, {"schedule": "one-cycle", "averaging": 0.9, "batch_size": 7}),
         ({}, {"epochs": 60, "patience": 2, "rate": 0.05}),
         ({}, {"epochs": 60, "train_ceiling": 0.9}),
+        ({}, {"loss": "distribution-balanced"}),
+        ({}, {"loss": "weak-negative"}),
     ],
     ids=str,
 )
