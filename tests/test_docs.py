@@ -9,7 +9,7 @@ import pytest
 
 from tagfit.cli import main
 from tagfit.curing.ladder import ladder
-from tagfit.recipes import AUGMENTATIONS, RECIPES, SCHEDULES, Recipe
+from tagfit.recipes import AUGMENTATIONS, LOSSES, RECIPES, SCHEDULES, Recipe
 from tagfit.records import METRICS, Preprocessing, Target
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +56,7 @@ def test_the_recipe_in_the_documents_is_the_real_one():
     assert all(
         f"`{rung.name}`" in text for rung in ladder(Preprocessing("pictures", (64, 64, 3)), Target(), augmentation=True)
     )
-    assert all(f"`{name}`" in text for name in (*SCHEDULES, *AUGMENTATIONS))
+    assert all(f"`{name}`" in text for name in (*SCHEDULES, *AUGMENTATIONS, *LOSSES))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
