@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from tagfit.curing.search import WORTHLESS, Laggards, Search, worth
 from tagfit.curing.space import dense_space
@@ -65,6 +66,17 @@ def test_interrupted_while_it_asked_it_asks_for_the_same(tmp_path):
     half = Search(SPACE, TARGET, 0, tmp_path / "journal.log")
     half.generation(1, size=3)
     assert walk(Search(SPACE, TARGET, 0, tmp_path / "journal.log"), 2) == whole
+
+
+def test_the_disk_is_waited_for_twice_a_generation(tmp_path, monkeypatch):
+    written = []
+    append = JournalFileBackend.append_logs
+    monkeypatch.setattr(
+        JournalFileBackend, "append_logs", lambda file, logs: written.append(logs) or append(file, logs)
+    )
+    walk(Search(SPACE, TARGET, 0, tmp_path / "journal.log"), 3)
+    assert len(written) == 2 * 3
+    assert sum(map(len, written)) == len((tmp_path / "journal.log").read_text().splitlines())
 
 
 def test_known_recipes_are_learnt_from_once():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,8 +20,8 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.storages import InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import TrialState
 
 from tagfit.curing.space import Choice, Range, Space
@@ -55,8 +55,10 @@ class Search:
     def __init__(self, space: Space, target: Target, seed: int, journal: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._target, self._seed = space, target, seed
-        storage = InMemoryStorage() if journal is None else JournalStorage(JournalFileBackend(str(journal)))
-        self._study = optuna.create_study(storage=storage, study_name=_STUDY, direction="maximize", load_if_exists=True)
+        self._journal = _Journal(journal)
+        self._study = optuna.create_study(
+            storage=JournalStorage(self._journal), study_name=_STUDY, direction="maximize", load_if_exists=True
+        )
         self._distributions = {name: _distribution(one) for name, one in space.dimensions.items()}
 
     def learn(self, runs: Iterable[Run]) -> None:
@@ -85,6 +87,7 @@ class Search:
             for _ in range(size):
                 trial = self._study.ask(self._distributions)
                 trial.set_user_attr("generation", number)
+            self._journal.write()
             trials = self._trials(number)
         return [
             Asked(self._recipe(f"search-{number}-{place}", trial.params), trial.number)
@@ -99,6 +102,7 @@ class Search:
                 continue
             self._study.set_user_attr(one.recipe.name, _facts(run))
             self._study.tell(one.trial, worth(run, self._target))
+        self._journal.write()
 
     def _recipe(self, name: str, params: Mapping[str, Any]) -> Recipe:
         dimensions = self._space.dimensions
@@ -117,6 +121,29 @@ class Search:
         for trial in self._study.get_trials(deepcopy=False):
             if trial in trials or (trial.state is TrialState.RUNNING and "generation" not in trial.user_attrs):
                 self._study.tell(trial.number, state=TrialState.FAIL)
+
+
+class _Journal(BaseJournalBackend):
+    """What optuna notes, in memory, and in a file where one is given: written at once, not at each of its notes.
+
+    A generation has some hundred of them, and each would wait for the disk.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = None if path is None else JournalFileBackend(str(path))
+        self._notes: list[dict[str, Any]] = [] if self._file is None else list(self._file.read_logs(0))
+        self._written = len(self._notes)
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        return iter(self._notes[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._notes += logs
+
+    def write(self) -> None:
+        if self._file is not None and len(self._notes) > self._written:
+            self._file.append_logs(self._notes[self._written :])
+        self._written = len(self._notes)
 
 
 def worth(run: Run, target: Target) -> float:
