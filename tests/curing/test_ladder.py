@@ -3,6 +3,7 @@ import pytest
 
 from making import feature_table, locked
 from tagfit.curing.ladder import ladder, losses_for
+from tagfit.models.registry import build_network
 from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel
 from tagfit.records import UNKNOWN, Preprocessing, Target
 
@@ -47,6 +48,13 @@ def test_cnns_stop_below_the_train_band_where_it_ranks():
 def test_no_rung_changes_the_data_unless_it_may():
     assert not any(rung.training.augmentation for rung in ladder(PICTURES, TARGET))
     assert any(rung.training.augmentation for rung in ladder(PICTURES, TARGET, augmentation=True))
+
+
+@pytest.mark.parametrize("augmentation", [False, True])
+def test_pictures_that_are_not_square_are_not_turned(augmentation):
+    for rung in ladder(Preprocessing("pictures", (64, 48, 3)), TARGET, augmentation=augmentation):
+        assert "turn" not in rung.training.augmentation
+        build_network(rung, (64, 48, 3), 2)
 
 
 class TestLosses:

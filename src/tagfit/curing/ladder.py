@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, Recipe
+from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, Recipe
 from tagfit.records import UNKNOWN, YES, LockedData, Preprocessing, Target
 
 #: what is done in training to pictures taken from the side, and from above
@@ -73,7 +73,9 @@ def _rungs(samples: Preprocessing, target: Target, augmentation: bool) -> tuple[
     if min(samples.shape[:2]) < SMALLEST:
         return _dense()
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
-    return (*_dense(), _varied("cnn", "cnn", training=band), *(_augmented(band) if augmentation else _views(band)))
+    pictures = (_varied("cnn", "cnn", training=band), *(_augmented(band) if augmentation else _views(band)))
+    square = samples.shape[0] == samples.shape[1]
+    return (*_dense(), *(pictures if square else map(_not_turned, pictures)))
 
 
 def _dense() -> tuple[Recipe, ...]:
@@ -142,6 +144,14 @@ def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
         )
         for name, views, epochs, changes in kinds
     )
+
+
+def _not_turned(recipe: Recipe) -> Recipe:
+    """For pictures that are not square."""
+    model, changes = recipe.model, tuple(name for name in recipe.training.augmentation if name != "turn")
+    if isinstance(model, CnnModel):
+        model = replace(model, views=min(model.views, 4))
+    return replace(recipe, model=model, training=replace(recipe.training, augmentation=changes))
 
 
 def _varied(
