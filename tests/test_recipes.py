@@ -52,6 +52,7 @@ def test_the_recipes_of_the_story():
         ({"training": {"rate": float("nan")}}, "training.rate"),
         ({"training": {"weight_decay": -0.1}}, "training.weight_decay"),
         ({"training": {"label_smoothing": 1.0}}, "training.label_smoothing"),
+        ({"training": {"augmentation_strength": 2.5}}, "augmentation_strength must be a number from 0 to 2"),
         ({"training": {"loss": "bec"}}, "Did you mean 'bce'?"),
     ],
 )

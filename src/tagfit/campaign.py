@@ -6,18 +6,17 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import numpy as np
 
 from tagfit.curing.choice import choose, ranked
 from tagfit.curing.ingredients import ingredients
-from tagfit.curing.ladder import losses_for
 from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.search import GENERATION, Laggards, Search
-from tagfit.curing.space import space
+from tagfit.curing.space import Space
 from tagfit.curing.verdict import meets, value
-from tagfit.recipes import DenseModel, Recipe
+from tagfit.recipes import CnnModel, DenseModel, Recipe
 from tagfit.records import Run
 from tagfit.result import Trained, Work
 from tagfit.scoring.intervals import Answers, Difference, Resampling, difference, resample
@@ -63,11 +62,12 @@ class Campaign:
     Args:
         first: the baseline.
         rungs: the ladder, in order.
+        space: what is searched after it, where the budget asks for more.
     """
 
-    def __init__(self, session: Session, first: Recipe, rungs: Sequence[Recipe], budget: Budget) -> None:
+    def __init__(self, session: Session, first: Recipe, rungs: Sequence[Recipe], space: Space, budget: Budget) -> None:
         self._session, self._target = session, session.target
-        self._first, self._rungs, self._budget = first, rungs, budget
+        self._first, self._rungs, self._space, self._budget = first, rungs, space, budget
         self._tried: list[Trained] = []
         self._searched: Mapping[str, float] | None = None
         self._number = 0
@@ -114,9 +114,7 @@ class Campaign:
     def _search(self) -> None:
         folder = self._session.folder
         began = time.perf_counter()
-        data = self._session.data
-        found = space(data.dataset.preprocessing, self._target, losses_for(data))
-        search = Search(found, self._target, self._session.seed, None if folder is None else folder.journal)
+        search = Search(self._space, self._target, self._session.seed, None if folder is None else folder.journal)
         search.learn(trained.run for trained in self._tried)
         number, training = 0, 0.0
         while (size := self._left()) and not (self._session.stopped or self._done):
@@ -252,8 +250,9 @@ class Campaign:
         """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
         left_out = ingredients(self._whole.recipe)
         seconds = sum(run.seconds for run in self._whole.runs)
-        affordable = len(left_out) if self._limit == math.inf else int((self._limit - self._spent) / max(seconds, 1e-9))
-        left_out = left_out[: max(0, affordable)]
+        costs = [seconds * _views(recipe) / _views(self._whole.recipe) for _, recipe in left_out]
+        affordable = sum(cost <= self._limit - self._spent for cost in accumulate(costs))
+        left_out = left_out[:affordable]
         trained = self._session.attempt(
             [self._job(recipe, seed=seed) for _, recipe in left_out for seed in self._seeds]
         )
@@ -289,6 +288,11 @@ class _Final:
 
     def rank(self) -> tuple[bool, float]:
         return self.meets, self.mean
+
+
+def _views(recipe: Recipe) -> int:
+    """How many views of a picture a step looks at."""
+    return recipe.model.views if isinstance(recipe.model, CnnModel) and not recipe.training.draws_a_view else 1
 
 
 def _answers(trained: Trained) -> Answers:

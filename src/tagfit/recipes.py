@@ -148,6 +148,12 @@ SCHEDULES = ("constant", "cosine", "one-cycle")
 #: what augmentation may do to a picture in training; `training.augmentation` holds how
 AUGMENTATIONS = ("mirror", "flip", "turn", "crop", "zoom", "colour", "mixup", "cutmix")
 
+#: the changes that draw one of the views that a network may look at
+VIEWS_DRAWN = frozenset({"mirror", "flip", "turn"})
+
+#: augmentation stronger than this leaves little of a picture
+STRONGEST = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -173,6 +179,8 @@ class Training:
             the target; 1 lets it learn train by heart.
         augmentation: what is done at random to every picture in training, names from AUGMENTATIONS. It changes the
             data, so a cure uses it only where it was allowed to.
+        augmentation_strength: how far that goes: 1 as far as `training.augmentation` has it, 0.5 half as far, and 0
+            does nothing. Pictures are mirrored and turned or not, at any strength above 0.
     """
 
     epochs: int = 50
@@ -188,6 +196,12 @@ class Training:
     patience: int = 5
     train_ceiling: float = 1.0
     augmentation: tuple[str, ...] = ()
+    augmentation_strength: float = 1.0
+
+    @property
+    def draws_a_view(self) -> bool:
+        """Whether a network of several views looks at one of them in training, drawn at random."""
+        return self.augmentation_strength > 0 and not VIEWS_DRAWN.isdisjoint(self.augmentation)
 
     def faults(self) -> list[str]:
         faults = _not_whole("training", self, epochs=1, batch_size=1, patience=0)
@@ -197,6 +211,11 @@ class Training:
         faults += _not_fractions("training", self, "label_smoothing", "averaging")
         if not (_is_number(self.train_ceiling) and 0 < self.train_ceiling <= 1):
             faults.append(f"training.train_ceiling must be a score above 0 and at most 1; got {self.train_ceiling!r}")
+        if not (_is_number(self.augmentation_strength) and 0 <= self.augmentation_strength <= STRONGEST):
+            faults.append(
+                f"training.augmentation_strength must be a number from 0 to {STRONGEST:g}; "
+                f"got {self.augmentation_strength!r}"
+            )
         faults += _not_switches("training", self, "autocast")
         faults += _not_among("training.loss", self.loss, LOSSES)
         faults += _not_among("training.schedule", self.schedule, SCHEDULES)

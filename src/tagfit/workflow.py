@@ -11,6 +11,7 @@ import numpy as np
 
 from tagfit.campaign import Budget, Campaign
 from tagfit.curing.ladder import ladder, losses_for
+from tagfit.curing.space import space
 from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.inspection import Inspection, look
 from tagfit.data.lock import lock
@@ -277,7 +278,9 @@ def cure(
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     session = Session(data, target, seed, find_device(device), on_event, wish)
-    rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow, losses=losses_for(data))
+    samples, augmentation, losses = data.dataset.preprocessing, "augmentation" in allow, losses_for(data)
+    rungs = ladder(samples, target, augmentation=augmentation, losses=losses)
+    searched = space(samples, target, augmentation=augmentation, losses=losses)
     budget = _budget(trials, minutes, single, refit, data)
     command = {
         "command": "cure",
@@ -293,7 +296,7 @@ def cure(
         **wish.to_dict(),
     }
 
-    campaign = Campaign(session, first, rungs, budget)
+    campaign = Campaign(session, first, rungs, searched, budget)
     return session.deliver(command, [first, *rungs], campaign.work, output)
 
 

@@ -61,6 +61,13 @@ class TestIngredients:
     def test_a_plain_network_has_none(self):
         assert ingredients(RECIPES["dense-baseline"]) == []
 
+    def test_augmentation_goes_with_its_strength(self):
+        training = Training(augmentation=("mirror", "crop"), augmentation_strength=0.5)
+        recipe = Recipe(name="c", model=CnnModel(dropout=0.0, standardise=False), training=training)
+        assert [(name, left.training) for name, left in ingredients(recipe)] == [
+            ("augmentation = mirror-crop", Training())
+        ]
+
     def test_of_a_cnn_too(self):
         names = [name.split(" ")[0] for name, _ in ingredients(Recipe(name="c", model=CnnModel(views=4)))]
         assert names == ["dropout", "views", "standardise"]

@@ -29,7 +29,7 @@ def test_features_are_searched_with_dense_networks_and_pictures_with_cnns(sample
     assert space(samples, Target(train_ranks=False)).base.training.train_ceiling == 1.0
 
 
-@pytest.mark.parametrize("found", [dense_space(0.9), cnn_space(0.9)])
+@pytest.mark.parametrize("found", [dense_space(0.9), cnn_space(0.9), cnn_space(0.9, augmentation=True)])
 def test_what_a_recipe_was_made_of_is_found_again(found):
     values = {name: one.values[-1] if isinstance(one, Choice) else one.high for name, one in found.dimensions.items()}
     assert found.values_of(found.recipe("mine", values)) == values
@@ -45,6 +45,22 @@ def test_the_best_known_recipes_seed_it():
     assert any(space(PICTURES, Target()).values_of(rung) for rung in ladder(PICTURES, Target()))
 
 
+def test_augmentation_is_searched_only_where_it_is_allowed():
+    strict, allowed = (space(PICTURES, Target(), augmentation=allowed).dimensions for allowed in (False, True))
+    assert not {name for name in strict if "augmentation" in name}
+    assert {name for name in allowed if "augmentation" in name} == set(allowed) - set(strict)
+    assert () in allowed["training.augmentation"].values
+    oblong = space(Preprocessing("pictures", (32, 64, 3)), Target(), augmentation=True).dimensions
+    assert not any("turn" in names for names in oblong["training.augmentation"].values)
+    assert space(FEATURES, Target(), augmentation=True) == space(FEATURES, Target())
+
+
+def test_an_augmented_rung_seeds_it():
+    target = Target(train_ranks=False)
+    rungs = ladder(PICTURES, target, augmentation=True)
+    assert any(space(PICTURES, target, augmentation=True).values_of(rung) for rung in rungs)
+
+
 def test_turned_views_are_for_square_pictures():
     views = space(Preprocessing("pictures", (32, 64, 3)), Target()).dimensions["model.views"]
     assert views.values == (1, 2, 4)
@@ -52,5 +68,5 @@ def test_turned_views_are_for_square_pictures():
 
 def test_several_losses_are_a_dimension():
     assert "training.loss" not in space(FEATURES, Target()).dimensions
-    found = space(FEATURES, Target(), ("weak-negative", "entropy"))
+    found = space(FEATURES, Target(), losses=("weak-negative", "entropy"))
     assert found.dimensions["training.loss"].values == ("weak-negative", "entropy")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from making import feature_table, locked
+from making import feature_table, locked, picture_table
 from tagfit.models.registry import build_network
-from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
 from tagfit.records import UNKNOWN
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
@@ -41,6 +41,21 @@ def test_a_crew_takes_the_step_that_one_would(hide):
     assert again == pytest.approx(losses, rel=1e-5)
     for name, weight in one.state_dict().items():
         torch.testing.assert_close(three.state_dict()[name], weight, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("strength", "views"), [(0.0, 4), (0.5, 1)])
+def test_a_view_is_drawn_only_where_augmentation_does_something(strength, views):
+    training = Training(augmentation=("mirror",), augmentation_strength=strength)
+    recipe = Recipe(name="views", model=CnnModel(width=4, views=4), training=training)
+    rows = LabelledRows.of(locked(picture_table()), "train", torch.device("cpu"))
+    shape, looked = tuple(rows.samples.x.shape[1:]), []
+    network = build_network(recipe, shape, rows.targets_NL.shape[1])
+    network.trunk.register_forward_pre_hook(lambda module, inputs: looked.append(len(inputs[0])))
+    with Crew(1) as crew:
+        steps = Steps(network, training, rows, 0, crew)
+        network.train()
+        steps.step(torch.arange(5))
+    assert looked == [5 * views]
 
 
 def test_moments_are_averaged_over_the_crew():

@@ -10,6 +10,9 @@ from tagfit.recipes import SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel, Recipe,
 #: what is no ingredient: how long, how it is computed, and what keeps the bands
 _NOT_ONE = frozenset({"epochs", "patience", "autocast", "train_ceiling"})
 
+#: what is left out together with another field, as it suits that one alone
+_GOES_WITH = {"schedule": "rate", "augmentation": "augmentation_strength"}
+
 #: a plain network of either kind, and how Keras trains it unless told otherwise
 _PLAIN_MODELS: dict[type[Any], Any] = {
     DenseModel: DenseModel(),
@@ -21,7 +24,8 @@ _PLAIN_TRAINING = Training()
 def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
     """What `recipe` has beside the plain network: its name and value, and the recipe without it.
 
-    A rate stays with its schedule: what suits one is not what suits the other, so that both are left out together.
+    A rate stays with its schedule: what suits one is not what suits the other, so that both are left out together. So
+    does the strength of augmentation with what it does.
     """
     plain_model = _PLAIN_MODELS[type(recipe.model)]
     found = []
@@ -33,11 +37,11 @@ def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
             value, neutral = getattr(held, one.name), getattr(plain, one.name)
             if one.name == "loss" and value in SINGLE_POSITIVE_LOSSES:
                 neutral = "assume-negative"  # where only yes is known, bce would learn always yes
-            if one.name in _NOT_ONE or one.name == "rate" or value == neutral:
+            if one.name in _NOT_ONE or one.name in _GOES_WITH.values() or value == neutral:
                 continue
             changes = {one.name: neutral}
-            if one.name == "schedule":
-                changes["rate"] = _PLAIN_TRAINING.rate
+            if one.name in _GOES_WITH:
+                changes[_GOES_WITH[one.name]] = getattr(plain, _GOES_WITH[one.name])
             name = f"{one.name} = {_shown(value)}"
             left: Any = {section: replace(held, **changes)}
             found.append((name, replace(recipe, name=f"without {one.name}", **left)))
@@ -45,4 +49,8 @@ def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
 
 
 def _shown(value: Any) -> str:
-    return "-".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value).lower()
+    return (
+        "-".join(part if isinstance(part, str) else f"{part:g}" for part in value)
+        if isinstance(value, tuple)
+        else str(value).lower()
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from tagfit.curing.ladder import SMALLEST
+from tagfit.curing.ladder import FROM_ABOVE, FROM_THE_SIDE, SMALLEST
 from tagfit.errors import RecipeError
 from tagfit.recipes import CnnModel, Recipe, Training
 from tagfit.records import Preprocessing, Target
@@ -99,24 +99,27 @@ class Space:
         return values if self.recipe(recipe.name, values) == recipe else None
 
 
-def space(samples: Preprocessing, target: Target, losses: Sequence[str] = ("bce",)) -> Space:
+def space(
+    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[str] = ("bce",)
+) -> Space:
     """What a cure searches: dense networks for features and tiny pictures, CNNs for pictures.
 
     Args:
         target: networks stop training below its train band, where that ranks.
+        augmentation: whether it is allowed.
         losses: a dimension where there are several.
     """
-    found = _space(samples, target)
+    found = _space(samples, target, augmentation)
     if len(losses) == 1:
         return found
     return replace(found, training={**found.training, "loss": Choice(tuple(losses))})
 
 
-def _space(samples: Preprocessing, target: Target) -> Space:
+def _space(samples: Preprocessing, target: Target, augmentation: bool) -> Space:
     ceiling = target.train_below if target.train_ranks and target.train_below > 0 else 1.0
     if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
         return dense_space(ceiling)
-    return cnn_space(ceiling, square=samples.shape[0] == samples.shape[1])
+    return cnn_space(ceiling, square=samples.shape[0] == samples.shape[1], augmentation=augmentation)
 
 
 def dense_space(ceiling: float = 1.0) -> Space:
@@ -144,10 +147,11 @@ def dense_space(ceiling: float = 1.0) -> Space:
     )
 
 
-def cnn_space(ceiling: float = 1.0, *, square: bool = True) -> Space:
+def cnn_space(ceiling: float = 1.0, *, square: bool = True, augmentation: bool = False) -> Space:
     """Small CNNs: width, views, regularisation, rate and length; the course of the rate is one-cycle.
 
-    The stride is 4: at 2, one wide network that looks at eight views takes as long as a whole generation.
+    The stride is 4: at 2, one wide network that looks at eight views takes as long as a whole generation. Where
+    augmentation is allowed, what it does and how far it goes, and trainings as long as it then takes.
     """
     fixed = Training(
         schedule="one-cycle", patience=0, autocast=True, train_ceiling=ceiling, epochs=25, rate=4e-3, averaging=0.99
@@ -167,5 +171,17 @@ def cnn_space(ceiling: float = 1.0, *, square: bool = True) -> Space:
             "weight_decay": Choice((0.0, 0.05, 0.1, 0.2, 0.3, 0.5)),
             "label_smoothing": Choice((0.0, 0.05, 0.1, 0.2)),
             "averaging": Choice((0.0, 0.98, 0.99, 0.995)),
+            **(_augmented(square) if augmentation else {}),
         },
     )
+
+
+def _augmented(square: bool) -> dict[str, Choice | Range]:
+    """Pictures as from the side, as from above, or as they are."""
+    from_above = tuple(name for name in FROM_ABOVE if square or name != "turn")
+    return {
+        "epochs": Choice((25, 40, 60, 90)),
+        "averaging": Choice((0.0, 0.99, 0.995, 0.998)),
+        "augmentation": Choice(((), FROM_THE_SIDE, from_above)),
+        "augmentation_strength": Range(0.25, 1.5, 0.25),
+    }

@@ -77,8 +77,11 @@ def _remarks(
     """What a careful reader would ask next."""
     if after.state == "stopped":
         yield "It was stopped before its training was over, so all this is preliminary."
-    if augmentation := after.recipe.training.augmentation:
-        yield f"It saw pictures changed at random in training ({', '.join(augmentation)}), as was allowed."
+    training = after.recipe.training
+    if training.augmentation and training.augmentation_strength:
+        changes = ", ".join(training.augmentation)
+        strength = "" if training.augmentation_strength == 1 else f"; strength {training.augmentation_strength:g}"
+        yield f"It saw pictures changed at random in training ({changes}{strength}), as was allowed."
     yield from _bands(after, target)
     if after.scores.get("train") is None and after.scores.get("val") is not None:
         yield "Of train only yes is known, so that it cannot be scored: val alone chose."

@@ -21,7 +21,7 @@ from tagfit.models.layers import Drawing
 from tagfit.models.losses import loss_for
 from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Training
 from tagfit.training import checkpoint
-from tagfit.training.augmentation import VIEWS_DRAWN, Augmentation
+from tagfit.training.augmentation import Augmentation
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
@@ -51,8 +51,10 @@ class Steps:
                 if isinstance(module, Drawing):
                     module.generator = generator
                 if isinstance(module, CnnNetwork):
-                    module.one_view_in_training = bool(VIEWS_DRAWN & set(training.augmentation))
-        self._augmentations = [Augmentation(training.augmentation, generator) for generator in self._draws]
+                    module.one_view_in_training = training.draws_a_view
+        self._augmentations = [
+            Augmentation(training.augmentation, generator, training.augmentation_strength) for generator in self._draws
+        ]
         self._adam = KerasAdam(network, training, training.epochs * self.per_epoch)
         self.loss_of = loss_for(training.loss, rows.targets_NL, rows.known_NL)
         self._autocast = training.autocast and multiplies_in_bfloat16(device)
