@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table, locked, picture_folder
+from making import feature_table, locked, picture_folder, picture_table
 from tagfit import workflow
+from tagfit.campaign import FOLLOWING
+from tagfit.curing.ladder import ladder
 from tagfit.data.dataset import rows_of
 from tagfit.errors import DataError, LockChangedError, OutputError, RecipeError, TrainingDivergedError
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -315,3 +317,20 @@ def test_an_estimate_is_made_of_timed_steps(data):
     estimate = workflow.estimate(data)
     assert 0 < estimate.fit_seconds < estimate.cure_seconds
     assert estimate.memory_bytes > data.dataset.x.nbytes
+
+
+def test_an_estimate_reckons_with_what_will_train_and_with_the_search(data, monkeypatch):
+    timed = []
+    for name in ("longest_compiled", "longest_training"):
+        monkeypatch.setattr(f"tagfit.trainer.{name}", lambda *rows, name=name: timed.append(name) or 1.0)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr(workflow, "TRIALS", 20)
+    rungs = len(ladder(data.dataset.preprocessing, Target()))
+    estimate = workflow.estimate(data)
+    assert set(timed) == {"longest_compiled"}
+    assert estimate.fit_seconds == 1.0
+    assert estimate.cure_seconds == 1 + rungs / 2 + (20 - rungs + FOLLOWING) / 2
+    timed.clear()
+    pictures = locked(picture_table(samples=20, side=72))
+    assert workflow.estimate(pictures).cure_seconds == 1 + len(ladder(pictures.dataset.preprocessing, Target()))
+    assert set(timed) == {"longest_training"}

@@ -28,6 +28,9 @@ FINALISTS, SEEDS = 3, 3
 #: how many ingredients are reckoned with
 EXPECTED_INGREDIENTS = 6
 
+#: how many trainings follow a search
+FOLLOWING = FINALISTS * (SEEDS - 1) + EXPECTED_INGREDIENTS * SEEDS
+
 #: the share of the minutes that is kept for finalists and ingredients, at most
 MOST_FOR_FINALS = 0.4
 

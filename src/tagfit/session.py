@@ -31,8 +31,7 @@ from tagfit.scoring.deciding import Decider, Said, Wish
 from tagfit.scoring.levelling import crosslevelled, fit_level
 from tagfit.scoring.metrics import score
 from tagfit.trainer import Outcome, Task, Trainer
-from tagfit.training.batches import LabelledRows, Samples
-from tagfit.training.estimate import longest_training
+from tagfit.training.batches import Samples
 from tagfit.training.events import Listener
 from tagfit.training.inference import probabilities
 
@@ -295,13 +294,9 @@ class Session:
                 folder.forget_checkpoints()
         return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)
 
-    def longest(self, recipe: Recipe) -> float:
-        """Seconds that `recipe` would train without early stopping."""
-        train_rows, val_rows = (LabelledRows.of(self.trainings[0], part, self.device) for part in ("train", "val"))
-        once = longest_training(
-            self._trainer.network(recipe, self.data, self.seed), recipe.training, train_rows, val_rows
-        )
-        return once * len(self.trainings)
+    def longest(self, recipes: Sequence[Recipe]) -> float:
+        """Seconds that `recipes` would train, once for each fold, without early stopping."""
+        return self._trainer.longest([self._task(Job(recipe), 0) for recipe in recipes], len(self.trainings))
 
     def parameters(self, recipe: Recipe) -> int:
         return sum(p.numel() for p in self._trainer.network(recipe, self.data, self.seed).parameters())

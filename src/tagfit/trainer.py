@@ -24,6 +24,7 @@ from tagfit.scoring.levelling import STRAIGHT, fit_level, levelled
 from tagfit.scoring.metrics import score_one
 from tagfit.training import checkpoint, dense_engine, loop
 from tagfit.training.batches import LabelledRows
+from tagfit.training.estimate import longest_compiled, longest_training
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded, RunStarted
 
 #: a larger memory map stays with the torch loop, which lets pages go while it reads
@@ -171,6 +172,18 @@ class Trainer:
             on_done=ended,
         )
         return _until_stopped([known[number] for number in range(len(tasks)) if number in known])
+
+    def longest(self, tasks: Sequence[Task], times: int = 1) -> float:
+        """Seconds that all of them would train, each so many times, without early stopping."""
+        alone, together = 0.0, []
+        for task in tasks:
+            network, rows = self.network(task.recipe, task.data, task.seed), self._rows(task)
+            if self.compiles([task]):
+                together.append(longest_compiled(cast(DenseNetwork, network), task.training, *rows))
+            else:
+                alone += longest_training(network, task.training, *rows)
+        at_a_time = max(1, min(torch.get_num_threads(), len(together) * times))
+        return times * (alone + sum(together) / at_a_time)
 
     def _announce(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]

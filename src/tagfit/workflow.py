@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tagfit.campaign import Budget, Campaign
+from tagfit.campaign import FOLLOWING, Budget, Campaign
 from tagfit.curing.ladder import ladder, losses_for
+from tagfit.curing.search import Search
 from tagfit.curing.space import space
 from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.inspection import Inspection, look
@@ -362,6 +363,7 @@ class Estimate:
     """About what training would take without early stopping, which usually takes less; measured on this machine.
 
     Attributes:
+        cure_seconds: with the search, its finalists and ingredients where a cure searches unless told otherwise.
         memory_bytes: the samples, unless they lie in a file, and the weights of every run with what an optimiser keeps
             of them.
     """
@@ -375,18 +377,22 @@ class Estimate:
 
 
 def estimate(data: Any, *, device: str = "auto") -> Estimate:
-    """Time a few steps of every recipe, and scale them up to `fit` and `cure`."""
+    """Time a few steps of every recipe, and of some that a search would propose; scale them up to `fit` and `cure`."""
     data = _locked(data)
     session = Session(data, Target(), 0, find_device(device), lambda event: None)
-    first, rungs = (
-        find_recipe(DEFAULT_BASELINE),
-        ladder(data.dataset.preprocessing, session.target, losses=losses_for(data)),
-    )
+    samples, target = data.dataset.preprocessing, session.target
+    losses = losses_for(data)
+    first, rungs = find_recipe(DEFAULT_BASELINE), ladder(samples, target, losses=losses)
+    cure_seconds = session.longest([first]) + session.longest(rungs)
+    trials = _budget(None, None, False, False, data).trials
+    if trials is not None and trials > len(rungs):
+        proposed = [one.recipe for one in Search(space(samples, target, losses=losses), target, 0).generation(1)]
+        cure_seconds += session.longest(proposed) / len(proposed) * (trials - len(rungs) + FOLLOWING)
     parameters = max(session.parameters(recipe) for recipe in (first, *rungs))
     # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
     floats = parameters * (1 + len(rungs) + 4)
     return Estimate(
-        fit_seconds=session.longest(find_recipe(DEFAULT_RECIPE)),
-        cure_seconds=sum(session.longest(recipe) for recipe in (first, *rungs)),
+        fit_seconds=session.longest([find_recipe(DEFAULT_RECIPE)]),
+        cure_seconds=cure_seconds,
         memory_bytes=4 * floats + (0 if isinstance(data.dataset.x, np.memmap) else data.dataset.x.nbytes),
     )

@@ -1,15 +1,19 @@
-"""How long a training would take, from a few steps timed here and now."""
+"""How long a training would take, from a little of it timed here and now."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 
 import torch
 from torch import nn
 
+from tagfit.errors import TrainingDivergedError
+from tagfit.models.dense import DenseNetwork
 from tagfit.recipes import Training
+from tagfit.training import dense_engine
 from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import logits_of
 from tagfit.training.steps import Steps
@@ -20,9 +24,15 @@ TIMED_STEPS, TIMED_PASSES = 7, 3
 #: rows of a pass that is timed; a longer one is scaled up from it
 TIMED_ROWS = 256
 
+#: epochs of the compiled engine that are timed, after a first, and of how many rows of train at most
+TIMED_EPOCHS, ROWS_OF_AN_EPOCH = 2, 2048
+
 
 def longest_training(network: nn.Module, training: Training, train_rows: LabelledRows, val_rows: LabelledRows) -> float:
-    """Seconds that all epochs of `training` would take, without early stopping; `network` is used up."""
+    """Seconds that all epochs of `training` would take the torch loop, without early stopping.
+
+    `network` is used up.
+    """
     batch = torch.arange(min(training.batch_size, len(train_rows)))
     network.train()
     with crew_for(network, training.batch_size) as crew:
@@ -32,6 +42,20 @@ def longest_training(network: nn.Module, training: Training, train_rows: Labelle
         a_row = _typical_seconds(lambda: logits_of(network, some, crew), TIMED_PASSES) / len(some)
     judged = len(val_rows) + (len(train_rows) if training.train_ceiling < 1 else 0)
     return training.epochs * (steps.per_epoch * a_step + judged * a_row)
+
+
+def longest_compiled(
+    network: DenseNetwork, training: Training, train_rows: LabelledRows, val_rows: LabelledRows
+) -> float:
+    """The same, by the compiled engine on one thread."""
+    share = min(1.0, ROWS_OF_AN_EPOCH / len(train_rows))
+    some, few = (rows.first(max(1, round(share * len(rows)))) for rows in (train_rows, val_rows))
+    short = replace(training, epochs=1 + TIMED_EPOCHS, patience=0)
+    trained = dense_engine.train_all([dense_engine.Job(network, short, some, few, seed=0)])[0]
+    if isinstance(trained, TrainingDivergedError):
+        return 0.0
+    an_epoch = median(row["seconds"] or 0.0 for row in trained.history[1:])
+    return training.epochs * an_epoch / share
 
 
 def _typical_seconds(action: Callable[[], object], times: int) -> float:
