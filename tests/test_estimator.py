@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from making import feature_table
-from tagfit import TagClassifier
+from tagfit import TagClassifier, fit, load
+from tagfit.data.split import CARVED
 from tagfit.recipes import DenseModel, Recipe, Training
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=20, rate=0.01))
@@ -61,6 +63,23 @@ def test_the_random_state_decides():
     other = TagClassifier(QUICK, random_state=4).fit(table.x, table.labels_NL).predict_proba(table.x)
     assert (same[0] == same[1]).all()
     assert (same[0] != other).any()
+
+
+def test_its_tagger_is_the_one_that_fit_delivers():
+    """Calibrated when it is asked for: what is not calibrated is what it predicts."""
+    table = feature_table()
+    classifier = TagClassifier(QUICK, random_state=3).fit(table.x, table.labels_NL)
+    seed = int(np.random.RandomState(3).randint(2**31 - 1))
+    data = load(table.x, table.labels_NL, split={"train": 1 - CARVED, "val": CARVED}, split_seed=seed)
+    delivered = fit(data, recipe=QUICK, seed=seed)
+    assert classifier.tagger_ is classifier.tagger_
+    assert classifier.tagger_.bundle.decider.to_dict() == delivered.tagger.bundle.decider.to_dict()
+    assert classifier.tagger_.bundle.scores | {"test": None} == delivered.tagger.bundle.scores
+    said, expected = classifier.tagger_.predict(table.x), delivered.tagger.predict(table.x)
+    assert (said.probabilities == expected.probabilities).all()
+    assert (said.decisions == classifier.predict(table.x)).all()
+    with pytest.raises(NotFittedError):
+        _ = TagClassifier().tagger_
 
 
 @pytest.mark.parametrize("recipe", ["dense-basline", "nowhere.toml"])

@@ -5,6 +5,7 @@ Shapes: N samples, D features, L labels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,10 +16,11 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from tagfit.data.split import CARVED
-from tagfit.delivery.predictor import Prediction
+from tagfit.delivery.predictor import Prediction, Tagger
 from tagfit.errors import DataError
 from tagfit.recipes import Recipe
-from tagfit.workflow import DEFAULT_RECIPE, fit, load
+from tagfit.scoring.deciding import fit_decider
+from tagfit.workflow import DEFAULT_RECIPE, load, train
 
 
 class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,7 +35,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         classes_: (2,) the classes of a 1-D target, or (L,) column numbers of a multi-label target.
-        tagger_: the delivered model.
+        tagger_: the delivered model; calibrated when it is first asked for, which a grid search never does.
         history_: a row an epoch, as in a Run.
     """
 
@@ -58,10 +60,19 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels_NL = self._encoded(targets)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = load(x, labels_NL, split={"train": 1 - CARVED, "val": CARVED}, split_seed=seed)
-        result = fit(data, recipe=self.recipe, seed=seed, device=self.device)
-        self.tagger_ = result.tagger
-        self.history_ = result.record["after"]["history"]
+        trained, self._uncalibrated = train(data, self.recipe, seed, self.device)
+        self._on_val, self._seed = trained.said["val"], seed
+        self._calibrated: Tagger | None = None
+        self.history_ = trained.run.to_dict()["history"]
         return self
+
+    @property
+    def tagger_(self) -> Tagger:
+        check_is_fitted(self)
+        if self._calibrated is None:
+            decider = fit_decider(self._on_val, "val", None, seen_NL=None, seed=self._seed).decider
+            self._calibrated = Tagger(replace(self._uncalibrated.bundle, decider=decider), self.device)
+        return self._calibrated
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """(N, 2) probabilities of the two classes, or (N, L) of the labels."""
@@ -86,7 +97,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _predict(self, X: ArrayLike) -> Prediction:
         check_is_fitted(self)
         x = validate_data(self, X, reset=False, dtype=np.float32)
-        return self.tagger_.predict_array(x)
+        return self._uncalibrated.predict_array(x)
 
     def _encoded(self, targets: NDArray[Any]) -> NDArray[np.int8]:
         """(N, L) int8 labels; remembers the classes."""

@@ -282,8 +282,7 @@ class Session:
             command, work, self.data, self.target, self.device.type, time.perf_counter() - self.began
         )
         after = work.after
-        decider = Decider() if after.appraisal is None else after.appraisal.decider
-        bundle = Bundle.of(after.network, after.members, after.run, decider, self.constant, self.data)
+        bundle = self.bundle(after)
         if work.refit is not None:
             bundle = bundle.refitted(work.refit)
         if folder is not None:
@@ -293,6 +292,11 @@ class Session:
             if work.complete:
                 folder.forget_checkpoints()
         return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)
+
+    def bundle(self, trained: Trained) -> Bundle:
+        """What is handed over of it; nothing is calibrated unless it was appraised."""
+        decider = Decider() if trained.appraisal is None else trained.appraisal.decider
+        return Bundle.of(trained.network, trained.members, trained.run, decider, self.constant, self.data)
 
     def longest(self, recipes: Sequence[Recipe]) -> float:
         """Seconds that `recipes` would train, once for each fold, without early stopping."""

@@ -22,11 +22,12 @@ from tagfit.data.sources.read import read
 from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
 from tagfit.data.unknown import check_single_positive
+from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError, RecipeError
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
 from tagfit.records import Dataset, LabelTable, LockedData, Target
-from tagfit.result import Result, Work
+from tagfit.result import Result, Trained, Work
 from tagfit.scoring.deciding import Wish
 from tagfit.scoring.guarantees import Guarantee
 from tagfit.scoring.rules import Objective
@@ -217,6 +218,20 @@ def fit(
         return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
 
     return session.deliver(command, [chosen], work, output)
+
+
+def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str) -> tuple[Trained, Tagger]:
+    """Train one recipe and nothing more: nothing is calibrated, and nobody says how sure its scores are.
+
+    Raises:
+        RecipeError: before anything is trained.
+        TrainingDivergedError: the loss became NaN or exploded.
+    """
+    chosen = find_recipe(recipe)
+    _check_allowed((), chosen)
+    session = Session(data, Target(), seed, find_device(device), lambda event: None)
+    trained = session.run(Job(chosen))
+    return trained, Tagger(session.bundle(trained), session.device.type)
 
 
 def _check_allowed(allow: Collection[str], recipe: Recipe) -> None:
