@@ -82,7 +82,12 @@ _reading = _options(
     click.option("--strict", is_flag=True, help="Stop where a picture cannot be read, instead of setting it aside."),
 )
 _splitting = _options(
-    click.option("--size", default=64, show_default=True, metavar="PIXELS", help="Pictures become this wide and high."),
+    click.option("--size", type=int, metavar="PIXELS", help="Pictures become this wide and high.  [default: 64]"),
+    click.option(
+        "--backbone",
+        metavar="FOLDER|NAME",
+        help="A network that was trained elsewhere: features that it makes of pictures take their place.",
+    ),
     click.option("--split", metavar="A/B/C", help="Train/val/test in percent.  [default: 70/15/15]"),
     click.option(
         "--split-seed", default=0, show_default=True, type=_SEED, help="Deals the samples to the parts another way."

@@ -180,7 +180,7 @@ def _decoded(files: Sequence[Path], size: int) -> list[NDArray[np.uint8] | str]:
 
     def read(file: Path) -> NDArray[np.uint8] | str:
         try:
-            return decode(file.read_bytes(), size)
+            return decode(file.read_bytes(), form)
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
         except UnreadablePictureError as reason:
