@@ -250,9 +250,10 @@ def cure(
     from tagfit.recipes import find_recipe
     from tagfit.records import Target
 
-    # a strong model may know its training set: where something is allowed, the train band ranks if asked for
+    # a strong model may know its training set: with a backbone, or augmentation, the train band ranks if asked for
     band = Target.train_below if train_below is None else train_below
-    target = Target(metric, band, val_at_least, train_ranks=not options["allow"] or train_below is not None)
+    plain = not options["allow"] and options.get("backbone") is None
+    target = Target(metric, band, val_at_least, train_ranks=plain or train_below is not None)
     first = find_recipe(baseline)
     training, locked = _prepared(data, options)
     with _watched() as watch:
@@ -293,8 +294,9 @@ def evaluate(
     from tagfit.delivery.predictor import Tagger
 
     tagger, other = Tagger.load(bundle), None if compare is None else Tagger.load(compare)
-    samples = _read(data, size=tagger.size, **reading)
-    theirs = samples if other is None or other.size == tagger.size else _read(data, size=other.size, **reading)
+    samples = _read(data, **tagger.reading, **reading)
+    alike = other is None or other.preprocessing == tagger.preprocessing
+    theirs = samples if other is None or alike else _read(data, **other.reading, **reading)
     found = evaluation.evaluate(tagger, samples, part=part, by=by, compare=other, compare_data=theirs).to_dict()
     if as_json:
         _print_json(found)

@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from tagfit.errors import RecipeError, did_you_mean
 from tagfit.form import Form
 from tagfit.recipes import Recipe
+
+if TYPE_CHECKING:
+    from tagfit.models.pretrained import Pretrained
 
 #: the three values of a label cell; an unknown cell is never read as no
 YES, NO, UNKNOWN = 1, 0, -1
@@ -144,8 +147,9 @@ class Backbone:
             raise ValueError(f"a backbone has the mean and the deviation of three colours; got {mean} and {std}")
         if not (isinstance(values["config"], dict) and isinstance(values["features"], int) and values["features"] > 0):
             raise ValueError("a backbone has a config, and a number of features above 0")
-        texts = (values[name] for name in ("name", "revision", "sha256"))
-        return cls(*map(str, texts), values["config"], values["features"], Form.from_dict(values["form"]), mean, std)
+        name, revision, sha256 = (str(values[name]) for name in ("name", "revision", "sha256"))
+        form = Form.from_dict(values["form"])
+        return cls(name, revision, sha256, values["config"], values["features"], form, mean, std)
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class Dataset:
         hashes: (N, 32) uint8, SHA-256 of each sample's encoded file bytes or array bytes.
         set_aside: (sample name, reason) of each picture that could not be read; not among the N.
         pixels: (N, S, S, 3) uint8 pictures that a backbone made `x` of; may be a memory map. None elsewhere.
+        pretrained: that backbone with its network, for the rooms that may run it.
         the other attributes are as in LabelTable.
     """
 
@@ -209,6 +214,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     pixels: NDArray[np.uint8] | None = None
+    pretrained: Pretrained | None = None
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.preprocessing.shape))

@@ -64,7 +64,10 @@ def read_dataset(
     strict: bool = False,
     on_read: OnRead | None = None,
 ) -> Dataset:
-    """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`."""
+    """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`.
+
+    Feature rows are taken for what the backbone has made of pictures already.
+    """
     root = None if images is None else Path(images)
     table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
     if backbone is None:
@@ -73,7 +76,7 @@ def read_dataset(
     if size is not None:
         raise DataError("a size was given, but a backbone has its own", "Leave it away.")
     if table.kind == "features":
-        raise DataError(f"a backbone looks at pictures, and {table.name} has feature rows", "Leave the backbone away.")
+        return build(table)
     pretrained = backbone if isinstance(backbone, Pretrained) else load_backbone(backbone)
     return _seen_by(pretrained, table, max_pixels, strict, on_read)
 
@@ -99,7 +102,7 @@ def _seen_by(
         digests = [row.tobytes() for row in dataset.hashes]
         features = looking.features(dataset.x, digests, on_read or (lambda done, total: None))
     preprocessing = Preprocessing("features", (backbone.features,), backbone=backbone)
-    return replace(dataset, x=features, pixels=dataset.x, preprocessing=preprocessing)
+    return replace(dataset, x=features, pixels=dataset.x, preprocessing=preprocessing, pretrained=pretrained)
 
 
 def load(
@@ -164,6 +167,8 @@ def load(
         strict=strict,
         on_read=on_read,
     )
+    if backbone is not None and dataset.pixels is None:
+        raise DataError(f"a backbone looks at pictures, and {dataset.name} has feature rows", "Leave it away.")
     dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
     return lock(dataset, dealt)
 
@@ -285,8 +290,8 @@ def cure(
     The data, the split and the preprocessing stay what they are: the lock is computed again for every run.
 
     Args:
-        target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed: a
-            strong model may know its training set.
+        target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed and
+            no backbone used: a strong model may know its training set.
         trials: how many recipes to try, those of the ladder included; further ones are searched for. Unless given, 48
             on features, and the ladder alone on pictures, which takes minutes.
         minutes: search for about so long instead; how many recipes that are depends on the machine.
@@ -309,7 +314,7 @@ def cure(
         raise DataError("a guarantee is of the very network that was calibrated, not of one that is trained again")
     data = _locked(data, wish)
     _check_wish(wish, data)
-    target = target or Target(train_ranks=not allow)
+    target = target or Target(train_ranks=not allow and data.dataset.pretrained is None)
     session = Session(data, target, seed, find_device(device), on_event, wish)
     rungs = ladder(data.dataset.preprocessing, target, augmentation="augmentation" in allow)
     budget = _budget(trials, minutes, single, refit, data)

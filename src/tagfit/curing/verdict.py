@@ -76,7 +76,7 @@ def _remarks(
         yield f"It saw pictures changed at random in training ({', '.join(augmentation)}), as was allowed."
     yield from _bands(after, target)
     if not target.train_ranks:
-        yield "Augmentation was allowed, so the train band did not rank the recipes: val alone chose."
+        yield "The train band did not rank the recipes: val alone chose."
     if before is not None:
         yield from _gain(before, after, target, tried, differences)
     val = value(after, "val", target)

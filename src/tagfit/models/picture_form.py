@@ -28,7 +28,13 @@ _KNOWN: dict[str, dict[str, Any]] = {
     "ViT": {},
 }
 #: as above, of all of them
-_USUAL = {"do_resize": True, "do_center_crop": False, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True}
+_USUAL = {
+    "do_resize": True,
+    "do_center_crop": False,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+}
 
 #: those whose `size`, where it is one number, is the shorter side
 _SHORTEST = ("Bit", "CLIP", "ConvNext", "Levit", "MobileNetV1", "MobileNetV2")

@@ -305,25 +305,35 @@ def _tried(network: BackboneNetwork, backbone: Backbone) -> int:
             f"{backbone.name}: does not take pictures of {size}x{size}, its own form: {type(error).__name__}: {error}"
         ) from error
     if features.ndim != 2:
-        raise DataError(f"{backbone.name}: expected one row of features a picture; got the shape {tuple(features.shape)}")
+        raise DataError(
+            f"{backbone.name}: expected one row of features a picture; got the shape {tuple(features.shape)}"
+        )
     return int(features.shape[1])
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without transformers' bars and messages; what it was set to comes back."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub import utils
     from transformers.utils import logging
 
-    level, bars, hub_bars = logging.get_verbosity(), logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    disable_progress_bars()
+    theirs: Any = logging  # they are not typed
+    hub: Any = utils
+    level, bars, hub_bars = (
+        theirs.get_verbosity(),
+        theirs.is_progress_bar_enabled(),
+        not hub.are_progress_bars_disabled(),
+    )
+    theirs.set_verbosity(theirs.CRITICAL)
+    theirs.disable_progress_bar()
+    hub.disable_progress_bars()
     try:
-        yield
+        # weights are drawn before others take their place: torch's own generator stays as it is
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
-        logging.set_verbosity(level)
+        theirs.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            theirs.enable_progress_bar()
         if hub_bars:
-            enable_progress_bars()
+            hub.enable_progress_bars()

@@ -86,9 +86,7 @@ def open_pictures(
         return _in_memory(sources, form, max_pixels, on_read, note)
 
 
-def _in_memory(
-    sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str
-) -> Pictures:
+def _in_memory(sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str) -> Pictures:
     x = np.empty((len(sources), form.size, form.size, 3), np.uint8)
     outcomes: dict[int, Outcome] = {}
     for number, outcome in decoded(sources, form, max_pixels):

@@ -45,7 +45,7 @@ class Extractor:
         size = self._backbone.form.size
         example = torch.rand(1, size, size, 3, generator=torch.Generator().manual_seed(0))
         network = folded(pretrained.network, example)
-        self._network = network.to(device, memory_format=torch.channels_last)
+        self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         on_cpu = device.type == "cpu"
         self._threads = torch.get_num_threads() if on_cpu else 1
         self.at_once = ON_A_CORE if on_cpu else ON_A_DEVICE
