@@ -31,7 +31,7 @@ def ladder(samples: Preprocessing, target: Target, *, augmentation: bool = False
         augmentation: whether it is allowed; it takes the place of looking at many views in training.
     """
     if samples.kind == "features":
-        return (*_dense(), _wide(target))
+        return (*_dense(), _wide(target), *(() if samples.backbone is None else (_frozen(target),)))
     if min(samples.shape[:2]) < SMALLEST:
         return _dense()
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
@@ -70,6 +70,16 @@ def _wide(target: Target) -> Recipe:
             "patience": 0,
             "train_ceiling": target.train_below if target.train_ranks else 1.0,
         },
+    )
+
+
+def _frozen(target: Target) -> Recipe:
+    """For what a backbone has made: features as they are, as their sizes tell, of which half are dropped."""
+    return replace(
+        _wide(target),
+        name="dense-frozen",
+        model=replace(_wide(target).model, widths=(512,), standardise=False, input_dropout=0.5),
+        training=replace(_wide(target).training, rate=2e-3),
     )
 
 

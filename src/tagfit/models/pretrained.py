@@ -217,10 +217,10 @@ def _preprocessor(folder: Path) -> Mapping[str, Any]:
 def _config(folder: Path, name: str) -> dict[str, Any]:
     """What config.json says of the half that looks at pictures."""
     written = _json(folder / "config.json")
-    model_type = written.get("model_type")
+    model_type = str(written.get("model_type"))
     if model_type in _HALVES:
         written = {**written.get("vision_config", {}), "model_type": _HALVES[model_type]}
-    if written.get("model_type") not in TAKEN:
+    if str(written.get("model_type")) not in TAKEN:
         raise DataError(
             f"{name}: expected a vision network of transformers ({', '.join(TAKEN)}); its model_type is {model_type!r}"
         )
