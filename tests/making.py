@@ -177,7 +177,12 @@ TINY = {
     "mobilenet_v1": {"depth_multiplier": 0.25, "min_depth": 4},
     "mobilenet_v2": {"depth_multiplier": 0.25, "min_depth": 4, "depth_divisible_by": 4},
     "poolformer": {"hidden_sizes": [8, 8, 8, 16], "depths": [1, 1, 1, 1]},
-    "pvt": {"image_size": 32, "hidden_sizes": [8, 8, 8, 16], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 1, 1]},
+    "pvt": {
+        "image_size": 32,
+        "hidden_sizes": [8, 8, 8, 16],
+        "depths": [1, 1, 1, 1],
+        "num_attention_heads": [1, 1, 1, 1],
+    },
     "regnet": {**_STAGES, "embedding_size": 8, "groups_width": 4},
     "resnet": {**_STAGES, "embedding_size": 8},
     "siglip_vision_model": _PATCHES,

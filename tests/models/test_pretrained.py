@@ -127,7 +127,9 @@ def test_a_pooler_that_was_never_trained_is_left_out(tmp_path):
 def test_the_half_that_looks_at_pictures_is_taken(tmp_path):
     folder = tiny_backbone(tmp_path / "siglip", "siglip_vision_model")
     vision = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({"model_type": "siglip", "vision_config": vision, "text_config": {}}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "siglip", "vision_config": vision, "text_config": {}})
+    )
     change_weights(folder, lambda w: w.update({"text_model.head.weight": torch.zeros(2), "logit_scale": torch.ones(1)}))
     assert load_backbone(folder).backbone.config["model_type"] == "siglip_vision_model"
 

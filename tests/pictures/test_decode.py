@@ -111,6 +111,8 @@ def test_floating_point_pixels_are_refused():
 
 
 def test_the_original_size_leaves_no_trace():
-    plain = [decode(encoded(Image.new("RGB", size, (10, 200, 30))), Form(16)) for size in ((16, 16), (300, 40), (5, 900))]
+    plain = [
+        decode(encoded(Image.new("RGB", size, (10, 200, 30))), Form(16)) for size in ((16, 16), (300, 40), (5, 900))
+    ]
     assert (plain[0] == plain[1]).all()
     assert (plain[0] == plain[2]).all()

@@ -241,7 +241,7 @@ def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
 
 
 def _safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
 
 
 def _sha256(content: bytes) -> str:

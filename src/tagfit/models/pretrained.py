@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from tagfit.errors import DataError, MissingExtraError
+from tagfit.models.folding import one_thread
 from tagfit.models.picture_form import read_form
 from tagfit.records import Backbone
 
@@ -298,7 +299,7 @@ def _tried(network: BackboneNetwork, backbone: Backbone) -> int:
     """How many features it makes of a picture of its form."""
     size = backbone.form.size
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             features = network(torch.zeros(1, size, size, 3))
     except Exception as error:  # as above
         raise DataError(

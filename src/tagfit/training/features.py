@@ -1,5 +1,9 @@
 """Pictures become features: a backbone run over each picture once, while the next ones are decoded.
 
+What is kept is what the network says. What is handed on is evened: of each value the root, with its sign, and all of a
+picture brought to one length (Perronnin et al., "Improving the Fisher kernel", ECCV 2010), so that neither a few large
+values nor a picture's contrast decide.
+
 Shapes: N pictures of S x S pixels, D features.
 """
 
@@ -24,6 +28,14 @@ ON_A_CORE, ON_A_DEVICE = 4, 64
 
 #: pictures that are read from a memory map at once
 _READ_AT_ONCE = 256
+
+
+def evened(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, D) signed roots, of each picture with a mean square of one half."""
+    roots = np.sign(features) * np.sqrt(np.abs(features))
+    lengths = np.sqrt(2 * (roots**2).mean(axis=1, keepdims=True))
+    scaled: NDArray[np.float32] = roots / np.maximum(lengths, np.float32(1e-12))
+    return scaled
 
 
 class Known(Protocol):
@@ -51,7 +63,7 @@ class Extractor:
         self.at_once = ON_A_CORE if on_cpu else ON_A_DEVICE
 
     def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, D) of (N, S, S, 3) uint8 pictures.
+        """(N, D), evened, of (N, S, S, 3) uint8 pictures.
 
         Raises:
             DataError: features that are not finite.
@@ -65,7 +77,7 @@ class Extractor:
             for start in range(0, len(pictures), self.at_once):
                 rows = np.arange(start, min(start + self.at_once, len(pictures)))
                 crew.put(rows, pictures[rows])
-        return found
+        return evened(found)
 
     def _of(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -110,7 +122,7 @@ class Looking:
         digests: Sequence[bytes],
         on_read: Callable[[int, int], object] = lambda done, total: None,
     ) -> NDArray[np.float32]:
-        """(N, D) of (N, S, S, 3) pictures, which may be a memory map, in their order."""
+        """(N, D), evened, of (N, S, S, 3) pictures, which may be a memory map, in their order."""
         self._finish()
         missing = {digest: row for row, digest in enumerate(digests) if digest not in self._known}
         done = len(digests) - len(missing)
@@ -120,7 +132,7 @@ class Looking:
                 release(pictures)
             on_read(done + number, len(digests))
         self._finish()
-        return self._known.rows(digests)
+        return evened(self._known.rows(digests))
 
     def _hand_over(self) -> None:
         if self._digests:
