@@ -2,8 +2,8 @@
 
     python benchmarks/feature_extraction.py ../shared/backbones/efficientnet-lite0-in1k ../shared/data/ucm/images
 
-Each measurement is a process of its own, from the first picture to the last feature; loading the network is not counted.
-tagfit starts with an empty cache each time. `decode` is tagfit's decoding alone, `network` its network alone on pictures
+Each measurement is a process of its own, from the first picture to the last feature; the network is loaded before.
+tagfit starts with an empty cache. `decode` is tagfit's decoding alone, `network` its network alone on pictures
 that are decoded already, so that what overlapping the two saves can be read off.
 """
 
@@ -120,13 +120,10 @@ def main() -> None:
     for name, taken in seconds.items():
         print(f"{name:26}{rates[name]:8.1f}  {len(files) / max(taken):8.1f}  {len(files) / min(taken):8.1f}")
     best = max(rate for name, rate in rates.items() if name.startswith("pipeline"))
-    rounds = zip(
-        seconds["tagfit"], *(taken for name, taken in seconds.items() if name.startswith("pipeline")), strict=True
-    )
-    ratios = [min(theirs) / ours for ours, *theirs in rounds]
-    print(
-        f"\ntagfit to the faster pipeline: {rates['tagfit'] / best:.2f} (by round: {', '.join(f'{r:.2f}' for r in ratios)})"
-    )
+    pipelines = [taken for name, taken in seconds.items() if name.startswith("pipeline")]
+    ratios = [min(theirs) / ours for ours, *theirs in zip(seconds["tagfit"], *pipelines, strict=True)]
+    by_round = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"\ntagfit to the faster pipeline: {rates['tagfit'] / best:.2f} (by round: {by_round})")
     print(f"features differ by at most {apart:.1e} of the largest (a draft of large JPEGs is shrunk here)")
 
 
