@@ -23,6 +23,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from tagfit.data.dataset import build
 from tagfit.data.sources.postcards import read_postcards
 from tagfit.data.sources.read import read
+from tagfit.form import Form
 from tagfit.pictures.decode import decode
 from tagfit.pictures.duplicates import near_copies
 
@@ -50,7 +51,7 @@ def changed(file: Path, how: str) -> np.ndarray:
     change, quality = CHANGES[how]
     encoded = io.BytesIO()
     change(Image.open(file).convert("RGB")).save(encoded, "JPEG", quality=quality)
-    return decode(encoded.getvalue(), 64)
+    return decode(encoded.getvalue(), Form(64))
 
 
 def groups_of(x: np.ndarray) -> list[list[int]]:

@@ -44,3 +44,11 @@ def data(table):
 def ladder_only(monkeypatch):
     """No search unless it is asked for."""
     monkeypatch.setattr("tagfit.workflow.TRIALS", None)
+
+
+@pytest.fixture(scope="session")
+def backbones():
+    """The real backbones beside the project; tests that need them skip, visibly, where they are absent."""
+    if not (SHARED / "backbones").is_dir():
+        pytest.skip(f"needs the real backbones at {SHARED / 'backbones'}")
+    return SHARED / "backbones"

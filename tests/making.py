@@ -1,5 +1,6 @@
 """Small data that tests make for themselves."""
 
+import json
 import os
 from xml.sax.saxutils import escape
 
@@ -133,3 +134,93 @@ def save_tagged(path, xmp=None, iptc=None):
         segment = b"Photoshop 3.0\0" + resource
         encoded = path.read_bytes()
         path.write_bytes(encoded[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + encoded[2:])
+
+
+_TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+_PATCHES = {**_TRANSFORMER, "image_size": 32, "patch_size": 16}
+_STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1]}
+_WINDOWS = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": 4}
+#: fields that make the smallest network of each kind
+TINY = {
+    "beit": _PATCHES,
+    "bit": {**_STAGES, "embedding_size": 8, "num_groups": 4},
+    "clip_vision_model": _PATCHES,
+    "convnext": {**_STAGES, "num_stages": 2},
+    "convnextv2": {**_STAGES, "num_stages": 2},
+    "data2vec-vision": _PATCHES,
+    "deit": _PATCHES,
+    "dinov2": _PATCHES,
+    "dinov2_with_registers": _PATCHES,
+    "dinov3_convnext": {"hidden_sizes": [8, 8, 8, 16], "depths": [1, 1, 1, 1]},
+    "dinov3_vit": _PATCHES,
+    "efficientnet": {
+        "hidden_dim": 1280,
+        "in_channels": [32, 8],
+        "out_channels": [8, 16],
+        "kernel_sizes": [3, 3],
+        "strides": [1, 2],
+        "num_block_repeats": [1, 1],
+        "expand_ratios": [1, 6],
+        "width_coefficient": 1.0,
+        "depth_coefficient": 1.0,
+    },
+    "focalnet": {"image_size": 32, "patch_size": 4, "embed_dim": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
+    "hiera": {"image_size": [32, 32], "embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1]},
+    "ijepa": _PATCHES,
+    "levit": {
+        "image_size": 32,
+        "hidden_sizes": [16, 16, 16],
+        "num_attention_heads": [1, 1, 1],
+        "depths": [1, 1, 1],
+        "key_dim": [8, 8, 8],
+    },
+    "mobilenet_v1": {"depth_multiplier": 0.25, "min_depth": 4},
+    "mobilenet_v2": {"depth_multiplier": 0.25, "min_depth": 4, "depth_divisible_by": 4},
+    "poolformer": {"hidden_sizes": [8, 8, 8, 16], "depths": [1, 1, 1, 1]},
+    "pvt": {
+        "image_size": 32,
+        "hidden_sizes": [8, 8, 8, 16],
+        "depths": [1, 1, 1, 1],
+        "num_attention_heads": [1, 1, 1, 1],
+    },
+    "regnet": {**_STAGES, "embedding_size": 8, "groups_width": 4},
+    "resnet": {**_STAGES, "embedding_size": 8},
+    "siglip_vision_model": _PATCHES,
+    "swiftformer": {"image_size": 32, "depths": [1, 1, 1, 1], "embed_dims": [8, 8, 8, 16]},
+    "swin": _WINDOWS,
+    "swinv2": _WINDOWS,
+    "vit": _PATCHES,
+    "vit_msn": _PATCHES,
+}
+#: what a preprocessor_config.json says
+PREPROCESSOR = {
+    "image_processor_type": "ViTImageProcessor",
+    "do_resize": True,
+    "size": {"height": 32, "width": 32},
+    "resample": 2,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.4, 0.5, 0.6],
+    "image_std": [0.2, 0.25, 0.3],
+}
+
+
+def tiny_backbone(folder, kind="resnet", preprocessor=None, seed=0):
+    """A folder with a small network of transformers, its weights drawn at random, and what pictures it takes."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = AutoModel.from_config(AutoConfig.for_model(kind, **TINY[kind]))
+        with torch.no_grad():  # moments as of a network that was trained
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.running_mean.normal_(std=0.1)
+                    module.running_var.uniform_(0.5, 1.5)
+    network.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor or PREPROCESSOR), encoding="utf-8")
+    return folder

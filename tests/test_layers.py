@@ -7,12 +7,13 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "tagfit"
 
-RECORDS = {"errors", "recipes", "records"}
+RECORDS = {"errors", "form", "recipes", "records"}
 BELOW = RECORDS | {"data", "pictures", "scoring", "models", "training"}
 MAY_IMPORT = {
     "errors": set(),
+    "form": set(),
     "recipes": {"errors"},
-    "records": {"errors", "recipes"},
+    "records": {"errors", "form", "recipes"},
     "data": RECORDS | {"pictures"},
     "pictures": RECORDS,
     "scoring": RECORDS,

@@ -82,7 +82,12 @@ _reading = _options(
     click.option("--strict", is_flag=True, help="Stop where a picture cannot be read, instead of setting it aside."),
 )
 _splitting = _options(
-    click.option("--size", default=64, show_default=True, metavar="PIXELS", help="Pictures become this wide and high."),
+    click.option("--size", type=int, metavar="PIXELS", help="Pictures become this wide and high.  [default: 64]"),
+    click.option(
+        "--backbone",
+        metavar="FOLDER|NAME",
+        help="A network that was trained elsewhere: features that it makes of pictures take their place.",
+    ),
     click.option("--split", metavar="A/B/C", help="Train/val/test in percent.  [default: 70/15/15]"),
     click.option(
         "--split-seed", default=0, show_default=True, type=_SEED, help="Deals the samples to the parts another way."
@@ -245,9 +250,10 @@ def cure(
     from tagfit.recipes import find_recipe
     from tagfit.records import Target
 
-    # a strong model may know its training set: where something is allowed, the train band ranks if asked for
+    # a strong model may know its training set: with a backbone, or augmentation, the train band ranks if asked for
     band = Target.train_below if train_below is None else train_below
-    target = Target(metric, band, val_at_least, train_ranks=not options["allow"] or train_below is not None)
+    plain = not options["allow"] and options.get("backbone") is None
+    target = Target(metric, band, val_at_least, train_ranks=plain or train_below is not None)
     first = find_recipe(baseline)
     training, locked = _prepared(data, options)
     with _watched() as watch:
@@ -288,8 +294,9 @@ def evaluate(
     from tagfit.delivery.predictor import Tagger
 
     tagger, other = Tagger.load(bundle), None if compare is None else Tagger.load(compare)
-    samples = _read(data, size=tagger.size, **reading)
-    theirs = samples if other is None or other.size == tagger.size else _read(data, size=other.size, **reading)
+    samples = _read(data, **tagger.reading, **reading)
+    alike = other is None or other.preprocessing == tagger.preprocessing
+    theirs = samples if other is None or alike else _read(data, **other.reading, **reading)
     found = evaluation.evaluate(tagger, samples, part=part, by=by, compare=other, compare_data=theirs).to_dict()
     if as_json:
         _print_json(found)

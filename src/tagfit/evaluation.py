@@ -110,7 +110,7 @@ def evaluate(
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
     tagger = _loaded(tagger)
-    dataset, groups = _samples_of(data, part, tagger.size)
+    dataset, groups = _samples_of(data, part, tagger)
     slices = None if by is None else _slices(dataset, by)
     aligned, surplus, missing = align_labels(dataset, tagger.label_names)
     prediction = tagger.predict_array(aligned.x)
@@ -129,7 +129,7 @@ def evaluate(
         details["by"] = {"column": by, "slices": [_slice(both, groups, constant, seed, *one) for one in slices]}
     if compare is not None:
         other = _loaded(compare)
-        there = _samples_of(data if compare_data is None else compare_data, part, other.size)[0]
+        there = _samples_of(data if compare_data is None else compare_data, part, other)[0]
         details["compare"] = _compared(tagger, aligned, prediction, groups, other, there, seed)
     return Evaluation(
         scores=whole.scores.scores,
@@ -145,13 +145,13 @@ def _loaded(tagger: Tagger | str | Path) -> Tagger:
     return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger)
 
 
-def _samples_of(data: Any, part: Part | None, size: int) -> tuple[Dataset, NDArray[np.intp]]:
+def _samples_of(data: Any, part: Part | None, tagger: Tagger) -> tuple[Dataset, NDArray[np.intp]]:
     """All samples of `data`, or those of one part, and what belongs together among them."""
     if isinstance(data, LockedData):
         rows = np.arange(len(data.dataset)) if part is None else data.split.rows(part)
         groups = np.arange(len(data.dataset)) if data.split.groups is None else data.split.groups
         return (data.dataset if part is None else rows_of(data.dataset, rows)), groups[rows]
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, size=size)
+    dataset = data if isinstance(data, Dataset) else read_dataset(data, **tagger.reading)
     dataset = dataset if part is None else rows_of_part(dataset, part)
     return dataset, group(dataset, AUTO, likeness(dataset, neighbours=False)).of
 

@@ -5,18 +5,24 @@ Shapes: N samples, L labels, D features, H x W pixels. Suffixes of array names s
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import RecipeError, did_you_mean
+from tagfit.form import Form
 from tagfit.recipes import Recipe
+
+if TYPE_CHECKING:
+    from tagfit.models.pretrained import Pretrained
 
 #: the three values of a label cell; an unknown cell is never read as no
 YES, NO, UNKNOWN = 1, 0, -1
@@ -99,17 +105,79 @@ class LabelTable:
 
 
 @dataclass(frozen=True)
+class Backbone:
+    """A vision network that was trained elsewhere: what it is, and what pictures it takes.
+
+    Attributes:
+        name: the folder's name or the hub's, as given; for people alone.
+        revision: the hub's commit; empty for a folder.
+        sha256: of its weights file, in hex.
+        config: transformers' own, as plain JSON: what the network is built from.
+        features: D, what it makes of a picture.
+        form: how a picture becomes its (S, S, 3) pixels.
+        mean, std: of each colour, subtracted from pixels in [0, 1] and divided by.
+    """
+
+    name: str
+    revision: str
+    sha256: str
+    config: Mapping[str, Any]
+    features: int
+    form: Form
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({f'revision {self.revision[:12]}, ' if self.revision else ''}sha256 {self.sha256[:12]})"
+
+    def identity(self) -> dict[str, Any]:
+        """What makes its features what they are, wherever it lies and whatever it is called."""
+        return {
+            "sha256": self.sha256,
+            "config": hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest(),
+            "features": self.features,
+            "form": self.form.to_dict(),
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.identity() | {"name": self.name, "revision": self.revision, "config": dict(self.config)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Backbone:
+        """Raises ValueError, KeyError or TypeError."""
+        mean, std = (tuple(map(float, values[name])) for name in ("mean", "std"))
+        if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, mean + std)) or min(std) <= 0:
+            raise ValueError(f"a backbone has the mean and the deviation of three colours; got {mean} and {std}")
+        if not (isinstance(values["config"], dict) and isinstance(values["features"], int) and values["features"] > 0):
+            raise ValueError("a backbone has a config, and a number of features above 0")
+        name, revision, sha256 = (str(values[name]) for name in ("name", "revision", "sha256"))
+        form = Form.from_dict(values["form"])
+        return cls(name, revision, sha256, values["config"], values["features"], form, mean, std)
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """How a sample becomes a network's input: fixed before a cure begins, part of the lock.
 
-    Pictures: the whole picture to `size` x `size` RGB, then p / 255. Features: as they are.
+    Pictures: the whole picture to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
+    of pictures in its own form.
     """
 
     kind: Kind
     shape: tuple[int, ...]
     scale: float = 1.0
+    backbone: Backbone | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.to_dict()})
+
+    def identity(self) -> dict[str, Any]:
+        """What the lock covers of it."""
+        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.identity()})
+
+    def _plain(self) -> dict[str, Any]:
         return {"kind": self.kind, "shape": list(self.shape), "scale": self.scale}
 
     @classmethod
@@ -119,7 +187,10 @@ class Preprocessing:
             raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
         if not all(isinstance(length, int) and 0 < length < 2**31 for length in shape):
             raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
-        return cls(kind, shape, float(values["scale"]))
+        backbone = Backbone.from_dict(values["backbone"]) if "backbone" in values else None
+        if backbone is not None and shape != (backbone.features,):
+            raise ValueError(f"the backbone makes {backbone.features} features, not {shape}")
+        return cls(kind, shape, float(values["scale"]), backbone)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,6 +201,8 @@ class Dataset:
         x: (N, D) float32 or (N, H, W, 3) uint8; may be a memory map.
         hashes: (N, 32) uint8, SHA-256 of each sample's encoded file bytes or array bytes.
         set_aside: (sample name, reason) of each picture that could not be read; not among the N.
+        pixels: (N, S, S, 3) uint8 pictures that a backbone made `x` of; may be a memory map. None elsewhere.
+        pretrained: that backbone with its network, for the rooms that may run it.
         the other attributes are as in LabelTable.
     """
 
@@ -145,6 +218,8 @@ class Dataset:
     absent_label: int = UNKNOWN
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
+    pixels: NDArray[np.uint8] | None = None
+    pretrained: Pretrained | None = None
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.preprocessing.shape))
@@ -156,6 +231,11 @@ class Dataset:
     @property
     def kind(self) -> Kind:
         return self.preprocessing.kind
+
+    @property
+    def pictures(self) -> NDArray[np.uint8] | None:
+        """(N, H, W, 3) uint8 pictures, whatever a network is given of them; None of feature rows."""
+        return self.x if self.kind == "pictures" else self.pixels
 
 
 @dataclass(frozen=True, eq=False)

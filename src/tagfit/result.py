@@ -16,7 +16,7 @@ from tagfit.data.unknown import unknown_counts
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import SCHEMA
 from tagfit.recipes import Recipe
-from tagfit.records import LockedData, Part, Run, Target
+from tagfit.records import Backbone, LockedData, Part, Run, Target
 from tagfit.report.table import result_text
 from tagfit.scoring.appraisal import Appraisal, differences, differences_record
 from tagfit.scoring.deciding import Said
@@ -95,6 +95,7 @@ def result_record(
     dataset, before, after = data.dataset, work.before, work.after
     changes = {} if before is None else _differences(before, after)
     verdict = judge(None if before is None else before.run, after.run, target, work.tried, changes)
+    outside = _outside(dataset.preprocessing.backbone)
     decisions = () if after.appraisal is None else after.appraisal.sentences(dataset.label_names, target.metric)
     refitted = len(dataset) - data.split.counts["test"]
     if work.refit is not None:
@@ -123,7 +124,7 @@ def result_record(
             "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
         },
         "target": {**target.to_dict(), "met": meets(after.run, target)},
-        "verdict": replace(verdict, sentences=(*verdict.sentences, *decisions)).to_dict(),
+        "verdict": replace(verdict, sentences=(*verdict.sentences, *outside, *decisions)).to_dict(),
         "before": None if before is None else _run_record(before),
         "after": _run_record(after),
         "differences": {part: differences_record(by_metric) for part, by_metric in changes.items()},
@@ -135,6 +136,12 @@ def result_record(
         "findings": [],
         "seconds": round(seconds, 3),
     }
+
+
+def _outside(backbone: Backbone | None) -> tuple[str, ...]:
+    if backbone is None:
+        return ()
+    return (f"It brings knowledge from outside: {backbone} was trained on other pictures, and made features of these.",)
 
 
 def _differences(before: Trained, after: Trained) -> dict[Part, dict[str, Difference | None]]:

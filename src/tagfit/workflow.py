@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,9 +25,11 @@ from tagfit.data.split import split as deal
 from tagfit.data.unknown import check_single_positive
 from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError, RecipeError
+from tagfit.models.pretrained import Pretrained, load_backbone
+from tagfit.pictures.known_features import KnownFeatures
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import Dataset, LabelTable, LockedData, Target
+from tagfit.records import Dataset, LabelTable, LockedData, Preprocessing, Target
 from tagfit.result import Result, Trained, Work
 from tagfit.scoring.deciding import Wish
 from tagfit.scoring.guarantees import Guarantee
@@ -34,6 +37,7 @@ from tagfit.scoring.rules import Objective
 from tagfit.session import Job, Session
 from tagfit.training.device import find_device
 from tagfit.training.events import Listener
+from tagfit.training.features import Extractor
 
 DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
@@ -55,7 +59,8 @@ def read_dataset(
     labels: Any = None,
     *,
     images: str | Path | None = None,
-    size: int = DEFAULT_SIZE,
+    size: int | None = None,
+    backbone: str | Path | Pretrained | None = None,
     label_names: Sequence[str] | None = None,
     label_separator: str | None = None,
     minus_one: Literal["no", "unknown"] | None = None,
@@ -63,10 +68,45 @@ def read_dataset(
     strict: bool = False,
     on_read: OnRead | None = None,
 ) -> Dataset:
-    """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`."""
+    """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`.
+
+    Feature rows are taken for what the backbone has made of pictures already.
+    """
     root = None if images is None else Path(images)
     table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
-    return build(table, size=size, max_pixels=max_pixels, strict=strict, on_read=on_read)
+    if backbone is None:
+        given = DEFAULT_SIZE if size is None else size
+        return build(table, size=given, max_pixels=max_pixels, strict=strict, on_read=on_read)
+    if size is not None:
+        raise DataError("a size was given, but a backbone has its own", "Leave it away.")
+    if table.kind == "features":
+        return build(table)
+    pretrained = backbone if isinstance(backbone, Pretrained) else load_backbone(backbone)
+    return _seen_by(pretrained, table, max_pixels, strict, on_read)
+
+
+def _seen_by(
+    pretrained: Pretrained, table: LabelTable, max_pixels: int | None, strict: bool, on_read: OnRead | None
+) -> Dataset:
+    """The features that a backbone makes of pictures, beside the pictures in its form."""
+    backbone = pretrained.backbone
+    extractor = Extractor(pretrained, find_device("auto"))
+    with (
+        closing(KnownFeatures(pretrained.fingerprint, backbone.features)) as known,
+        extractor.looking(known) as looking,
+    ):
+        dataset = build(
+            table,
+            size=backbone.form,
+            max_pixels=max_pixels,
+            strict=strict,
+            on_read=on_read,
+            on_pixels=looking.at,
+        )
+        digests = [row.tobytes() for row in dataset.hashes]
+        features = looking.features(dataset.x, digests, on_read or (lambda done, total: None))
+    preprocessing = Preprocessing("features", (backbone.features,), backbone=backbone)
+    return replace(dataset, x=features, pixels=dataset.x, preprocessing=preprocessing, pretrained=pretrained)
 
 
 def load(
@@ -74,7 +114,8 @@ def load(
     labels: Any = None,
     *,
     images: str | Path | None = None,
-    size: int = DEFAULT_SIZE,
+    size: int | None = None,
+    backbone: str | Path | Pretrained | None = None,
     split: str | Mapping[str, float] | None = None,
     split_seed: int = 0,
     groups: str | None = None,
@@ -95,7 +136,9 @@ def load(
             mapping of arrays as in an .npz, or a Hugging Face dataset.
         labels: (N, L) of 1, 0 and -1 or NaN for unknown, where `data` is an array or a frame of features.
         images: the folder that picture paths are relative to, where it is not the label file's.
-        size: picture files become size x size pixels.
+        size: picture files become size x size pixels; 64 unless given.
+        backbone: a network that was trained elsewhere, a folder or its name on the hub (`owner/name`): pictures are
+            brought to its own form, and become the features that it makes of them.
         split: `70/15/15`, `60/15/10/15` with a calibrate part before test, or shares by part, where the data brings no
             split of its own.
         split_seed: deals the samples another way; a training seed never moves the split.
@@ -120,6 +163,7 @@ def load(
         labels,
         images=images,
         size=size,
+        backbone=backbone,
         label_names=label_names,
         label_separator=label_separator,
         minus_one=minus_one,
@@ -127,6 +171,8 @@ def load(
         strict=strict,
         on_read=on_read,
     )
+    if backbone is not None and dataset.pixels is None:
+        raise DataError(f"a backbone looks at pictures, and {dataset.name} has feature rows", "Leave it away.")
     dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
     return lock(dataset, dealt)
 
@@ -265,8 +311,8 @@ def cure(
     The data, the split and the preprocessing stay what they are: the lock is computed again for every run.
 
     Args:
-        target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed: a
-            strong model may know its training set.
+        target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed and
+            no backbone used: a strong model may know its training set.
         trials: how many recipes to try, those of the ladder included; further ones are searched for. Unless given, 48
             on features, and the ladder alone on pictures, which takes minutes.
         minutes: search for about so long instead; how many recipes that are depends on the machine.
@@ -290,7 +336,7 @@ def cure(
     data = _locked(data, wish)
     check_single_positive(data)
     _check_wish(wish, data)
-    target = target or Target(train_ranks=not allow)
+    target = target or Target(train_ranks=not allow and data.dataset.pretrained is None)
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     session = Session(data, target, seed, find_device(device), on_event, wish)

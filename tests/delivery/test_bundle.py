@@ -92,7 +92,7 @@ def test_missing_files_are_refused(bundle, name):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocol": 99}, "expected protocol 2; got 99"),
+        ({"protocol": 99}, "expected protocol 3; got 99"),
         ({"recipe": {"name": "x", "model": {"architecture": "os.system"}}}, "architecture must be one of"),
         ({"label_names": ["only one"]}, "has shape"),
         ({"label_names": None}, "list of label names"),

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tagfit.form import Form
 from tagfit.pictures import decoder
 from tagfit.pictures.decode import UnreadablePictureError, decode
 from tagfit.pictures.store import open_pictures
 
-SIZE = 16
+SIZE, FORM = 16, Form(16)
 RED, BLUE, GREEN, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 255), (0, 0, 0)
 
 
@@ -182,7 +183,7 @@ def corpus(tmp_path_factory):
     files = [folder / f"{name}.jpg" for name in names]
     for name, file in zip(names, files, strict=True):
         file.write_bytes({**ODD, **BAD}[name][0])
-    pictures = open_pictures(files, SIZE)
+    pictures = open_pictures(files, FORM)
     pixels = {names[row]: pictures.x[position] for position, row in enumerate(pictures.rows)}
     return pixels, {names[row]: reason for row, reason in pictures.set_aside.items()}
 
@@ -197,7 +198,7 @@ def test_what_an_odd_picture_becomes(corpus, name):
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_model_sees_the_same_when_it_predicts(corpus, name):
-    assert (decode(ODD[name][0], SIZE) == corpus[0][name]).all()
+    assert (decode(ODD[name][0], FORM) == corpus[0][name]).all()
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -209,7 +210,7 @@ def test_why_a_bad_file_is_set_aside(corpus, name):
 @pytest.mark.parametrize("name", BAD)
 def test_why_a_bad_file_is_not_predicted(corpus, name):
     with pytest.raises(UnreadablePictureError) as caught:
-        decode(BAD[name][0], SIZE)
+        decode(BAD[name][0], FORM)
     # beyond a limit of its own, Pillow does not say how large a picture is
     assert str(caught.value).partition(":")[0] == corpus[1][name].partition(":")[0]
 
@@ -233,18 +234,18 @@ def test_a_picture_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp
     for number, file in enumerate(files):
         file.write_bytes(b"crash" + signal.encode() if number in (2, 3) else encoded(plain((30 * number, 9, 9))))
     monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", CRASHING))
-    pictures = open_pictures(files, SIZE)
+    pictures = open_pictures(files, FORM)
     assert pictures.rows.tolist() == [0, 1, 4, 5, 6, 7]
     assert pictures.x[:, 0, 0, 0].tolist() == [0, 30, 120, 150, 180, 210]
     assert list(pictures.set_aside) == [2, 3]
     assert all(reason.startswith("the decoder crashed: signal") for reason in pictures.set_aside.values())
     # memory may have been short: the next run tries again
     monkeypatch.undo()
-    assert open_pictures(files, SIZE).set_aside[2].startswith("not a picture")
+    assert open_pictures(files, FORM).set_aside[2].startswith("not a picture")
 
 
 def test_a_decoder_that_does_not_start_is_no_fault_of_the_pictures(tmp_path, monkeypatch):
     (tmp_path / "new.png").write_bytes(encoded(plain((1, 2, 3))))
     monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", "raise SystemExit(7)"))
     with pytest.raises(decoder.TagfitError, match="does not start: exit code 7"):
-        open_pictures([tmp_path / "new.png"], SIZE)
+        open_pictures([tmp_path / "new.png"], FORM)

@@ -69,7 +69,7 @@ def _trained_by(rung: Recipe, loss: str) -> Recipe:
 
 def _rungs(samples: Preprocessing, target: Target, augmentation: bool) -> tuple[Recipe, ...]:
     if samples.kind == "features":
-        return (*_dense(), _wide(target))
+        return (*_dense(), _wide(target), *(() if samples.backbone is None else (_frozen(target),)))
     if min(samples.shape[:2]) < SMALLEST:
         return _dense()
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
@@ -91,24 +91,37 @@ def _dense() -> tuple[Recipe, ...]:
 
 def _wide(target: Target) -> Recipe:
     """Much regularised rather than small, and trained along one cycle of the rate."""
+    return _long(
+        "dense-wide",
+        target,
+        model={"widths": (512, 256), "standardise": True, "input_dropout": 0.2},
+        training={"rate": 3e-3},
+    )
+
+
+def _frozen(target: Target) -> Recipe:
+    """For what a backbone has made: features as they are, as their sizes tell, of which half are dropped."""
+    return _long(
+        "dense-frozen",
+        target,
+        model={"widths": (512,), "input_dropout": 0.5},
+        training={"rate": 2e-3},
+    )
+
+
+def _long(name: str, target: Target, *, model: Mapping[str, Any], training: Mapping[str, Any]) -> Recipe:
     return _varied(
         "dense-regularised",
-        "dense-wide",
-        model={
-            "widths": (512, 256),
-            "batch_norm": False,
-            "standardise": True,
-            "dropout": (0.5,),
-            "input_dropout": 0.2,
-        },
+        name,
+        model={"batch_norm": False, "dropout": (0.5,), **model},
         training={
             "epochs": 40,
             "batch_size": 64,
-            "rate": 3e-3,
             "schedule": "one-cycle",
             "weight_decay": 0.05,
             "patience": 0,
             "train_ceiling": target.train_below if target.train_ranks else 1.0,
+            **training,
         },
     )
 

@@ -118,12 +118,15 @@ def space(
 def _space(samples: Preprocessing, target: Target, augmentation: bool) -> Space:
     ceiling = target.train_below if target.train_ranks and target.train_below > 0 else 1.0
     if samples.kind == "features" or min(samples.shape[:2]) < SMALLEST:
-        return dense_space(ceiling)
+        return dense_space(ceiling, most_dropped=0.4 if samples.backbone is None else 0.7)
     return cnn_space(ceiling, square=samples.shape[0] == samples.shape[1], augmentation=augmentation)
 
 
-def dense_space(ceiling: float = 1.0) -> Space:
-    """Dense networks of one to three layers: size, every kind of regularisation, rate and its course."""
+def dense_space(ceiling: float = 1.0, *, most_dropped: float = 0.4) -> Space:
+    """Dense networks of one to three layers: size, every kind of regularisation, rate and its course.
+
+    `most_dropped` is the largest share of inputs: many features of a backbone say much the same.
+    """
     return Space(
         base=Recipe(name="dense-search", training=Training(train_ceiling=ceiling, patience=0)),
         model={
@@ -131,7 +134,7 @@ def dense_space(ceiling: float = 1.0) -> Space:
             "batch_norm": Choice((False, True)),
             "standardise": Choice((False, True)),
             "dropout": Choice(((), (0.2,), (0.3,), (0.4,), (0.5,), (0.6,), (0.7,))),
-            "input_dropout": Range(0.0, 0.4, 0.1),
+            "input_dropout": Range(0.0, most_dropped, 0.1),
             "input_noise": Range(0.0, 0.4, 0.1),
         },
         training={

@@ -86,7 +86,7 @@ def _remarks(
     if after.scores.get("train") is None and after.scores.get("val") is not None:
         yield "Of train only yes is known, so that it cannot be scored: val alone chose."
     elif not target.train_ranks:
-        yield "Augmentation was allowed, so the train band did not rank the recipes: val alone chose."
+        yield "The train band did not rank the recipes: val alone chose."
     if before is not None:
         yield from _gain(before, after, target, tried, differences)
     val = value(after, "val", target)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tagfit.data.lock import hash_rows
 from tagfit.errors import DataError
-from tagfit.pictures.decode import MAX_PIXELS
-from tagfit.pictures.store import OnRead, open_pictures
+from tagfit.form import MOST_PIXELS_A_SIDE, Form
+from tagfit.pictures.decode import MAX_PIXELS, pixels
+from tagfit.pictures.store import OnPixels, OnRead, open_pictures
 from tagfit.records import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
 
 DEFAULT_SIZE = 64
@@ -23,36 +25,41 @@ CAPTURE_TIME = "capture time"
 def build(
     table: LabelTable,
     *,
-    size: int = DEFAULT_SIZE,
+    size: int | Form = DEFAULT_SIZE,
     max_pixels: int | None = None,
     strict: bool = False,
     on_read: OnRead | None = None,
+    on_pixels: OnPixels | None = None,
 ) -> Dataset:
     """Open, hash and decode what `table` names.
 
     Args:
         table: N rows of labels.
-        size: picture files become `size` x `size`; arrays keep the shape they have.
+        size: picture files become `size` x `size`, and arrays keep the shape they have; or the form of both.
         max_pixels: a picture file with more is set aside; 100 megapixels unless given.
         strict: refuse pictures that cannot be read, instead of setting them aside.
         on_read: told of progress.
+        on_pixels: shown the pictures that are decoded, as they come.
 
     Raises:
         DataError: no readable sample, or nothing to learn; where `strict`, every unreadable picture.
     """
-    if not (isinstance(size, int) and 1 <= size <= 4096):
-        raise DataError(f"the picture size must be a whole number from 1 to 4096; got {size!r}")
+    if not isinstance(size, Form) and not (isinstance(size, int) and 1 <= size <= MOST_PIXELS_A_SIDE):
+        raise DataError(f"the picture size must be a whole number from 1 to {MOST_PIXELS_A_SIDE}; got {size!r}")
     if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
         raise DataError(f"the most pixels of a picture must be a whole number above 0; got {max_pixels!r}")
     if table.x is None:
-        return _from_pictures(table, size, max_pixels or MAX_PIXELS, strict, on_read)
+        form = size if isinstance(size, Form) else Form(size)
+        return _from_pictures(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels)
     if max_pixels is not None:
         raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
-    scale = 1 / 255 if table.kind == "pictures" else 1.0
-    preprocessing = Preprocessing(table.kind, tuple(table.x.shape[1:]), scale)
     # once here, rather than at every use; a memory map stays one
     x = table.x if table.x.flags.c_contiguous else np.ascontiguousarray(table.x)
-    return _dataset(table, x, hash_rows(x), preprocessing)
+    hashes = hash_rows(x)
+    if isinstance(size, Form) and table.kind == "pictures":
+        x = _resized(x, size)
+    scale = 1 / 255 if table.kind == "pictures" else 1.0
+    return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale))
 
 
 def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Dataset, tuple[str, ...], tuple[str, ...]]:
@@ -98,6 +105,7 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
     return replace(
         dataset,
         x=dataset.x[rows],
+        pixels=None if dataset.pixels is None else dataset.pixels[rows],
         labels_NL=dataset.labels_NL[rows],
         hashes=dataset.hashes[rows],
         given_split=None if dataset.given_split is None else dataset.given_split[rows],
@@ -106,8 +114,24 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
     )
 
 
-def _from_pictures(table: LabelTable, size: int, max_pixels: int, strict: bool, on_read: OnRead | None) -> Dataset:
-    pictures = open_pictures(table.files or table.encoded or (), size, max_pixels=max_pixels, on_read=on_read)
+def _resized(x: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
+    """(N, size, size, 3) uint8 of (N, H, W, 3)."""
+    found = np.empty((len(x), form.size, form.size, 3), np.uint8)
+    for number, picture in enumerate(x):
+        found[number] = pixels(Image.fromarray(picture), form)
+    return found
+
+
+def _from_pictures(
+    table: LabelTable,
+    form: Form,
+    max_pixels: int,
+    strict: bool,
+    on_read: OnRead | None,
+    on_pixels: OnPixels | None,
+) -> Dataset:
+    sources = table.files or table.encoded or ()
+    pictures = open_pictures(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels)
     reasons = tuple((table.sample_names[row], reason) for row, reason in pictures.set_aside.items())
     if reasons and (strict or not len(pictures.rows)):
         raise DataError(
@@ -121,7 +145,7 @@ def _from_pictures(table: LabelTable, size: int, max_pixels: int, strict: bool, 
     if any(pictures.times) and CAPTURE_TIME not in table.metadata:
         table = replace(table, metadata={**table.metadata, CAPTURE_TIME: pictures.times})
     table = replace(table, notes=(*table.notes, *pictures.notes))
-    preprocessing = Preprocessing("pictures", (size, size, 3), 1 / 255)
+    preprocessing = Preprocessing("pictures", (form.size, form.size, 3), 1 / 255)
     return _dataset(table, pictures.x, pictures.hashes, preprocessing, reasons)
 
 

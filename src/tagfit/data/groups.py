@@ -31,10 +31,11 @@ class Groups:
 
 def likeness(dataset: Dataset, *, neighbours: bool = True) -> Likeness:
     """Near-copies and, unless they do not matter, runs of neighbours among pictures; of feature rows nothing."""
-    if dataset.kind != "pictures":
+    pictures = dataset.pictures
+    if pictures is None:
         return Likeness()
-    runs = runs_of_neighbours(dataset.x, dataset.labels_NL, _series(dataset)) if neighbours else None
-    return Likeness(known_near_copies(dataset.x, dataset.hashes), runs)
+    runs = runs_of_neighbours(pictures, dataset.labels_NL, _series(dataset)) if neighbours else None
+    return Likeness(known_near_copies(pictures, dataset.hashes), runs)
 
 
 def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
@@ -81,7 +82,7 @@ def _series(dataset: Dataset) -> Series:
 
 
 def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
-    if dataset.kind != "pictures":
+    if dataset.pictures is None:
         raise DataError(
             "blocks are made of pictures that follow each other; these are feature rows",
             "Leave --groups blocks away.",

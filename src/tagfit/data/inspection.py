@@ -69,6 +69,7 @@ class Inspection:
         neighbours: whether pictures that follow each other are alike; None where there are too few.
         notes: how the data was read and split.
         suspicions: sentences on what looks wrong.
+        backbone: what makes features of the pictures, in words; empty for none.
         stored: the file in the cache that holds the samples as they are trained on, and its size; empty for none.
     """
 
@@ -87,6 +88,7 @@ class Inspection:
     notes: tuple[str, ...]
     suspicions: tuple[str, ...]
     lock: str
+    backbone: str
     stored: dict[str, str | int]
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,14 +97,14 @@ class Inspection:
 
 def look(data: LockedData) -> Inspection:
     """Inspect `data`; nothing is trained."""
-    dataset, split = data.dataset, data.split
+    dataset, split, pictures = data.dataset, data.split, data.dataset.pictures
     per_sample, samples = np.unique((dataset.labels_NL == YES).sum(axis=1), return_counts=True)
     copies = _copies(dataset)
     labels = tuple(_label_counts(data))
     return Inspection(
         name=dataset.name,
-        kind=dataset.kind,
-        shape=dataset.preprocessing.shape,
+        kind=dataset.kind if pictures is None else "pictures",
+        shape=dataset.x.shape[1:] if pictures is None else pictures.shape[1:],
         samples=len(dataset),
         parts=split.counts,
         labels=labels,
@@ -115,6 +117,7 @@ def look(data: LockedData) -> Inspection:
         notes=(*dataset.notes, *split.notes),
         suspicions=tuple(_suspicions(data, labels, copies)),
         lock=data.lock,
+        backbone=_backbone(dataset),
         stored=_stored(dataset),
     )
 
@@ -144,9 +147,13 @@ def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
 
 
 def _stored(dataset: Dataset) -> dict[str, str | int]:
-    if not isinstance(dataset.x, np.memmap):
-        return {}
-    return {"file": str(dataset.x.filename), "bytes": dataset.x.nbytes}
+    x = dataset.x if dataset.pictures is None else dataset.pictures
+    return {"file": str(x.filename), "bytes": x.nbytes} if isinstance(x, np.memmap) else {}
+
+
+def _backbone(dataset: Dataset) -> str:
+    backbone = dataset.preprocessing.backbone
+    return "" if backbone is None else f"{backbone}: {backbone.features:,} features of each picture"
 
 
 def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
@@ -189,7 +196,7 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
     parted = sum(len(np.unique(parts[rows])) > 1 for rows in data.split.likeness.near_copies)
     if parted:
         yield f"{parted} groups of near-copies lie in more than one part of the split: val or test flatter."
-    if dataset.kind == "features":
+    if dataset.pictures is None:
         constant = int((dataset.x == dataset.x[:1]).all(axis=0).sum())
         if constant:
             yield f"{constant} of the {dataset.x.shape[1]} features have the same value in every row."

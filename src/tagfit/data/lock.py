@@ -27,7 +27,7 @@ def fingerprint(dataset: Dataset, split: Split) -> str:
 
     Where there are folds, a row has its fold as well.
     """
-    head = {"lock": 1, "preprocessing": dataset.preprocessing.to_dict(), "label_names": list(dataset.label_names)}
+    head = {"lock": 1, "preprocessing": dataset.preprocessing.identity(), "label_names": list(dataset.label_names)}
     digest = hashlib.sha256(json.dumps(head, sort_keys=True, ensure_ascii=False).encode())
     digest.update(_sorted_rows(dataset, split).tobytes())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 manifest.json         protocol, recipe, preprocessing, label names, what decides, scores, lock; hashes of the files
 model.safetensors     the delivered weights, of all members where it is an ensemble
+backbone.safetensors  the weights of the pretrained backbone, where there is one; its config is in the preprocessing
 samples.safetensors   SHA-256 of every sample by part, so that rows which were trained on are recognised later
 """
 
@@ -24,19 +25,20 @@ import tagfit
 from tagfit.delivery.run_folder import find_bundle, read_json, write_folder
 from tagfit.errors import BundleError
 from tagfit.models.ensemble import Ensemble
+from tagfit.models.pretrained import Pretrained, build_backbone
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
-from tagfit.records import PARTS, LockedData, Part, Preprocessing, Run
+from tagfit.records import PARTS, Backbone, LockedData, Part, Preprocessing, Run
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Decider
 
-#: 1 has neither `members` nor `decider`: one network, and yes above 0.5
-PROTOCOL = 2
-READABLE = (1, 2)
+#: 1 has neither `members` nor `decider`: one network, and yes above 0.5; 1 and 2 have no backbone
+PROTOCOL = 3
+READABLE = (1, 2, 3)
 
 MOST_MEMBERS = 100
 
-WEIGHTS, SAMPLES = "model.safetensors", "samples.safetensors"
+WEIGHTS, BACKBONE, SAMPLES = "model.safetensors", "backbone.safetensors", "samples.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class Bundle:
         decider: what makes labels of its scores.
         scores: of the delivered weights, by part, as result.json has them; none of a refitted network.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
+        pretrained: what makes features of pictures, where the preprocessing has a backbone.
     """
 
     recipe: Recipe
@@ -61,6 +64,7 @@ class Bundle:
     scores: Mapping[str, Any]
     lock: str
     trained_on: Mapping[str, NDArray[np.uint8]]
+    pretrained: Pretrained | None = None
 
     @classmethod
     def of(
@@ -84,6 +88,7 @@ class Bundle:
             scores=run.to_dict()["scores"],
             lock=data.lock,
             trained_on={part: data.dataset.hashes[data.split.rows(part)] for part in PARTS},
+            pretrained=data.dataset.pretrained,
         )
 
     def refitted(self, network: nn.Module) -> Bundle:
@@ -97,8 +102,9 @@ class Bundle:
 
 def write_bundle(path: Path, bundle: Bundle) -> None:
     """Write `bundle` to the folder `path`, which appears whole or not at all."""
-    weights = {name: tensor.detach().numpy() for name, tensor in bundle.network.state_dict().items()}
-    files = {WEIGHTS: _safetensors(weights), SAMPLES: _safetensors(bundle.trained_on)}
+    files = {WEIGHTS: _safetensors(_weights(bundle.network)), SAMPLES: _safetensors(bundle.trained_on)}
+    if bundle.pretrained is not None:
+        files[BACKBONE] = _safetensors(_weights(bundle.pretrained.network))
     manifest = {
         "protocol": PROTOCOL,
         "tagfit": tagfit.__version__,
@@ -125,9 +131,10 @@ def read_bundle(path: Path) -> Bundle:
     folder = find_bundle(path)
     manifest = _read_manifest(folder / "manifest.json")
     try:
-        contents = {name: _checked_file(folder, name, manifest["files"][name]) for name in (WEIGHTS, SAMPLES)}
-        recipe = Recipe.from_dict(manifest["recipe"])
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
+        names = (WEIGHTS, SAMPLES) if preprocessing.backbone is None else (WEIGHTS, SAMPLES, BACKBONE)
+        contents = {name: _checked_file(folder, name, manifest["files"][name]) for name in names}
+        recipe = Recipe.from_dict(manifest["recipe"])
         label_names = _checked_names(manifest["label_names"])
         members = _checked_members(manifest["members"])
         networks = [build_network(member, preprocessing.shape, len(label_names)) for member in members]
@@ -144,6 +151,7 @@ def read_bundle(path: Path) -> Bundle:
             scores=manifest["scores"],
             lock=manifest["lock"],
             trained_on=safetensors.numpy.load(contents[SAMPLES]),
+            pretrained=_pretrained(preprocessing.backbone, contents.get(BACKBONE)),
         )
     except BundleError:
         raise
@@ -151,8 +159,30 @@ def read_bundle(path: Path) -> Bundle:
         raise BundleError(f"{folder}: not a usable bundle: {type(error).__name__}: {error}") from error
 
 
+def _pretrained(backbone: Backbone | None, content: bytes | None) -> Pretrained | None:
+    """The backbone with its weights, of which none takes memory before all were looked at."""
+    if backbone is None or content is None:
+        return None
+    weights = safetensors.numpy.load(content)
+    with torch.device("meta"):
+        check_weights(build_backbone(backbone), weights)
+    network = build_backbone(backbone)
+    load_weights(network, weights)
+    return Pretrained(backbone, network)
+
+
 def load_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
     """Put `weights` into `network`.
+
+    Raises:
+        BundleError: as `check_weights`.
+    """
+    check_weights(network, weights)
+    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+
+
+def check_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Compare `weights` with what `network` has.
 
     Raises:
         BundleError: missing, surplus, wrongly shaped or non-finite tensors, all of them named.
@@ -167,7 +197,6 @@ def load_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> Non
             faults.append(f"the tensor {name} has values that are not finite")
     if faults:
         raise BundleError(faults)
-    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -177,15 +206,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: expected protocol {PROTOCOL}; got {protocol!r}", "A newer tagfit may read it: upgrade tagfit."
         )
-    return (
-        manifest
-        if protocol == PROTOCOL
-        else {
-            **manifest,
-            "members": [manifest.get("recipe")],
-            "decider": Decider().to_dict(),
-        }
-    )
+    if protocol > 1:
+        return manifest
+    return {**manifest, "members": [manifest.get("recipe")], "decider": Decider().to_dict()}
 
 
 def _checked_members(members: Any) -> tuple[Recipe, ...]:
@@ -213,8 +236,12 @@ def _checked_names(names: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+
+
 def _safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
 
 
 def _sha256(content: bytes) -> str:

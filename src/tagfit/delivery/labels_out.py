@@ -46,12 +46,12 @@ def predicted_rows(tagger: Tagger, paths: Sequence[Path], calibrated: bool = Fal
         DataError: paths that do not exist and folders without pictures, all of them named; features that do not fit.
     """
     faults = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    if tagger.preprocessing.kind == "pictures":
+    rows = _picture_rows if tagger.takes_pictures and not _all_arrays(tagger, paths) else _feature_rows
+    if rows is _picture_rows:
         empty = [path for path in paths if path.is_dir() and not any(_pictures_at(path))]
         faults += [f"{path}: no picture in it or below it" for path in empty]
     if faults:
         raise DataError(faults)
-    rows = _feature_rows if tagger.preprocessing.kind == "features" else _picture_rows
     return (_row(sample, prediction, row, calibrated) for sample, prediction, row in rows(tagger, paths))
 
 
@@ -86,6 +86,11 @@ def save_csv(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
+    """Whether what a backbone made of pictures is given in their place."""
+    return tagger.preprocessing.kind == "features" and all(path.suffix in (".npy", ".npz") for path in paths)
 
 
 def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from os import cpu_count
 from pathlib import Path
@@ -19,9 +20,11 @@ from PIL import Image
 from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
+from tagfit.form import Form
 from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
 from tagfit.training.batches import Samples
 from tagfit.training.device import find_device
+from tagfit.training.features import Extractor
 from tagfit.training.inference import probabilities
 
 #: pictures that are held at once while a stream of paths is predicted
@@ -82,16 +85,34 @@ class Tagger:
         return cls(read_bundle(Path(path)), device)
 
     @property
-    def size(self) -> int:
-        """The width and height that picture files are brought to; the default where the bundle takes features."""
-        return self.preprocessing.shape[0] if self.preprocessing.kind == "pictures" else DEFAULT_SIZE
+    def form(self) -> Form:
+        """What picture files are brought to; the default where the bundle takes feature rows alone."""
+        if self.preprocessing.backbone is not None:
+            return self.preprocessing.backbone.form
+        return Form(self.preprocessing.shape[0] if self.preprocessing.kind == "pictures" else DEFAULT_SIZE)
+
+    @property
+    def takes_pictures(self) -> bool:
+        return self.preprocessing.kind == "pictures" or self.preprocessing.backbone is not None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What reading data is told, so that samples come as this bundle takes them."""
+        pretrained = self.bundle.pretrained
+        return {"size": self.form.size} if pretrained is None else {"backbone": pretrained}
+
+    @cached_property
+    def _extractor(self) -> Extractor | None:
+        pretrained = self.bundle.pretrained
+        return None if pretrained is None else Extractor(pretrained, self._device)
 
     def predict(self, inputs: Inputs) -> Prediction:
         """Scores and decisions for pictures or feature rows.
 
         Args:
             inputs: one path or a list of paths; one PIL image or a list; an array: (n, D) numeric features, or
-                (n, H, W, 3) uint8 pictures of the size that the bundle was trained on.
+                (n, H, W, 3) uint8 pictures of the size that the bundle was trained on. A bundle with a backbone takes
+                both: pictures of the backbone's size, and features that it has made.
 
         Raises:
             DataError: not what this bundle takes.
@@ -111,10 +132,10 @@ class Tagger:
         Raises:
             DataError: the bundle takes features, not pictures.
         """
-        self._demand("pictures")
+        self._demand_pictures()
         waiting = iter(paths)
         while batch := tuple(Path(path) for path in islice(waiting, PATHS_AT_ONCE)):
-            yield self._predict_outcomes(_decoded(batch, self.size))
+            yield self._predict_outcomes(_decoded(batch, self.form))
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
         """Scores and decisions of (n, ...) uint8 pictures or numeric features.
@@ -122,13 +143,15 @@ class Tagger:
         Raises:
             DataError: another shape or dtype than the bundle was trained on, or values that are not finite.
         """
-        shape = self.preprocessing.shape
+        seen = self.preprocessing.backbone is not None and x.ndim == 4
+        shape = (self.form.size, self.form.size, 3) if seen else self.preprocessing.shape
+        kind = "pictures" if seen else self.preprocessing.kind
         faults = []
         if x.shape[1:] != shape:
             faults.append(f"expected an array of shape (n, {', '.join(map(str, shape))}); got {x.shape}")
-        if self.preprocessing.kind == "pictures" and x.dtype != np.uint8:
+        if kind == "pictures" and x.dtype != np.uint8:
             faults.append(f"expected uint8 pictures with values from 0 to 255; got {x.dtype}")
-        if self.preprocessing.kind == "features":
+        if kind == "features":
             if x.dtype.kind not in "fiub":
                 faults.append(f"expected numeric features; got {x.dtype}")
             else:
@@ -137,13 +160,13 @@ class Tagger:
                 if not np.isfinite(x).all():
                     faults.append("expected features that are finite in float32; got NaN, infinite or larger values")
         if faults:
-            raise DataError(faults, f"This model was trained on {self.preprocessing.kind} of that shape.")
+            raise DataError(faults, f"This model was trained on {kind} of that shape.")
         return self._decided(self._scores(x))
 
     def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
-        self._demand("pictures")
+        self._demand_pictures()
         try:
-            return pixels(image, self.size)
+            return pixels(image, self.form)
         except UnreadablePictureError as reason:
             return str(reason)
 
@@ -159,6 +182,8 @@ class Tagger:
     def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         if not len(x):
             return np.empty((0, len(self.label_names)), dtype=np.float32)
+        if x.ndim == 4 and self._extractor is not None:
+            x = self._extractor.features(x)
         samples = Samples.of(x, self.preprocessing, self._device)
         return probabilities(self._network, samples, np.arange(len(x)))
 
@@ -166,21 +191,20 @@ class Tagger:
         decider = self.bundle.decider
         return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
 
-    def _demand(self, kind: str) -> None:
-        if self.preprocessing.kind != kind:
-            raise DataError(
-                f"this bundle was trained on {self.preprocessing.kind} of shape {self.preprocessing.shape}; got {kind}"
-            )
-        if kind == "pictures" and self.preprocessing.shape != (self.size, self.size, 3):
-            raise DataError(f"this bundle takes arrays of shape {self.preprocessing.shape}, not picture files")
+    def _demand_pictures(self) -> None:
+        kind, shape = self.preprocessing.kind, self.preprocessing.shape
+        if not self.takes_pictures:
+            raise DataError(f"this bundle was trained on {kind} of shape {shape}; got pictures")
+        if kind == "pictures" and shape != (self.form.size, self.form.size, 3):
+            raise DataError(f"this bundle takes arrays of shape {shape}, not picture files")
 
 
-def _decoded(files: Sequence[Path], size: int) -> list[NDArray[np.uint8] | str]:
+def _decoded(files: Sequence[Path], form: Form) -> list[NDArray[np.uint8] | str]:
     """For each file its pixels, as they were at training, or why there are none."""
 
     def read(file: Path) -> NDArray[np.uint8] | str:
         try:
-            return decode(file.read_bytes(), size)
+            return decode(file.read_bytes(), form)
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
         except UnreadablePictureError as reason:

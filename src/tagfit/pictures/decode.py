@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from tagfit.form import Form
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -44,18 +46,18 @@ class UnreadablePictureError(Exception):
     """One picture cannot be used; the message is the reason, for people. Callers set the picture aside."""
 
 
-def decode(encoded: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """The whole picture, upright, as (size, size, 3) uint8 sRGB; its aspect ratio is not kept.
+def decode(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """The picture, upright, as (size, size, 3) uint8 sRGB, in the form asked for.
 
     The original width and height leave no trace in the result: resolution must never reach a model.
 
     Raises:
         UnreadablePictureError: empty, not a picture of a known format, truncated, or too large.
     """
-    return _array(shrink(encoded, size, max_pixels=max_pixels)[0])
+    return _array(shrink(encoded, form, max_pixels=max_pixels)[0])
 
 
-def shrink(encoded: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
+def shrink(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
     """What `decode` makes an array of; and when the picture was taken, as ISO text, or nothing where it does not say.
 
     Raises:
@@ -65,11 +67,12 @@ def shrink(encoded: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> tuple[
         raise UnreadablePictureError("the file is empty")
     with _readable(max_pixels), Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
         _check_size(picture, max_pixels)
-        picture.draft(None, (2 * size, 2 * size))
-        return _small(picture, size), _capture_time(picture)
+        side = 2 * (form.shrunk_to or form.size)
+        picture.draft(None, (side, side))
+        return _small(picture, form), _capture_time(picture)
 
 
-def pixels(picture: Image.Image, size: int) -> NDArray[np.uint8]:
+def pixels(picture: Image.Image, form: Form) -> NDArray[np.uint8]:
     """As `decode`, of a picture that is open already, which stays as it is.
 
     Raises:
@@ -77,7 +80,7 @@ def pixels(picture: Image.Image, size: int) -> NDArray[np.uint8]:
     """
     with _readable(MAX_PIXELS):
         _check_size(picture, MAX_PIXELS)
-        return _array(_small(picture, size))
+        return _array(_small(picture, form))
 
 
 def _array(small: Image.Image) -> NDArray[np.uint8]:
@@ -112,9 +115,10 @@ def _too_large(claimed: str, max_pixels: int) -> str:
     return f"too large: {claimed} pixels are more than {max_pixels / 1e6:g} megapixels"
 
 
-def _small(picture: Image.Image, size: int) -> Image.Image:
+def _small(picture: Image.Image, form: Form) -> Image.Image:
     picture.load()  # before its metadata is asked: some of it may stand behind the pixels
-    small = _plain(picture).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    resampling = Image.Resampling[form.filter.upper()]
+    small = _plain(picture).resize((form.size, form.size), resampling, form.box(*picture.size), reducing_gap=2.0)
     turn = _UPRIGHT.get(_exif(picture).get(ExifTags.Base.Orientation, 1))
     upright = small if turn is None else small.transpose(turn)
     return _over_white(upright, picture.info.get("icc_profile"))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import TagfitError
+from tagfit.form import Form
 from tagfit.pictures.worker import BYTES, FILE, KNOWN, WANTED, receive, send
 
 #: pictures that are worth the start of one more process
@@ -56,7 +57,7 @@ class Outcome:
 
 
 def decoded(
-    sources: Sequence[Source], size: int, max_pixels: int, wanted: Wanted = lambda digest: True
+    sources: Sequence[Source], form: Form, max_pixels: int, wanted: Wanted = lambda digest: True
 ) -> Generator[tuple[int, Outcome]]:
     """The number and the outcome of each of `sources`, as they come.
 
@@ -64,8 +65,8 @@ def decoded(
     """
     processes = max(1, min(_cores(), -(-len(sources) // _WORTH_A_PROCESS)))
     numbers, lock, stop = iter(range(len(sources))), Lock(), Event()
-    outcomes: Queue[tuple[int, Outcome] | BaseException | None] = Queue(max(2, min(64, _WAITING // (3 * size**2))))
-    decoders = [Decoder(size, max_pixels) for _ in range(processes)]
+    outcomes: Queue[tuple[int, Outcome] | BaseException | None] = Queue(max(2, min(64, _WAITING // (3 * form.size**2))))
+    decoders = [Decoder(form, max_pixels) for _ in range(processes)]
 
     def work(decoder: Decoder) -> None:
         try:
@@ -111,8 +112,8 @@ def _cores() -> int:
 class Decoder:
     """One process that opens pictures; where a picture takes it down, the next one gets a new process."""
 
-    def __init__(self, size: int, max_pixels: int) -> None:
-        self._size, self._max_pixels = size, max_pixels
+    def __init__(self, form: Form, max_pixels: int) -> None:
+        self._form, self._max_pixels = form, max_pixels
         self._process: subprocess.Popen[bytes] | None = None
         self._abandoned = False
 
@@ -164,7 +165,7 @@ class Decoder:
         told = json.loads(receive(answers))
         if "reason" in told:
             return Outcome(digest, stamp, reason=told["reason"])
-        shape = (self._size, self._size, 3)
+        shape = (self._form.size, self._form.size, 3)
         return Outcome(digest, stamp, np.frombuffer(receive(answers), np.uint8).reshape(shape), told["time"])
 
     def _pipes(self) -> tuple[BinaryIO, BinaryIO]:
@@ -173,7 +174,7 @@ class Decoder:
         return cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        command = [*worker_command(), str(self._size), str(self._max_pixels)]
+        command = [*worker_command(), json.dumps(self._form.to_dict()), str(self._max_pixels)]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
         try:
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=_environment())

@@ -43,8 +43,9 @@ SMOOTHINGS = 8
 #: standard deviation of what encoding leaves: details are not compared below it
 NOISE = 0.7
 
-#: pictures, and pairs of pictures, that are held at once
+#: pictures, and pairs of pictures, that are held at once; and bytes of those that are being shrunk
 PICTURES_AT_ONCE, PAIRS_AT_ONCE = 512, 256
+BYTES_AT_ONCE = 2**23
 #: rows and columns of the similarities that are held at once
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 8192
 
@@ -266,9 +267,15 @@ def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
 def shrink(x: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """(N, side, side, 3) float32: the mean colour of each of side x side equal areas of (N, H, W, 3) pictures."""
     count, height, width, _ = x.shape
-    rows = _areas(height, side) @ x.reshape(count, height, width * 3).astype(np.float32)
-    across = rows.reshape(-1, width, 3).swapaxes(1, 2).reshape(-1, width) @ _areas(width, side).T
-    return np.ascontiguousarray(across.reshape(count, side, 3, side).swapaxes(2, 3))
+    down, across = _areas(height, side), _areas(width, side).T
+    found = np.empty((count, side, side, 3), dtype=np.float32)
+    at_once = max(1, BYTES_AT_ONCE // (height * width * 3))
+    for start in range(0, count, at_once):
+        some = x[start : start + at_once]
+        rows = down @ some.reshape(len(some), height, width * 3).astype(np.float32)
+        means = rows.reshape(-1, width, 3).swapaxes(1, 2).reshape(-1, width) @ across
+        found[start : start + at_once] = means.reshape(len(some), side, 3, side).swapaxes(2, 3)
+    return found
 
 
 def _areas(length: int, side: int) -> NDArray[np.float32]:

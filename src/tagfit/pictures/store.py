@@ -24,6 +24,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from tagfit.form import Form
 from tagfit.pictures.arrays import Arrays, GoneError, write_all
 from tagfit.pictures.cache import made_folder
 from tagfit.pictures.decode import MAX_PIXELS, VERSION
@@ -33,6 +34,9 @@ from tagfit.pictures.worker import stamp
 
 #: called with (done, total) while pictures are read
 OnRead = Callable[[int, int], object]
+
+#: shown the SHA-256 of a picture's bytes, and its (size, size, 3) uint8 pixels
+OnPixels = Callable[[bytes, NDArray[np.uint8]], object]
 
 #: a kill loses no more than this
 _SECONDS_A_WRITE = 2.0
@@ -63,21 +67,29 @@ class Pictures:
 
 
 def open_pictures(
-    sources: Sequence[Source], size: int, *, max_pixels: int = MAX_PIXELS, on_read: OnRead | None = None
+    sources: Sequence[Source],
+    form: Form,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    on_read: OnRead | None = None,
+    on_pixels: OnPixels | None = None,
 ) -> Pictures:
-    """The pictures at `sources` (files, or the bytes of files), decoded only where they never were before."""
+    """The pictures at `sources` (files, or the bytes of files), decoded only where they never were before.
+
+    `on_pixels` is shown those that are decoded now, as they come.
+    """
     try:
-        with closing(_Store(made_folder(), size, max_pixels)) as store:
+        with closing(_Store(made_folder(), form, max_pixels, on_pixels)) as store:
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
         note = f"Decoded pictures are not kept for the next run, as the cache folder cannot be used: {error}."
-        return _in_memory(sources, size, max_pixels, on_read, note)
+        return _in_memory(sources, form, max_pixels, on_read, note)
 
 
-def _in_memory(sources: Sequence[Source], size: int, max_pixels: int, on_read: OnRead | None, note: str) -> Pictures:
-    x = np.empty((len(sources), size, size, 3), np.uint8)
+def _in_memory(sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str) -> Pictures:
+    x = np.empty((len(sources), form.size, form.size, 3), np.uint8)
     outcomes: dict[int, Outcome] = {}
-    for number, outcome in decoded(sources, size, max_pixels):
+    for number, outcome in decoded(sources, form, max_pixels):
         if outcome.pixels is not None:
             x[number] = outcome.pixels
         outcomes[number] = Outcome(outcome.digest, time=outcome.time, reason=outcome.reason)
@@ -124,12 +136,13 @@ class _Known:
 class _Store:
     """The arrays in one folder, for one preprocessing."""
 
-    def __init__(self, folder: Path, size: int, max_pixels: int) -> None:
-        self._folder, self._size, self._max_pixels = folder, size, max_pixels
-        self._shape = (size, size, 3)
-        self._preprocessing = f"{size} {VERSION} {PIL.__version__} {max_pixels}"
+    def __init__(self, folder: Path, form: Form, max_pixels: int, on_pixels: OnPixels | None) -> None:
+        self._folder, self._form, self._max_pixels = folder, form, max_pixels
+        self._on_pixels = on_pixels
+        self._shape = (form.size, form.size, 3)
+        self._preprocessing = f"{form.key} {VERSION} {PIL.__version__} {max_pixels}"
         self._index = Index(folder, self._preprocessing)
-        self._arrays = Arrays(folder, size)
+        self._arrays = Arrays(folder, form.size)
 
     def close(self) -> None:
         self._index.close()
@@ -179,7 +192,7 @@ class _Store:
         part = self._arrays.new_part()
         outcomes = decoded(
             [sources[number] for number in missing],
-            self._size,
+            self._form,
             self._max_pixels,
             lambda digest: self._index.entry_of(digest) is None,
         )
@@ -190,6 +203,8 @@ class _Store:
                 for position, outcome in outcomes:
                     waiting.append((missing[position], outcome))
                     done += 1
+                    if self._on_pixels is not None and outcome.pixels is not None:
+                        self._on_pixels(outcome.digest, outcome.pixels)
                     if len(waiting) >= self._arrays.at_a_time or time.monotonic() - began >= _SECONDS_A_WRITE:
                         self._remember(sources, waiting, file, known)
                         waiting, began = [], time.monotonic()

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from tagfit.form import Form
 from tagfit.pictures.decode import UnreadablePictureError, shrink
 
 FILE, BYTES, WANTED, KNOWN = b"F", b"B", b"W", b"K"
@@ -63,7 +64,7 @@ def stamp(file: os.stat_result) -> tuple[int, int, int, int]:
     return file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino
 
 
-def serve(incoming: BinaryIO, outgoing: BinaryIO, size: int, max_pixels: int) -> None:
+def serve(incoming: BinaryIO, outgoing: BinaryIO, form: Form, max_pixels: int) -> None:
     """Answer until the other side is gone."""
     send(outgoing, b"ready")
     while True:
@@ -77,7 +78,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO, size: int, max_pixels: int) ->
         if receive(incoming) != WANTED:
             continue
         try:
-            small, taken = shrink(encoded, size, max_pixels=max_pixels)
+            small, taken = shrink(encoded, form, max_pixels=max_pixels)
         except UnreadablePictureError as error:
             if isinstance(error.__cause__, MemoryError):
                 raise  # that says nothing of the picture
@@ -103,7 +104,7 @@ def _encoded(request: bytes) -> tuple[bytes, tuple[int, int, int, int] | None]:
 
 
 def main() -> None:
-    """Run as `python -m tagfit.pictures.worker SIZE MAX_PIXELS`."""
+    """Run as `python -m tagfit.pictures.worker FORM MAX_PIXELS`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the process that waits for this one
     with suppress(OSError):  # where memory runs out, Linux is to end this process, and not that one
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -111,9 +112,9 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a decoder prints must not come between the frames
     Image.MAX_IMAGE_PIXELS = None  # the limit is decode's own
     warnings.simplefilter("ignore")  # Pillow warns of odd metadata; pixels or a reason are all that counts
-    size, max_pixels = map(int, sys.argv[1:])
+    form, max_pixels = Form.from_dict(json.loads(sys.argv[1])), int(sys.argv[2])
     with suppress(EOFError, BrokenPipeError):
-        serve(incoming, outgoing, size, max_pixels)
+        serve(incoming, outgoing, form, max_pixels)
 
 
 if __name__ == "__main__":

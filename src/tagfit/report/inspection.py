@@ -28,6 +28,8 @@ def _parts(record: Mapping[str, Any]) -> Iterator[RenderableType]:
         f"lock {record['lock'][:12]}",
         style="bold",
     )
+    if record["backbone"]:
+        yield Text(f"brings knowledge from outside: {record['backbone']}")
     yield Text("  ".join(f"{part} {count:,}" for part, count in record["parts"].items() if count))
     yield Text(f"labels known to hold, per sample: {_per_sample(record['labels_per_sample'])}")
     yield Text()
