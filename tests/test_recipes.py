@@ -3,7 +3,7 @@ import pytest
 from tagfit.errors import RecipeError
 from tagfit.models.losses import LOSSES as LOSS_FORMULAS
 from tagfit.models.registry import BUILDERS
-from tagfit.recipes import ARCHITECTURES, LOSSES, RECIPES, DenseModel, Recipe, Training, find_recipe
+from tagfit.recipes import ARCHITECTURES, LOSSES, RECIPES, DenseModel, FineTunedModel, Recipe, Training, find_recipe
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -94,5 +94,5 @@ def test_a_missing_file():
 
 
 def test_every_name_a_recipe_may_write_has_its_code():
-    assert BUILDERS.keys() == ARCHITECTURES.keys()
+    assert {*BUILDERS, FineTunedModel.architecture} == ARCHITECTURES.keys()
     assert tuple(LOSS_FORMULAS) == LOSSES

@@ -134,6 +134,7 @@ _allow = click.option(
     type=click.Choice(["augmentation"]),
     help="Let recipes change the pictures in training.",
 )
+_fine_tune = click.option("--fine-tune", is_flag=True, help="Train the backbone's upper blocks further as well.")
 _target = _options(
     click.option("--metric", default="micro_f1", show_default=True, help="What the target is set on."),
     click.option(
@@ -161,6 +162,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @main.command()
 @click.option("--count", default=2400, show_default=True, help="How many postcards to draw.")
 @_target
+@_fine_tune
 @_allow
 @_deciding
 @_training
@@ -197,29 +199,40 @@ def inspect(data: str, as_json: bool, **reading: Any) -> None:
 @main.command()
 @click.argument("data")
 @click.option(
-    "--recipe", default="dense-regularised", show_default=True, metavar="NAME|FILE", help="What to train, and how."
+    "--recipe",
+    metavar="NAME|FILE",
+    help="What to train, and how.  [default: dense-regularised; with --fine-tune, fine-tuned]",
 )
+@_fine_tune
 @_allow
 @_deciding
 @_reading
 @_splitting
 @_training
 @_json
-def fit(data: str, recipe: str, output: str | None, as_json: bool, **options: Any) -> None:
+def fit(data: str, recipe: str | None, fine_tune: bool, output: str | None, as_json: bool, **options: Any) -> None:
     """Train one recipe on DATA and score it."""
     from tagfit import workflow
     from tagfit.recipes import find_recipe
 
-    chosen = find_recipe(recipe)
+    chosen = None if recipe is None else find_recipe(recipe)
     training, locked = _prepared(data, options)
     with _watched() as watch:
-        result = workflow.fit(locked, recipe=chosen, output=_folder(output, locked, "fit"), on_event=watch, **training)
+        result = workflow.fit(
+            locked,
+            recipe=chosen,
+            fine_tune=fine_tune,
+            output=_folder(output, locked, "fit"),
+            on_event=watch,
+            **training,
+        )
     _finish(result, as_json, watch.stopped_by)
 
 
 @main.command()
 @click.argument("data")
 @_target
+@_fine_tune
 @_allow
 @_deciding
 @_reading
@@ -236,6 +249,7 @@ def cure(
     minutes: float | None,
     single: bool,
     refit: bool,
+    fine_tune: bool,
     output: str | None,
     as_json: bool,
     **options: Any,
@@ -265,6 +279,7 @@ def cure(
             minutes=minutes,
             single=single,
             refit=refit,
+            fine_tune=fine_tune,
             output=_folder(output, locked, "cure"),
             on_event=watch,
             **training,

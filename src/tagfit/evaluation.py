@@ -113,7 +113,7 @@ def evaluate(
     dataset, groups = _samples_of(data, part, tagger)
     slices = None if by is None else _slices(dataset, by)
     aligned, surplus, missing = align_labels(dataset, tagger.label_names)
-    prediction = tagger.predict_array(aligned.x)
+    prediction = tagger.predict_dataset(aligned)
     said = Said(aligned.labels_NL, prediction.scores, groups)
     constant, decider = tagger.bundle.constant, tagger.bundle.decider
     both = _both(tagger, aligned.labels_NL, prediction)
@@ -226,7 +226,7 @@ def _compared(
     draw = Resampling.of(len(dataset), groups, seed=seed)
     labels_NL = dataset.labels_NL[:, [tagger.label_names.index(name) for name in common]]
     spreads = []
-    for model, said in ((tagger, prediction), (other, other.predict_array(there.x))):
+    for model, said in ((tagger, prediction), (other, other.predict_dataset(there))):
         columns = [model.label_names.index(name) for name in common]
         spreads.append([resample(answers, draw) for answers in _both(model, labels_NL, said, columns)])
     kinds = ("scores", "decided")

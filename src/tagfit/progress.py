@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tagfit.pictures.store import OnRead
-from tagfit.training.events import EpochEnded, Event, RunEnded, RunStarted
+from tagfit.training.events import EpochEnded, Event, PicturesPassed, RunEnded, RunStarted
 
 
 def _progress() -> Progress:
@@ -57,6 +57,8 @@ class TrainingBar:
 
     def __call__(self, event: Event) -> bool:
         match event:
+            case PicturesPassed():
+                self._progress.update(self._task, completed=event.done, total=event.total, description="lower blocks")
             case RunStarted():
                 place = f"{event.number}/{event.of} {event.recipe}"
                 self._progress.reset(self._task, total=event.epochs, description=place, extra="")

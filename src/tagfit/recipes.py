@@ -123,17 +123,62 @@ class CnnModel:
         faults += _not_fractions("model", self, "dropout", "stochastic_depth")
         if not (_is_int(self.stride) and self.stride in STRIDES):
             faults.append(f"model.stride must be 2 or 4; got {self.stride!r}")
-        if not (_is_int(self.views) and self.views in VIEWS):
-            faults.append(f"model.views must be one of {', '.join(map(str, VIEWS))}; got {self.views!r}")
-        return faults + _not_switches("model", self, "standardise")
+        return faults + _not_views(self.views) + _not_switches("model", self, "standardise")
 
 
-Model = DenseModel | CnnModel
+@dataclass(frozen=True, kw_only=True)
+class FineTunedModel:
+    """A pretrained backbone whose upper blocks are trained on, and a linear output (see `models.fine_tuned`).
+
+    Attributes:
+        backbone, revision, sha256: which one: its name, the hub's commit if it came from there, and of its weights;
+            where they are empty, it is the one that the data was made ready for.
+        trained: the share of its blocks, from the top, that are trained. What lies below stays as it came.
+        dropout: share of the pooled features dropped before the output.
+        views: as in CnnModel, but in training one of them is looked at: the picture as it is or, where augmentation
+            draws views, any.
+        body_rate: the share of the training's rate that the uppermost of the body gets.
+        layer_decay: each trained block gets this share of the rate of the one above it.
+        unfreezing: the share of all steps over which the trained blocks are thawed, one after the other from the top.
+    """
+
+    architecture: ClassVar[str] = "fine-tuned"
+
+    backbone: str = ""
+    revision: str = ""
+    sha256: str = ""
+    trained: float = 0.6
+    dropout: float = 0.3
+    views: int = 1
+    body_rate: float = 0.2
+    layer_decay: float = 0.9
+    unfreezing: float = 0.0
+
+    def faults(self) -> list[str]:
+        faults = [
+            f"model.{name} must be a text; got {getattr(self, name)!r}"
+            for name in ("backbone", "revision", "sha256")
+            if not isinstance(getattr(self, name), str)
+        ]
+        for name in ("trained", "layer_decay"):
+            if not (_is_number(getattr(self, name)) and 0 < getattr(self, name) <= 1):
+                faults.append(f"model.{name} must be a fraction above 0, at most 1; got {getattr(self, name)!r}")
+        faults += _not_fractions("model", self, "dropout", "unfreezing")
+        if not (_is_number(self.body_rate) and 0 < self.body_rate < math.inf):
+            faults.append(f"model.body_rate must be a number above 0; got {self.body_rate!r}")
+        return faults + _not_views(self.views)
+
+
+def _not_views(views: object) -> list[str]:
+    if _is_int(views) and views in VIEWS:
+        return []
+    return [f"model.views must be one of {', '.join(map(str, VIEWS))}; got {views!r}"]
+
+
+Model = DenseModel | CnnModel | FineTunedModel
 
 #: every architecture's fields, by the name that a recipe writes; `models.registry` holds their builders
-ARCHITECTURES: dict[str, type[DenseModel] | type[CnnModel]] = {
-    kind.architecture: kind for kind in (DenseModel, CnnModel)
-}
+ARCHITECTURES: dict[str, type[Model]] = {kind.architecture: kind for kind in (DenseModel, CnnModel, FineTunedModel)}
 
 #: losses for rare labels, and those for data whose unknown cells have to count, because only yes is known
 RARE_LOSSES = ("weighted", "focal", "asymmetric", "distribution-balanced")
@@ -240,6 +285,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         faults = [*self.model.faults(), *self.training.faults()]
+        if isinstance(self.model, FineTunedModel) and set(self.training.augmentation) - VIEWS_DRAWN:
+            faults.append(
+                "training.augmentation of a fine-tuned network may only draw views "
+                f"({', '.join(sorted(VIEWS_DRAWN))}); got {', '.join(map(str, self.training.augmentation))}"
+            )
         if not isinstance(self.name, str) or not self.name.strip():
             faults.insert(0, f"name must be a text that is not empty; got {self.name!r}")
         if faults:
@@ -396,6 +446,11 @@ RECIPES: dict[str, Recipe] = {
                 autocast=True,
                 patience=0,
             ),
+        ),
+        Recipe(
+            name="fine-tuned",
+            model=FineTunedModel(),
+            training=Training(epochs=12, rate=5e-3, schedule="one-cycle", weight_decay=0.05, patience=0),
         ),
     )
 }

@@ -19,7 +19,7 @@ from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import RunFolder, claim, writable
-from tagfit.models.ensemble import Ensemble
+from tagfit.models.ensemble import Ensemble, members_of
 from tagfit.models.registry import level_output
 from tagfit.recipes import Recipe
 from tagfit.records import NO, PARTS, FoldRun, LockedData, Part, Run, Scores, Split, Target
@@ -31,9 +31,9 @@ from tagfit.scoring.deciding import Decider, Said, Wish
 from tagfit.scoring.levelling import crosslevelled, fit_level
 from tagfit.scoring.metrics import score
 from tagfit.trainer import Outcome, Task, Trainer
-from tagfit.training.batches import Samples
 from tagfit.training.events import Listener
 from tagfit.training.inference import probabilities
+from tagfit.training.inputs import NetworkInputs
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Session:
         self.trainings = trainings(self.data)
         self._constant_scores: dict[tuple[Part, int], Scores] = {}
         self.folder: RunFolder | None = None
-        self._trainer = Trainer(self.device, self.target.metric, self.on_event)
+        self._inputs = NetworkInputs.of(self.data.dataset, self.device, self.on_event)
+        self._trainer = Trainer(self._inputs, self.target.metric, self.on_event)
 
     @property
     def stopped(self) -> bool:
@@ -207,7 +208,7 @@ class Session:
         """All networks of `several` as one, in place of `like`, whose recipe and history it bears."""
         parts: tuple[Part, ...] = ("train", "val")
         said = {part: mean_of([one.said[part] for one in several]) for part in parts}
-        networks = [network for one in several for network in _networks(one.network)]
+        networks = [network for one in several for network in members_of(one.network)]
         run = replace(
             like.run,
             recipe=replace(like.run.recipe, name=f"ensemble of {len(networks)}"),
@@ -319,9 +320,8 @@ class Session:
 
     def _ask(self, network: nn.Module, rows: NDArray[np.intp]) -> Said:
         dataset, groups = self.data.dataset, self.data.split.groups
-        samples = Samples.of(dataset.x, dataset.preprocessing, self.device)
         belongs_to = rows if groups is None else groups[rows]
-        return Said(dataset.labels_NL[rows], probabilities(network, samples, rows), belongs_to)
+        return Said(dataset.labels_NL[rows], probabilities(network, self._inputs, rows), belongs_to)
 
 
 def _mean_level(levels: Sequence[Line]) -> tuple[float, float] | None:
@@ -330,10 +330,6 @@ def _mean_level(levels: Sequence[Line]) -> tuple[float, float] | None:
         return None
     slope, shift = np.mean(levels, axis=0).tolist()
     return slope, shift
-
-
-def _networks(network: nn.Module) -> list[nn.Module]:
-    return list(network.members) if isinstance(network, Ensemble) else [network]
 
 
 def _up_to_unfinished(outcomes: Iterable[Outcome | None]) -> list[Outcome]:

@@ -26,6 +26,7 @@ from tagfit.training import checkpoint, dense_engine, loop
 from tagfit.training.batches import LabelledRows
 from tagfit.training.estimate import longest_compiled, longest_training
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded, RunStarted
+from tagfit.training.inputs import NetworkInputs
 
 #: a larger memory map stays with the torch loop, which lets pages go while it reads
 MOST_MAPPED = 2**29
@@ -83,9 +84,9 @@ class Outcome:
 class Trainer:
     """Trains for one metric on one device, and remembers whether it was asked to stop."""
 
-    def __init__(self, device: torch.device, metric: str, on_event: Listener) -> None:
+    def __init__(self, inputs: NetworkInputs, metric: str, on_event: Listener) -> None:
         self.stopped = False
-        self._device, self._metric, self._on_event = device, metric, on_event
+        self._inputs, self._device, self._metric, self._on_event = inputs, inputs.device, metric, on_event
         self._lock = Lock()
 
     def train(self, task: Task) -> Outcome:
@@ -108,7 +109,8 @@ class Trainer:
     def network(self, recipe: Recipe, data: LockedData, seed: int) -> nn.Module:
         """With freshly drawn weights, on the device."""
         dataset = data.dataset
-        network = build_network(recipe, dataset.preprocessing.shape, len(dataset.label_names), seed=seed)
+        shape, labels = dataset.preprocessing.shape, len(dataset.label_names)
+        network = build_network(recipe, shape, labels, seed=seed, pretrained=dataset.pretrained)
         return network.to(self._device)
 
     def _alone(self, task: Task) -> Outcome:
@@ -125,7 +127,7 @@ class Trainer:
             trained = loop.train(
                 network,
                 task.training,
-                *self._rows(task),
+                *self._rows(task, network),
                 seed=task.seed,
                 judge=self._judge(task),
                 on_event=watch,
@@ -162,7 +164,7 @@ class Trainer:
                 dense_engine.Job(
                     cast(DenseNetwork, networks[number]),
                     tasks[number].training,
-                    *self._rows(tasks[number]),
+                    *self._rows(tasks[number], networks[number]),
                     seed=tasks[number].seed,
                     judge=self._judge(tasks[number]),
                     on_event=watches[number],
@@ -177,7 +179,8 @@ class Trainer:
         """Seconds that all of them would train, each so many times, without early stopping."""
         alone, together = 0.0, []
         for task in tasks:
-            network, rows = self.network(task.recipe, task.data, task.seed), self._rows(task)
+            network = self.network(task.recipe, task.data, task.seed)
+            rows = self._rows(task, network)
             if self.compiles([task]):
                 together.append(longest_compiled(cast(DenseNetwork, network), task.training, *rows))
             else:
@@ -201,9 +204,11 @@ class Trainer:
         self.listen(RunEnded(task.name, state, task.number, task.of, task.best))
         return outcome
 
-    def _rows(self, task: Task) -> tuple[LabelledRows, LabelledRows]:
-        train, val = (LabelledRows.of(task.data, part, self._device) for part in ("train", "val"))
-        return (train if task.refit is None else LabelledRows.of(task.data, REFITTED, self._device)), val
+    def _rows(self, task: Task, network: nn.Module) -> tuple[LabelledRows, LabelledRows]:
+        samples = self._inputs.samples(network)
+        fitted: tuple[Part, ...] = ("train",) if task.refit is None else REFITTED
+        train, val = (LabelledRows.of(task.data, parts, self._device, samples) for parts in (fitted, ("val",)))
+        return train, val
 
     def _judge(self, task: Task) -> loop.Judge:
         """Scores at 0.5; where the loss shifts probabilities, of what is levelled on val, and its log-loss there."""

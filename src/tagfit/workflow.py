@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tagfit.campaign import FOLLOWING, Budget, Campaign
-from tagfit.curing.ladder import ladder, losses_for
+from tagfit.curing.ladder import ladder, losses_for, pinned
 from tagfit.curing.search import Search
 from tagfit.curing.space import space
 from tagfit.data.dataset import DEFAULT_SIZE, build
@@ -29,7 +29,7 @@ from tagfit.models.pretrained import Pretrained, load_backbone
 from tagfit.pictures.known_features import KnownFeatures
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import Dataset, LabelTable, LockedData, Preprocessing, Target
+from tagfit.records import Backbone, Dataset, LabelTable, LockedData, Preprocessing, Target
 from tagfit.result import Result, Trained, Work
 from tagfit.scoring.deciding import Wish
 from tagfit.scoring.guarantees import Guarantee
@@ -41,6 +41,7 @@ from tagfit.training.features import Extractor
 
 DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
+FINE_TUNED = "fine-tuned"
 
 _NOTHING = Wish()
 
@@ -219,7 +220,8 @@ def _table(
 def fit(
     data: Any,
     *,
-    recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe | None = None,
+    fine_tune: bool = False,
     allow: Collection[str] = (),
     decide_for: str | None = None,
     guarantee: str | None = None,
@@ -232,7 +234,8 @@ def fit(
 
     Args:
         data: what `load` returned, or anything that `load` takes without further options.
-        recipe: a name, a TOML file or a Recipe.
+        recipe: a name, a TOML file or a Recipe; `dense-regularised` unless given.
+        fine_tune: train the backbone that the data was loaded with further: `fine-tuned` is then the usual recipe.
         allow: `augmentation`, where the recipe may change the pictures in training.
         decide_for: the metric that labels are decided for: `micro_f1`, `macro_f1`, `sample_f1`, `subset_accuracy`,
             `recall>=0.9` or `precision>=0.8`. Unless given, a label is given above 0.5.
@@ -248,11 +251,12 @@ def fit(
         DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
     """
-    chosen = find_recipe(recipe)
+    chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
     _check_allowed(allow, chosen)
     wish = parse_wish(decide_for, guarantee)
     data = _locked(data, wish)
     check_single_positive(data)
+    chosen = pinned(chosen, _backbone(data, fine_tune))
     _check_wish(wish, data)
     if data.single_positive:
         chosen = chosen.with_loss(losses_for(data)[0])
@@ -297,6 +301,7 @@ def cure(
     minutes: float | None = None,
     single: bool = False,
     refit: bool = False,
+    fine_tune: bool = False,
     baseline: str | Path | Recipe = DEFAULT_BASELINE,
     allow: Collection[str] = (),
     decide_for: str | None = None,
@@ -319,6 +324,7 @@ def cure(
         single: deliver one network, never an ensemble of the finalists.
         refit: hand over the chosen recipe trained again, on all labelled rows but test, once test was scored. No split
             scores that network; calibration and rules stay those that were fitted before. Not with a guarantee.
+        fine_tune: train the backbone that the data was loaded with further as well, which takes minutes.
         baseline: a name, a TOML file or a Recipe: the network to be cured.
         allow: `augmentation`, where recipes may change the pictures in training as well.
         the others are as in `fit`.
@@ -340,10 +346,11 @@ def cure(
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     session = Session(data, target, seed, find_device(device), on_event, wish)
+    _backbone(data, fine_tune)
     samples, augmentation, losses = data.dataset.preprocessing, "augmentation" in allow, losses_for(data)
-    rungs = ladder(samples, target, augmentation=augmentation, losses=losses)
+    rungs = ladder(samples, target, augmentation=augmentation, fine_tune=fine_tune, losses=losses)
     searched = space(samples, target, augmentation=augmentation, losses=losses)
-    budget = _budget(trials, minutes, single, refit, data)
+    budget = _budget(trials, minutes, single, refit, data, fine_tune)
     command = {
         "command": "cure",
         "lock": data.lock,
@@ -354,6 +361,7 @@ def cure(
         "minutes": minutes,
         "single": single,
         "refit": refit,
+        "fine_tune": fine_tune,
         "seed": seed,
         **wish.to_dict(),
     }
@@ -362,7 +370,9 @@ def cure(
     return session.deliver(command, [first, *rungs], campaign.work, output)
 
 
-def _budget(trials: int | None, minutes: float | None, single: bool, refit: bool, data: LockedData) -> Budget:
+def _budget(
+    trials: int | None, minutes: float | None, single: bool, refit: bool, data: LockedData, fine_tune: bool
+) -> Budget:
     """What was asked for, or what is usual for such data."""
     faults = []
     if trials is not None and not trials >= 1:
@@ -372,9 +382,19 @@ def _budget(trials: int | None, minutes: float | None, single: bool, refit: bool
     if faults:
         raise RecipeError(faults)
     asked = trials is not None or minutes is not None
-    if not asked and data.dataset.kind == "features":
+    if not (asked or fine_tune) and data.dataset.kind == "features":
         trials = TRIALS
-    return Budget(trials, minutes, not asked, single, refit)
+    return Budget(trials, minutes, not (asked or fine_tune), single, refit)
+
+
+def _backbone(data: LockedData, fine_tune: bool) -> Backbone | None:
+    backbone = data.dataset.preprocessing.backbone
+    if fine_tune and backbone is None:
+        raise DataError(
+            "a pretrained backbone was to be trained further, but none was given",
+            "Name one with --backbone (load(..., backbone=...)).",
+        )
+    return backbone
 
 
 def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:
@@ -445,7 +465,7 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     losses = losses_for(data)
     first, rungs = find_recipe(DEFAULT_BASELINE), ladder(samples, target, losses=losses)
     cure_seconds = session.longest([first]) + session.longest(rungs)
-    trials = _budget(None, None, False, False, data).trials
+    trials = _budget(None, None, False, False, data, False).trials
     if trials is not None and trials > len(rungs):
         proposed = [one.recipe for one in Search(space(samples, target, losses=losses), target, 0).generation(1)]
         cure_seconds += session.longest(proposed) / len(proposed) * (trials - len(rungs) + FOLLOWING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from tagfit.recipes import SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel, Recipe, Training
+from tagfit.recipes import SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel, FineTunedModel, Recipe, Training
 
 #: what is no ingredient: how long, how it is computed, and what keeps the bands
 _NOT_ONE = frozenset({"epochs", "patience", "autocast", "train_ceiling"})
@@ -17,8 +17,12 @@ _GOES_WITH = {"schedule": "rate", "augmentation": "augmentation_strength"}
 _PLAIN_MODELS: dict[type[Any], Any] = {
     DenseModel: DenseModel(),
     CnnModel: CnnModel(dropout=0.0, standardise=False, stride=2),
+    FineTunedModel: FineTunedModel(dropout=0.0, layer_decay=1.0),
 }
 _PLAIN_TRAINING = Training()
+
+#: of a fine-tuned network, what says which weights are trained at all
+_SAYS_WHAT = frozenset({"backbone", "revision", "sha256", "trained", "body_rate"})
 
 
 def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
@@ -37,7 +41,7 @@ def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
             value, neutral = getattr(held, one.name), getattr(plain, one.name)
             if one.name == "loss" and value in SINGLE_POSITIVE_LOSSES:
                 neutral = "assume-negative"  # where only yes is known, bce would learn always yes
-            if one.name in _NOT_ONE or one.name in _GOES_WITH.values() or value == neutral:
+            if one.name in _NOT_ONE | _SAYS_WHAT or one.name in _GOES_WITH.values() or value == neutral:
                 continue
             changes = {one.name: neutral}
             if one.name in _GOES_WITH:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, Recipe
-from tagfit.records import UNKNOWN, YES, LockedData, Preprocessing, Target
+from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, FineTunedModel, Recipe
+from tagfit.records import UNKNOWN, YES, Backbone, LockedData, Preprocessing, Target
 
 #: what is done in training to pictures taken from the side, and from above
 FROM_THE_SIDE, FROM_ABOVE = ("mirror", "crop", "zoom", "colour"), ("mirror", "flip", "turn", "crop", "zoom", "colour")
@@ -42,7 +42,12 @@ def losses_for(data: LockedData) -> tuple[str, ...]:
 
 
 def ladder(
-    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[str] = ("bce",)
+    samples: Preprocessing,
+    target: Target,
+    *,
+    augmentation: bool = False,
+    fine_tune: bool = False,
+    losses: Sequence[str] = ("bce",),
 ) -> tuple[Recipe, ...]:
     """The recipes to try, in order; the first is the reference cure. Pictures get CNNs after the dense ones.
 
@@ -52,9 +57,10 @@ def ladder(
         samples: what networks are given.
         target: CNNs stop training below its train band, where that ranks.
         augmentation: whether it is allowed; it takes the place of looking at many views in training.
+        fine_tune: whether the backbone that made the features is trained further as well.
         losses: as `losses_for` has them.
     """
-    rungs = _rungs(samples, target, augmentation)
+    rungs = _rungs(samples, target, augmentation, fine_tune)
     if len(losses) > 1:
         other = _varied("dense-regularised", f"dense-{losses[1]}", training={"loss": losses[1]})
         rungs = (*(_trained_by(rung, losses[0]) for rung in rungs), other)
@@ -67,9 +73,11 @@ def _trained_by(rung: Recipe, loss: str) -> Recipe:
     return replace(rung, training=replace(rung.training, loss=loss, patience=patience))
 
 
-def _rungs(samples: Preprocessing, target: Target, augmentation: bool) -> tuple[Recipe, ...]:
+def _rungs(samples: Preprocessing, target: Target, augmentation: bool, fine_tune: bool) -> tuple[Recipe, ...]:
     if samples.kind == "features":
-        return (*_dense(), _wide(target), *(() if samples.backbone is None else (_frozen(target),)))
+        frozen = () if samples.backbone is None else (_frozen(target),)
+        further = _fine_tuned(samples.backbone, target, augmentation) if fine_tune and samples.backbone else ()
+        return (*_dense(), _wide(target), *frozen, *further)
     if min(samples.shape[:2]) < SMALLEST:
         return _dense()
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
@@ -124,6 +132,33 @@ def _long(name: str, target: Target, *, model: Mapping[str, Any], training: Mapp
             **training,
         },
     )
+
+
+def _fine_tuned(backbone: Backbone, target: Target, augmentation: bool) -> tuple[Recipe, ...]:
+    """Looking at the picture and its mirror image, then at all its views."""
+    band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
+    kinds = (("fine-tuned", 2, 12, ("mirror",)), ("fine-tuned-turned", 8, 20, ("mirror", "flip", "turn")))
+    return tuple(
+        pinned(
+            _varied(
+                "fine-tuned",
+                name,
+                model={"views": views},
+                training={**band, "epochs": epochs, "augmentation": drawn if augmentation else ()},
+            ),
+            backbone,
+        )
+        for name, views, epochs, drawn in kinds
+    )
+
+
+def pinned(recipe: Recipe, backbone: Backbone | None) -> Recipe:
+    """A fine-tuned recipe that names the backbone it trains, where it names none yet; others as they are."""
+    model = recipe.model
+    if backbone is None or not isinstance(model, FineTunedModel) or model.sha256:
+        return recipe
+    named = replace(model, backbone=backbone.name, revision=backbone.revision, sha256=backbone.sha256)
+    return replace(recipe, model=named)
 
 
 def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:

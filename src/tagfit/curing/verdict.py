@@ -35,7 +35,11 @@ def judge(
     if not met and after.scores.get("train") is None and value(after, "val", target) is not None:
         state, lead = "out of reach", "Out of reach: val stays below what was asked."
         return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
-    lead = _LEADS[state] if met or before is None else f"Not cured. {_LEADS[state]}"
+    on_val = value(after, "val", target)
+    if not (met or target.train_ranks) and on_val is not None and on_val >= target.val_at_least:
+        lead = "The band of val is met; that of train, which did not rank, is not."
+    else:
+        lead = _LEADS[state] if met or before is None else f"Not cured. {_LEADS[state]}"
     return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
 
 

@@ -137,7 +137,9 @@ def read_bundle(path: Path) -> Bundle:
         recipe = Recipe.from_dict(manifest["recipe"])
         label_names = _checked_names(manifest["label_names"])
         members = _checked_members(manifest["members"])
-        networks = [build_network(member, preprocessing.shape, len(label_names)) for member in members]
+        pretrained = _pretrained(preprocessing.backbone, contents.get(BACKBONE))
+        shape, labels = preprocessing.shape, len(label_names)
+        networks = [build_network(member, shape, labels, pretrained=pretrained) for member in members]
         network = networks[0] if len(networks) == 1 else Ensemble(networks)
         load_weights(network, safetensors.numpy.load(contents[WEIGHTS]))
         return Bundle(
@@ -151,7 +153,7 @@ def read_bundle(path: Path) -> Bundle:
             scores=manifest["scores"],
             lock=manifest["lock"],
             trained_on=safetensors.numpy.load(contents[SAMPLES]),
-            pretrained=_pretrained(preprocessing.backbone, contents.get(BACKBONE)),
+            pretrained=pretrained,
         )
     except BundleError:
         raise

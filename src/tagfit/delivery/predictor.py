@@ -21,11 +21,14 @@ from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
 from tagfit.form import Form
+from tagfit.models.ensemble import members_of
+from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
-from tagfit.training.batches import Samples
+from tagfit.records import Dataset
 from tagfit.training.device import find_device
 from tagfit.training.features import Extractor
 from tagfit.training.inference import probabilities
+from tagfit.training.inputs import NetworkInputs
 
 #: pictures that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 512
@@ -159,9 +162,26 @@ class Tagger:
                     x = np.ascontiguousarray(x, dtype=np.float32)
                 if not np.isfinite(x).all():
                     faults.append("expected features that are finite in float32; got NaN, infinite or larger values")
+        if not (seen or faults) and self._fine_tuned:
+            faults.append(
+                f"expected pictures, as the backbone of this bundle was trained further; got {x.shape[1]} features"
+            )
         if faults:
             raise DataError(faults, f"This model was trained on {kind} of that shape.")
         return self._decided(self._scores(x))
+
+    def predict_dataset(self, dataset: Dataset) -> Prediction:
+        """Scores and decisions of samples that were read as this bundle takes them.
+
+        Raises:
+            DataError: as `predict_array`.
+        """
+        return self.predict_array(dataset.pixels if self._fine_tuned and dataset.pixels is not None else dataset.x)
+
+    @property
+    def _fine_tuned(self) -> bool:
+        """Whether some network looks at the pictures that the others are given features of."""
+        return any(isinstance(network, FineTunedNetwork) for network in members_of(self._network))
 
     def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
         self._demand_pictures()
@@ -182,10 +202,15 @@ class Tagger:
     def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         if not len(x):
             return np.empty((0, len(self.label_names)), dtype=np.float32)
-        if x.ndim == 4 and self._extractor is not None:
-            x = self._extractor.features(x)
-        samples = Samples.of(x, self.preprocessing, self._device)
-        return probabilities(self._network, samples, np.arange(len(x)))
+        return probabilities(self._network, self._inputs(x), np.arange(len(x)))
+
+    def _inputs(self, x: NDArray[Any]) -> NetworkInputs:
+        """What each network is given of samples, or of the pictures that a backbone looks at."""
+        if x.ndim < 4 or self._extractor is None:
+            return NetworkInputs(x, self.preprocessing.scale, self._device)
+        networks = members_of(self._network)
+        features = any(not isinstance(network, FineTunedNetwork) for network in networks)
+        return NetworkInputs(self._extractor.features(x) if features else None, 1.0, self._device, pixels=x)
 
     def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
         decider = self.bundle.decider

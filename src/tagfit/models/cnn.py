@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tagfit.errors import RecipeError
 from tagfit.models.layers import BatchNorm, Dropout, Standardise, StochasticDepth, convolution, linear
+from tagfit.models.views import views_of
 from tagfit.recipes import CnnModel
 
 STAGES = 3
@@ -88,15 +89,11 @@ class _Residual(nn.Module):
 
 
 def _views(x: Tensor, count: int) -> Tensor:
-    """(V * B, C, H, W): the pictures (B, C, H, W), mirrored, upside down, and turned by a quarter."""
+    """(V * B, C, H, W): all views of the pictures (B, C, H, W)."""
     if count == 1:
         return x
-    views = [x, x.flip(3)]
-    if count >= 4:
-        views += [view.flip(2) for view in views]
-    if count >= 8:
-        views += [view.transpose(2, 3) for view in views]
-    return torch.cat(views).contiguous(memory_format=torch.channels_last)
+    views_VBCHW = views_of(x, count, height=2, width=3).transpose(0, 1)
+    return views_VBCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def _check(model: CnnModel, shape: tuple[int, ...]) -> None:

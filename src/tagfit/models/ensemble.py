@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+def members_of(network: nn.Module) -> list[nn.Module]:
+    """The networks of an ensemble, or the one that there is."""
+    return list(network.members) if isinstance(network, Ensemble) else [network]
+
+
 class Ensemble(nn.Module):
     """The mean of its members' probabilities, as (B, L) logits, so that it is used as any network.
 
@@ -22,6 +27,10 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits_KBL = torch.stack([cast(Tensor, member(x)) for member in self.members])
+        return self.joined(torch.stack([cast(Tensor, member(x)) for member in self.members]))
+
+    @staticmethod
+    def joined(logits_KBL: Tensor) -> Tensor:
+        """(B, L) of what K members say."""
         yes, no = functional.logsigmoid(logits_KBL), functional.logsigmoid(-logits_KBL)
         return torch.logsumexp(yes, 0) - torch.logsumexp(no, 0)

@@ -82,7 +82,7 @@ class BackboneNetwork(nn.Module):
 
     def __init__(self, body: nn.Module, backbone: Backbone) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.backbone = body, backbone
         self._first_token = TAKEN[backbone.config["model_type"]]
         self.register_buffer("mean", torch.tensor(backbone.mean), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std), persistent=False)
@@ -97,7 +97,11 @@ class BackboneNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         # pixels that lie colour by colour at each place are what torch calls channels last
-        outputs = self.body(pixel_values=((pictures - self.mean) / self.std).permute(0, 3, 1, 2))
+        return self.pooled(((pictures - self.mean) / self.std).permute(0, 3, 1, 2))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, D) features of what the body is given."""
+        outputs = self.body(pixel_values=x)
         pooled = getattr(outputs, "pooler_output", None)
         if pooled is not None:
             return cast(Tensor, pooled).flatten(1)

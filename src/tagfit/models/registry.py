@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from tagfit.errors import RecipeError
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.dense import DenseNetwork
-from tagfit.recipes import Recipe
+from tagfit.models.fine_tuned import FineTunedNetwork
+from tagfit.models.pretrained import Pretrained
+from tagfit.recipes import FineTunedModel, Recipe
 
 #: builders by architecture name: (model, sample shape, number of labels, random source of the first weights)
 BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Module]] = {
@@ -27,13 +30,26 @@ def level_output(network: nn.Module, slope: float, shift: float) -> None:
     output.bias.mul_(slope).add_(shift)
 
 
-def build_network(recipe: Recipe, shape: tuple[int, ...], labels: int, *, seed: int = 0) -> nn.Module:
+def build_network(
+    recipe: Recipe, shape: tuple[int, ...], labels: int, *, seed: int = 0, pretrained: Pretrained | None = None
+) -> nn.Module:
     """A network with freshly drawn weights on the CPU; the same seed gives the same weights.
 
     Args:
         recipe: whose `model` is built.
         shape: of one sample, without the batch axis: (D,) or (H, W, 3).
         labels: L; the network returns (B, L) logits.
+        pretrained: the backbone that a fine-tuned network starts from.
+
+    Raises:
+        RecipeError: the recipe does not fit the samples.
     """
     generator = torch.Generator().manual_seed(seed)
+    if isinstance(recipe.model, FineTunedModel):
+        if pretrained is None:
+            raise RecipeError(
+                f"recipe {recipe.name!r} trains a pretrained backbone further; these samples come without one",
+                "Give one with --backbone (load(..., backbone=...)).",
+            )
+        return FineTunedNetwork(recipe.model, pretrained.network, labels, generator)
     return BUILDERS[recipe.model.architecture](recipe.model, shape, labels, generator)

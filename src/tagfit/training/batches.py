@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagfit.records import UNKNOWN, LockedData, Part, Preprocessing, release
+from tagfit.records import UNKNOWN, LockedData, Part, release
 
 #: rows at a time where no gradient is needed
 INFERENCE_BATCH = 512
@@ -37,11 +37,11 @@ class Samples:
     _read: int = 0
 
     @classmethod
-    def of(cls, x: NDArray[Any], preprocessing: Preprocessing, device: torch.device) -> Samples:
+    def of(cls, x: NDArray[Any], scale: float, device: torch.device) -> Samples:
         """Wrap (N, ...) uint8 pictures or float32 features."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            return cls(torch.from_numpy(np.ascontiguousarray(x)), preprocessing.scale, device, source=x)
+            return cls(torch.from_numpy(np.ascontiguousarray(x)), scale, device, source=x)
 
     def take(self, rows: Tensor) -> Tensor:
         """(B, ...) floating-point inputs of the network."""
@@ -70,13 +70,21 @@ class LabelledRows:
     known_NL: Tensor | None
 
     @classmethod
-    def of(cls, data: LockedData, part: Part | tuple[Part, ...], device: torch.device) -> LabelledRows:
+    def of(
+        cls,
+        data: LockedData,
+        part: Part | tuple[Part, ...],
+        device: torch.device,
+        samples: Samples | None = None,
+    ) -> LabelledRows:
+        """The rows of `part`; of `samples`, unless it is the data's own `x` that a network takes."""
+        dataset = data.dataset
         parts = (part,) if isinstance(part, str) else part
         rows = np.sort(np.concatenate([data.split.rows(one) for one in parts]))
-        labels_NL = data.dataset.labels_NL[rows]
+        labels_NL = dataset.labels_NL[rows]
         known_NL = torch.from_numpy(labels_NL != UNKNOWN).to(device, torch.float32)
         return cls(
-            samples=Samples.of(data.dataset.x, data.dataset.preprocessing, device),
+            samples=samples or Samples.of(dataset.x, dataset.preprocessing.scale, device),
             rows_N=torch.from_numpy(rows.astype(np.int64)),
             targets_NL=torch.from_numpy(np.maximum(labels_NL, 0)).to(device, torch.float32),
             known_NL=None if bool((known_NL == 1).all()) else known_NL,

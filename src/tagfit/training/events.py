@@ -50,5 +50,13 @@ class RunEnded:
     best: float | None = None
 
 
-Event = RunStarted | StepEnded | EpochEnded | RunEnded
+@dataclass(frozen=True)
+class PicturesPassed:
+    """`done` of `total` pictures have run through the blocks of a backbone that are not trained."""
+
+    done: int
+    total: int
+
+
+Event = PicturesPassed | RunStarted | StepEnded | EpochEnded | RunEnded
 Listener = Callable[[Event], bool | None]

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tagfit.models.ensemble import Ensemble
 from tagfit.models.losses import Loss
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
+from tagfit.training.inputs import NetworkInputs
 from tagfit.training.threads import Crew, crew_for
 
 
@@ -26,12 +28,19 @@ def inference_mode(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
-def probabilities(network: nn.Module, samples: Samples, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+def probabilities(network: nn.Module, inputs: NetworkInputs, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """(len(rows), L) float32 uncalibrated probabilities."""
-    numbers = torch.from_numpy(rows.astype(np.int64))
-    with crew_for(network, INFERENCE_BATCH) as crew:
-        logits = _logits(network, samples, numbers, crew)
+    logits = _all_logits(network, inputs, torch.from_numpy(rows.astype(np.int64)))
     return torch.sigmoid(logits).float().cpu().numpy()
+
+
+def _all_logits(network: nn.Module, inputs: NetworkInputs, numbers: Tensor) -> Tensor:
+    """(n, L); each member of an ensemble is given what it takes."""
+    if isinstance(network, Ensemble):
+        return network.joined(torch.stack([_all_logits(member, inputs, numbers) for member in network.members]))
+    samples = inputs.samples(network)
+    with crew_for(network, INFERENCE_BATCH) as crew:
+        return _logits(network, samples, numbers, crew)
 
 
 def logits_of(network: nn.Module, labelled: LabelledRows, crew: Crew) -> Tensor:

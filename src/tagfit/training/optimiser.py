@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tagfit.models.fine_tuned import FineTunedNetwork, Pace
 from tagfit.recipes import Training
 from tagfit.training.schedule import SCHEDULES
 
@@ -26,16 +27,19 @@ class KerasAdam:
     """
 
     def __init__(self, network: nn.Module, training: Training, steps: int) -> None:
-        kernels = [p for p in network.parameters() if p.ndim > 1]
-        others = [p for p in network.parameters() if p.ndim <= 1]
-        groups: list[dict[str, Any]] = [
-            {"params": kernels, "weight_decay": training.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+        paces = network.paces() if isinstance(network, FineTunedNetwork) else {}
+        groups: dict[tuple[bool, Pace], list[nn.Parameter]] = {}
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                groups.setdefault((parameter.ndim > 1, paces.get(parameter, Pace())), []).append(parameter)
+        # kernels first
+        ordered = sorted(groups.items(), key=lambda group: not group[0][0])
+        described: list[dict[str, Any]] = [
+            {"params": parameters, "weight_decay": training.weight_decay if kernel else 0.0, "pace": pace}
+            for (kernel, pace), parameters in ordered
         ]
-        self._adam = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=training.rate, betas=(BETA_1, BETA_2), fused=True
-        )
-        self._parameters = [*kernels, *others]
+        self._adam = torch.optim.AdamW(described, lr=training.rate, betas=(BETA_1, BETA_2), fused=True)
+        self._parameters = [parameter for _, parameters in ordered for parameter in parameters]
         self._training, self._steps = training, steps
         self.step_number = 0
 
@@ -43,10 +47,12 @@ class KerasAdam:
         """Move the weights by their gradients, which are then cleared."""
         if self._training.clip:
             nn.utils.clip_grad_norm_(self._parameters, self._training.clip)
-        course = SCHEDULES[self._training.schedule](self.step_number / self._steps)
+        progress = self.step_number / self._steps
+        rate = self._training.rate * SCHEDULES[self._training.schedule](progress)
         self.step_number += 1
         for group in self._adam.param_groups:
-            group["lr"] = self._training.rate * course
+            pace: Pace = group["pace"]
+            group["lr"] = rate * pace.share if progress >= pace.begins else 0.0
             group["eps"] = EPSILON / math.sqrt(1 - BETA_2**self.step_number)
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)

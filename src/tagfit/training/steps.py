@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tagfit.models.cnn import CnnNetwork
+from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.models.layers import Drawing
 from tagfit.models.losses import loss_for
 from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Training
@@ -52,8 +53,12 @@ class Steps:
                     module.generator = generator
                 if isinstance(module, CnnNetwork):
                     module.one_view_in_training = training.draws_a_view
+                if isinstance(module, FineTunedNetwork):
+                    module.draws_views = training.draws_a_view
+        # of a fine-tuned network, pictures have run through the lower blocks already: it draws their views itself
+        changes = () if isinstance(network, FineTunedNetwork) else training.augmentation
         self._augmentations = [
-            Augmentation(training.augmentation, generator, training.augmentation_strength) for generator in self._draws
+            Augmentation(changes, generator, training.augmentation_strength) for generator in self._draws
         ]
         self._adam = KerasAdam(network, training, training.epochs * self.per_epoch)
         self.loss_of = loss_for(training.loss, rows.targets_NL, rows.known_NL)
@@ -134,7 +139,9 @@ class Steps:
 
 def _replica(network: nn.Module) -> nn.Module:
     """A network of its own that shares the memory of the weights."""
-    shared: dict[int, object] = {id(weight): nn.Parameter(weight.detach()) for weight in network.parameters()}
+    shared: dict[int, object] = {
+        id(weight): nn.Parameter(weight.detach(), weight.requires_grad) for weight in network.parameters()
+    }
     return copy.deepcopy(network, shared)
 
 

@@ -1,0 +1,26 @@
+"""The mirrored and turned views of a picture that a network may look at.
+
+Shapes: B batch, V views, H x W pixels, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> Tensor:
+    """(B, V, ...): of each picture itself, its mirror image, both upside down, and all these turned by a quarter.
+
+    Args:
+        x: (B, H, W, C), or with other axes for `height` and `width`.
+        count: 1, 2, 4 or 8 of them.
+    """
+    views = [x]
+    if count >= 2:
+        views.append(x.flip(width))
+    if count >= 4:
+        views += [view.flip(height) for view in views]
+    if count >= 8:
+        views += [view.transpose(height, width) for view in views]
+    return torch.stack(views, 1)
