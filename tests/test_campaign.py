@@ -49,6 +49,18 @@ def searched(data, tmp_path_factory):
         return cure(data, output=tmp_path_factory.mktemp("search") / "run")
 
 
+def test_what_meets_the_target_below_the_baseline_ends_no_search(data, monkeypatch):
+    """It is not delivered, so that there is something left to reach."""
+    weak = Recipe(name="weak", model=DenseModel(widths=(4,)), training=Training(epochs=3, patience=0))
+    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (weak,))
+    monkeypatch.setattr(workflow, "TRIALS", 5)
+    record = cure(data, target=Target("micro_f1", 0.999, 0.1), trials=None).record
+    scores = record["tried"][0]["scores"]
+    assert 0.1 <= scores["val"]["micro_f1"] < record["before"]["scores"]["val"]["micro_f1"]
+    assert scores["train"]["micro_f1"] < 0.999
+    assert len(record["tried"]) > 1
+
+
 def test_the_budget_counts_the_ladder_too(searched):
     record = searched.record
     assert [trial["recipe"]["name"] for trial in record["tried"]][:3] == ["rung", "search-1-1", "search-1-2"]

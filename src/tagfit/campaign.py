@@ -74,10 +74,12 @@ class Campaign:
         self._tried: list[Trained] = []
         self._searched: Mapping[str, float] | None = None
         self._number = 0
+        self._floor = 0.0  # the baseline's score on val: what is below is never delivered
 
     def work(self) -> Work:
         """Try, choose, and score what is delivered on test."""
         before = self._session.run(self._job(self._first))
+        self._floor = value(before.run, "val", self._target) or 0.0
         self._climb()
         if self._budget.searches:
             self._search()
@@ -87,7 +89,7 @@ class Campaign:
         finalists: tuple[Repeats, ...] = ()
         brought: tuple[Ingredient, ...] = ()
         if self._budget.searches and after is not before and not self._session.stopped:
-            after, finalists = self._finals(before)
+            after, finalists = self._finals()
             brought = self._ingredients()
         scored = self._session.appraise(before)
         appraised = scored if after is before else self._session.appraise(after)
@@ -134,10 +136,11 @@ class Campaign:
 
     @property
     def _done(self) -> bool:
-        """Where the target is met, nothing is left to reach; without a train band val can only gain."""
+        """Where one meets the target and can be delivered, nothing is left to reach; without a train band val can gain."""
         if not (self._budget.until_met and self._target.train_ranks):
             return False
-        return any(meets(trained.run, self._target) for trained in self._tried)
+        runs = [trained.run for trained in self._tried]
+        return any(meets(run, self._target) and (value(run, "val", self._target) or 0.0) >= self._floor for run in runs)
 
     def _left(self) -> int:
         """How many recipes the next generation may have."""
@@ -202,13 +205,12 @@ class Campaign:
         draw = _draw(one)
         return difference(resample(_answers(one), draw), resample(_answers(other), draw))
 
-    def _finals(self, before: Trained) -> tuple[Trained, tuple[Repeats, ...]]:
+    def _finals(self) -> tuple[Trained, tuple[Repeats, ...]]:
         """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
-        floor = value(before.run, "val", self._target) or 0.0
         order = [
             self._trained(run)
             for run in ranked([trained.run for trained in self._tried], self._target)
-            if (value(run, "val", self._target) or 0.0) >= floor
+            if (value(run, "val", self._target) or 0.0) >= self._floor
         ]
         leaders = [order[0], *(one for one in order[1:] if self._within_noise(order[0], one))][:FINALISTS]
         finals = [self._repeated(leader) for leader in leaders]

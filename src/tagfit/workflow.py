@@ -81,7 +81,7 @@ def read_dataset(
     if size is not None:
         raise DataError("a size was given, but a backbone has its own", "Leave it away.")
     if table.kind == "features":
-        return build(table)
+        return build(table, max_pixels=max_pixels, strict=strict, on_read=on_read)
     pretrained = backbone if isinstance(backbone, Pretrained) else load_backbone(backbone)
     return _seen_by(pretrained, table, max_pixels, strict, on_read)
 

@@ -134,6 +134,14 @@ def test_the_half_that_looks_at_pictures_is_taken(tmp_path):
     assert load_backbone(folder).backbone.config["model_type"] == "siglip_vision_model"
 
 
+def test_the_form_may_be_within_another_file(folder):
+    expected = load_backbone(folder).backbone
+    written = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": written}))
+    assert load_backbone(folder).backbone == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -188,7 +188,13 @@ def _found(source: str) -> tuple[Path, str]:
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     name, _, revision = source.partition("@")
-    wanted = ["config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json"]
+    wanted = [
+        "config.json",
+        "preprocessor_config.json",
+        "processor_config.json",
+        "model*.safetensors",
+        "model.safetensors.index.json",
+    ]
     try:
         with _quietly():
             folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=wanted))
@@ -216,6 +222,10 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def _preprocessor(folder: Path) -> Mapping[str, Any]:
+    """What pictures it takes; networks of pictures and text may say so within another file."""
+    both = folder / "processor_config.json"
+    if both.exists() and not (folder / "preprocessor_config.json").exists():
+        return dict(_json(both)["image_processor"])
     return _json(folder / "preprocessor_config.json")
 
 
