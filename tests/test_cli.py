@@ -304,12 +304,12 @@ def test_a_signal_ends_training_with_the_best_so_far(number, code, arrays, tmp_p
     (tmp_path / "long.toml").write_text("[training]\nepochs = 100000\npatience = 0\n")
     command = [sys.executable, "-m", "tagfit", "fit", str(arrays), "--recipe", "long.toml", "-o", "run"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (tmp_path / "run" / "run.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(1)
         os.kill(process.pid, number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == code, err
     assert "Stopped early" in re.sub(r"\s+", " ", out)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["state"] == "stopped"
