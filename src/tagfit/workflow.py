@@ -174,7 +174,28 @@ def load(
     if backbone is not None and dataset.pixels is None:
         raise DataError(f"a backbone looks at pictures, and {dataset.name} has feature rows", "Leave it away.")
     dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
-    return lock(dataset, dealt)
+    options = {
+        "images": None if images is None else str(Path(images).resolve()),
+        "size": size,
+        "split": split if isinstance(split, str) or split is None else dict(split),
+        "split_seed": split_seed,
+        "groups": groups,
+        "calibrate": calibrate,
+        "folds": folds,
+        "label_separator": label_separator,
+        "minus_one": minus_one,
+        "max_pixels": max_pixels,
+        "strict": strict,
+    }
+    return replace(lock(dataset, dealt), source=_source(data, options))
+
+
+def _source(data: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `load` has to be given to read the same again; nothing of what came from memory."""
+    if not isinstance(data, str | Path):
+        return None
+    place = str(data) if str(data).startswith(POSTCARDS) else str(Path(data).resolve())
+    return {"data": place, **options}
 
 
 def _locked(data: Any, wish: Wish = _NOTHING) -> LockedData:

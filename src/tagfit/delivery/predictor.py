@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from os import cpu_count
@@ -21,11 +21,13 @@ from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
 from tagfit.form import Form
+from tagfit.models.ensemble import Ensemble
 from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
+from tagfit.records import Units
 from tagfit.training.batches import Samples
 from tagfit.training.device import find_device
 from tagfit.training.features import Extractor
-from tagfit.training.inference import probabilities
+from tagfit.training.inference import dead_units, probabilities
 
 #: pictures that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 512
@@ -162,6 +164,17 @@ class Tagger:
         if faults:
             raise DataError(faults, f"This model was trained on {kind} of that shape.")
         return self._decided(self._scores(x))
+
+    def members(self) -> list[Tagger]:
+        """Each network of an ensemble by itself; a single one as it is."""
+        if not isinstance(self.bundle.network, Ensemble):
+            return [self]
+        return [Tagger(replace(self.bundle, network=network)) for network in self.bundle.network.members]
+
+    def dead_units(self, x: NDArray[Any]) -> list[Units]:
+        """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
+        samples = Samples.of(x, self.preprocessing, self._device)
+        return dead_units(self._network, samples, np.arange(len(x)))
 
     def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
         self._demand_pictures()

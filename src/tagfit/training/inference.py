@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagfit.models.losses import Loss
+from tagfit.records import Units
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
 from tagfit.training.threads import Crew, crew_for
 
@@ -73,3 +74,26 @@ def _rows_at_once(network: nn.Module) -> int:
     """Convolutions hold many maps a picture at once, so they get fewer pictures."""
     convolutional = any(parameter.ndim > 2 for parameter in network.parameters())
     return INFERENCE_BATCH // 8 if convolutional else INFERENCE_BATCH
+
+
+def dead_units(network: nn.Module, samples: Samples, rows: NDArray[np.intp]) -> list[Units]:
+    """Of each layer of relu units, or of channels, of all members of an ensemble: how many answer 0 to every sample."""
+    alive: dict[str, Tensor] = {}
+
+    def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(layer: nn.Module, given: object, answer: Tensor) -> None:
+            fired = (answer > 0).any(0) if answer.ndim == 2 else (answer > 0).transpose(0, 1).flatten(1).any(1)
+            alive[name] = fired | alive.get(name, fired)
+
+        return hook
+
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.ReLU)]
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]
+    try:
+        with inference_mode(network), torch.inference_mode():
+            for part in torch.split(torch.from_numpy(rows.astype(np.int64)), _rows_at_once(network)):
+                network(samples.take(part))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [Units(name, int((~alive[name]).sum()), alive[name].numel()) for name, _ in layers]
