@@ -15,6 +15,7 @@ from tagfit.recipes import RECIPES
 from tagfit.records import NO, LabelTable, Target
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Said
+from tagfit.scoring.intervals import LEAST
 
 #: `make prove` asks for the long form of the tests that have one
 PROVE = bool(os.environ.get("TAGFIT_PROVE"))
@@ -243,6 +244,7 @@ def evidence(train, val, **changes):
         "samples": len(train[0]),
         "said": said,
         "constant": ConstantAnswer.choose(train[0]),
+        "resamples": LEAST,
     }
     return Evidence(**{**values, **changes})
 

@@ -17,7 +17,7 @@ from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import find_bundle, read_result
 from tagfit.diagnosing.evidence import Evidence, Features, cheapest_features
 from tagfit.diagnosing.registry import CHECKS, Diagnosis, look
-from tagfit.errors import DataError, InputError
+from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records import LockedData, Part, Preprocessing, Target
 from tagfit.scoring.appraisal import joined
@@ -56,7 +56,6 @@ def diagnose(
 
     Raises:
         DataError, RecipeError, BundleError: before anything is trained.
-        TrainingDivergedError: the model's loss became NaN or exploded.
     """
     if is_run(data):
         subject, evidence = _of_run(Path(data), seed)
@@ -87,9 +86,24 @@ def _of_data(data: LockedData, recipe: Recipe | None, session_of: Callable[..., 
         recipe, name = find_recipe(DEFAULT_BASELINE), f"{features.name}"
         shown = _on(features, data)
     session = session_of(shown)
-    evidence = replace(session.evidence(session.run(Job(recipe))), data=data)
+    seconds = None
+    try:
+        trained = session.run(Job(recipe))
+        evidence = session.evidence(trained)
+        seconds = trained.run.seconds if shown.dataset.kind == "features" else None
+    except TrainingDivergedError as error:
+        how = f"at step {error.step}, in epoch {error.epoch}, the loss was {error.loss:g}"
+        nothing = "its training diverged"
+        evidence = Evidence(
+            target=session.target,
+            recipe=recipe,
+            label_names=data.dataset.label_names,
+            diverged=how,
+            seed=session.seed,
+            lacks={"said": nothing},
+        )
     subject = f"{data.dataset.name} · {len(data.dataset):,} samples · {recipe.name} on {name}"
-    return subject, _with_training(evidence, data, features)
+    return subject, replace(_with_training(evidence, data, features), quick_seconds=seconds)
 
 
 def _on(features: Features, data: LockedData) -> LockedData:
@@ -111,13 +125,12 @@ def _with_training(evidence: Evidence, data: LockedData, features: Features) -> 
 
 def _announce(evidence: Evidence, say: Callable[[str], None]) -> None:
     costly = [check for check in CHECKS.values() if check.trainings]
-    if evidence.train is None or not costly or evidence.quick_recipe is None or evidence.features is None:
+    if evidence.train is None or not costly:
         return
-    count = sum(check.trainings for check in costly)
-    say(
-        f"{' and '.join(check.title for check in costly)}: up to {count} quick trainings of "
-        f"{evidence.quick_recipe.name} on {evidence.features.name}; --quick leaves them out"
-    )
+    count, seconds = sum(check.trainings for check in costly), evidence.quick_seconds
+    about = "" if seconds is None else f", at most about {count * seconds:.0f} s"
+    say(f"{count} quick trainings of {evidence.quick_name}{about}, for what --quick leaves out:")
+    say(", ".join(check.title for check in costly))
 
 
 # ------------------------------------------------------------------------------------------------- run

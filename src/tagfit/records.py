@@ -573,7 +573,8 @@ class Fitting:
     Attributes:
         labels_NL: (N, L) int8 of YES, NO, UNKNOWN: whatever is to be told, one row a sample of the data.
         rows: the rows to train on.
-        ask: the rows to give probabilities for; a recipe with patience stops by them.
+        ask: the rows to give probabilities for.
+        stop: the rows that a recipe with patience stops by; those of `ask` unless given.
         x_ND: (N, D) float32 in place of the evidence's own features.
         recipe: in place of the evidence's own: a dense one.
     """
@@ -582,6 +583,7 @@ class Fitting:
     rows: NDArray[np.intp]
     ask: NDArray[np.intp]
     seed: int = 0
+    stop: NDArray[np.intp] | None = None
     x_ND: NDArray[np.float32] | None = None
     recipe: Recipe | None = None
 

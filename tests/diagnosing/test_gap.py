@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from making import PROVE, answers, evidence
+from making import answers, evidence
 from tagfit.diagnosing.evidence import CannotCheck
 from tagfit.diagnosing.gap import gap
 from tagfit.records import Target
 
 
 def found(wrong_on_val, *, seed=0, samples=400, **changes):
-    train, val = answers(2000, wrong=0.05, seed=seed), answers(samples, wrong=wrong_on_val, seed=seed + 10_000)
+    train, val = answers(800, wrong=0.05, seed=seed), answers(samples, wrong=wrong_on_val, seed=seed + 10_000)
     return gap(evidence(train, val, **changes))
 
 
@@ -24,7 +24,7 @@ def test_a_model_that_knows_its_training_set_better_overfits():
 def test_the_labels_that_make_the_gap_are_named():
     labels_NL, p_NL = answers(800, wrong=0.05, seed=1)
     p_NL[:, 2] = np.random.default_rng(2).random(len(p_NL))
-    (finding,) = gap(evidence(answers(2000, wrong=0.05), (labels_NL, p_NL)))
+    (finding,) = gap(evidence(answers(800, wrong=0.05), (labels_NL, p_NL)))
     assert finding.names == ("label_2",)
 
 
@@ -34,29 +34,15 @@ def test_too_few_samples_cannot_tell():
 
 
 def test_a_model_that_does_not_reach_what_is_asked_even_on_train_underfits():
-    (finding,) = gap(evidence(answers(2000, wrong=0.3), answers(2000, wrong=0.3, seed=1)))
+    (finding,) = gap(evidence(answers(800, wrong=0.3), answers(800, wrong=0.3, seed=1)))
     assert finding.meaning.startswith("It underfits")
     assert finding.tries == ("cnn", "dense-wide")
-    assert not gap(
-        evidence(answers(2000, wrong=0.3), answers(2000, wrong=0.3, seed=1), target=Target(val_at_least=0.2))
-    )
+    assert not gap(evidence(answers(800, wrong=0.3), answers(800, wrong=0.3, seed=1), target=Target(val_at_least=0.2)))
 
 
 def test_probabilities_that_are_far_too_sure_are_a_finding_of_their_own():
-    train = answers(2000, wrong=0.05, sure=0.8)
-    labels_NL, p_NL = answers(2000, wrong=0.05, seed=1)
+    train = answers(800, wrong=0.05, sure=0.8)
+    labels_NL, p_NL = answers(800, wrong=0.05, seed=1)
     (finding,) = gap(evidence(train, (labels_NL, np.where(p_NL > 0.5, 1.0, 0.0))))
     assert finding.tries == ("dense-label-smoothing",)
     assert "sure of itself" in finding.meaning
-
-
-@pytest.mark.parametrize(("wrong", "least"), [(0.1, 0.0), (0.15, 0.5), (0.2, 0.95)])
-def test_power(wrong, least):
-    draws = 100 if PROVE else 10
-    hits = [bool(found(wrong, seed=seed)) for seed in range(draws)]
-    assert np.mean(hits) >= least
-
-
-def test_the_same_model_on_train_and_val_raises_at_most_one_alarm_in_twenty():
-    draws = 400 if PROVE else 20
-    assert sum(bool(found(0.05, seed=seed)) for seed in range(draws)) <= draws / 20

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.data.folds import trainings
 from tagfit.recipes import Recipe
 from tagfit.records import Fitting, LockedData, Part, Preprocessing, Target, Units
 from tagfit.scoring.constant import ConstantAnswer
@@ -50,9 +51,11 @@ class Evidence:
         data: what it was trained and scored on.
         said: what it says of each part; of folds, of samples that its network has not seen as val.
         constant: the best constant answer, chosen on train.
+        diverged: how its training ended, where it did not come to weights.
         units: looks for dead units; None where the network cannot be asked.
         features: what quick trainings look at.
         quick_recipe: what they train; its own where it is a dense one.
+        quick_seconds: about how long one takes at most, where that is known.
         train: does them; None where nothing may be trained.
         resamples: how many, at most, an interval is made from.
         lacks: why an attribute is empty or None, by its name.
@@ -67,9 +70,11 @@ class Evidence:
     data: LockedData | None = None
     said: Mapping[Part, Said] = field(default_factory=dict)
     constant: ConstantAnswer | None = None
+    diverged: str | None = None
     units: Callable[[], Sequence[Units]] | None = None
     features: Features | None = None
     quick_recipe: Recipe | None = None
+    quick_seconds: float | None = None
     train: Trainer | None = None
     seed: int = 0
     resamples: int = RESAMPLES
@@ -112,6 +117,25 @@ class Evidence:
         if self.data is None:
             raise self._without("data", "the data is not there")
         return self.data
+
+    def rows(self, part: Part) -> NDArray[np.intp]:
+        """The rows of a part; where there are folds, of the first: what its network learns from, and as val the fold.
+
+        Raises:
+            CannotCheck: the data is not there, or the part is empty.
+        """
+        split = trainings(self.locked)[0].split
+        if self.locked.split.folds is not None and part == "val":
+            part = "test"
+        if not len(split.rows(part)):
+            raise CannotCheck(f"there is no {part} part")
+        return split.rows(part)
+
+    @property
+    def quick_name(self) -> str:
+        """What quick trainings train, and on what."""
+        recipe = self.recipe if self.quick_recipe is None else self.quick_recipe
+        return f"{recipe.name} on {'the features' if self.features is None else self.features.name}"
 
     def fit(self, fittings: Sequence[Fitting]) -> list[Floats]:
         """Train, and ask.

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tagfit.diagnosing import memorisation, more_data
 from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.flattery import flattery
 from tagfit.diagnosing.gap import gap
+from tagfit.diagnosing.schedule import schedule
 from tagfit.errors import TrainingDivergedError
 from tagfit.records import Finding
 
@@ -32,6 +35,10 @@ class Check:
 #: by the name that findings and JSON call them
 CHECKS: dict[str, Check] = {
     "gap": Check("the gap between train and val", gap, of_model=True),
+    "memorisation": Check("memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS),
+    "more_data": Check("whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
+    "flattery": Check("metrics that flatter", flattery, of_model=True),
+    "schedule": Check("rate and schedule", schedule, of_model=True),
 }
 
 #: what costs a fit or a cure next to nothing

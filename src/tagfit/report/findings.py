@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
-#: names that are spelled out where there may be many
-SHOWN = 5
+#: of a line of text that stands in by as much
+WIDTH, INDENT = 80, "   "
 
 
 def diagnosis_text(record: Mapping[str, Any]) -> Group:
@@ -37,7 +37,7 @@ def _finding(number: int, finding: Mapping[str, Any]) -> Iterator[RenderableType
     yield Text(f"{number}. {finding['meaning']}", style="bold yellow")
     for what in ("seen", "todo"):
         label = "do" if what == "todo" else what
-        yield Padding(Text(f"{label}: {finding[what]}"), (0, 0, 0, 3), expand=False)
+        yield _indented(f"{label}: {finding[what]}")
 
 
 def findings_lines(findings: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
@@ -54,7 +54,11 @@ def findings_lines(findings: Sequence[Mapping[str, Any]]) -> list[RenderableType
             else:
                 told += [
                     Text(f"{number}. {finding['meaning']}"),
-                    Padding(Text(finding["seen"]), (0, 0, 0, 3), expand=False),
+                    _indented(finding["seen"]),
                 ]
         told += [Text()]
-    return told
+    return told[:-1]
+
+
+def _indented(text: str) -> Text:
+    return Text(fill(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))

@@ -241,6 +241,16 @@ def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
     return gaps
 
 
+def contrast(spread: Spread, one: str, other: str) -> Difference | None:
+    """By how much one metric of the same answers is above another. None where either has no standard error."""
+    values = [getattr(spread.scores, metric) for metric in (one, other)]
+    if None in values:
+        return None
+    above = values[0] - values[1]
+    noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
+    return None if noise is None else Difference(above, noise.around(above), noise.error)
+
+
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
     """The mean of fractions, one a group, and where it lies with 95% confidence."""
     if not len(values_G):

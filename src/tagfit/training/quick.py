@@ -45,7 +45,8 @@ def _job(fitting: Fitting, x_ND: NDArray[np.float32], usual: Recipe) -> dense_en
     samples = Samples.of(x_ND, Preprocessing("features", x_ND.shape[1:]), torch.device("cpu"))
     network = build_network(recipe, x_ND.shape[1:], fitting.labels_NL.shape[1], seed=fitting.seed)
     # where nothing stops by them, a few rows do for the val loss that nobody reads
-    stop = fitting.ask if recipe.training.patience else fitting.rows[:32]
+    stop = fitting.ask if fitting.stop is None else fitting.stop
+    stop = stop if recipe.training.patience else fitting.rows[:32]
     train_rows, stop_rows = (
         LabelledRows.labelled(samples, rows, fitting.labels_NL[rows]) for rows in (fitting.rows, stop)
     )
