@@ -373,6 +373,7 @@ def diagnose(
     Of DATA, a model is trained on it quickly, and looked at; of a RUN, its own.
     """
     from tagfit import diagnosis
+    from tagfit.progress import TrainingBar
 
     of_run = diagnosis.is_run(data)
     if of_run:
@@ -388,9 +389,9 @@ def diagnose(
     def say(text: str) -> None:
         click.echo(f"tagfit: {text}", err=True)
 
-    with _watched() as watch:
+    with TrainingBar() as bar:  # ctrl-C ends it at once: there is nothing to keep
         found = diagnosis.diagnose(
-            subject, recipe=recipe, metric=metric, quick=quick, seed=seed, say=say, on_event=watch
+            subject, recipe=recipe, metric=metric, quick=quick, seed=seed, say=say, on_event=bar
         ).to_dict()
     if as_json:
         _print_json(found)

@@ -155,7 +155,7 @@ def _dead(evidence: Evidence) -> Iterator[Finding]:
     whole = worst.dead == worst.count
     yield Finding(
         check="schedule",
-        strength=(worst.dead / worst.count - DEAD) / (1 - DEAD),  # all of a layer is all of the network
+        strength=1.0 if whole else worst.dead / worst.count - DEAD,  # what lives may learn all the same
         interval=None,
         seen="; ".join(f"{one.dead} of {one.count} units of {one.layer}" for one in layers)
         + " answer 0 to every sample of train that was asked for.",
