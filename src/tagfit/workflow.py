@@ -177,6 +177,7 @@ def load(
     options = {
         "images": None if images is None else str(Path(images).resolve()),
         "size": size,
+        "backbone": _place(backbone) if isinstance(backbone, str | Path) else None,
         "split": split if isinstance(split, str) or split is None else dict(split),
         "split_seed": split_seed,
         "groups": groups,
@@ -187,15 +188,13 @@ def load(
         "max_pixels": max_pixels,
         "strict": strict,
     }
-    return replace(lock(dataset, dealt), source=_source(data, options))
+    again = isinstance(data, str | Path) and not isinstance(backbone, Pretrained)
+    return replace(lock(dataset, dealt), source={"data": _place(data), **options} if again else None)
 
 
-def _source(data: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What `load` has to be given to read the same again; nothing of what came from memory."""
-    if not isinstance(data, str | Path):
-        return None
-    place = str(data) if str(data).startswith(POSTCARDS) else str(Path(data).resolve())
-    return {"data": place, **options}
+def _place(name: str | Path) -> str:
+    """A path as it is called from anywhere; what is no path, such as `postcards:2400`, as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 
 def _locked(data: Any, wish: Wish = _NOTHING) -> LockedData:

@@ -154,7 +154,8 @@ class Evidence:
 def cheapest_features(x: NDArray[Any], preprocessing: Preprocessing) -> Features:
     """Features as they are; pictures as 8 x 8 cells of mean colours from 0 to 1."""
     if preprocessing.kind == "features":
-        return Features(np.asarray(x, dtype=np.float32), "the features")
+        name = "the features" if preprocessing.backbone is None else "the backbone's features"
+        return Features(np.asarray(x, dtype=np.float32), name)
     height, width = x.shape[1:3]
     rows, columns = min(CELLS, height), min(CELLS, width)
     cells = np.empty((len(x), rows, columns, x.shape[3]), dtype=np.float32)
