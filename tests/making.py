@@ -10,7 +10,12 @@ from PIL import Image, PngImagePlugin
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
-from tagfit.records import NO, LabelTable
+from tagfit.diagnosing.evidence import Evidence
+from tagfit.recipes import RECIPES
+from tagfit.records import NO, LabelTable, Target
+from tagfit.scoring.constant import ConstantAnswer
+from tagfit.scoring.deciding import Said
+from tagfit.scoring.intervals import LEAST
 
 #: `make prove` asks for the long form of the tests that have one
 PROVE = bool(os.environ.get("TAGFIT_PROVE"))
@@ -224,3 +229,30 @@ def tiny_backbone(folder, kind="resnet", preprocessor=None, seed=0):
     network.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor or PREPROCESSOR), encoding="utf-8")
     return folder
+
+
+def evidence(train, val, **changes):
+    """Evidence of a model that says these (labels_NL, probabilities_NL) of train and val."""
+    said = {
+        part: Said(labels_NL, np.asarray(p_NL, dtype=np.float32), np.arange(len(labels_NL)))
+        for part, (labels_NL, p_NL) in (("train", train), ("val", val))
+    }
+    values = {
+        "target": Target(),
+        "recipe": RECIPES["dense-baseline"],
+        "label_names": tuple(f"label_{number}" for number in range(train[0].shape[1])),
+        "samples": len(train[0]),
+        "said": said,
+        "constant": ConstantAnswer.choose(train[0]),
+        "resamples": LEAST,
+    }
+    return Evidence(**{**values, **changes})
+
+
+def answers(samples=300, labels=6, wrong=0.1, share=0.3, sure=0.9, seed=0):
+    """Labels, and the probabilities of a model that is wrong on so many cells and `sure` of every one."""
+    rng = np.random.default_rng(seed)
+    labels_NL = (rng.random((samples, labels)) < share).astype(np.int8)
+    right_NL = rng.random((samples, labels)) >= wrong
+    noise_NL = rng.uniform(-0.05, 0.05, size=(samples, labels))
+    return labels_NL, np.clip(np.where((labels_NL == 1) == right_NL, sure, 1 - sure) + noise_NL, 0, 1)

@@ -313,3 +313,18 @@ def test_a_signal_ends_training_with_the_best_so_far(number, code, arrays, tmp_p
     assert process.returncode == code, err
     assert "Stopped early" in re.sub(r"\s+", " ", out)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["state"] == "stopped"
+
+
+def test_diagnose_data_and_a_run(tagfit, arrays, quick):
+    told = tagfit("diagnose", arrays, "--quick")
+    assert told.exit_code == 0, told.stderr
+    assert "dense-baseline on the features" in told.stdout
+    assert "Not checked: memorisation: it needs training, which --quick leaves out." in " ".join(told.stdout.split())
+    assert widest(told.stdout) <= 80
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    record = json.loads(tagfit("diagnose", "run", "--quick", "--json").stdout)
+    assert set(record) == {"subject", "checked", "findings", "cannot"}
+    assert "gap" in record["checked"]
+    refused = tagfit("diagnose", "run", "--size", "32")
+    assert refused.exit_code == 2
+    assert "--size" in refused.stderr

@@ -16,6 +16,7 @@ PUBLIC = [
     "Target",
     "__version__",
     "cure",
+    "diagnose",
     "evaluate",
     "fit",
     "inspect",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tagfit.delivery.predictor import Prediction as Prediction
     from tagfit.delivery.predictor import Tagger as Tagger
+    from tagfit.diagnosis import diagnose as diagnose
     from tagfit.errors import TagfitError as TagfitError
     from tagfit.estimator import TagClassifier as TagClassifier
     from tagfit.evaluation import evaluate as evaluate
@@ -30,6 +31,7 @@ _PUBLIC = {
     "fit": "tagfit.workflow",
     "cure": "tagfit.workflow",
     "evaluate": "tagfit.evaluation",
+    "diagnose": "tagfit.diagnosis",
     "Tagger": "tagfit.delivery.predictor",
     "Prediction": "tagfit.delivery.predictor",
     "TagClassifier": "tagfit.estimator",

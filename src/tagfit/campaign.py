@@ -12,6 +12,7 @@ import numpy as np
 
 from tagfit.curing.choice import choose, ranked
 from tagfit.curing.ingredients import ingredients
+from tagfit.curing.ladder import first_of
 from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.search import GENERATION, Laggards, Search
 from tagfit.curing.space import Space
@@ -80,6 +81,8 @@ class Campaign:
         """Try, choose, and score what is delivered on test."""
         before = self._session.run(self._job(self._first))
         self._floor = value(before.run, "val", self._target) or 0.0
+        findings = self._session.findings(before)
+        self._rungs = first_of(self._rungs, [name for finding in findings for name in finding.tries])
         self._climb()
         if self._budget.searches:
             self._search()

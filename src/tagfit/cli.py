@@ -359,6 +359,64 @@ def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated:
 
 
 @main.command()
+@click.argument("data", metavar="DATA|RUN")
+@click.option("--quick", is_flag=True, help="Leave out the checks that need further training.")
+@click.option(
+    "--recipe",
+    metavar="NAME|FILE",
+    help="What to train on the samples as they are.  [default: dense-baseline on the cheapest features]",
+)
+@click.option("--metric", default="micro_f1", show_default=True, help="What the checks look at.")
+@click.option("--seed", default=0, show_default=True, type=_SEED, help="First weights, order of samples, dropout.")
+@_reading
+@_splitting
+@_json
+@click.pass_context
+def diagnose(
+    ctx: click.Context,
+    /,
+    data: str,
+    quick: bool,
+    recipe: str | None,
+    metric: str,
+    seed: int,
+    as_json: bool,
+    **reading: Any,
+) -> None:
+    """Say what is wrong with DATA or with a RUN, the worst first, and what to do.
+
+    Of DATA, a model is trained on it quickly, and looked at; of a RUN, its own.
+    """
+    from tagfit import diagnosis
+    from tagfit.progress import TrainingBar
+
+    of_run = diagnosis.is_run(data)
+    if of_run:
+        given = [
+            name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        ]
+        strange = sorted({"data", "quick", "seed", "as_json"} ^ {"data", "quick", "seed", "as_json", *given})
+        if strange:
+            options = ", ".join("--" + name.replace("_", "-") for name in strange)
+            raise click.UsageError(f"{options}: a run was trained and read as its record says; leave it away")
+    subject = data if of_run else _load(data, **reading)
+
+    def say(text: str) -> None:
+        click.echo(f"tagfit: {text}", err=True)
+
+    with TrainingBar() as bar:  # ctrl-C ends it at once: there is nothing to keep
+        found = diagnosis.diagnose(
+            subject, recipe=recipe, metric=metric, quick=quick, seed=seed, say=say, on_event=bar
+        ).to_dict()
+    if as_json:
+        _print_json(found)
+        return
+    from tagfit.report.findings import diagnosis_text
+
+    _print(diagnosis_text(found))
+
+
+@main.command()
 @click.argument("run")
 @_json
 def report(run: str, as_json: bool) -> None:

@@ -312,12 +312,15 @@ class LockedData:
     Attributes:
         lock: the fingerprint, as hex; the same wherever and in whatever order the files lie.
         content: SHA-256 of `dataset.x` as it lies in memory, to prove that it stayed what it was.
+        source: where the data came from, as `load` takes it: `data` and its options; None where it came from memory.
+            Not part of the lock.
     """
 
     dataset: Dataset
     split: Split
     lock: str
     content: str
+    source: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{part} {count:,}" for part, count in self.split.counts.items() if count)
@@ -512,6 +515,77 @@ class Run:
             "state": self.state,
             "seconds": round(self.seconds, 3),
         }
+
+
+# ------------------------------------------------------------------------------------------- diagnosis
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a check of a diagnosis saw, in plain sentences.
+
+    Attributes:
+        check: which check saw it.
+        strength: from 0 to 1; the worst is told first.
+        interval: where the strength lies with 95% confidence; None where it is counted, not estimated.
+        seen: what was seen, in figures.
+        meaning: what follows from it.
+        todo: the command or the ingredient that answers it.
+        names: the labels or samples concerned, the worst first.
+        tries: rungs of the ladder that answer it: a cure tries them first.
+    """
+
+    check: str
+    strength: float
+    interval: Interval | None
+    seen: str
+    meaning: str
+    todo: str
+    names: tuple[str, ...] = ()
+    tries: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "check": self.check,
+            "strength": round(self.strength, 4),
+            "interval": None if self.interval is None else [self.interval.low, self.interval.high],
+            "seen": self.seen,
+            "meaning": self.meaning,
+            "todo": self.todo,
+            "names": list(self.names),
+            "tries": list(self.tries),
+        }
+
+
+@dataclass(frozen=True)
+class Units:
+    """How many hidden units a layer has, and how many of them answer 0 to every sample that was asked for."""
+
+    layer: str
+    dead: int
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """A quick training that a check asks for; what comes of it are probabilities (len(ask), L).
+
+    Attributes:
+        labels_NL: (N, L) int8 of YES, NO, UNKNOWN: whatever is to be told, one row a sample of the data.
+        rows: the rows to train on.
+        ask: the rows to give probabilities for.
+        stop: the rows that a recipe with patience stops by; those of `ask` unless given.
+        x_ND: (N, D) float32 in place of the evidence's own features.
+        recipe: in place of the evidence's own: a dense one.
+    """
+
+    labels_NL: NDArray[np.int8]
+    rows: NDArray[np.intp]
+    ask: NDArray[np.intp]
+    seed: int = 0
+    stop: NDArray[np.intp] | None = None
+    x_ND: NDArray[np.float32] | None = None
+    recipe: Recipe | None = None
 
 
 Condition = Literal["cured", "fine", "overfit", "underfit", "out of reach"]

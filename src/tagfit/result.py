@@ -16,7 +16,7 @@ from tagfit.data.unknown import unknown_counts
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import SCHEMA
 from tagfit.recipes import Recipe
-from tagfit.records import Backbone, LockedData, Part, Run, Target
+from tagfit.records import Backbone, Finding, LockedData, Part, Run, Target
 from tagfit.report.table import result_text
 from tagfit.scoring.appraisal import Appraisal, differences, differences_record
 from tagfit.scoring.deciding import Said
@@ -55,6 +55,7 @@ class Trained:
         members: the recipe of each network of an ensemble; of a single one, its own.
         said: what it says of each part; where there are folds, what each fold's network says of those it has not seen.
         appraisal: what that is worth; None until the run is chosen.
+        findings: what is wrong with it, as far as it says so itself; none until the run is chosen.
     """
 
     run: Run
@@ -62,6 +63,7 @@ class Trained:
     members: tuple[Recipe, ...] = ()
     said: Mapping[Part, Said] = field(default_factory=dict)
     appraisal: Appraisal | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,7 @@ def result_record(
             "unknown": unknown_counts(dataset, data.split.parts),
             "notes": [*dataset.notes, *data.split.notes],
             "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
+            "source": data.source,
         },
         "target": {**target.to_dict(), "met": meets(after.run, target)},
         "verdict": replace(verdict, sentences=(*verdict.sentences, *outside, *decisions)).to_dict(),
@@ -133,7 +136,7 @@ def result_record(
         "search": work.search,
         "finalists": [repeats.to_dict() for repeats in work.finalists],
         "ingredients": [ingredient.to_dict() for ingredient in work.ingredients],
-        "findings": [],
+        "findings": _findings(before, after),
         "seconds": round(seconds, 3),
     }
 
@@ -142,6 +145,12 @@ def _outside(backbone: Backbone | None) -> tuple[str, ...]:
     if backbone is None:
         return ()
     return (f"It brings knowledge from outside: {backbone} was trained on other pictures, and made features of these.",)
+
+
+def _findings(before: Trained | None, after: Trained) -> list[dict[str, Any]]:
+    """Those of what is delivered, then those of the baseline, each the worst first."""
+    runs = [("after", after), *([] if before is None or before is after else [("before", before)])]
+    return [{"of": name, **finding.to_dict()} for name, trained in runs for finding in trained.findings]
 
 
 def _differences(before: Trained, after: Trained) -> dict[Part, dict[str, Difference | None]]:

@@ -19,21 +19,29 @@ from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import RunFolder, claim, writable
+from tagfit.diagnosing.evidence import Evidence
+from tagfit.diagnosing.registry import OF_MODEL, look
 from tagfit.models.ensemble import Ensemble, members_of
 from tagfit.models.registry import level_output
 from tagfit.recipes import Recipe
-from tagfit.records import NO, PARTS, FoldRun, LockedData, Part, Run, Scores, Split, Target
+from tagfit.records import NO, PARTS, Finding, FoldRun, LockedData, Part, Run, Scores, Split, Target, Units
 from tagfit.result import Result, Trained, Work, result_record
 from tagfit.scoring.appraisal import appraise, joined, mean_of
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.curves import Line
 from tagfit.scoring.deciding import Decider, Said, Wish
+from tagfit.scoring.intervals import LEAST, Spread
 from tagfit.scoring.levelling import crosslevelled, fit_level
 from tagfit.scoring.metrics import score
 from tagfit.trainer import Outcome, Task, Trainer
 from tagfit.training.events import Listener
-from tagfit.training.inference import probabilities
+from tagfit.training.inference import dead_units, probabilities
 from tagfit.training.inputs import NetworkInputs
+
+#: samples of train that are asked for dead units
+MOST_ASKED = 512
+
+_NONE: Mapping[Part, Spread] = {}
 
 
 @dataclass(frozen=True)
@@ -258,7 +266,37 @@ class Session:
             constant={**run.constant, "test": None if test is None else self._constant("test", test.labels_NL)},
             decided=appraisal.decided,
         )
-        return replace(trained, run=run, said=said, appraisal=appraisal)
+        findings = self.findings(trained, appraisal.spreads)
+        return replace(trained, run=run, said=said, appraisal=appraisal, findings=findings)
+
+    def findings(self, trained: Trained, spreads: Mapping[Part, Spread] = _NONE) -> tuple[Finding, ...]:
+        """What is wrong with a run, as far as it takes no further training to see it; the worst first."""
+        evidence = self.evidence(trained, spreads)
+        return look(evidence if spreads else replace(evidence, resamples=LEAST), OF_MODEL).findings
+
+    def evidence(self, trained: Trained, spreads: Mapping[Part, Spread] = _NONE) -> Evidence:
+        """What a diagnosis may look at of a run, without test.
+
+        Args:
+            spreads: what is known of its scores already.
+        """
+        said: dict[Part, Said] = {part: trained.said[part] for part in ("train", "val") if part in trained.said}
+        return Evidence(
+            target=self.target,
+            recipe=trained.run.recipe,
+            label_names=self.data.dataset.label_names,
+            history=trained.run.history,
+            samples=self.trainings[0].split.counts["train"],
+            data=self.data,
+            said=said,
+            constant=self.constant,
+            units=lambda: self._units(trained.network),
+            seed=self.seed,
+            known=dict(spreads),
+        )
+
+    def _units(self, network: nn.Module) -> list[Units]:
+        return dead_units(network, self._inputs, self.data.split.rows("train")[:MOST_ASKED])
 
     def deliver(
         self,

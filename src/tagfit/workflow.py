@@ -175,7 +175,27 @@ def load(
     if backbone is not None and dataset.pixels is None:
         raise DataError(f"a backbone looks at pictures, and {dataset.name} has feature rows", "Leave it away.")
     dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
-    return lock(dataset, dealt)
+    options = {
+        "images": None if images is None else str(Path(images).resolve()),
+        "size": size,
+        "backbone": _place(backbone) if isinstance(backbone, str | Path) else None,
+        "split": split if isinstance(split, str) or split is None else dict(split),
+        "split_seed": split_seed,
+        "groups": groups,
+        "calibrate": calibrate,
+        "folds": folds,
+        "label_separator": label_separator,
+        "minus_one": minus_one,
+        "max_pixels": max_pixels,
+        "strict": strict,
+    }
+    again = isinstance(data, str | Path) and not isinstance(backbone, Pretrained)
+    return replace(lock(dataset, dealt), source={"data": _place(data), **options} if again else None)
+
+
+def _place(name: str | Path) -> str:
+    """A path as it is called from anywhere; what is no path, such as `postcards:2400`, as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 
 def _locked(data: Any, wish: Wish = _NOTHING) -> LockedData:

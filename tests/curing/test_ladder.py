@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from making import feature_table, locked
-from tagfit.curing.ladder import ladder, losses_for
+from tagfit.curing.ladder import first_of, ladder, losses_for
 from tagfit.models.registry import build_network
 from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel
 from tagfit.records import UNKNOWN, Preprocessing, Target
@@ -78,3 +78,11 @@ class TestLosses:
             rungs = ladder(samples, TARGET, losses=SINGLE_POSITIVE_LOSSES)
             assert {rung.training.loss for rung in rungs} == set(SINGLE_POSITIVE_LOSSES[:2])
             assert all(rung.training.patience for rung in rungs)
+
+
+def test_what_a_diagnosis_names_comes_first_and_nothing_else_moves():
+    rungs = ladder(Preprocessing("features", (8,)), Target())
+    assert first_of(rungs, []) == rungs
+    names = [rung.name for rung in first_of(rungs, ["cnn", "dense-wide", "dense-lower-rate", "dense-wide"])]
+    others = [rung.name for rung in rungs if rung.name not in ("dense-wide", "dense-lower-rate")]
+    assert names == ["dense-wide", "dense-lower-rate", *others]

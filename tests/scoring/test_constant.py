@@ -270,3 +270,13 @@ def test_the_docs_tell_the_answer_for_every_metric():
     told = [name for line in re.findall(r"^\| (`.*?) \|", section, re.M) for name in re.findall(r"`(\w+)`", line)]
     assert sorted(told) == sorted(METRICS)
     assert f"{constant.COMMON_SETS} commonest" in section
+
+
+@given(label_tables(), label_tables())
+def test_its_answers_score_what_it_scores(train_NL, labels_NL):
+    assume(train_NL.shape[1] == labels_NL.shape[1])
+    chosen = ConstantAnswer.choose(train_NL)
+    for metric in METRICS:
+        p_NL, decisions_NL = chosen.answers(metric, len(labels_NL))
+        scored = getattr(score_decisions(labels_NL, decisions_NL, p_NL), metric)
+        assert scored == pytest.approx(getattr(chosen.score(labels_NL), metric))

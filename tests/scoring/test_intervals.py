@@ -298,3 +298,29 @@ def test_halves_hold_the_truth_of_map_more_often_than_draws_with_replacement():
         f"\nmAP: halves {np.mean(by_halves):.1%}, percentiles of draws with replacement {np.mean(by_percentiles):.1%}"
     )
     assert np.mean(by_halves) > np.mean(by_percentiles) + 0.03
+
+
+def test_a_gap_is_of_two_parts_that_share_no_sample():
+    rng, draws, held = np.random.default_rng(3), 300 if PROVE else 30, 0
+    truth = resample(simulated(rng, 20_000, (0.5, 0.3, 0.1))[0], Resampling.of(20_000, resamples=2)).scores
+    other = resample(simulated(rng, 20_000, (0.5, 0.3, 0.1), noise=1.2)[0], Resampling.of(20_000, resamples=2)).scores
+    for _ in range(draws):
+        spreads = [
+            resample(simulated(rng, size, (0.5, 0.3, 0.1), noise=noise)[0], Resampling.of(size, resamples=LEAST))
+            for size, noise in ((300, 0.8), (150, 1.2))
+        ]
+        found = intervals.gap(*spreads)["micro_f1"]
+        held += truth.micro_f1 - other.micro_f1 in found.interval
+    assert held / draws >= 0.87
+
+
+def test_a_contrast_is_of_two_metrics_of_the_same_answers():
+    spread = resample(of(200), Resampling.of(200, resamples=LEAST))
+    above = intervals.contrast(spread, "label_accuracy", "micro_f1")
+    assert above.value == spread.scores.label_accuracy - spread.scores.micro_f1
+    assert above.value in above.interval
+    same = intervals.contrast(spread, "micro_f1", "micro_f1")
+    assert (same.value, same.error) == (0, 0)
+    one = resample(of(1), Resampling.of(1, resamples=LEAST))
+    assert intervals.contrast(one, "label_accuracy", "micro_f1") is None
+    assert intervals.gap(one, spread)["label_accuracy"] is None

@@ -86,6 +86,12 @@ def _rungs(samples: Preprocessing, target: Target, augmentation: bool, fine_tune
     return (*_dense(), *(pictures if square else map(_not_turned, pictures)))
 
 
+def first_of(rungs: Sequence[Recipe], names: Sequence[str]) -> tuple[Recipe, ...]:
+    """The same rungs, those that are named first, as a diagnosis would have it; the others keep their order."""
+    place = {name: number for number, name in reversed(list(enumerate(names)))}
+    return tuple(sorted(rungs, key=lambda rung: place.get(rung.name, len(names))))
+
+
 def _dense() -> tuple[Recipe, ...]:
     return (
         RECIPES["dense-regularised"],

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from os import cpu_count
@@ -21,13 +21,13 @@ from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
 from tagfit.form import Form
-from tagfit.models.ensemble import members_of
+from tagfit.models.ensemble import Ensemble, members_of
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
-from tagfit.records import Dataset
+from tagfit.records import Dataset, Units
 from tagfit.training.device import find_device
 from tagfit.training.features import Extractor
-from tagfit.training.inference import probabilities
+from tagfit.training.inference import dead_units, probabilities
 from tagfit.training.inputs import NetworkInputs
 
 #: pictures that are held at once while a stream of paths is predicted
@@ -182,6 +182,16 @@ class Tagger:
     def _fine_tuned(self) -> bool:
         """Whether some network looks at the pictures that the others are given features of."""
         return any(isinstance(network, FineTunedNetwork) for network in members_of(self._network))
+
+    def members(self) -> list[Tagger]:
+        """Each network of an ensemble by itself; a single one as it is."""
+        if not isinstance(self.bundle.network, Ensemble):
+            return [self]
+        return [Tagger(replace(self.bundle, network=network)) for network in self.bundle.network.members]
+
+    def dead_units(self, x: NDArray[Any]) -> list[Units]:
+        """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
+        return dead_units(self._network, self._inputs(x), np.arange(len(x)))
 
     def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
         self._demand_pictures()

@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tagfit.report.findings import findings_lines
 from tagfit.scoring.titles import TITLES
 
 WIDTH = 80
@@ -52,6 +53,7 @@ def result_table(record: Mapping[str, Any]) -> Group:
         *tried,
         *_search_tables(record),
         _other_metrics(runs, metric),
+        *((Text(), *findings_lines(record["findings"])) if record["findings"] else ()),
         *(Text(f"note: {note}", style="dim") for note in _notes(record, runs)),
     )
 

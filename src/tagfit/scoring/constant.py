@@ -19,6 +19,7 @@ from tagfit.scoring.metrics import (
     PRECISION_METRICS,
     ROW_FORMULAS,
     ROW_RANKING_METRICS,
+    THRESHOLD,
     Bools,
     Counts,
     Ints,
@@ -117,6 +118,21 @@ class ConstantAnswer:
                 **probability_means(labels_NL, np.broadcast_to(np.array(self.frequencies), shape)),
             }
         )
+
+    def answers(self, metric: str, count: int) -> tuple[NDArray[np.float64], Bools]:
+        """Probabilities and decisions (count, L): the answer that was chosen for `metric`, to `count` rows.
+
+        The probabilities rank the labels where the metric is of rankings, and are the frequencies where it is of
+        probabilities; those of a set are 1 and 0.
+        """
+        L = len(self.frequencies)
+        p_L = np.array(self.frequencies)
+        if metric in self.rankings:
+            p_L = np.empty(L)
+            p_L[list(self.rankings[metric])] = 1 - np.arange(L) / L
+        elif metric in self.sets:
+            p_L = _answered(self.sets[metric], L).astype(np.float64)
+        return np.broadcast_to(p_L, (count, L)), np.broadcast_to(p_L > THRESHOLD, (count, L))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -10,6 +10,7 @@ Shapes: N samples, L labels, G groups, B resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -218,6 +219,36 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
             None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
         )
     return differences
+
+
+def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
+    """By metric, one less the other, of two parts that have no sample in common. None where either has no error."""
+    gaps: dict[str, Difference | None] = {}
+    for metric in METRICS:
+        values = [getattr(spread.scores, metric) for spread in (one, other)]
+        noises = [
+            _Noise.of(value, spread.values[metric], spread.resampling)
+            for value, spread in zip(values, (one, other), strict=True)
+        ]
+        first, second = noises
+        gaps[metric] = None
+        if first is not None and second is not None:
+            noise = _Noise(
+                math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
+            )
+            value = values[0] - values[1]
+            gaps[metric] = Difference(value, noise.around(value), noise.error)
+    return gaps
+
+
+def contrast(spread: Spread, one: str, other: str) -> Difference | None:
+    """By how much one metric of the same answers is above another. None where either has no standard error."""
+    values = [getattr(spread.scores, metric) for metric in (one, other)]
+    if None in values:
+        return None
+    above = values[0] - values[1]
+    noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
+    return None if noise is None else Difference(above, noise.around(above), noise.error)
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:

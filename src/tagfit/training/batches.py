@@ -81,10 +81,16 @@ class LabelledRows:
         dataset = data.dataset
         parts = (part,) if isinstance(part, str) else part
         rows = np.sort(np.concatenate([data.split.rows(one) for one in parts]))
-        labels_NL = dataset.labels_NL[rows]
+        samples = samples or Samples.of(dataset.x, dataset.preprocessing.scale, device)
+        return cls.labelled(samples, rows, dataset.labels_NL[rows])
+
+    @classmethod
+    def labelled(cls, samples: Samples, rows: NDArray[np.intp], labels_NL: NDArray[np.int8]) -> LabelledRows:
+        """The rows of `samples` with the labels of each, (len(rows), L)."""
+        device = samples.device
         known_NL = torch.from_numpy(labels_NL != UNKNOWN).to(device, torch.float32)
         return cls(
-            samples=samples or Samples.of(dataset.x, dataset.preprocessing.scale, device),
+            samples=samples,
             rows_N=torch.from_numpy(rows.astype(np.int64)),
             targets_NL=torch.from_numpy(np.maximum(labels_NL, 0)).to(device, torch.float32),
             known_NL=None if bool((known_NL == 1).all()) else known_NL,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagfit.models.ensemble import Ensemble
+from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.models.losses import Loss
+from tagfit.records import Units
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
 from tagfit.training.inputs import NetworkInputs
 from tagfit.training.threads import Crew, crew_for
@@ -82,3 +85,35 @@ def _rows_at_once(network: nn.Module) -> int:
     """Convolutions hold many maps a picture at once, so they get fewer pictures."""
     convolutional = any(parameter.ndim > 2 for parameter in network.parameters())
     return INFERENCE_BATCH // 8 if convolutional else INFERENCE_BATCH
+
+
+def dead_units(network: nn.Module, inputs: NetworkInputs, rows: NDArray[np.intp]) -> list[Units]:
+    """Of each layer of relu units, or of channels, of all members of an ensemble: how many answer 0 to every sample.
+
+    Of a fine-tuned network nothing: its backbone came with the units that it has.
+    """
+    if isinstance(network, Ensemble):
+        several = [(number, dead_units(member, inputs, rows)) for number, member in enumerate(network.members)]
+        return [replace(one, layer=f"members.{number}.{one.layer}") for number, found in several for one in found]
+    if isinstance(network, FineTunedNetwork):
+        return []
+    samples = inputs.samples(network)
+    alive: dict[str, Tensor] = {}
+
+    def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(layer: nn.Module, given: object, answer: Tensor) -> None:
+            fired = (answer > 0).any(0) if answer.ndim == 2 else (answer > 0).transpose(0, 1).flatten(1).any(1)
+            alive[name] = fired | alive.get(name, fired)
+
+        return hook
+
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.ReLU)]
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]
+    try:
+        with inference_mode(network), torch.inference_mode():
+            for part in torch.split(torch.from_numpy(rows.astype(np.int64)), _rows_at_once(network)):
+                network(samples.take(part))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [Units(name, int((~alive[name]).sum()), alive[name].numel()) for name, _ in layers]
