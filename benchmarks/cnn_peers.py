@@ -36,7 +36,7 @@ import tagfit
 from tagfit.curing.ladder import ladder
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, Recipe
-from tagfit.records import Preprocessing, Target
+from tagfit.records import Target
 from tagfit.scoring.metrics import score_one
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
@@ -118,7 +118,7 @@ def random_rows() -> LabelledRows:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (PICTURES, *SHAPE), dtype=np.uint8)
     targets = torch.from_numpy((rng.random((PICTURES, LABELS)) > 0.8).astype(np.float32))
-    samples = Samples.of(x, Preprocessing("pictures", SHAPE, 1 / 255), torch.device("cpu"))
+    samples = Samples.of(x, 1 / 255, torch.device("cpu"))
     return LabelledRows(samples, torch.arange(PICTURES), targets, None)
 
 

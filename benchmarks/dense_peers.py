@@ -38,7 +38,6 @@ from threadpoolctl import threadpool_limits
 import tagfit
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
-from tagfit.records import Preprocessing
 from tagfit.scoring.metrics import score_one
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows, Samples
@@ -94,7 +93,7 @@ class Network(NamedTuple):
         for count in (self.batch * STEPS, self.batch * STEPS // 4):
             x = rng.normal(size=(count, self.sizes[0])).astype(np.float32)
             y = torch.from_numpy((rng.random((count, self.sizes[-1])) > 0.8).astype(np.float32))
-            samples = Samples.of(x, Preprocessing("features", self.sizes[:1], 1.0), torch.device("cpu"))
+            samples = Samples.of(x, 1.0, torch.device("cpu"))
             found.append(LabelledRows(samples, torch.arange(count), y, None))
         return found
 

@@ -21,10 +21,10 @@ from tagfit.diagnosing.more_data import learning_curve
 from tagfit.diagnosing.registry import CHECKS
 from tagfit.models.registry import build_network
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.records import PARTS, Fitting, Preprocessing, Target
+from tagfit.records import PARTS, Fitting, Target
 from tagfit.scoring.metrics import score_one
-from tagfit.training.batches import Samples
 from tagfit.training.inference import dead_units
+from tagfit.training.inputs import NetworkInputs
 from tagfit.training.quick import fit_all
 
 
@@ -126,8 +126,8 @@ def dying(share: float, seed: int) -> Evidence:
     network = build_network(recipe, (10,), 3, seed=seed)
     with torch.no_grad():
         network.layers.dense_0.bias[: round(50 * share)] = -100.0
-    samples = Samples.of(x, Preprocessing("features", (10,)), torch.device("cpu"))
-    return history(*losses(seed)[1:], units=lambda: dead_units(network, samples, np.arange(300)))
+    inputs = NetworkInputs(x, 1.0, torch.device("cpu"))
+    return history(*losses(seed)[1:], units=lambda: dead_units(network, inputs, np.arange(300)))
 
 
 def small_batches(size: float, seed: int) -> Evidence:

@@ -8,10 +8,10 @@ from making import feature_table
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.registry import build_network
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
-from tagfit.records import Fitting, Preprocessing, Units
+from tagfit.records import Fitting, Units
 from tagfit.scoring.metrics import score_one
-from tagfit.training.batches import Samples
 from tagfit.training.inference import dead_units
+from tagfit.training.inputs import NetworkInputs
 from tagfit.training.quick import fit_all
 
 RECIPE = Recipe(name="mine", model=DenseModel(widths=(16,)), training=Training(epochs=30, rate=0.01, patience=0))
@@ -48,12 +48,12 @@ def test_units_that_never_answer_are_dead(model, shape):
     x = np.random.default_rng(0).integers(0, 256, size=(20, *shape)).astype(np.uint8)
     scale, kind = (1 / 255, "pictures") if len(shape) == 3 else (1.0, "features")
     x = x if kind == "pictures" else x.astype(np.float32) - 128
-    samples = Samples.of(x, Preprocessing(kind, shape, scale), torch.device("cpu"))
-    before = dead_units(network, samples, np.arange(20))
+    inputs = NetworkInputs(x, scale, torch.device("cpu"))
+    before = dead_units(network, inputs, np.arange(20))
     first = next(layer for layer in network.modules() if getattr(layer, "bias", None) is not None)
     with torch.no_grad():
         first.bias[:2] = -1e6
-    after = dead_units(network, samples, np.arange(20))
+    after = dead_units(network, inputs, np.arange(20))
     assert [one.layer for one in before] == [one.layer for one in after]
     assert after[0].dead >= 2 > before[0].dead
     assert after[0] == Units(after[0].layer, after[0].dead, before[0].count)
