@@ -136,7 +136,7 @@ class Campaign:
 
     @property
     def _done(self) -> bool:
-        """Where one meets the target and can be delivered, nothing is left to reach; without a train band val can gain."""
+        """Where one that meets the target can be delivered, all is reached; without a train band val can only gain."""
         if not (self._budget.until_met and self._target.train_ranks):
             return False
         runs = [trained.run for trained in self._tried]
