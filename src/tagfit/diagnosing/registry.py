@@ -11,6 +11,7 @@ from tagfit.diagnosing.evidence import CannotCheck, Evidence
 from tagfit.diagnosing.flattery import flattery
 from tagfit.diagnosing.gap import gap
 from tagfit.diagnosing.schedule import schedule
+from tagfit.diagnosing.shortcuts import shortcuts
 from tagfit.errors import TrainingDivergedError
 from tagfit.records import Finding
 
@@ -39,6 +40,7 @@ CHECKS: dict[str, Check] = {
     "more_data": Check("whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
     "flattery": Check("metrics that flatter", flattery, of_model=True),
     "schedule": Check("rate and schedule", schedule, of_model=True),
+    "shortcuts": Check("labels that are told by what no model should use", shortcuts),
 }
 
 #: what costs a fit or a cure next to nothing
