@@ -71,13 +71,15 @@ def _known(data: LockedData, of_row: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _copies(data: LockedData) -> Iterator[Finding]:
-    identical = _known(data, np.unique(hash_keys(data.dataset.hashes), return_inverse=True)[1].ravel())
+    identical_of = np.unique(hash_keys(data.dataset.hashes), return_inverse=True)[1].ravel()
     near_of = np.arange(len(data.dataset))
     for rows in data.split.likeness.near_copies:
         near_of[rows] = rows[0]
-    near = np.setdiff1d(_known(data, near_of), identical)
+    known = np.zeros(len(data.dataset), dtype=np.bool_)
     scored = int(_sides(data)[1].sum())
-    for rows, what in ((identical, "byte-identical to"), (near, "near-copies of")):
+    for of_row, what in ((identical_of, "byte-identical to"), (near_of, "near-copies of")):
+        rows = np.setdiff1d(_known(data, of_row), np.flatnonzero(known))
+        known[rows] = True
         if len(rows):
             yield Finding(
                 check="leakage",
@@ -89,6 +91,34 @@ def _copies(data: LockedData) -> Iterator[Finding]:
                 todo=f"tagfit inspect lists them. {_deal(data)}",
                 names=tuple(data.dataset.sample_names[row] for row in rows[:NAMED]),
             )
+    if not known.any():
+        yield from _counted_twice(data, [_together(identical_of), _together(near_of)])
+
+
+def _counted_twice(data: LockedData, copies: Sequence[list[NDArray[np.intp]]]) -> Iterator[Finding]:
+    """Copies that leak nothing, as they lie on one side."""
+    groups = [rows for found in copies for rows in found]
+    if not groups:
+        return
+    rows = np.unique(np.concatenate(groups))
+    differing = sum(len(np.unique(data.dataset.labels_NL[group], axis=0)) > 1 for group in groups)
+    told = f"; in {differing} of the {len(groups)} groups labels differ" if differing else ""
+    yield Finding(
+        check="leakage",
+        strength=(len(rows) - len(groups)) / len(data.dataset) / 2 if len(rows) > len(groups) else 0.0,
+        interval=None,
+        seen=f"{len(rows):,} samples are copies or near-copies of each other, on one side of the split{told}.",
+        meaning="Nothing leaks by these copies, but what is in them counts several times.",
+        todo="tagfit inspect lists them; keep one of each, the one that is labelled right.",
+        names=tuple(data.dataset.sample_names[row] for row in rows[:NAMED]),
+    )
+
+
+def _together(of_row: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """The rows of each group of several."""
+    order = np.argsort(of_row, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(of_row[order])) + 1)
+    return [rows for rows in groups if len(rows) > 1]
 
 
 def _deal(data: LockedData, groups: str = "") -> str:

@@ -47,7 +47,7 @@ def unlearnable(evidence: Evidence) -> list[Finding]:
 def _few(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Finding]:
     if not few_L.any():
         return
-    counts = [(int((labels_NL[:, label] == YES).sum()), names[label]) for label in np.flatnonzero(few_L)]
+    counts = [(int((labels_NL[:, label] == YES).sum()), names[label]) for label in np.flatnonzero(few_L).tolist()]
     listed = ", ".join(f"{name} {count}" for count, name in sorted(counts)[:5])
     yield Finding(
         check="unlearnable",
