@@ -268,6 +268,12 @@ def looked_at(data, train=False, **changes):
     return Evidence(**{**values, **changes})
 
 
+def tell_power(fault, check, strength, hits):
+    """A line of the table of what is found, in the long form."""
+    if PROVE:
+        print(f"\n| {fault} | `{check}` | {strength:g}: {np.mean(hits):.0%} of {len(hits)}", end=" | ")
+
+
 def answers(samples=300, labels=6, wrong=0.1, share=0.3, sure=0.9, seed=0):
     """Labels, and the probabilities of a model that is wrong on so many cells and `sure` of every one."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from making import PROVE, feature_table, locked, looked_at
+from making import PROVE, feature_table, locked, looked_at, tell_power
 from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.diagnosing import label_errors as module
@@ -50,12 +50,14 @@ def test_labels_that_are_only_missing_are_told_as_such():
 def test_power(share, least):
     draws = 40 if PROVE else 3
     hits = [bool(label_errors(looked_at(with_errors(share, seed)[0], train=True))) for seed in range(draws)]
+    tell_power("labels turned over", "label_errors", share, hits)
     assert np.mean(hits) >= (least if PROVE or least > 0.5 else 0)
 
 
 def test_right_labels_raise_at_most_one_alarm_in_twenty():
     draws = 100 if PROVE else 20
     alarms = [label_errors(looked_at(with_errors(0, seed, samples=400)[0], train=True)) for seed in range(draws)]
+    tell_power("clean", "label_errors", 0, [bool(found) for found in alarms])
     assert sum(map(bool, alarms)) <= draws / 20
 
 

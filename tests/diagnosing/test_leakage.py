@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from making import PROVE, feature_table, locked, looked_at, scenes
+from making import PROVE, feature_table, locked, looked_at, scenes, tell_power
 from tagfit.data.dataset import build
 from tagfit.data.groups import likeness
 from tagfit.data.lock import lock
@@ -80,6 +80,7 @@ def test_groups_of_a_column_on_both_sides_are_found_and_kept_together_they_are_n
         found = leakage(looked_at(dealt(dataset, "none")))
         hits.append(any("the column 'place'" in f.seen and "--groups place" in f.todo for f in found))
         assert not [f for f in leakage(looked_at(dealt(dataset, "place"))) if "the column" in f.seen]
+    tell_power("groups on both sides", "leakage", alike, hits)
     assert np.mean(hits) >= least
 
 
@@ -92,6 +93,7 @@ def test_the_beginnings_of_file_names_may_be_groups():
 def test_pictures_that_have_nothing_to_do_with_each_other_raise_at_most_one_alarm_in_twenty():
     draws = 100 if PROVE else 20
     alarms = sum(bool(leakage(looked_at(dealt(shots(0, seed), "none")))) for seed in range(draws))
+    tell_power("clean", "leakage", 0, [False] * (draws - alarms) + [True] * alarms)
     assert alarms <= draws / 20
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from making import PROVE, feature_table, locked, looked_at
+from making import PROVE, feature_table, locked, looked_at, tell_power
 from tagfit.diagnosing.evidence import CannotCheck
 from tagfit.diagnosing.shift import shift
 
@@ -28,6 +28,7 @@ def found(seed=0, samples=400, moved=0.0, wider=1.0, dropped=0.0, groups=None):
 def test_power_of_features_that_moved(moved, least):
     draws = 50 if PROVE else 4
     hits = [any("AUC" in finding.seen for finding in found(seed, moved=moved)) for seed in range(draws)]
+    tell_power("val moved, in deviations", "shift", moved, hits)
     assert np.mean(hits) >= least
 
 
@@ -41,13 +42,16 @@ def test_features_that_spread_wider_are_told_apart_as_well():
 def test_power_of_a_label_that_is_rarer(dropped, least):
     draws = 50 if PROVE else 4
     hits = [any(f.names == ("label_1",) for f in found(seed, dropped=dropped)) for seed in range(draws)]
+    tell_power("a label rarer in val", "shift", dropped, hits)
     assert np.mean(hits) >= least
 
 
 @pytest.mark.parametrize("groups", [None, 5])
 def test_val_of_the_same_kind_raises_at_most_one_alarm_in_twenty(groups):
     draws = 200 if PROVE else 20
-    assert sum(bool(found(seed, groups=groups)) for seed in range(draws)) <= draws / 20
+    alarms = [bool(found(seed, groups=groups)) for seed in range(draws)]
+    tell_power("clean", "shift", groups or 1, alarms)
+    assert sum(alarms) <= draws / 20
 
 
 def test_too_little_val_cannot_be_checked():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from making import PROVE, feature_table, locked, looked_at, picture_table
+from making import PROVE, feature_table, locked, looked_at, picture_table, tell_power
 from tagfit.diagnosing.evidence import CannotCheck
 from tagfit.diagnosing.shortcuts import shortcuts
 
@@ -91,6 +91,7 @@ def test_power(agree, least):
         any("order" in f.seen and f.names == ("label_0",) for f in shortcuts(looked_at(in_order(seed, agree))))
         for seed in range(draws)
     ]
+    tell_power("order tells a label", "shortcuts", agree, hits)
     assert np.mean(hits) >= least
 
 
@@ -101,6 +102,7 @@ def test_clean_data_raise_at_most_one_alarm_in_twenty():
     for seed in range(draws):
         data = pictures(lambda yes, n: files[n], samples=120, seed=seed, agree=0.5)
         alarms += bool(shortcuts(looked_at(data)))
+    tell_power("clean", "shortcuts", 0.5, [False] * (draws - alarms) + [True] * alarms)
     assert alarms <= draws / 20
 
 

@@ -67,9 +67,9 @@ def unseen(evidence: Evidence, rows: NDArray[np.intp]) -> Floats:
             data.dataset.labels_NL,
             rows[of_fold != fold],
             rows[of_fold == fold],
-            evidence.seed + int(fold),
-            x_ND,
-            RECIPE,
+            seed=evidence.seed + int(fold),
+            x_ND=x_ND,
+            recipe=RECIPE,
         )
         for fold in numbers
     ]

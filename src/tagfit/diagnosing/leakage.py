@@ -213,7 +213,7 @@ def _order(evidence: Evidence, data: LockedData) -> Iterator[Finding]:
         metric = TITLES[evidence.target.metric]
         strength, interval = float(np.clip(fall.value, 0.0, 1.0)), fall.interval
         scored = (
-            f" {_name(evidence)} scores {metric} {random:.3f} on random folds and {blocked:.3f} on folds of whole "
+            f" {evidence.quick_name} scores {metric} {random:.3f} on random folds and {blocked:.3f} on folds of whole "
             f"blocks: {fall.value:.3f} less (95%: {fall.interval.low:.3f} to {fall.interval.high:.3f})."
         )
     yield Finding(
@@ -225,11 +225,6 @@ def _order(evidence: Evidence, data: LockedData) -> Iterator[Finding]:
         todo=_deal(data, BLOCKS),
         names=tuple(data.dataset.sample_names[row] for row in np.unique(parted)[:NAMED]),
     )
-
-
-def _name(evidence: Evidence) -> str:
-    features = "" if evidence.features is None else f" on {evidence.features.name}"
-    return f"{'A quick recipe' if evidence.quick_recipe is None else evidence.quick_recipe.name}{features}"
 
 
 def _by_blocks(evidence: Evidence, data: LockedData) -> tuple[tuple[float, float], Difference] | None:
