@@ -1,6 +1,7 @@
 """Wrong labels: planted ones are ranked first, and right ones are left in peace."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.diagnosing import label_errors as module
 from tagfit.diagnosing.evidence import CannotCheck
-from tagfit.diagnosing.label_errors import label_errors, ranked
+from tagfit.diagnosing.label_errors import label_errors, ranked, unseen
+from tagfit.workflow import load
+
+UCM = Path(__file__).parents[3] / "shared" / "data" / "ucm"
 
 
 def with_errors(share, seed=0, samples=800, of=None):
@@ -75,6 +79,19 @@ def test_the_ranking_is_cleanlabs_own_for_several_labels():
     assert theirs[tuple(ours.T)].all()
     quality = np.where(labels_ML == 1, p_ML, 1 - p_ML)[tuple(ours.T)]
     assert (np.diff(quality) >= 0).all()
+
+
+@pytest.mark.skipif(not (PROVE and UCM.is_dir()), reason="make prove, with the real data beside the repository")
+def test_of_the_hundred_first_of_ucm_most_are_truly_turned_over():
+    data = load(UCM)
+    wrong_NL = np.random.default_rng(0).random(data.dataset.labels_NL.shape) < 0.05
+    dataset = replace(data.dataset, labels_NL=np.where(wrong_NL, 1 - data.dataset.labels_NL, data.dataset.labels_NL))
+    turned, rows = looked_at(replace(data, dataset=dataset), train=True), np.arange(len(dataset))
+    p_NL = unseen(turned, rows)
+    first = ranked(dataset.labels_NL, p_NL, np.ones(p_NL.shape[1], dtype=bool))[:100]
+    share = wrong_NL[tuple(first.T)].mean()
+    tell_power("hundred first of ucm, by 8 x 8 pixels", "label_errors", 0.05, wrong_NL[tuple(first.T)])
+    assert share >= 0.5
 
 
 def test_unknown_cells_are_never_named():

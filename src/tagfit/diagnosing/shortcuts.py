@@ -85,7 +85,7 @@ TRAITS = {
         f"File names give labels away: samples were collected label by label. {_SESSIONS}",
         "Never let a model see names; where a name says the place or the day, write it into a column: --groups COLUMN "
         "scores those that were not trained on.",
-        weight=0.5,
+        weight=0.3,
     ),
     "number": Trait(
         "The numbers in file names alone tell",
@@ -152,7 +152,7 @@ def _finding(name: str, told: Told, labels_ML: NDArray[np.int8], names: Sequence
         return None
     best = _interval(aucs, labels_ML, concerned[0])
     listed = ", ".join(f"{names[label]} {aucs[label]:.2f}" for label in concerned[:SHOWN])
-    more = f" and {len(concerned) - SHOWN} more labels" if len(concerned) > SHOWN else ""
+    more = f" and {len(concerned) - SHOWN} more" if len(concerned) > SHOWN else ""
     return Finding(
         check="shortcuts",
         strength=float(trait.weight * (2 * aucs[concerned[0]] - 1)),
