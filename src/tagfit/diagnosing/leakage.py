@@ -133,7 +133,7 @@ def _deal(data: LockedData, groups: str = "") -> str:
 def _groups(data: LockedData) -> Iterator[Finding]:
     """Columns, folders and beginnings of names whose samples are alike, and which the split parts."""
     dataset = data.dataset
-    if dataset.kind != "pictures":
+    if dataset.pictures is None:
         return
     for what, cells in _candidates(dataset).items():
         of_row = _small_groups(cells)
@@ -143,7 +143,7 @@ def _groups(data: LockedData) -> Iterator[Finding]:
         scored = int(_sides(data)[1].sum())
         if len(known) < PARTED * scored:
             continue
-        alike = _alike(dataset, of_row)
+        alike = _alike(dataset, dataset.pictures, of_row)
         if alike is None or not alike.telling:
             continue
         yield Finding(
@@ -183,13 +183,13 @@ def _small_groups(cells: Sequence[str]) -> NDArray[np.intp] | None:
     return np.where(real[of_row], of_row, len(values) + np.arange(len(of_row)))
 
 
-def _alike(dataset: Dataset, of_row: NDArray[np.intp]) -> Neighbours | None:
+def _alike(dataset: Dataset, pictures: NDArray[np.uint8], of_row: NDArray[np.intp]) -> Neighbours | None:
     """Whether samples of a group are more alike than others of the same labels: as neighbours are compared."""
     by = "file numbers"
     apart = of_row.astype(np.float64) * (2 * NEAR[by] + 1)
     place = np.argsort(np.argsort(np.array(dataset.sample_names), kind="stable"))
     grouped = Series(by, np.zeros(len(of_row), dtype=np.intp), apart, place)
-    return runs_of_neighbours(dataset.x, dataset.labels_NL, grouped)
+    return runs_of_neighbours(pictures, dataset.labels_NL, grouped)
 
 
 # ------------------------------------------------------------------------------------------------ order

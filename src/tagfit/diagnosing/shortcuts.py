@@ -178,7 +178,7 @@ def _bins(dataset: Dataset, rows: NDArray[np.intp]) -> dict[str, NDArray[np.intp
     names = [dataset.sample_names[row] for row in rows]
     bins = {} if dataset.files is None else _of_files(traits([dataset.files[row] for row in rows]))
     bins["order"] = _sorted_into(rows.astype(np.float64), BINS)
-    if dataset.kind == "pictures" and dataset.files is not None:
+    if dataset.files is not None:
         bins["folder"] = _named([name.rpartition("/")[0] for name in names])
         bins["file name"] = _named([re.sub(r"\d+", "#", name.rpartition("/")[2]) for name in names])
         numbered = Series.of(names)

@@ -113,8 +113,8 @@ def _together(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequ
             check="unlearnable",
             strength=max(abs(value) for value, _, _ in same) * 2 * len(same) / max(len(few_L), 2 * len(same)),
             interval=None,
-            seen=f"{len(same)} {'pair goes' if len(same) == 1 else 'pairs go'} together nearly always, or never: {listed} "
-            "(correlation in train).",
+            seen=f"{len(same)} {'pair goes' if len(same) == 1 else 'pairs go'} together nearly always, or never: "
+            f"{listed} (correlation in train).",
             meaning="Labels are synonyms or opposites: one of the two says nothing new, and metrics count it twice.",
             todo="Keep one of each pair in the label file.",
             names=tuple(dict.fromkeys(name for _, a, b in same for name in (a, b))),
