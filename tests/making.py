@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -10,15 +11,19 @@ from PIL import Image, PngImagePlugin
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
-from tagfit.diagnosing.evidence import Evidence
-from tagfit.recipes import RECIPES
+from tagfit.diagnosing.evidence import Evidence, cheapest_features
+from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.records import NO, LabelTable, Target
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Said
 from tagfit.scoring.intervals import LEAST
+from tagfit.training.quick import fit_all
 
 #: `make prove` asks for the long form of the tests that have one
 PROVE = bool(os.environ.get("TAGFIT_PROVE"))
+
+#: a dense recipe that is trained in no time
+QUICK = Recipe(name="quick", model=DenseModel(widths=(32,)), training=Training(epochs=20, patience=0, rate=1e-2))
 
 
 def feature_table(samples=120, features=8, labels=3, seed=0, **changes):
@@ -247,6 +252,26 @@ def evidence(train, val, **changes):
         "resamples": LEAST,
     }
     return Evidence(**{**values, **changes})
+
+
+def looked_at(data, train=False, **changes):
+    """Evidence of data alone, with its cheapest features and, where asked for, quick trainings on them."""
+    features = cheapest_features(data.dataset.x, data.dataset.preprocessing)
+    values = {
+        "target": Target(),
+        "recipe": RECIPES["dense-baseline"],
+        "label_names": data.dataset.label_names,
+        "data": data,
+        "features": features,
+        "train": partial(fit_all, x_ND=features.x_ND, recipe=QUICK) if train else None,
+    }
+    return Evidence(**{**values, **changes})
+
+
+def tell_power(fault, check, strength, hits):
+    """A line of the table of what is found, in the long form."""
+    if PROVE:
+        print(f"\n| {fault} | `{check}` | {strength:g}: {np.mean(hits):.0%} of {len(hits)}", end=" | ")
 
 
 def answers(samples=300, labels=6, wrong=0.1, share=0.3, sure=0.9, seed=0):

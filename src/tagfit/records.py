@@ -203,6 +203,7 @@ class Dataset:
         set_aside: (sample name, reason) of each picture that could not be read; not among the N.
         pixels: (N, S, S, 3) uint8 pictures that a backbone made `x` of; may be a memory map. None elsewhere.
         pretrained: that backbone with its network, for the rooms that may run it.
+        files: (N,) where each picture came from, a file or bytes in memory; None of arrays.
         the other attributes are as in LabelTable.
     """
 
@@ -220,6 +221,7 @@ class Dataset:
     set_aside: tuple[tuple[str, str], ...] = ()
     pixels: NDArray[np.uint8] | None = None
     pretrained: Pretrained | None = None
+    files: tuple[Path | bytes, ...] | None = None
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.preprocessing.shape))

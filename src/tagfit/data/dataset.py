@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from tagfit.pictures.store import OnPixels, OnRead, open_pictures
 from tagfit.records import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
 
 DEFAULT_SIZE = 64
+
+T = TypeVar("T")
 
 #: the column of metadata that says when each picture was taken, where its file says so and no other column does
 CAPTURE_TIME = "capture time"
@@ -111,6 +113,7 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
         given_split=None if dataset.given_split is None else dataset.given_split[rows],
         sample_names=tuple(dataset.sample_names[row] for row in rows),
         metadata={name: tuple(values[row] for row in rows) for name, values in dataset.metadata.items()},
+        files=_chosen(dataset.files, rows),
     )
 
 
@@ -154,11 +157,15 @@ def _rows(table: LabelTable, rows: NDArray[np.intp]) -> LabelTable:
         table,
         labels_NL=table.labels_NL[rows],
         sample_names=tuple(table.sample_names[row] for row in rows),
-        files=None,  # they are read already
-        encoded=None,
+        files=_chosen(table.files, rows),
+        encoded=_chosen(table.encoded, rows),
         given_split=None if table.given_split is None else table.given_split[rows],
         metadata={name: tuple(values[row] for row in rows) for name, values in table.metadata.items()},
     )
+
+
+def _chosen(of_each: tuple[T, ...] | None, rows: NDArray[np.intp]) -> tuple[T, ...] | None:
+    return None if of_each is None else tuple(of_each[row] for row in rows)
 
 
 def _dataset(
@@ -185,4 +192,5 @@ def _dataset(
         absent_label=table.absent_label,
         notes=table.notes,
         set_aside=(*table.set_aside, *set_aside),
+        files=table.files or table.encoded,
     )

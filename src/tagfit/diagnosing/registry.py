@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagfit.diagnosing import memorisation, more_data
+from tagfit.diagnosing import leakage, memorisation, more_data
 from tagfit.diagnosing.evidence import CannotCheck, Evidence
 from tagfit.diagnosing.flattery import flattery
 from tagfit.diagnosing.gap import gap
+from tagfit.diagnosing.label_errors import label_errors
 from tagfit.diagnosing.schedule import schedule
+from tagfit.diagnosing.shift import shift
+from tagfit.diagnosing.shortcuts import shortcuts
+from tagfit.diagnosing.unlearnable import unlearnable
 from tagfit.errors import TrainingDivergedError
 from tagfit.records import Finding
+from tagfit.scoring.crossfitting import FOLDS
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ CHECKS: dict[str, Check] = {
     "gap": Check("the gap between train and val", gap, of_model=True),
     "memorisation": Check("memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS),
     "more_data": Check("whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
+    "shift": Check("whether train and val differ", shift),
+    "leakage": Check("what a split by blocks scores", leakage.leakage, trainings=leakage.TRAININGS),
+    "shortcuts": Check("shortcuts", shortcuts),
+    "label_errors": Check("wrong labels", label_errors, trainings=FOLDS),
+    "unlearnable": Check("labels that cannot be learnt", unlearnable),
     "flattery": Check("metrics that flatter", flattery, of_model=True),
     "schedule": Check("rate and schedule", schedule, of_model=True),
 }
