@@ -8,6 +8,7 @@ import pytest
 import tagfit
 from making import picture_folder, tiny_backbone
 from tagfit.delivery.bundle import write_bundle
+from tagfit.diagnosis import diagnose
 from tagfit.errors import DataError, RecipeError
 from tagfit.models.ensemble import Ensemble
 from tagfit.recipes import RECIPES, FineTunedModel, Recipe, Training
@@ -35,6 +36,17 @@ def test_what_is_predicted_is_what_was_scored(made):
     )
     with pytest.raises(DataError, match="expected pictures"):
         tagger.predict(data.dataset.x)
+
+
+def test_its_run_can_be_diagnosed(made):
+    result = made[2]
+    diagnosis = diagnose(result.folder, quick=True)
+    assert "shortcuts" in diagnosis.checked
+    reasons = dict(diagnosis.cannot)
+    assert set(reasons) <= {"gap", "flattery", "memorisation", "more_data", "label_errors", "shift"}
+    assert not [why for why in reasons.values() if "not to be had" in why]
+    here = [{"of": "after", **finding.to_dict()} for finding in diagnosis.findings]
+    assert all(finding in here for finding in result.record["findings"])
 
 
 def test_the_recipe_names_the_backbone(made):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
 from tagfit.delivery.predictor import Tagger
@@ -83,7 +84,7 @@ def _of_data(data: LockedData, recipe: Recipe | None, session_of: Callable[..., 
     features = cheapest_features(data.dataset.x, data.dataset.preprocessing)
     shown, name = data, "the samples as they are"
     if recipe is None:
-        recipe, name = find_recipe(DEFAULT_BASELINE), f"{features.name}"
+        recipe, name = find_recipe(DEFAULT_BASELINE), features.name
         shown = _on(features, data)
     session = session_of(shown)
     seconds = None
@@ -197,6 +198,4 @@ def _said(tagger: Tagger, data: LockedData, record: Mapping[str, Any], lacks: di
 
 
 def _ask(tagger: Tagger, data: LockedData, rows: NDArray[np.intp]) -> Said:
-    dataset, groups = data.dataset, data.split.groups
-    scores = tagger.predict_array(np.asarray(dataset.x[rows])).scores
-    return Said(dataset.labels_NL[rows], scores, rows if groups is None else groups[rows])
+    return Said.of(data, rows, tagger.predict_dataset(rows_of(data.dataset, rows)).scores)

@@ -357,9 +357,7 @@ class Session:
         return self._constant_scores[key]
 
     def _ask(self, network: nn.Module, rows: NDArray[np.intp]) -> Said:
-        dataset, groups = self.data.dataset, self.data.split.groups
-        belongs_to = rows if groups is None else groups[rows]
-        return Said(dataset.labels_NL[rows], probabilities(network, self._inputs, rows), belongs_to)
+        return Said.of(self.data, rows, probabilities(network, self._inputs, rows))
 
 
 def _mean_level(levels: Sequence[Line]) -> tuple[float, float] | None:

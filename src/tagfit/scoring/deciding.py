@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import BundleError
+from tagfit.records import LockedData
 from tagfit.scoring.calibration import Calibration, fit_calibration
 from tagfit.scoring.crossfitting import left_out
 from tagfit.scoring.guarantees import Guarantee, Guaranteed, fit_guarantee
@@ -52,6 +53,12 @@ class Said:
     labels_NL: Labels
     probabilities_NL: Floats
     belongs_to: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, data: LockedData, rows: NDArray[np.intp], probabilities_NL: Floats) -> Said:
+        """Of some rows of `data`, and what is said of them."""
+        groups = data.split.groups
+        return cls(data.dataset.labels_NL[rows], probabilities_NL, rows if groups is None else groups[rows])
 
     def __len__(self) -> int:
         return len(self.belongs_to)
