@@ -395,7 +395,7 @@ def diagnose(
         given = [
             name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         ]
-        strange = sorted({"data", "quick", "seed", "as_json"} ^ {"data", "quick", "seed", "as_json", *given})
+        strange = sorted(set(given) - {"data", "quick", "seed", "as_json"})
         if strange:
             options = ", ".join("--" + name.replace("_", "-") for name in strange)
             raise click.UsageError(f"{options}: a run was trained and read as its record says; leave it away")

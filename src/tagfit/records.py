@@ -60,6 +60,11 @@ def only_yes(labels_NL: NDArray[np.int8]) -> bool:
     return bool((labels_NL == YES).any() and (labels_NL == UNKNOWN).any() and not (labels_NL == NO).any())
 
 
+def disagree(labels_NL: NDArray[np.int8]) -> bool:
+    """Whether a label is yes of one sample and no of another; unknown says neither."""
+    return bool(((labels_NL == YES).any(axis=0) & (labels_NL == NO).any(axis=0)).any())
+
+
 @dataclass(frozen=True, eq=False)
 class LabelTable:
     """What a label source says, before any picture is opened.

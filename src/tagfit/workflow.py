@@ -29,7 +29,7 @@ from tagfit.models.pretrained import Pretrained, load_backbone
 from tagfit.pictures.known_features import KnownFeatures
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
-from tagfit.records import Backbone, Dataset, LabelTable, LockedData, Preprocessing, Target
+from tagfit.records import Dataset, LabelTable, LockedData, Preprocessing, Target
 from tagfit.result import Result, Trained, Work
 from tagfit.scoring.deciding import Wish
 from tagfit.scoring.guarantees import Guarantee
@@ -275,8 +275,9 @@ def fit(
     _check_allowed(allow, chosen)
     wish = parse_wish(decide_for, guarantee)
     data = _locked(data, wish)
+    _check_backbone(data, fine_tune)
     check_single_positive(data)
-    chosen = pinned(chosen, _backbone(data, fine_tune))
+    chosen = pinned(chosen, data.dataset.preprocessing.backbone)
     _check_wish(wish, data)
     if data.single_positive:
         chosen = chosen.with_loss(losses_for(data)[0])
@@ -360,17 +361,18 @@ def cure(
     if refit and wish.guarantee is not None:
         raise DataError("a guarantee is of the very network that was calibrated, not of one that is trained again")
     data = _locked(data, wish)
+    _check_backbone(data, fine_tune)
     check_single_positive(data)
     _check_wish(wish, data)
     target = target or Target(train_ranks=not allow and data.dataset.pretrained is None)
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     session = Session(data, target, seed, find_device(device), on_event, wish)
-    _backbone(data, fine_tune)
     samples, augmentation, losses = data.dataset.preprocessing, "augmentation" in allow, losses_for(data)
     rungs = ladder(samples, target, augmentation=augmentation, fine_tune=fine_tune, losses=losses)
     searched = space(samples, target, augmentation=augmentation, losses=losses)
-    budget = _budget(trials, minutes, single, refit, data, fine_tune)
+    usual = None if fine_tune else _usual_trials(data)
+    budget = _budget(trials, minutes, single, refit, usual, until_met=not fine_tune)
     command = {
         "command": "cure",
         "lock": data.lock,
@@ -390,10 +392,15 @@ def cure(
     return session.deliver(command, [first, *rungs], campaign.work, output)
 
 
+def _usual_trials(data: LockedData) -> int | None:
+    """How many recipes a cure of such data tries unless told otherwise; None: the ladder."""
+    return TRIALS if data.dataset.kind == "features" else None
+
+
 def _budget(
-    trials: int | None, minutes: float | None, single: bool, refit: bool, data: LockedData, fine_tune: bool
+    trials: int | None, minutes: float | None, single: bool, refit: bool, usual: int | None, *, until_met: bool
 ) -> Budget:
-    """What was asked for, or what is usual for such data."""
+    """What was asked for, or what is usual; then, where `until_met`, no more than it takes."""
     faults = []
     if trials is not None and not trials >= 1:
         faults.append(f"trials must be at least 1; got {trials}")
@@ -401,20 +408,18 @@ def _budget(
         faults.append(f"minutes must be above 0; got {minutes}")
     if faults:
         raise RecipeError(faults)
-    asked = trials is not None or minutes is not None
-    if not (asked or fine_tune) and data.dataset.kind == "features":
-        trials = TRIALS
-    return Budget(trials, minutes, not (asked or fine_tune), single, refit)
+    if trials is not None or minutes is not None:
+        return Budget(trials, minutes, False, single, refit)
+    return Budget(usual, None, until_met, single, refit)
 
 
-def _backbone(data: LockedData, fine_tune: bool) -> Backbone | None:
-    backbone = data.dataset.preprocessing.backbone
-    if fine_tune and backbone is None:
+def _check_backbone(data: LockedData, fine_tune: bool) -> None:
+    """Whether there is one to be trained further, where that was asked for."""
+    if fine_tune and data.dataset.preprocessing.backbone is None:
         raise DataError(
             "a pretrained backbone was to be trained further, but none was given",
             "Name one with --backbone (load(..., backbone=...)).",
         )
-    return backbone
 
 
 def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:
@@ -485,7 +490,7 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     losses = losses_for(data)
     first, rungs = find_recipe(DEFAULT_BASELINE), ladder(samples, target, losses=losses)
     cure_seconds = session.longest([first]) + session.longest(rungs)
-    trials = _budget(None, None, False, False, data, False).trials
+    trials = _usual_trials(data)
     if trials is not None and trials > len(rungs):
         proposed = [one.recipe for one in Search(space(samples, target, losses=losses), target, 0).generation(1)]
         cure_seconds += session.longest(proposed) / len(proposed) * (trials - len(rungs) + FOLLOWING)

@@ -101,7 +101,7 @@ def test_in_training_one_view_is_looked_at(tmp_path):
 
 def test_views_are_all_mirrorings_and_quarter_turns():
     x = pictures(1, 4)
-    views = views_of(x, 8)[0]
+    views = torch.stack(views_of(x, 8), 1)[0]
     turned = [torch.rot90(side, turns, (0, 1)) for side in (x[0], x[0].flip(1)) for turns in range(4)]
     assert len(views.unique(dim=0)) == 8
     assert all(any(torch.equal(view, other) for other in turned) for view in views)

@@ -32,15 +32,18 @@ def judge(
         state = "fine" if before is None or after is before else "cured"
     else:
         state = condition(value(after, "train", target), value(after, "val", target), target)
-    if not met and after.scores.get("train") is None and value(after, "val", target) is not None:
-        state, lead = "out of reach", "Out of reach: val stays below what was asked."
-        return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
-    on_val = value(after, "val", target)
-    if not (met or target.train_ranks) and on_val is not None and on_val >= target.val_at_least:
-        lead = "The band of val is met; that of train, which did not rank, is not."
-    else:
-        lead = _LEADS[state] if met or before is None else f"Not cured. {_LEADS[state]}"
+    lead = _LEADS[state] if met else _missed(state, before, after, target)
     return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
+
+
+def _missed(state: Condition, before: Run | None, after: Run, target: Target) -> str:
+    """The first sentence where the target is not met."""
+    on_val = value(after, "val", target)
+    if after.scores.get("train") is None and on_val is not None:
+        return "Out of reach: val stays below what was asked."
+    if not target.train_ranks and on_val is not None and on_val >= target.val_at_least:
+        return "The band of val is met; that of train, which did not rank, is not."
+    return _LEADS[state] if before is None else f"Not cured. {_LEADS[state]}"
 
 
 def condition(train: float | None, val: float | None, target: Target) -> Condition:

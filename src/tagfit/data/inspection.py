@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, hash_keys
+from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, disagree, hash_keys
 
 #: pairs of labels that are listed
 PAIRS = 8
@@ -187,7 +187,7 @@ def _place(data: LockedData, row: int) -> tuple[str, str]:
 def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[NDArray[np.intp]]) -> Iterator[str]:
     yield from _label_suspicions(data.dataset, labels)
     dataset, parts = data.dataset, data.split.parts
-    disagreeing = sum(_disagree(dataset.labels_NL[rows]) for rows in copies)
+    disagreeing = sum(disagree(dataset.labels_NL[rows]) for rows in copies)
     if disagreeing:
         yield f"{disagreeing} groups of byte-identical samples carry different labels."
     leaking = sum(len(np.unique(parts[rows])) > 1 for rows in copies)
@@ -200,11 +200,6 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
         constant = int((dataset.x == dataset.x[:1]).all(axis=0).sum())
         if constant:
             yield f"{constant} of the {dataset.x.shape[1]} features have the same value in every row."
-
-
-def _disagree(labels_NL: NDArray[np.int8]) -> bool:
-    """Whether a label is yes of one and no of another; unknown says neither."""
-    return bool(((labels_NL == YES).any(axis=0) & (labels_NL == NO).any(axis=0)).any())
 
 
 def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Iterator[str]:

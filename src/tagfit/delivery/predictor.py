@@ -21,7 +21,7 @@ from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery.bundle import Bundle, read_bundle
 from tagfit.errors import DataError
 from tagfit.form import Form
-from tagfit.models.ensemble import Ensemble, members_of
+from tagfit.models.ensemble import members_of
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
 from tagfit.records import Dataset, Units
@@ -185,9 +185,8 @@ class Tagger:
 
     def members(self) -> list[Tagger]:
         """Each network of an ensemble by itself; a single one as it is."""
-        if not isinstance(self.bundle.network, Ensemble):
-            return [self]
-        return [Tagger(replace(self.bundle, network=network)) for network in self.bundle.network.members]
+        networks = members_of(self.bundle.network)
+        return [self] if len(networks) == 1 else [Tagger(replace(self.bundle, network=one)) for one in networks]
 
     def dead_units(self, x: NDArray[Any]) -> list[Units]:
         """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tagfit.data.folds import trainings
 from tagfit.recipes import Recipe
-from tagfit.records import Fitting, LockedData, Part, Preprocessing, Target, Units
+from tagfit.records import NO, PARTS, UNKNOWN, YES, Fitting, LockedData, Part, Preprocessing, Target, Units
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Said
 from tagfit.scoring.intervals import RESAMPLES, Answers, Resampling, Spread, resample
@@ -22,6 +22,11 @@ from tagfit.scoring.metrics import Floats
 
 #: pictures are brought to so many cells a side where quick trainings look at them
 CELLS = 8
+
+
+def within(value: float) -> float:
+    """A strength, or an end of its interval: no less than 0, no more than 1."""
+    return min(1.0, max(0.0, value))
 
 
 class CannotCheck(Exception):  # noqa: N818 (nothing went wrong)
@@ -111,8 +116,10 @@ class Evidence:
 
     @property
     def locked(self) -> LockedData:
-        """Raises:
-        CannotCheck: the data is not there.
+        """The data.
+
+        Raises:
+            CannotCheck: it is not there.
         """
         if self.data is None:
             raise self._without("data", "the data is not there")
@@ -147,8 +154,53 @@ class Evidence:
             raise self._without("train", "it needs training")
         return self.train(fittings)
 
+    def unseen(
+        self,
+        rows: NDArray[np.intp],
+        foldings: Sequence[NDArray[np.intp]],
+        *,
+        x_ND: NDArray[np.float32] | None = None,
+        recipe: Recipe | None = None,
+    ) -> list[Floats]:
+        """For each folding (M,) of `rows`, (M, L) what networks say of the rows of a fold, trained on the others.
+
+        Args:
+            x_ND, recipe: as in `Fitting`.
+
+        Raises:
+            CannotCheck: as in `fit`.
+        """
+        labels_NL = self.locked.dataset.labels_NL
+        held = [(place, of_fold == fold, fold) for place, of_fold in enumerate(foldings) for fold in np.unique(of_fold)]
+        said = self.fit(
+            [
+                Fitting(labels_NL, rows[~here], rows[here], self.seed + int(fold), x_ND=x_ND, recipe=recipe)
+                for _, here, fold in held
+            ]
+        )
+        found = [np.empty((len(rows), labels_NL.shape[1]), dtype=np.float32) for _ in foldings]
+        for (place, here, _), p in zip(held, said, strict=True):
+            found[place][here] = p
+        return list(found)
+
+    @property
+    def labelled(self) -> NDArray[np.intp]:
+        """Rows outside of test of which some cell is known.
+
+        Raises:
+            CannotCheck: the data is not there.
+        """
+        labels_NL, parts = self.locked.dataset.labels_NL, self.locked.split.parts
+        return np.flatnonzero((parts != PARTS.index("test")) & (labels_NL != UNKNOWN).any(axis=1))
+
     def _without(self, name: str, usual: str) -> CannotCheck:
         return CannotCheck(self.lacks.get(name, usual))
+
+
+def frequent(labels_ML: NDArray[np.int8], least: int) -> NDArray[np.bool_]:
+    """(L,) whether so many rows have a label, and so many lack it."""
+    enough: NDArray[np.bool_] = np.minimum((labels_ML == YES).sum(axis=0), (labels_ML == NO).sum(axis=0)) >= least
+    return enough
 
 
 def cheapest_features(x: NDArray[Any], preprocessing: Preprocessing) -> Features:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.evidence import CannotCheck, Evidence, within
 from tagfit.records import Finding, Interval, Scores
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.intervals import Answers, Difference, contrast, difference, resample
@@ -61,8 +61,8 @@ def _flattering(evidence: Evidence, scores: Scores, metric: str, above: Differen
     beside = "" if constant is None else f" A constant answer's {title} is {constant:.3f}."
     return Finding(
         check="flattery",
-        strength=_within(above.value / 2),  # it harms who reads it, not the model
-        interval=Interval(_within(above.interval.low / 2), _within(above.interval.high / 2)),
+        strength=within(above.value / 2),  # it harms who reads it, not the model
+        interval=Interval(within(above.interval.low / 2), within(above.interval.high / 2)),
         seen=f"{title} is {value:.3f} on val; {' and '.join(others)}.{beside}",
         meaning=f"{title[0].upper()}{title[1:]} flatters: it says little about the labels that hold.",
         todo="Judge by micro-F1, macro-F1 or mAP (--metric), beside the constant answer.",
@@ -83,14 +83,10 @@ def _as_good(evidence: Evidence, above: Difference) -> Finding:
     left = max(1e-9, 1 - (value - above.value))
     return Finding(
         check="flattery",
-        strength=_within(1 - above.value / left),
-        interval=Interval(_within(1 - above.interval.high / left), _within(1 - above.interval.low / left)),
+        strength=within(1 - above.value / left),
+        interval=Interval(within(1 - above.interval.high / left), within(1 - above.interval.low / left)),
         seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant answer: {above}.",
         meaning="A constant answer is as good: on new samples the model is worth nothing.",
         todo="See whether these samples tell the labels at all (tagfit inspect DATA); on pictures try a CNN.",
         tries=("cnn", "dense-wide"),
     )
-
-
-def _within(value: float) -> float:
-    return min(1.0, max(0.0, value))

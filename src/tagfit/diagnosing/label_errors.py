@@ -10,16 +10,16 @@ Shapes: N samples, L labels, M samples that are looked at.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.evidence import CannotCheck, Evidence, frequent
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.records import NO, PARTS, UNKNOWN, YES, Finding, Fitting, Interval
+from tagfit.records import NO, UNKNOWN, YES, Finding
+from tagfit.scoring.calibration import wilson
 from tagfit.scoring.crossfitting import FOLDS, folds
 from tagfit.scoring.metrics import Floats
 
@@ -41,10 +41,9 @@ def label_errors(evidence: Evidence) -> list[Finding]:
     """
     if find_spec("cleanlab") is None:
         raise CannotCheck("it needs packages that are not installed: pip install 'tagfit[diagnosis]'")
-    dataset, parts = evidence.locked.dataset, evidence.locked.split.parts
-    rows = np.flatnonzero((parts != PARTS.index("test")) & (dataset.labels_NL != UNKNOWN).any(axis=1))
-    labels_ML = dataset.labels_NL[rows]
-    counted = ((labels_ML == YES).sum(axis=0) >= LEAST_CELLS) & ((labels_ML == NO).sum(axis=0) >= LEAST_CELLS)
+    rows = evidence.labelled
+    labels_ML = evidence.locked.dataset.labels_NL[rows]
+    counted = frequent(labels_ML, LEAST_CELLS)
     if not counted.any():
         raise CannotCheck(f"it takes a label that {LEAST_CELLS} samples have and {LEAST_CELLS} lack")
     p_ML = unseen(evidence, rows)
@@ -61,22 +60,7 @@ def unseen(evidence: Evidence, rows: NDArray[np.intp]) -> Floats:
     of_fold = folds(len(rows), None if groups is None else groups[rows], number=FOLDS, seed=evidence.seed)
     x_ND = evidence.features.x_ND
     x_ND = ((x_ND - x_ND[rows].mean(axis=0)) / np.maximum(x_ND[rows].std(axis=0), 1e-6)).astype(np.float32)
-    numbers = np.unique(of_fold)
-    fittings = [
-        Fitting(
-            data.dataset.labels_NL,
-            rows[of_fold != fold],
-            rows[of_fold == fold],
-            seed=evidence.seed + int(fold),
-            x_ND=x_ND,
-            recipe=RECIPE,
-        )
-        for fold in numbers
-    ]
-    p_ML = np.empty((len(rows), len(data.dataset.label_names)), dtype=np.float32)
-    for fold, said in zip(numbers, evidence.fit(fittings), strict=True):
-        p_ML[of_fold == fold] = said
-    return p_ML
+    return evidence.unseen(rows, [of_fold], x_ND=x_ND, recipe=RECIPE)[0]
 
 
 def ranked(labels_ML: NDArray[np.int8], p_ML: Floats, counted: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -113,10 +97,9 @@ def _findings(
     features = "" if evidence.features is None else evidence.features.name
     for given, what, opposite in ((NO, "missing", "yes"), (YES, "false", "no")):
         rate, count = _contradicted(labels_ML[:, counted], p_ML[:, counted], given)
-        within = _wilson(rate, count)
-        if count < LEAST_SURE or within.low <= MOST_CONTRADICTED:
+        if count < LEAST_SURE or (within := wilson(round(rate * count), count)).low <= MOST_CONTRADICTED:
             continue
-        cells = [(row, label) for row, label in order[:, :] if labels_ML[row, label] == given]
+        cells = [(row, label) for row, label in order if labels_ML[row, label] == given]
         named = [f"{dataset.sample_names[rows[row]]}: {dataset.label_names[label]}" for row, label in cells[:NAMED]]
         if not named:
             continue
@@ -142,13 +125,3 @@ def _contradicted(labels_ML: NDArray[np.int8], p_ML: Floats, given: int) -> tupl
     count = min(len(cells), max(LEAST_SURE, round(SUREST * len(cells))))
     surest = np.argsort(-how_sure, kind="stable")[:count]
     return (float((cells[surest] == given).mean()) if count else 0.0), count
-
-
-def _wilson(rate: float, count: int) -> Interval:
-    """Of a share (Wilson, Probable inference, the law of succession, and statistical inference, 1927)."""
-    if not count:
-        return Interval(0.0, 1.0)
-    squared = 1.96**2
-    middle = (rate + squared / (2 * count)) / (1 + squared / count)
-    wide = 1.96 * math.sqrt(rate * (1 - rate) / count + squared / (4 * count**2)) / (1 + squared / count)
-    return Interval(max(0.0, middle - wide), min(1.0, middle + wide))

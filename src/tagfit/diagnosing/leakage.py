@@ -16,9 +16,9 @@ from tagfit.data.groups import AUTO, BLOCKS, group
 from tagfit.diagnosing.evidence import Evidence
 from tagfit.errors import DataError
 from tagfit.pictures.neighbours import BLOCK, NEAR, Series, runs_of_neighbours
-from tagfit.records import PARTS, UNKNOWN, Dataset, Finding, Fitting, LockedData, Neighbours, hash_keys
+from tagfit.records import PARTS, Dataset, Finding, LockedData, Neighbours, disagree, hash_keys
 from tagfit.scoring.crossfitting import folds
-from tagfit.scoring.intervals import Answers, Difference, Resampling, Spread, difference, resample
+from tagfit.scoring.intervals import Answers, Difference, Resampling, difference, resample
 from tagfit.scoring.titles import TITLES
 
 #: quick trainings: a network for each fold, of random samples and of blocks
@@ -101,7 +101,7 @@ def _counted_twice(data: LockedData, copies: Sequence[list[NDArray[np.intp]]]) -
     if not groups:
         return
     rows = np.unique(np.concatenate(groups))
-    differing = sum(len(np.unique(data.dataset.labels_NL[group], axis=0)) > 1 for group in groups)
+    differing = sum(disagree(data.dataset.labels_NL[group]) for group in groups)
     told = f"; in {differing} of the {len(groups)} groups labels differ" if differing else ""
     yield Finding(
         check="leakage",
@@ -230,28 +230,16 @@ def _order(evidence: Evidence, data: LockedData) -> Iterator[Finding]:
 def _by_blocks(evidence: Evidence, data: LockedData) -> tuple[tuple[float, float], Difference] | None:
     """What the quick recipe scores on random folds and on folds of blocks, and how much less; test stays unseen."""
     metric = evidence.target.metric
-    rows = np.flatnonzero((data.split.parts != PARTS.index("test")) & (data.dataset.labels_NL != UNKNOWN).any(axis=1))
+    rows = evidence.labelled
     try:
         blocks, singles = (group(data.dataset, by, data.split.likeness).of[rows] for by in (BLOCKS, AUTO))
     except DataError:
         return None
     if len(np.unique(blocks)) < BLOCK:
         return None
-    of_folds = [folds(len(rows), groups, seed=evidence.seed) for groups in (blocks, singles)]
-    fittings = [
-        Fitting(data.dataset.labels_NL, rows[of_fold != fold], rows[of_fold == fold], seed=evidence.seed + fold)
-        for of_fold in of_folds
-        for fold in range(int(of_fold.max()) + 1)
-    ]
-    said = iter(evidence.fit(fittings))
+    said = evidence.unseen(rows, [folds(len(rows), groups, seed=evidence.seed) for groups in (blocks, singles)])
     resampling = Resampling.of(len(rows), blocks, resamples=evidence.resamples, seed=evidence.seed)
-    labels_ML = data.dataset.labels_NL[rows]
-    spreads: list[Spread] = []
-    for of_fold in of_folds:
-        p_ML = np.empty(labels_ML.shape, dtype=np.float32)
-        for fold in range(int(of_fold.max()) + 1):
-            p_ML[of_fold == fold] = next(said)
-        spreads.append(resample(Answers(labels_ML, p_ML), resampling))
+    spreads = [resample(Answers(data.dataset.labels_NL[rows], p_ML), resampling) for p_ML in said]
     fall = difference(spreads[1], spreads[0])[metric]
     if fall is None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.evidence import CannotCheck, Evidence, within
 from tagfit.records import Finding, Fitting, Interval
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.metrics import score_one
@@ -49,8 +49,8 @@ def memorisation(evidence: Evidence) -> list[Finding]:
     return [
         Finding(
             check="memorisation",
-            strength=_within(share),
-            interval=Interval(_within(share - reach), _within(share + reach)),
+            strength=within(share),
+            interval=Interval(within(share - reach), within(share + reach)),
             seen=f"{evidence.quick_name} reaches {TITLES[metric]} {real:.3f} on train, and "
             f"{np.mean(np.array(shuffled, dtype=float)):.3f} where the labels of train are shuffled; a constant answer "
             f"{constant:.3f}.",
@@ -69,7 +69,3 @@ def _shuffled(evidence: Evidence, number: int) -> np.ndarray[tuple[int, ...], np
         rows = evidence.rows(part)
         labels_NL[rows] = labels_NL[rng.permutation(rows)]
     return labels_NL
-
-
-def _within(value: float) -> float:
-    return min(1.0, max(0.0, value))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.evidence import CannotCheck, Evidence, within
 from tagfit.recipes import CnnModel, Recipe
 from tagfit.records import Finding, Interval
 
@@ -84,8 +84,8 @@ def _falling(recipe: Recipe, train: Losses, val: Losses) -> Finding | None:
         return None
     return Finding(
         check="schedule",
-        strength=_within(fall),
-        interval=Interval(_within(fall - noise), _within(fall + noise)),
+        strength=within(fall),
+        interval=Interval(within(fall - noise), within(fall + noise)),
         seen=f"Val's loss fell by {fall:.1%} in the last {len(last)} of {len(val)} epochs, and falls still "
         f"({val[0]:.3f} at first, {val[-1]:.3f} in the end).",
         meaning="Training was cut short.",
@@ -104,8 +104,8 @@ def _past_its_best(recipe: Recipe, train: Losses, val: Losses) -> Finding | None
     share, noise = 1 - best / late, 2 * _jitter(val) / late
     return Finding(
         check="schedule",
-        strength=_within(share) / 2,
-        interval=Interval(_within(share - noise) / 2, _within(share + noise) / 2),
+        strength=within(share) / 2,
+        interval=Interval(within(share - noise) / 2, within(share + noise) / 2),
         seen=f"Val's loss was lowest at epoch {int(val.argmin()) + 1} of {len(val)}, {val.min():.3f}; "
         f"in the end it is {val[-1]:.3f}.",
         meaning="It was trained past its best.",
@@ -124,8 +124,8 @@ def _rising(recipe: Recipe, train: Losses, val: Losses) -> Finding | None:
         return None
     return Finding(
         check="schedule",
-        strength=_within(rise),
-        interval=Interval(_within(rise - noise), _within(rise + noise)),
+        strength=within(rise),
+        interval=Interval(within(rise - noise), within(rise + noise)),
         seen=f"Train's own loss rises: {train.min():.3f} at epoch {int(train.argmin()) + 1}, {middles[-1]:.3f} in the "
         "end.",
         meaning="Training diverges: the rate is too high.",
@@ -192,7 +192,3 @@ def _jitter(losses: Losses) -> float:
     """The deviation from epoch to epoch that is no trend, from second differences."""
     bends = np.diff(losses, 2)
     return float(np.median(np.abs(bends)) / 0.6745 / 6**0.5) if len(bends) else 0.0
-
-
-def _within(value: float) -> float:
-    return min(1.0, max(0.0, value))

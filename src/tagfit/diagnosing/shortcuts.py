@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.evidence import CannotCheck, Evidence, frequent
 from tagfit.diagnosing.telling import Told, auc_interval, tell
 from tagfit.pictures.neighbours import Series
 from tagfit.pictures.traits import Traits, traits
@@ -111,7 +111,7 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
     """
     data = evidence.locked
     rows = _rows(data)
-    labels = _enough(data.dataset.labels_NL[rows])
+    labels = np.flatnonzero(frequent(data.dataset.labels_NL[rows], LEAST_CELLS))
     if len(rows) < LEAST or not len(labels):
         raise CannotCheck(
             f"it takes {LEAST} samples that are no copies, and a label that {LEAST_CELLS} have and {LEAST_CELLS} lack"
@@ -134,11 +134,6 @@ def _rows(data: LockedData) -> NDArray[np.intp]:
         kept[rows[1:]] = False
     rows = np.flatnonzero(kept)
     return rows[:: -(-len(rows) // MOST)] if len(rows) else rows
-
-
-def _enough(labels_ML: NDArray[np.int8]) -> NDArray[np.intp]:
-    yes_L, no_L = (labels_ML == YES).sum(axis=0), (labels_ML == NO).sum(axis=0)
-    return np.flatnonzero((yes_L >= LEAST_CELLS) & (no_L >= LEAST_CELLS))
 
 
 def _finding(name: str, told: Told, labels_ML: NDArray[np.int8], names: Sequence[str]) -> Finding | None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.diagnosing.evidence import CannotCheck, Evidence
+from tagfit.diagnosing.evidence import CannotCheck, Evidence, frequent
 from tagfit.diagnosing.telling import auc, auc_interval
-from tagfit.records import NO, UNKNOWN, YES, Finding, Interval
+from tagfit.records import UNKNOWN, YES, Finding, Interval
 from tagfit.scoring.deciding import Said
 
 #: fewer yes, or fewer no, in train teach nothing
@@ -34,7 +34,7 @@ def unlearnable(evidence: Evidence) -> list[Finding]:
     data = evidence.locked
     labels_NL = data.labels("train")
     names = data.dataset.label_names
-    few_L = np.minimum((labels_NL == YES).sum(axis=0), (labels_NL == NO).sum(axis=0)) < FEW
+    few_L = ~frequent(labels_NL, FEW)
     found = [*_few(labels_NL, few_L, names), *_together(labels_NL, few_L, names)]
     said = evidence.said.get("val")
     if said is not None and len(said):

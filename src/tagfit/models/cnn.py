@@ -92,8 +92,7 @@ def _views(x: Tensor, count: int) -> Tensor:
     """(V * B, C, H, W): all views of the pictures (B, C, H, W)."""
     if count == 1:
         return x
-    views_VBCHW = views_of(x, count, height=2, width=3).transpose(0, 1)
-    return views_VBCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    return torch.cat(views_of(x, count, height=2, width=3)).contiguous(memory_format=torch.channels_last)
 
 
 def _check(model: CnnModel, shape: tuple[int, ...]) -> None:

@@ -13,7 +13,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from tagfit.recipes import FineTunedModel
 
 #: how far features may move, as a share of their largest, where the lower blocks are parted from the upper ones
 EXACT = 1e-5
+
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,7 @@ class FineTunedNetwork(Drawing):
         _check(model, backbone)
         self.model = model
         self.draws_views = False
-        #: in a tuple, and so no part of this network: it is not trained, and it is shared
-        self._whole = (_Shared(backbone),)
+        self._whole = _Shared(backbone)
         count = len(_blocks(backbone.body))
         first = count - math.ceil(model.trained * count)
         upper = _upper(backbone, first)
@@ -79,7 +81,7 @@ class FineTunedNetwork(Drawing):
     @property
     def whole(self) -> BackboneNetwork:
         """The backbone as it came."""
-        return self._whole[0].network
+        return self._whole.module
 
     def train(self, mode: bool = True) -> FineTunedNetwork:
         super().train(mode)
@@ -88,7 +90,7 @@ class FineTunedNetwork(Drawing):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.parted:
-            x = views_of(x, self.model.views)
+            x = torch.stack(views_of(x, self.model.views), 1)
         count = x.shape[1]
         if self.training:
             x = self._one_of(x)[:, None]
@@ -110,7 +112,7 @@ class FineTunedNetwork(Drawing):
 
     def activations(self, pictures: Tensor) -> Tensor:
         """(B, V, ...) of (B, S, S, 3) pictures in [0, 1]: what the lower blocks make of every view."""
-        views = views_of(pictures, self.model.views)
+        views = torch.stack(views_of(pictures, self.model.views), 1)
         reached = _below(self.whole, self.first, views.flatten(0, 1))
         return reached.view(len(pictures), self.model.views, *reached.shape[1:])
 
@@ -142,13 +144,13 @@ class FineTunedNetwork(Drawing):
         return x[torch.arange(len(x), device=x.device), drawn]
 
 
-class _Shared:
-    """A network that copies of others keep sharing."""
+class _Shared(Generic[Module]):
+    """A network that is no part of those that refer to it, and that copies of these keep sharing."""
 
-    def __init__(self, network: BackboneNetwork) -> None:
-        self.network = network
+    def __init__(self, module: Module) -> None:
+        self.module = module
 
-    def __deepcopy__(self, memo: object) -> _Shared:
+    def __deepcopy__(self, memo: object) -> _Shared[Module]:
         return self
 
 
@@ -162,7 +164,7 @@ class _Passed(nn.Module):
 
     def __init__(self, instead_of: nn.Module, made: Any) -> None:
         super().__init__()
-        self._instead_of = (_SharedModule(instead_of),)
+        self._instead_of = _Shared(instead_of)
         rest = made[1:] if isinstance(made, tuple) else None
         self._rest = rest and tuple(None if isinstance(one, Tensor) else one for one in rest)
 
@@ -170,18 +172,10 @@ class _Passed(nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(self._instead_of[0].module, name)
+            return getattr(self._instead_of.module, name)
 
     def forward(self, x: Tensor, *others: Any, **options: Any) -> Any:
         return x if self._rest is None else (x, *self._rest)
-
-
-class _SharedModule:
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-
-    def __deepcopy__(self, memo: object) -> _SharedModule:
-        return self
 
 
 class _Reached(Exception):  # noqa: N818 (nothing went wrong)

@@ -1,16 +1,15 @@
 """The mirrored and turned views of a picture that a network may look at.
 
-Shapes: B batch, V views, H x W pixels, C channels.
+Shapes: B batch, H x W pixels, C channels.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
-def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> Tensor:
-    """(B, V, ...): of each picture itself, its mirror image, both upside down, and all these turned by a quarter.
+def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> list[Tensor]:
+    """The pictures (B, H, W, C), their mirror images, both upside down, and all these turned by a quarter.
 
     Args:
         x: (B, H, W, C), or with other axes for `height` and `width`.
@@ -23,4 +22,4 @@ def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> Tenso
         views += [view.flip(height) for view in views]
     if count >= 8:
         views += [view.transpose(height, width) for view in views]
-    return torch.stack(views, 1)
+    return views

@@ -18,10 +18,8 @@ from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.records import Dataset, release
 from tagfit.training.batches import Samples
 from tagfit.training.events import Listener, PicturesPassed
+from tagfit.training.features import ON_A_CORE
 from tagfit.training.threads import crew_for
-
-#: pictures that run through the lower blocks at a time: the maps of many leave a core's cache
-AT_ONCE = 4
 
 #: of a picture as it was decoded
 PIXEL_SCALE = 1 / 255
@@ -74,11 +72,11 @@ class NetworkInputs:
         whole = network.whole.to(self.device)
 
         def of(start: int) -> NDArray[np.float32]:
-            rows = torch.arange(start, min(start + AT_ONCE, len(pixels)))
+            rows = torch.arange(start, min(start + ON_A_CORE, len(pixels)))
             with torch.inference_mode():
                 return network.activations(pictures.take(rows)).cpu().numpy()
 
-        with crew_for(whole, AT_ONCE) as crew:
+        with crew_for(whole, ON_A_CORE) as crew:
             first = of(0)
             with tempfile.TemporaryFile() as file:  # which lives as long as the map of it
                 found: NDArray[Any] = np.memmap(file, np.float32, "w+", shape=(len(pixels), *first.shape[1:]))
@@ -86,10 +84,10 @@ class NetworkInputs:
 
             def put(start: int) -> None:
                 nonlocal done
-                found[start : start + AT_ONCE] = of(start)
-                done += AT_ONCE
+                found[start : start + ON_A_CORE] = of(start)
+                done += ON_A_CORE
                 self.on_event(PicturesPassed(min(done, len(pixels)), len(pixels)))
 
-            crew.map(put, range(0, len(pixels), AT_ONCE))
+            crew.map(put, range(0, len(pixels), ON_A_CORE))
         release(pixels)
         return found
