@@ -328,3 +328,37 @@ def test_diagnose_data_and_a_run(tagfit, arrays, quick):
     refused = tagfit("diagnose", "run", "--size", "32")
     assert refused.exit_code == 2
     assert "--size" in refused.stderr
+
+
+@pytest.fixture
+def tagged(tagfit, quick, tmp_path):
+    """A folder of pictures, and a run on them."""
+    folder = picture_folder(tmp_path / "pictures")
+    tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
+    return folder
+
+
+def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, tmp_path):
+    folder = tagfit("predict", "run", "pictures", "-o", "out.csv")
+    assert folder.exit_code == 0, folder.stderr
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    names = [row["sample"] for row in rows]
+    pattern = list(csv.DictReader(tagfit("predict", "run", "pictures/**/*.png").stdout.splitlines()))
+    assert pattern == rows
+    lines = "".join(f"{name}\r\n" for name in [*names, "absent.png"])
+    piped = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.jsonl"], input=lines)
+    assert piped.exit_code == 0, piped.stderr
+    held = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["sample"] for row in held] == [*names, "absent.png"]
+    assert held[-1]["scores"] is None
+    assert "No such file" in held[-1]["error"]
+    assert [";".join(row["labels"]) for row in held[:-1]] == [row["labels"] for row in rows]
+    assert tagfit("predict", "run", "pictures", "-o", "out.parquet").exit_code == 0
+    from pyarrow import parquet
+
+    columns = parquet.read_table(tmp_path / "out.parquet").to_pydict()
+    assert columns["sample"] == names
+    np.testing.assert_allclose(columns["red"], [float(row["red"]) for row in rows], atol=1e-6)
+    for words, said in ((["-", "-"], "2 times"), (["no*.png"], "fits this pattern"), (["x", "-o", "x.txt"], ".jsonl")):
+        refused = tagfit("predict", "run", *words)
+        assert (refused.exit_code, said in refused.stderr) == (2, True)

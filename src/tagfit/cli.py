@@ -324,7 +324,7 @@ def evaluate(
 @main.command()
 @click.argument("bundle")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE", help="The CSV file to write.  [default: stdout]")
+@click.option("-o", "--output", metavar="FILE", help="The .csv, .jsonl or .parquet file to write.  [default: stdout]")
 @click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
 @_json
 def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated: bool, as_json: bool) -> None:
@@ -332,24 +332,34 @@ def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated:
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
 
-    PATHS are files and folders; a folder stands for all pictures below it. One row comes out for each, in order.
+    PATHS are files, folders, which stand for all pictures below them, patterns such as 'photos/**/*.jpg', and - for
+    the paths that come on stdin, one a line. One row comes out for each, in order.
     """
-    from tagfit.delivery import labels_out
+    from tagfit.delivery import row_files
+    from tagfit.delivery.labels_out import counted, predicted_rows
+    from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
+    from tagfit.progress import reading_bar
 
     if output is not None and as_json:
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
+    if output is not None:
+        row_files.demand_form(Path(output))
     if output is not None and Path(output).exists():
         raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
     tagger = Tagger.load(bundle)
+    given = places(paths)
     counts = {"read": 0, "unreadable": 0}
-    rows = labels_out.counted(labels_out.predicted_rows(tagger, [Path(path) for path in paths], calibrated), counts)
-    if as_json:
-        _print_json({"predictions": [row.to_dict() for row in rows]})
-    elif output is None:
-        labels_out.write_csv(sys.stdout, tagger.label_names, rows)
-    else:
-        labels_out.save_csv(Path(output), tagger.label_names, rows)
+    with reading_bar("predicting") as on_row:
+        rows = predicted_rows(tagger, given, calibrated, lines=sys.stdin.buffer, on_row=on_row)
+        rows = counted(rows, counts)
+        if as_json:
+            _print_json({"predictions": [row.to_dict() for row in rows]})
+        elif output is None:
+            row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows)
+        else:
+            row_files.save_rows(Path(output), tagger.label_names, rows)
+    if output is not None:
         click.echo(f"tagfit: written to {output}", err=True)
     if counts["unreadable"]:
         total = counts["read"] + counts["unreadable"]

@@ -1,24 +1,22 @@
-"""Predictions as files that people can use."""
+"""Predictions as rows, one a sample."""
 
 from __future__ import annotations
 
-import csv
-import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from tagfit.data.sources.read import read
+from tagfit.delivery.paths_in import STDIN, demand_pictures, lines_of, pictures_at
 from tagfit.delivery.predictor import Prediction, Tagger
-from tagfit.errors import DataError, OutputError
-
-#: what counts as a picture in a folder; a file that is named itself is always tried
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+from tagfit.errors import DataError
+from tagfit.pictures.store import OnRead
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,38 @@ class PredictedRow:
         }
 
 
-def predicted_rows(tagger: Tagger, paths: Sequence[Path], calibrated: bool = False) -> Iterator[PredictedRow]:
-    """A row for every sample at `paths`, in order, with scores or calibrated probabilities.
+def predicted_rows(
+    tagger: Tagger,
+    given: Sequence[Path],
+    calibrated: bool = False,
+    *,
+    lines: Iterable[bytes] = (),
+    on_row: OnRead = lambda done, total: None,
+) -> Iterator[PredictedRow]:
+    """A row for every sample at `given`, in order, with scores or calibrated probabilities.
+
+    Args:
+        given: files, folders, and STDIN for the paths in `lines`.
+        on_row: told how many rows there are so far, and how many there will be; 0 where that is not known.
 
     Raises:
-        DataError: paths that do not exist and folders without pictures, all of them named; features that do not fit.
+        DataError: folders without pictures, all of them named; features that do not fit.
     """
-    faults = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    rows = _picture_rows if tagger.takes_pictures and not _all_arrays(tagger, paths) else _feature_rows
-    if rows is _picture_rows:
-        empty = [path for path in paths if path.is_dir() and not any(_pictures_at(path))]
-        faults += [f"{path}: no picture in it or below it" for path in empty]
-    if faults:
-        raise DataError(faults)
-    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in rows(tagger, paths))
+    total = 0
+    if tagger.takes_pictures and not _all_arrays(tagger, given):
+        total = demand_pictures(given) or 0
+        samples = _picture_rows(tagger, pictures_at(given, lines))
+    else:
+        files = [file for place in given for file in (map(Path, lines_of(lines)) if place == STDIN else (place,))]
+        samples = _feature_rows(tagger, files)
+    rows = (_row(sample, prediction, row, calibrated) for sample, prediction, row in samples)
+    return _told(rows, lambda done: on_row(done, total))
+
+
+def _told(rows: Iterable[PredictedRow], on_row: Callable[[int], object]) -> Iterator[PredictedRow]:
+    for number, row in enumerate(rows, 1):
+        on_row(number)
+        yield row
 
 
 def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[PredictedRow]:
@@ -62,43 +78,16 @@ def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[Pr
         yield row
 
 
-def write_csv(stream: TextIO, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
-    """Columns: sample, labels (with `;` between), error, and the score of each label."""
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["sample", "labels", "error", *label_names])
-    for row in rows:
-        scores = [f"{row.scores[name]:.7g}" if row.scores else "" for name in label_names]
-        writer.writerow([row.sample, ";".join(row.labels), row.error, *scores])
-
-
-def save_csv(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
-    """Write a CSV file that appears when it is whole.
-
-    Raises:
-        OutputError: the place cannot be written to.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            write_csv(stream, label_names, rows)
-        os.link(beside, path)  # fails where a file has come into being meanwhile, which replacing would not
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
     """Whether what a backbone made of pictures is given in their place."""
     return tagger.preprocessing.kind == "features" and all(path.suffix in (".npy", ".npz") for path in paths)
 
 
-def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
-    files = [file for path in paths for file in _pictures_at(path)]
-    names = iter(files)
+def _picture_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
+    files, names = tee(files)  # which hold what is between them: the pictures at work
     for prediction in tagger.predict_stream(files):
         for row in range(len(prediction)):
-            yield str(next(names)), prediction, row
+            yield next(names), prediction, row
 
 
 def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
@@ -137,15 +126,6 @@ def _has_x_alone(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return archive.namelist() == ["X.npy"]
-
-
-def _pictures_at(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in PICTURE_SUFFIXES)
 
 
 def _row(sample: str, prediction: Prediction, row: int, calibrated: bool) -> PredictedRow:
