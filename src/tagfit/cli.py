@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,7 @@ from tagfit.errors import InputError, OutputError, TagfitError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from tagfit.delivery.labels_out import PredictedRow
     from tagfit.records import Dataset, LockedData
     from tagfit.result import Result
 
@@ -326,8 +327,11 @@ def evaluate(
 @click.argument("paths", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", help="The .csv, .jsonl or .parquet file to write.  [default: stdout]")
 @click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
+@click.option("--resume", is_flag=True, help="Go on with the file of -o after a stop: what it has is skipped.")
 @_json
-def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated: bool, as_json: bool) -> None:
+def predict(
+    bundle: str, paths: tuple[str, ...], output: str | None, calibrated: bool, resume: bool, as_json: bool
+) -> None:
     """Give labels to pictures or feature rows.
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
@@ -344,27 +348,35 @@ def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated:
     if output is not None and as_json:
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
     if output is not None:
-        row_files.demand_form(Path(output))
-    if output is not None and Path(output).exists():
-        raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
+        row_files.demand_form(Path(output), resume)
+    elif resume:
+        raise click.UsageError("--resume goes on with a file: name it with -o")
+    if output is not None and not resume and Path(output).exists():
+        todo = "Choose another file with -o, or go on with this one with --resume; nothing was overwritten."
+        raise OutputError(f"{output} exists already", todo)
     tagger = Tagger.load(bundle)
     given = places(paths)
     counts = {"read": 0, "unreadable": 0}
     with reading_bar("predicting") as on_row:
-        rows = predicted_rows(tagger, given, calibrated, lines=sys.stdin.buffer, on_row=on_row)
-        rows = counted(rows, counts)
+
+        def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
+            lines = sys.stdin.buffer
+            return counted(predicted_rows(tagger, given, calibrated, lines=lines, known=known, on_row=on_row), counts)
+
         if as_json:
-            _print_json({"predictions": [row.to_dict() for row in rows]})
+            _print_json({"predictions": [row.to_dict() for row in rows()]})
         elif output is None:
-            row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows)
+            row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows())
+        elif resume:
+            row_files.resume_rows(Path(output), tagger.label_names, rows)
         else:
-            row_files.save_rows(Path(output), tagger.label_names, rows)
+            row_files.save_rows(Path(output), tagger.label_names, rows())
     if output is not None:
         click.echo(f"tagfit: written to {output}", err=True)
     if counts["unreadable"]:
         total = counts["read"] + counts["unreadable"]
         click.echo(f"tagfit: {counts['unreadable']} of {total} pictures could not be read", err=True)
-    if counts["unreadable"] and not counts["read"]:
+    if counts["unreadable"] and not counts["read"] and not resume:
         raise click.exceptions.Exit(1)
 
 

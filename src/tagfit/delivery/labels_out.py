@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import tee
+from itertools import chain, tee
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from numpy.lib.npyio import NpzFile
 
 from tagfit.data.sources.read import read
 from tagfit.delivery.paths_in import STDIN, demand_pictures, lines_of, pictures_at
-from tagfit.delivery.predictor import Prediction, Tagger
-from tagfit.errors import DataError
+from tagfit.delivery.predictor import PATHS_AT_ONCE, Prediction, Tagger
+from tagfit.errors import DataError, OutputError
 from tagfit.pictures.store import OnRead
 
 
@@ -43,30 +43,81 @@ def predicted_rows(
     calibrated: bool = False,
     *,
     lines: Iterable[bytes] = (),
+    known: Iterable[PredictedRow] = (),
     on_row: OnRead = lambda done, total: None,
 ) -> Iterator[PredictedRow]:
     """A row for every sample at `given`, in order, with scores or calibrated probabilities.
 
+    Samples that are `known` have no row again. The batches stay what they were, so that the other rows come out as if
+    none had been known; the last row that is known is predicted once more, and has to be what it was.
+
     Args:
         given: files, folders, and STDIN for the paths in `lines`.
+        known: rows of the first samples, from an earlier time; all are taken before the first row is handed out.
         on_row: told how many rows there are so far, and how many there will be; 0 where that is not known.
 
     Raises:
         DataError: folders without pictures, all of them named; features that do not fit.
+        OutputError: rows are known of other samples, or from another model.
     """
     total = 0
     if tagger.takes_pictures and not _all_arrays(tagger, given):
         total = demand_pictures(given) or 0
-        samples = _picture_rows(tagger, pictures_at(given, lines))
+        first, last, names = _begun(known, pictures_at(given, lines))
+        samples = _picture_rows(tagger, names)
     else:
         files = [file for place in given for file in (map(Path, lines_of(lines)) if place == STDIN else (place,))]
+        first, last = 0, list(known)
         samples = _feature_rows(tagger, files)
     rows = (_row(sample, prediction, row, calibrated) for sample, prediction, row in samples)
-    return _told(rows, lambda done: on_row(done, total))
+    return _told(_after(last, rows), first + len(last), lambda done: on_row(done, total))
 
 
-def _told(rows: Iterable[PredictedRow], on_row: Callable[[int], object]) -> Iterator[PredictedRow]:
-    for number, row in enumerate(rows, 1):
+def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
+    """How many rows fill batches, those of the last batch that was begun, and the samples from that batch on."""
+    number, begun = 0, list[PredictedRow]()
+    for number, row in enumerate(known):
+        _demand(row, next(names, None), number)
+        if number % PATHS_AT_ONCE == 0:
+            begun = []
+        begun.append(row)
+    again = [row.sample for row in begun]
+    return (number + 1 - len(begun) if begun else 0), begun, chain(again, names)
+
+
+def _after(known: Sequence[PredictedRow], rows: Iterator[PredictedRow]) -> Iterator[PredictedRow]:
+    """The rows that come after those known, which they begin with."""
+    for number, row in enumerate(known):
+        again = next(rows, None)
+        _demand(row, None if again is None else again.sample, number)
+        if row is known[-1] and again is not None and not _alike(row, again):
+            raise OutputError(
+                f"{row.sample}: its row is another than this model gives",
+                "Go on with the same bundle and the same options, or choose another file with -o.",
+            )
+    yield from rows
+
+
+def _demand(row: PredictedRow, sample: str | None, number: int) -> None:
+    if sample is None or readable(row.sample) != readable(sample):
+        raise OutputError(
+            f"row {number + 1} is of {row.sample}; expected {sample or 'no such row'}",
+            "Go on with the same paths, or choose another file with -o; nothing was written.",
+        )
+
+
+def _alike(row: PredictedRow, again: PredictedRow) -> bool:
+    one, other = list(row.scores.values()), list(again.scores.values())
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=0, atol=1e-4))
+
+
+def readable(text: str) -> str:
+    """What UTF-8 can hold; what a file's name holds beside that as \\udc80."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _told(rows: Iterable[PredictedRow], known: int, on_row: Callable[[int], object]) -> Iterator[PredictedRow]:
+    for number, row in enumerate(rows, known + 1):
         on_row(number)
         yield row
 

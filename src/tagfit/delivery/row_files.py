@@ -10,15 +10,17 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from tagfit.delivery.labels_out import PredictedRow
+from tagfit.delivery.labels_out import PredictedRow, readable
 from tagfit.errors import MissingExtraError, OutputError
 
 #: rows that a Parquet file holds together
 _GROUP = 4096
+
+_OTHER = "Go on with the file that the same command began, or choose another with -o; nothing was written."
 
 
 class Lines(Protocol):
@@ -26,9 +28,13 @@ class Lines(Protocol):
 
     Attributes:
         header: what stands before the first row.
+        beginning: what every file begins with.
     """
 
     header: bytes
+    beginning: bytes
+
+    def is_whole(self, line: bytes) -> bool: ...
 
     def line(self, row: PredictedRow) -> bytes: ...
 
@@ -47,6 +53,10 @@ class CsvLines:
     def __init__(self, label_names: Sequence[str]) -> None:
         self._names = label_names
         self.header = _csv_line(["sample", "labels", "error", *label_names])
+        self.beginning = self.header
+
+    def is_whole(self, line: bytes) -> bool:
+        return line.endswith(b"\n") and line.count(b'"') % 2 == 0  # a line may end within quotes
 
     def line(self, row: PredictedRow) -> bytes:
         scores = [f"{row.scores[name]:.7g}" if row.scores else "" for name in self._names]
@@ -65,6 +75,10 @@ class JsonLines:
     """An object a line, with the keys of `PredictedRow.to_dict`."""
 
     header = b""
+    beginning = b'{"sample": '
+
+    def is_whole(self, line: bytes) -> bool:
+        return line.endswith(b"\n")
 
     def line(self, row: PredictedRow) -> bytes:
         return _bytes(json.dumps(row.to_dict(), ensure_ascii=False, allow_nan=False) + "\n")
@@ -103,15 +117,67 @@ def save_rows(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRo
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def demand_form(path: Path) -> None:
+def resume_rows(
+    path: Path, label_names: Sequence[str], going_on: Callable[[Iterator[PredictedRow]], Iterable[PredictedRow]]
+) -> None:
+    """Go on with a CSV file or JSON lines, or begin it; a last line that is torn is taken away.
+
+    Args:
+        going_on: given the rows that are there, of which it takes all, makes those that are missing.
+
+    Raises:
+        OutputError: a file that was not written here, or a place that cannot be written to.
+    """
+    lines = _lines(path, label_names)
+    try:
+        with path.open("r+b" if path.exists() else "x+b") as stream:
+            for row in going_on(_whole_rows(path, stream, lines)):
+                stream.write(lines.line(row))
+                stream.flush()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _whole_rows(path: Path, stream: BinaryIO, lines: Lines) -> Iterator[PredictedRow]:
+    """The rows that are there; then the file ends after the last of them."""
+    kept, line = 0, b""
+    for piece in stream:
+        line += piece
+        if not kept and not line.startswith(lines.beginning[: len(line)]):
+            break
+        if lines.is_whole(line):
+            if kept or not lines.header:
+                yield _row_of(path, line, lines)
+            kept += len(line)
+            line = b""
+    if not kept and not line.startswith(lines.beginning[: len(line)]):
+        raise OutputError(f"{path}: its beginning is not that of rows with these labels", _OTHER)
+    stream.seek(kept)
+    stream.truncate()
+    stream.write(b"" if kept else lines.header)
+
+
+def _row_of(path: Path, line: bytes, lines: Lines) -> PredictedRow:
+    try:
+        return lines.row(line.decode("utf-8"))
+    except ValueError as error:
+        raise OutputError(f"{path}: a line that was not written by predict: {error}", _OTHER) from error
+
+
+def demand_form(path: Path, resume: bool = False) -> None:
     """See whether rows can be written to a file of this name.
 
     Raises:
-        OutputError: another suffix than those known.
+        OutputError: another suffix than those known, or one that cannot be gone on with.
         MissingExtraError: Parquet takes pyarrow, which is not installed.
     """
     if path.suffix not in (".csv", ".jsonl", ".parquet"):
         raise OutputError(f"{path}: expected a name that ends in .csv, .jsonl or .parquet; got {path.suffix!r}")
+    if path.suffix == ".parquet" and resume:
+        raise OutputError(
+            f"{path}: a Parquet file is whole or absent, as what says where its rows are stands at its end",
+            "To be able to go on after a stop, write .csv or .jsonl.",
+        )
     if path.suffix == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401
@@ -143,7 +209,7 @@ def _save_parquet(path: Path, label_names: Sequence[str], rows: Iterable[Predict
 def _columns(rows: Sequence[PredictedRow], label_names: Sequence[str]) -> list[Any]:
     import pyarrow as pa
 
-    texts = [[_plain(row.sample) for row in rows], [row.labels for row in rows], [row.error or None for row in rows]]
+    texts = [[readable(row.sample) for row in rows], [row.labels for row in rows], [row.error or None for row in rows]]
     scores = ([row.scores.get(name) for row in rows] for name in label_names)
     kinds = (pa.string(), pa.list_(pa.string()), pa.string())
     return [
@@ -170,9 +236,4 @@ def _csv_line(cells: Sequence[str]) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    """UTF-8; what a file's name holds beside that as \\udc80."""
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _plain(text: str) -> str:
-    return _bytes(text).decode("utf-8")
+    return readable(text).encode("utf-8")
