@@ -403,3 +403,22 @@ def test_resuming_with_another_model_is_refused(tagfit, tagged, quick, tmp_path)
     refused = tagfit("predict", "other", "pictures", "-o", "out.csv", "--resume")
     assert (refused.exit_code, "another than this model" in refused.stderr) == (2, True)
     assert (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_labels_go_into_sidecars_once_the_dry_run_has_shown_them(tagfit, tagged, tmp_path):
+    def sidecars():
+        return sorted(tagged.rglob("*.xmp"))
+
+    rows = csv.DictReader(tagfit("predict", "run", "pictures").stdout.splitlines())
+    given = {row["sample"]: row["labels"].split(";") for row in rows if row["labels"]}
+    assert given
+    shown = tagfit("predict", "run", "pictures", "--write-xmp", "--dry-run")
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout.splitlines() == [
+        f"{name.removesuffix('.png')}.xmp (new): + {', '.join(labels)}" for name, labels in given.items()
+    ]
+    assert not sidecars()
+    assert tagfit("predict", "run", "pictures", "--write-xmp", "-o", "out.csv").exit_code == 0
+    assert len(sidecars()) == len(given)
+    assert tagfit("predict", "run", "pictures", "--write-xmp", "--dry-run").stdout == ""
+    assert tagfit("predict", "run", "pictures", "--dry-run").exit_code == 2

@@ -328,9 +328,18 @@ def evaluate(
 @click.option("-o", "--output", metavar="FILE", help="The .csv, .jsonl or .parquet file to write.  [default: stdout]")
 @click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
 @click.option("--resume", is_flag=True, help="Go on with the file of -o after a stop: what it has is skipped.")
+@click.option("--write-xmp", is_flag=True, help="Add the labels to XMP sidecars beside the pictures.")
+@click.option("--dry-run", is_flag=True, help="With --write-xmp: print what would be added, and write nothing.")
 @_json
 def predict(
-    bundle: str, paths: tuple[str, ...], output: str | None, calibrated: bool, resume: bool, as_json: bool
+    bundle: str,
+    paths: tuple[str, ...],
+    output: str | None,
+    calibrated: bool,
+    resume: bool,
+    write_xmp: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Give labels to pictures or feature rows.
 
@@ -343,10 +352,13 @@ def predict(
     from tagfit.delivery.labels_out import counted, predicted_rows
     from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
+    from tagfit.delivery.sidecars import planned, with_sidecars
     from tagfit.progress import reading_bar
 
     if output is not None and as_json:
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
+    if dry_run and (not write_xmp or output is not None or as_json):
+        raise click.UsageError("--dry-run goes with --write-xmp, and with neither -o nor --json")
     if output is not None:
         row_files.demand_form(Path(output), resume)
     elif resume:
@@ -355,15 +367,22 @@ def predict(
         todo = "Choose another file with -o, or go on with this one with --resume; nothing was overwritten."
         raise OutputError(f"{output} exists already", todo)
     tagger = Tagger.load(bundle)
+    if write_xmp and not tagger.takes_pictures:
+        raise click.UsageError("--write-xmp is for pictures, and this bundle takes feature rows")
     given = places(paths)
     counts = {"read": 0, "unreadable": 0}
     with reading_bar("predicting") as on_row:
 
         def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
             lines = sys.stdin.buffer
-            return counted(predicted_rows(tagger, given, calibrated, lines=lines, known=known, on_row=on_row), counts)
+            found = predicted_rows(tagger, given, calibrated, lines=lines, known=known, on_row=on_row)
+            return counted(with_sidecars(found, _say_refused) if write_xmp and not dry_run else found, counts)
 
-        if as_json:
+        if dry_run:
+            for row in rows():
+                if line := planned(row, _say_refused):
+                    click.echo(line)
+        elif as_json:
             _print_json({"predictions": [row.to_dict() for row in rows()]})
         elif output is None:
             row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows())
@@ -512,6 +531,10 @@ def _say_set_aside(dataset: Dataset) -> None:
         click.echo(f"tagfit: {total} of {len(dataset) + total} pictures cannot be read and are set aside", err=True)
         for kind, count in Counter(reason.partition(":")[0] for _, reason in dataset.set_aside).most_common():
             click.echo(f"    {count:,} × {kind}", err=True)
+
+
+def _say_refused(reason: str) -> None:
+    click.echo(f"tagfit: no labels added: {reason}", err=True)
 
 
 def _folder(output: str | None, locked: LockedData, command: str) -> Path:
