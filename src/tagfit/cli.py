@@ -41,7 +41,7 @@ class _Group(click.Group):
         except TagfitError as error:
             code, message = 1, str(error)
         except KeyboardInterrupt:
-            code, message = 130, "Stopped; nothing was written."
+            code, message = 130, "Stopped."
         click.echo(f"tagfit: {message}", err=True)
         raise click.exceptions.Exit(code)
 
