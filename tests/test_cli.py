@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from making import camera_folder, feature_table, picture_folder, scenes
 from tagfit import workflow
 from tagfit.cli import main
+from tagfit.delivery.predictor import PATHS_AT_ONCE
 from tagfit.records import METRICS
 
 pytestmark = pytest.mark.usefixtures("ladder_only")
@@ -328,3 +329,96 @@ def test_diagnose_data_and_a_run(tagfit, arrays, quick):
     refused = tagfit("diagnose", "run", "--size", "32")
     assert refused.exit_code == 2
     assert "--size" in refused.stderr
+
+
+@pytest.fixture
+def tagged(tagfit, quick, tmp_path):
+    """A folder of pictures, and a run on them."""
+    folder = picture_folder(tmp_path / "pictures")
+    tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
+    return folder
+
+
+def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, tmp_path):
+    folder = tagfit("predict", "run", "pictures", "-o", "out.csv")
+    assert folder.exit_code == 0, folder.stderr
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    names = [row["sample"] for row in rows]
+    pattern = list(csv.DictReader(tagfit("predict", "run", "pictures/**/*.png").stdout.splitlines()))
+    assert pattern == rows
+    lines = "".join(f"{name}\r\n" for name in [*names, "absent.png"])
+    piped = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.jsonl"], input=lines)
+    assert piped.exit_code == 0, piped.stderr
+    held = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["sample"] for row in held] == [*names, "absent.png"]
+    assert held[-1]["scores"] is None
+    assert "No such file" in held[-1]["error"]
+    assert [";".join(row["labels"]) for row in held[:-1]] == [row["labels"] for row in rows]
+    assert tagfit("predict", "run", "pictures", "-o", "out.parquet").exit_code == 0
+    from pyarrow import parquet
+
+    columns = parquet.read_table(tmp_path / "out.parquet").to_pydict()
+    assert columns["sample"] == names
+    np.testing.assert_allclose(columns["red"], [float(row["red"]) for row in rows], atol=1e-6)
+    for words, said in ((["-", "-"], "2 times"), (["no*.png"], "fits this pattern"), (["x", "-o", "x.txt"], ".jsonl")):
+        refused = tagfit("predict", "run", *words)
+        assert (refused.exit_code, said in refused.stderr) == (2, True)
+
+
+def test_a_kill_in_the_middle_and_resume_give_what_an_uninterrupted_run_gives(tagfit, tagged, tmp_path):
+    count = 2 * PATHS_AT_ONCE + 30
+    lines = [f"pictures/images/{number % 41}.png\n" for number in range(count)]  # one of 41 is absent
+    whole = CliRunner().invoke(main, ["predict", "run", "-", "-o", "whole.csv"], input="".join(lines))
+    assert whole.exit_code == 0, whole.stderr
+    command = [sys.executable, "-m", "tagfit", "predict", "run", "-", "-o", "out.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, text=True) as process:
+        process.stdin.write("".join(lines[:-30]))
+        process.stdin.flush()  # it waits for more, with the first batch written
+        out, deadline = tmp_path / "out.csv", time.monotonic() + 600
+        while not (out.exists() and out.read_bytes().count(b"\n") > PATHS_AT_ONCE) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    with out.open("ab") as stream:
+        stream.write(b'pictures/images/1"')
+    resumed = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.csv", "--resume"], input="".join(lines))
+    assert resumed.exit_code == 0, resumed.stderr
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    again = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.csv", "--resume"], input="".join(lines))
+    assert again.exit_code == 0
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    for words, said in (
+        (["pictures", "-o", "out.csv", "--resume"], "expected pictures/images/10.png"),
+        (["pictures", "-o", "out.parquet", "--resume"], "write .csv or .jsonl"),
+        (["pictures", "--resume"], "name it with -o"),
+    ):
+        refused = tagfit("predict", "run", *words)
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+
+
+def test_resuming_with_another_model_is_refused(tagfit, tagged, quick, tmp_path):
+    tagfit("predict", "run", "pictures", "-o", "out.csv")
+    tagfit("fit", tagged, "--size", "16", "--recipe", quick, "--seed", "1", "-o", "other")
+    before = (tmp_path / "out.csv").read_bytes()
+    refused = tagfit("predict", "other", "pictures", "-o", "out.csv", "--resume")
+    assert (refused.exit_code, "another than this model" in refused.stderr) == (2, True)
+    assert (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_labels_go_into_sidecars_once_the_dry_run_has_shown_them(tagfit, tagged, tmp_path):
+    def sidecars():
+        return sorted(tagged.rglob("*.xmp"))
+
+    rows = csv.DictReader(tagfit("predict", "run", "pictures").stdout.splitlines())
+    given = {row["sample"]: row["labels"].split(";") for row in rows if row["labels"]}
+    assert given
+    shown = tagfit("predict", "run", "pictures", "--write-xmp", "--dry-run")
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout.splitlines() == [
+        f"{name.removesuffix('.png')}.xmp (new): + {', '.join(labels)}" for name, labels in given.items()
+    ]
+    assert not sidecars()
+    assert tagfit("predict", "run", "pictures", "--write-xmp", "-o", "out.csv").exit_code == 0
+    assert len(sidecars()) == len(given)
+    assert tagfit("predict", "run", "pictures", "--write-xmp", "--dry-run").stdout == ""
+    assert tagfit("predict", "run", "pictures", "--dry-run").exit_code == 2

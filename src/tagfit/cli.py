@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,7 @@ from tagfit.errors import InputError, OutputError, TagfitError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from tagfit.delivery.labels_out import PredictedRow
     from tagfit.records import Dataset, LockedData
     from tagfit.result import Result
 
@@ -40,7 +41,7 @@ class _Group(click.Group):
         except TagfitError as error:
             code, message = 1, str(error)
         except KeyboardInterrupt:
-            code, message = 130, "Stopped; nothing was written."
+            code, message = 130, "Stopped."
         click.echo(f"tagfit: {message}", err=True)
         raise click.exceptions.Exit(code)
 
@@ -324,37 +325,77 @@ def evaluate(
 @main.command()
 @click.argument("bundle")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE", help="The CSV file to write.  [default: stdout]")
+@click.option("-o", "--output", metavar="FILE", help="The .csv, .jsonl or .parquet file to write.  [default: stdout]")
 @click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
+@click.option("--resume", is_flag=True, help="Go on with the file of -o after a stop: what it has is skipped.")
+@click.option("--write-xmp", is_flag=True, help="Add the labels to XMP sidecars beside the pictures.")
+@click.option("--dry-run", is_flag=True, help="With --write-xmp: print what would be added, and write nothing.")
 @_json
-def predict(bundle: str, paths: tuple[str, ...], output: str | None, calibrated: bool, as_json: bool) -> None:
+def predict(
+    bundle: str,
+    paths: tuple[str, ...],
+    output: str | None,
+    calibrated: bool,
+    resume: bool,
+    write_xmp: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Give labels to pictures or feature rows.
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
 
-    PATHS are files and folders; a folder stands for all pictures below it. One row comes out for each, in order.
+    PATHS are files, folders, which stand for all pictures below them, patterns such as 'photos/**/*.jpg', and - for
+    the paths that come on stdin, one a line. One row comes out for each, in order.
     """
-    from tagfit.delivery import labels_out
+    from tagfit.delivery import row_files
+    from tagfit.delivery.labels_out import counted, predicted_rows
+    from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
+    from tagfit.delivery.sidecars import planned, with_sidecars
+    from tagfit.progress import reading_bar
 
     if output is not None and as_json:
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
-    if output is not None and Path(output).exists():
-        raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
+    if dry_run and (not write_xmp or output is not None or as_json):
+        raise click.UsageError("--dry-run goes with --write-xmp, and with neither -o nor --json")
+    if output is not None:
+        row_files.demand_form(Path(output), resume)
+    elif resume:
+        raise click.UsageError("--resume goes on with a file: name it with -o")
+    if output is not None and not resume and Path(output).exists():
+        todo = "Choose another file with -o, or go on with this one with --resume; nothing was overwritten."
+        raise OutputError(f"{output} exists already", todo)
     tagger = Tagger.load(bundle)
+    if write_xmp and not tagger.takes_pictures:
+        raise click.UsageError("--write-xmp is for pictures, and this bundle takes feature rows")
+    given = places(paths)
     counts = {"read": 0, "unreadable": 0}
-    rows = labels_out.counted(labels_out.predicted_rows(tagger, [Path(path) for path in paths], calibrated), counts)
-    if as_json:
-        _print_json({"predictions": [row.to_dict() for row in rows]})
-    elif output is None:
-        labels_out.write_csv(sys.stdout, tagger.label_names, rows)
-    else:
-        labels_out.save_csv(Path(output), tagger.label_names, rows)
+    with reading_bar("predicting") as on_row:
+
+        def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
+            lines = sys.stdin.buffer
+            found = predicted_rows(tagger, given, calibrated, lines=lines, known=known, on_row=on_row)
+            return counted(with_sidecars(found, _say_refused) if write_xmp and not dry_run else found, counts)
+
+        if dry_run:
+            for row in rows():
+                if line := planned(row, _say_refused):
+                    click.echo(line)
+        elif as_json:
+            _print_json({"predictions": [row.to_dict() for row in rows()]})
+        elif output is None:
+            row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows())
+        elif resume:
+            row_files.resume_rows(Path(output), tagger.label_names, rows)
+        else:
+            row_files.save_rows(Path(output), tagger.label_names, rows())
+    if output is not None:
         click.echo(f"tagfit: written to {output}", err=True)
     if counts["unreadable"]:
         total = counts["read"] + counts["unreadable"]
         click.echo(f"tagfit: {counts['unreadable']} of {total} pictures could not be read", err=True)
-    if counts["unreadable"] and not counts["read"]:
+    if counts["unreadable"] and not counts["read"] and not resume:
         raise click.exceptions.Exit(1)
 
 
@@ -490,6 +531,10 @@ def _say_set_aside(dataset: Dataset) -> None:
         click.echo(f"tagfit: {total} of {len(dataset) + total} pictures cannot be read and are set aside", err=True)
         for kind, count in Counter(reason.partition(":")[0] for _, reason in dataset.set_aside).most_common():
             click.echo(f"    {count:,} × {kind}", err=True)
+
+
+def _say_refused(reason: str) -> None:
+    click.echo(f"tagfit: no labels added: {reason}", err=True)
 
 
 def _folder(output: str | None, locked: LockedData, command: str) -> Path:

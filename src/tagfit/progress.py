@@ -29,13 +29,13 @@ def _progress() -> Progress:
 
 
 @contextmanager
-def reading_bar() -> Iterator[OnRead]:
-    """A bar of the pictures read so far."""
+def reading_bar(what: str = "reading pictures") -> Iterator[OnRead]:
+    """A bar of the pictures read so far; a total of 0 is one that is not known."""
     with _progress() as progress:
-        task = progress.add_task("reading pictures", total=None, extra="", visible=False)
+        task = progress.add_task(what, total=None, extra="", visible=False)
 
         def on_read(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
+            progress.update(task, completed=done, total=total or None, visible=True)
 
         yield on_read
 

@@ -1,24 +1,22 @@
-"""Predictions as files that people can use."""
+"""Predictions as rows, one a sample."""
 
 from __future__ import annotations
 
-import csv
-import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, tee
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from tagfit.data.sources.read import read
-from tagfit.delivery.predictor import Prediction, Tagger
+from tagfit.delivery.paths_in import STDIN, demand_pictures, lines_of, pictures_at
+from tagfit.delivery.predictor import PATHS_AT_ONCE, Prediction, Tagger
 from tagfit.errors import DataError, OutputError
-
-#: what counts as a picture in a folder; a file that is named itself is always tried
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+from tagfit.pictures.store import OnRead
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,89 @@ class PredictedRow:
         }
 
 
-def predicted_rows(tagger: Tagger, paths: Sequence[Path], calibrated: bool = False) -> Iterator[PredictedRow]:
-    """A row for every sample at `paths`, in order, with scores or calibrated probabilities.
+def predicted_rows(
+    tagger: Tagger,
+    given: Sequence[Path],
+    calibrated: bool = False,
+    *,
+    lines: Iterable[bytes] = (),
+    known: Iterable[PredictedRow] = (),
+    on_row: OnRead = lambda done, total: None,
+) -> Iterator[PredictedRow]:
+    """A row for every sample at `given`, in order, with scores or calibrated probabilities.
+
+    Samples that are `known` have no row again. The batches stay what they were, so that the other rows come out as if
+    none had been known; the last row that is known is predicted once more, and has to be what it was.
+
+    Args:
+        given: files, folders, and STDIN for the paths in `lines`.
+        known: rows of the first samples, from an earlier time; all are taken before the first row is handed out.
+        on_row: told how many rows there are so far, and how many there will be; 0 where that is not known.
 
     Raises:
-        DataError: paths that do not exist and folders without pictures, all of them named; features that do not fit.
+        DataError: folders without pictures, all of them named; features that do not fit.
+        OutputError: rows are known of other samples, or from another model.
     """
-    faults = [f"{path}: no such file or folder" for path in paths if not path.exists()]
-    rows = _picture_rows if tagger.takes_pictures and not _all_arrays(tagger, paths) else _feature_rows
-    if rows is _picture_rows:
-        empty = [path for path in paths if path.is_dir() and not any(_pictures_at(path))]
-        faults += [f"{path}: no picture in it or below it" for path in empty]
-    if faults:
-        raise DataError(faults)
-    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in rows(tagger, paths))
+    total = 0
+    if tagger.takes_pictures and not _all_arrays(tagger, given):
+        total = demand_pictures(given) or 0
+        first, last, names = _begun(known, pictures_at(given, lines))
+        samples = _picture_rows(tagger, names)
+    else:
+        files = [file for place in given for file in (map(Path, lines_of(lines)) if place == STDIN else (place,))]
+        first, last = 0, list(known)
+        samples = _feature_rows(tagger, files)
+    rows = (_row(sample, prediction, row, calibrated) for sample, prediction, row in samples)
+    return _told(_after(last, rows), first + len(last), lambda done: on_row(done, total))
+
+
+def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
+    """How many rows fill batches, those of the last batch that was begun, and the samples from that batch on."""
+    number, begun = 0, list[PredictedRow]()
+    for number, row in enumerate(known):
+        _demand(row, next(names, None), number)
+        if number % PATHS_AT_ONCE == 0:
+            begun = []
+        begun.append(row)
+    again = [row.sample for row in begun]
+    return (number + 1 - len(begun) if begun else 0), begun, chain(again, names)
+
+
+def _after(known: Sequence[PredictedRow], rows: Iterator[PredictedRow]) -> Iterator[PredictedRow]:
+    """The rows that come after those known, which they begin with."""
+    for number, row in enumerate(known):
+        again = next(rows, None)
+        _demand(row, None if again is None else again.sample, number)
+        if row is known[-1] and again is not None and not _alike(row, again):
+            raise OutputError(
+                f"{row.sample}: its row is another than this model gives",
+                "Go on with the same bundle and the same options, or choose another file with -o.",
+            )
+    yield from rows
+
+
+def _demand(row: PredictedRow, sample: str | None, number: int) -> None:
+    if sample is None or readable(row.sample) != readable(sample):
+        raise OutputError(
+            f"row {number + 1} is of {row.sample}; expected {sample or 'no such row'}",
+            "Go on with the same paths, or choose another file with -o; nothing was written.",
+        )
+
+
+def _alike(row: PredictedRow, again: PredictedRow) -> bool:
+    one, other = list(row.scores.values()), list(again.scores.values())
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=0, atol=1e-4))
+
+
+def readable(text: str) -> str:
+    """What UTF-8 can hold; what a file's name holds beside that as \\udc80."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _told(rows: Iterable[PredictedRow], known: int, on_row: Callable[[int], object]) -> Iterator[PredictedRow]:
+    for number, row in enumerate(rows, known + 1):
+        on_row(number)
+        yield row
 
 
 def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[PredictedRow]:
@@ -62,43 +129,16 @@ def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[Pr
         yield row
 
 
-def write_csv(stream: TextIO, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
-    """Columns: sample, labels (with `;` between), error, and the score of each label."""
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["sample", "labels", "error", *label_names])
-    for row in rows:
-        scores = [f"{row.scores[name]:.7g}" if row.scores else "" for name in label_names]
-        writer.writerow([row.sample, ";".join(row.labels), row.error, *scores])
-
-
-def save_csv(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
-    """Write a CSV file that appears when it is whole.
-
-    Raises:
-        OutputError: the place cannot be written to.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            write_csv(stream, label_names, rows)
-        os.link(beside, path)  # fails where a file has come into being meanwhile, which replacing would not
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
     """Whether what a backbone made of pictures is given in their place."""
     return tagger.preprocessing.kind == "features" and all(path.suffix in (".npy", ".npz") for path in paths)
 
 
-def _picture_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
-    files = [file for path in paths for file in _pictures_at(path)]
-    names = iter(files)
+def _picture_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
+    files, names = tee(files)  # which hold what is between them: the pictures at work
     for prediction in tagger.predict_stream(files):
         for row in range(len(prediction)):
-            yield str(next(names)), prediction, row
+            yield next(names), prediction, row
 
 
 def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
@@ -137,15 +177,6 @@ def _has_x_alone(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return archive.namelist() == ["X.npy"]
-
-
-def _pictures_at(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in PICTURE_SUFFIXES)
 
 
 def _row(sample: str, prediction: Prediction, row: int, calibrated: bool) -> PredictedRow:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -32,6 +33,9 @@ from tagfit.training.inputs import NetworkInputs
 
 #: pictures that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 512
+
+#: a picture's pixels, or why there are none
+Outcome = NDArray[np.uint8] | str
 
 Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | ArrayLike
 
@@ -130,15 +134,25 @@ class Tagger:
         return self.predict_array(np.asarray(several))
 
     def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
-        """Predictions for picture files, in order, some hundred files at a time.
+        """Predictions for picture files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
 
         Raises:
             DataError: the bundle takes features, not pictures.
         """
         self._demand_pictures()
-        waiting = iter(paths)
-        while batch := tuple(Path(path) for path in islice(waiting, PATHS_AT_ONCE)):
-            yield self._predict_outcomes(_decoded(batch, self.form))
+        batches = _batches(paths)
+        pool = ThreadPoolExecutor(max_workers=cpu_count())
+        try:
+            with _no_warnings():
+                outcomes = _outcomes(_decoding(pool, next(batches, ()), self.form))
+            while outcomes:
+                with _no_warnings():
+                    coming = _decoding(pool, next(batches, ()), self.form)
+                    prediction = self._predict_outcomes(outcomes)
+                    outcomes = _outcomes(coming)
+                yield prediction
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
         """Scores and decisions of (n, ...) uint8 pictures or numeric features.
@@ -192,14 +206,14 @@ class Tagger:
         """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
         return dead_units(self._network, self._inputs(x), np.arange(len(x)))
 
-    def _image_pixels(self, image: Image.Image) -> NDArray[np.uint8] | str:
+    def _image_pixels(self, image: Image.Image) -> Outcome:
         self._demand_pictures()
         try:
             return pixels(image, self.form)
         except UnreadablePictureError as reason:
             return str(reason)
 
-    def _predict_outcomes(self, outcomes: Sequence[NDArray[np.uint8] | str]) -> Prediction:
+    def _predict_outcomes(self, outcomes: Sequence[Outcome]) -> Prediction:
         errors = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, str)}
         readable = [row for row in range(len(outcomes)) if row not in errors]
         pictures = [outcome for outcome in outcomes if not isinstance(outcome, str)]
@@ -233,21 +247,38 @@ class Tagger:
             raise DataError(f"this bundle takes arrays of shape {shape}, not picture files")
 
 
-def _decoded(files: Sequence[Path], form: Form) -> list[NDArray[np.uint8] | str]:
-    """For each file its pixels, as they were at training, or why there are none."""
+def _batches(paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, ...]]:
+    waiting = iter(paths)
+    while batch := tuple(islice(waiting, PATHS_AT_ONCE)):
+        yield batch
 
-    def read(file: Path) -> NDArray[np.uint8] | str:
-        try:
-            return decode(file.read_bytes(), form)
-        except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
-        except UnreadablePictureError as reason:
-            return str(reason)
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=cpu_count()) as pool:
-        # Pillow warns of odd metadata, in the workers; pixels or a reason are all that counts
+def _decoding(pool: ThreadPoolExecutor, files: Sequence[str | Path], form: Form) -> list[Future[Outcome]]:
+    return [pool.submit(_decoded, Path(file), form) for file in files]
+
+
+def _outcomes(coming: Sequence[Future[Outcome]]) -> list[Outcome]:
+    return [decoded.result() for decoded in coming]
+
+
+def _decoded(file: Path, form: Form) -> Outcome:
+    """The pixels of a file, as they were at training, or why there are none."""
+    try:
+        return decode(file.read_bytes(), form)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except ValueError as error:  # a NUL in a path
+        return f"cannot be read: {error}"
+    except UnreadablePictureError as reason:
+        return str(reason)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Pillow warns of odd metadata, in the threads that decode; pixels or a reason are all that counts."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return list(pool.map(read, files))
+        yield
 
 
 def _all_of(inputs: object, kind: Any) -> bool:

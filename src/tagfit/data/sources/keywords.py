@@ -113,7 +113,7 @@ def read_keywords(folder: Path, name: str, conventions: Conventions) -> LabelTab
 
 def _look(picture: Picture, name: str, found: Findings) -> None:
     try:
-        place, keywords, overruled = _keywords_of(picture)
+        place, keywords, overruled = keywords_of(picture)
     except UnreadablePictureError as reason:
         found.set_aside[name] = str(reason)
         return
@@ -125,8 +125,12 @@ def _look(picture: Picture, name: str, found: Findings) -> None:
     found.overruled += overruled
 
 
-def _keywords_of(picture: Picture) -> tuple[str, list[str], bool]:
-    """Where a picture's keywords are, the keywords, and whether a sidecar overrules others inside."""
+def keywords_of(picture: Picture) -> tuple[str, list[str], bool]:
+    """Where a picture's keywords are, the keywords, and whether a sidecar overrules others inside.
+
+    Raises:
+        UnreadablePictureError: neither sidecars nor the picture can be read.
+    """
     beside: list[str] = next(filter(None, map(_of_sidecar, picture.sidecars)), [])
     try:
         place, inside = _of_picture(picture.file)

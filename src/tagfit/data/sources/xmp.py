@@ -22,8 +22,8 @@ class MalformedXmpError(Exception):
     """A packet cannot be read; the message is the reason, for people."""
 
 
-def xmp_keywords(packet: bytes) -> list[str]:
-    """`dc:subject` as written; where it lists nothing, the last names of the hierarchical tags.
+def xmp_keywords(packet: bytes, *, plain_only: bool = False) -> list[str]:
+    """`dc:subject` as written; where it lists nothing, unless `plain_only`, the last names of the hierarchical tags.
 
     Raises:
         MalformedXmpError: not well-formed XML, too large or nested too deep, or with a document type, whose entities
@@ -44,7 +44,7 @@ def xmp_keywords(packet: bytes) -> list[str]:
     except (ValueError, LookupError) as error:  # an encoding that expat or Python does not know
         raise MalformedXmpError(f"is not in a known encoding: {error}") from error
     plain = reader.found.get(_SUBJECT, [])
-    if any(map(str.strip, plain)):
+    if plain_only or any(map(str.strip, plain)):
         return plain
     leaves = ([tag.rpartition(sign)[2] for tag in reader.found.get(name, [])] for name, sign in _HIERARCHIES.items())
     return next(filter(None, leaves), [])
