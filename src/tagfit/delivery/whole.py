@@ -69,7 +69,7 @@ class _FromPictures(nn.Module):
     def __init__(self, network: FineTunedNetwork) -> None:
         super().__init__()
         self.views = network.model.views
-        self.body = copy.deepcopy(network.whole if network.parted else cast(BackboneNetwork, network.upper))
+        self.body = copy.deepcopy(network.whole if network.parted else network.upper)
         if network.parted:
             self.body.load_state_dict(network.upper.state_dict(), strict=False)
         self.output = network.output
