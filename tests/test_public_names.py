@@ -18,6 +18,7 @@ PUBLIC = [
     "cure",
     "diagnose",
     "evaluate",
+    "export",
     "fit",
     "inspect",
     "load",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tagfit.delivery.export import export as export
     from tagfit.delivery.predictor import Prediction as Prediction
     from tagfit.delivery.predictor import Tagger as Tagger
     from tagfit.diagnosis import diagnose as diagnose
@@ -34,6 +35,7 @@ _PUBLIC = {
     "diagnose": "tagfit.diagnosis",
     "Tagger": "tagfit.delivery.predictor",
     "Prediction": "tagfit.delivery.predictor",
+    "export": "tagfit.delivery.export",
     "TagClassifier": "tagfit.estimator",
     "Recipe": "tagfit.recipes",
     "Target": "tagfit.records",

@@ -6,6 +6,7 @@
     │   ├── RecipeError             a recipe, a registry name, a training option
     │   ├── BundleError             a bundle or a run folder that cannot be read
     │   └── OutputError             the place to write to is taken, locked or not writable
+    ├── ExportError                 a bundle cannot be written as a file for other runtimes
     ├── LockChangedError            the data, the split or the preprocessing changed under a cure
     ├── MissingExtraError           what was asked for needs a package that is not installed (also an ImportError)
     └── TrainingDivergedError       the loss became NaN or exploded (also an ArithmeticError)
@@ -67,6 +68,10 @@ class BundleError(InputError):
 
 class OutputError(InputError):
     """The place to write to is taken, locked or not writable."""
+
+
+class ExportError(TagfitError):
+    """A bundle cannot be written as a file for other runtimes, or that file would answer otherwise."""
 
 
 class LockChangedError(TagfitError):

@@ -290,3 +290,22 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except OSError:
         beside.unlink(missing_ok=True)  # a full disk has no room for half a file
         raise
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that appears when it is whole, and only where there is none.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)  # fails where a file has come into being meanwhile, which replacing would not
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)

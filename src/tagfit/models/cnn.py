@@ -56,7 +56,7 @@ class CnnNetwork(nn.Module):
         views = 1 if self.training and self.one_view_in_training else self.views
         maps = self.trunk(_views(pictures, views)).float()
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
-        pooled = pooled.view(views, len(x), -1).mean(0)
+        pooled = pooled.view(views, x.shape[0], -1).mean(0)
         logits: Tensor = self.output(self.dropout(pooled))
         return logits
 

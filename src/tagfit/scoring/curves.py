@@ -19,7 +19,7 @@ LIMIT = 1e6
 
 #: scores of exactly 0 and 1 are taken to be the numbers next to them that float32 has room for; clipping more would
 #: tie the scores of a saturated network
-_LOWEST, _HIGHEST = float(np.finfo(np.float32).tiny), 1 - float(np.finfo(np.float32).epsneg)
+LOWEST, HIGHEST = float(np.finfo(np.float32).tiny), 1 - float(np.finfo(np.float32).epsneg)
 #: logits that differ by less say nothing about a slope
 _SAME = 1e-3
 _NEWTON_STEPS, _HALVINGS = 50, 30
@@ -119,7 +119,7 @@ def _targets(yes_N: Bools) -> NDArray[np.float64]:
 
 
 def _clipped(scores_N: Floats) -> NDArray[np.float64]:
-    return np.clip(np.ascontiguousarray(scores_N, dtype=np.float64), _LOWEST, _HIGHEST)
+    return np.clip(np.ascontiguousarray(scores_N, dtype=np.float64), LOWEST, HIGHEST)
 
 
 def _logits(scores_N: Floats) -> NDArray[np.float64]:
