@@ -75,7 +75,7 @@ class _FromPictures(nn.Module):
         self.output = network.output
 
     def forward(self, pictures: Tensor) -> Tensor:
-        views = views_of(pictures.float() * PIXEL_SCALE, self.views)
+        views = torch.stack(views_of(pictures.float() * PIXEL_SCALE, self.views), 1)
         features = self.body(views.flatten(0, 1)).unflatten(0, (-1, self.views)).mean(1)
         return cast(Tensor, self.output(features))
 
