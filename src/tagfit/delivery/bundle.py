@@ -8,7 +8,6 @@ samples.safetensors   SHA-256 of every sample by part, so that rows which were t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 import tagfit
-from tagfit.delivery.run_folder import find_bundle, read_json, write_folder
+from tagfit.delivery.audit import BACKBONE, MANIFEST, PROTOCOL, SAMPLES, WEIGHTS, audited, sha256, usable
+from tagfit.delivery.run_folder import write_folder
 from tagfit.errors import BundleError
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.pretrained import Pretrained, build_backbone
@@ -32,13 +32,7 @@ from tagfit.records import PARTS, Backbone, LockedData, Part, Preprocessing, Run
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.deciding import Decider
 
-#: 1 has neither `members` nor `decider`: one network, and yes above 0.5; 1 and 2 have no backbone
-PROTOCOL = 3
-READABLE = (1, 2, 3)
-
 MOST_MEMBERS = 100
-
-WEIGHTS, BACKBONE, SAMPLES = "model.safetensors", "backbone.safetensors", "samples.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +110,9 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
         "constant_answer": bundle.constant.to_dict(),
         "scores": bundle.scores,
         "lock": bundle.lock,
-        "files": {name: {"size": len(content), "sha256": _sha256(content)} for name, content in files.items()},
+        "files": {name: {"size": len(content), "sha256": sha256(content)} for name, content in files.items()},
     }
-    files["manifest.json"] = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False).encode()
     write_folder(path, files)
 
 
@@ -128,37 +122,30 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: missing or changed files, an unknown protocol, tensors that do not fit the recipe.
     """
-    folder = find_bundle(path)
-    manifest = _read_manifest(folder / "manifest.json")
+    found = audited(path)
+    manifest, preprocessing, labels = found.manifest, found.preprocessing, len(found.label_names)
     try:
-        preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
-        names = (WEIGHTS, SAMPLES) if preprocessing.backbone is None else (WEIGHTS, SAMPLES, BACKBONE)
-        contents = {name: _checked_file(folder, name, manifest["files"][name]) for name in names}
-        recipe = Recipe.from_dict(manifest["recipe"])
-        label_names = _checked_names(manifest["label_names"])
-        members = _checked_members(manifest["members"])
-        pretrained = _pretrained(preprocessing.backbone, contents.get(BACKBONE))
-        shape, labels = preprocessing.shape, len(label_names)
-        networks = [build_network(member, shape, labels, pretrained=pretrained) for member in members]
-        network = networks[0] if len(networks) == 1 else Ensemble(networks)
-        load_weights(network, safetensors.numpy.load(contents[WEIGHTS]))
-        return Bundle(
-            recipe=recipe,
-            network=network.eval(),
-            members=members,
-            preprocessing=preprocessing,
-            label_names=label_names,
-            decider=Decider.from_dict(manifest["decider"], labels=len(label_names)),
-            constant=ConstantAnswer.from_dict(manifest["constant_answer"]),
-            scores=manifest["scores"],
-            lock=manifest["lock"],
-            trained_on=safetensors.numpy.load(contents[SAMPLES]),
-            pretrained=pretrained,
-        )
-    except BundleError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise BundleError(f"{folder}: not a usable bundle: {type(error).__name__}: {error}") from error
+        with usable(found.folder):
+            members = _checked_members(manifest["members"])
+            pretrained = _pretrained(preprocessing.backbone, found.contents.get(BACKBONE))
+            networks = [build_network(member, preprocessing.shape, labels, pretrained=pretrained) for member in members]
+            network = networks[0] if len(networks) == 1 else Ensemble(networks)
+            load_weights(network, safetensors.numpy.load(found.contents[WEIGHTS]))
+            return Bundle(
+                recipe=Recipe.from_dict(manifest["recipe"]),
+                network=network.eval(),
+                members=members,
+                preprocessing=preprocessing,
+                label_names=found.label_names,
+                decider=found.decider,
+                constant=ConstantAnswer.from_dict(manifest["constant_answer"]),
+                scores=manifest["scores"],
+                lock=manifest["lock"],
+                trained_on=safetensors.numpy.load(found.contents[SAMPLES]),
+                pretrained=pretrained,
+            )
+    except safetensors.SafetensorError as error:
+        raise BundleError(f"{found.folder}: not a usable bundle: {error}") from error
 
 
 def _pretrained(backbone: Backbone | None, content: bytes | None) -> Pretrained | None:
@@ -201,41 +188,10 @@ def check_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> No
         raise BundleError(faults)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest = read_json(path)
-    protocol = manifest.get("protocol")
-    if protocol not in READABLE:
-        raise BundleError(
-            f"{path}: expected protocol {PROTOCOL}; got {protocol!r}", "A newer tagfit may read it: upgrade tagfit."
-        )
-    if protocol > 1:
-        return manifest
-    return {**manifest, "members": [manifest.get("recipe")], "decider": Decider().to_dict()}
-
-
 def _checked_members(members: Any) -> tuple[Recipe, ...]:
     if not (isinstance(members, list) and 1 <= len(members) <= MOST_MEMBERS):
         raise BundleError(f"expected a list of 1 to {MOST_MEMBERS} recipes of members; got {str(members)[:60]}")
     return tuple(map(Recipe.from_dict, members))
-
-
-def _checked_file(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
-    """The bytes of one file, which are the bytes that were hashed."""
-    try:
-        content = (folder / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{folder / name}: {error.strerror}") from error
-    if len(content) != entry["size"] or _sha256(content) != entry["sha256"]:
-        raise BundleError(f"{folder / name}: its content is not what was handed over (size or SHA-256 differ)")
-    return content
-
-
-def _checked_names(names: Any) -> tuple[str, ...]:
-    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-        raise BundleError(f"expected a list of label names; got {names!r}")
-    if len(set(names)) < len(names):
-        raise BundleError("the label names are not all different")
-    return tuple(names)
 
 
 def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
@@ -244,7 +200,3 @@ def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
 
 def _safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -257,8 +257,21 @@ def read_result(path: Path) -> dict[str, Any]:
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: expected JSON; {error}") from error
+    return json_object(path, content)
+
+
+def json_object(path: Path, content: bytes) -> dict[str, Any]:
+    """What the bytes of the file `path` say.
+
+    Raises:
+        BundleError: no JSON, or no object.
+    """
+    try:
+        values = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: expected JSON; {error}") from error
     if not isinstance(values, dict):
         raise BundleError(f"{path}: expected a JSON object")
