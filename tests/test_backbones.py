@@ -155,7 +155,7 @@ def test_without_the_extra_it_says_so(made, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"tagfit\[pretrained\]"):
-        tagfit.Tagger.load(made[3].folder)
+        tagfit.Tagger.load(made[3].folder, runtime="torch")
 
 
 def test_on_the_command_line(made, tmp_path):

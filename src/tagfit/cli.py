@@ -309,7 +309,8 @@ def evaluate(
     from tagfit import evaluation
     from tagfit.delivery.predictor import Tagger
 
-    tagger, other = Tagger.load(bundle), None if compare is None else Tagger.load(compare)
+    tagger = Tagger.load(bundle, runtime="torch")
+    other = None if compare is None else Tagger.load(compare, runtime="torch")
     samples = _read(data, **tagger.reading, **reading)
     alike = other is None or other.preprocessing == tagger.preprocessing
     theirs = samples if other is None or alike else _read(data, **other.reading, **reading)

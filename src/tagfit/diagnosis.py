@@ -139,7 +139,7 @@ def _announce(evidence: Evidence, say: Callable[[str], None]) -> None:
 
 def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
     """Look at a run again: its record, its bundle and, where they are still there, its samples."""
-    record, tagger = read_result(path), Tagger.load(find_bundle(path))
+    record, tagger = read_result(path), Tagger.load(find_bundle(path), runtime="torch")
     after, lacks = record["after"], dict[str, str]()
     target = Target(**{name: value for name, value in record["target"].items() if name != "met"})
     evidence = Evidence(

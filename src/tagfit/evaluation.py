@@ -142,7 +142,7 @@ def evaluate(
 
 
 def _loaded(tagger: Tagger | str | Path) -> Tagger:
-    return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger)
+    return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger, runtime="torch")
 
 
 def _samples_of(data: Any, part: Part | None, tagger: Tagger) -> tuple[Dataset, NDArray[np.intp]]:

@@ -175,6 +175,29 @@ class Preprocessing:
     scale: float = 1.0
     backbone: Backbone | None = None
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether pictures go in: as they are, or to be looked at by a backbone."""
+        return self.kind == "pictures" or self.backbone is not None
+
+    @property
+    def form(self) -> Form | None:
+        """What a picture file is brought to; None where no form gives what goes in."""
+        if self.backbone is not None:
+            return self.backbone.form
+        height, width, *_ = *self.shape, 0
+        return Form(height) if self.kind == "pictures" and height == width else None
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """The shape of one sample as it goes in."""
+        return self.shape if self.backbone is None else (self.backbone.form.size, self.backbone.form.size, 3)
+
+    @property
+    def input_name(self) -> str:
+        """What goes in, in a word."""
+        return "pictures" if self.takes_pictures else "features"
+
     def to_dict(self) -> dict[str, Any]:
         return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.to_dict()})
 

@@ -311,7 +311,7 @@ class Session:
         with claim(Path(output), command) as folder:
             earlier = folder.finished_result()
             if earlier is not None:
-                return Result(earlier, Tagger.load(folder.path), folder.path, fresh=False)
+                return Result(earlier, Tagger.load(folder.path, runtime="torch"), folder.path, fresh=False)
             folder.check_room(self._bytes_kept(recipes))
             self.folder = folder
             return self._result(command, work(), folder)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import tagfit
-from tagfit.delivery.audit import BACKBONE, MANIFEST, PROTOCOL, SAMPLES, WEIGHTS, audited, sha256, usable
+from tagfit.delivery.audit import BACKBONE, MANIFEST, PROTOCOL, SAMPLES, WEIGHTS, Audited, audited, sha256, usable
 from tagfit.delivery.run_folder import write_folder
 from tagfit.errors import BundleError
 from tagfit.models.ensemble import Ensemble
@@ -122,7 +122,15 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: missing or changed files, an unknown protocol, tensors that do not fit the recipe.
     """
-    found = audited(path)
+    return constructed(audited(path))
+
+
+def constructed(found: Audited) -> Bundle:
+    """The bundle that `found` describes.
+
+    Raises:
+        BundleError: recipes that cannot be built, tensors that do not fit them.
+    """
     manifest, preprocessing, labels = found.manifest, found.preprocessing, len(found.label_names)
     try:
         with usable(found.folder):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, tee
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +136,16 @@ def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
 
 
 def _picture_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
-    files, names = tee(files)  # which hold what is between them: the pictures at work
-    for prediction in tagger.predict_stream(files):
+    names: deque[str] = deque()  # of the pictures at work
+
+    def noted() -> Iterator[str]:
+        for file in files:
+            names.append(file)
+            yield file
+
+    for prediction in tagger.predict_stream(noted()):
         for row in range(len(prediction)):
-            yield next(names), prediction, row
+            yield names.popleft(), prediction, row
 
 
 def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:

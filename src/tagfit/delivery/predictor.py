@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
+import shutil
+import sys
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from os import cpu_count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from tagfit.data.dataset import DEFAULT_SIZE
-from tagfit.delivery.bundle import Bundle, read_bundle
-from tagfit.errors import DataError
+from tagfit.delivery import onnx_networks
+from tagfit.delivery.audit import Audited, audited
+from tagfit.errors import DataError, ExportError, MissingExtraError
 from tagfit.form import Form
-from tagfit.models.ensemble import members_of
-from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.pictures.decode import UnreadablePictureError, decode, pixels
+from tagfit.pictures.decode import MAX_PIXELS, UnreadablePictureError, pixels
+from tagfit.pictures.decoder import Decoders, Outcome
 from tagfit.records import Dataset, Units
-from tagfit.training.device import find_device
-from tagfit.training.features import Extractor
-from tagfit.training.inference import dead_units, probabilities
-from tagfit.training.inputs import NetworkInputs
+
+if TYPE_CHECKING:  # they load torch, which another runtime does without
+    from tagfit.delivery.bundle import Bundle
+    from tagfit.delivery.torch_networks import TorchNetworks
 
 #: pictures that are held at once while a stream of paths is predicted
-PATHS_AT_ONCE = 512
+PATHS_AT_ONCE = 128
 
-#: a picture's pixels, or why there are none
-Outcome = NDArray[np.uint8] | str
+Runtime = Literal["auto", "torch"]
 
 Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | ArrayLike
 
@@ -67,6 +65,13 @@ class Prediction:
         return len(self.scores)
 
 
+class Networks(Protocol):
+    """Gives scores to arrays."""
+
+    def takes(self, x: NDArray[Any]) -> bool: ...
+    def scores(self, x: NDArray[Any]) -> NDArray[np.float32]: ...
+
+
 class Tagger:
     """Gives labels to pictures or feature rows.
 
@@ -75,32 +80,56 @@ class Tagger:
         preprocessing: what a sample goes through before the network.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
-        self.bundle = bundle
-        self.label_names = bundle.label_names
-        self.preprocessing = bundle.preprocessing
-        self._device = find_device(device)
-        self._network = copy.deepcopy(bundle.network).to(self._device)
+    def __init__(self, bundle: Bundle | Audited, device: str = "auto", networks: Networks | None = None) -> None:
+        self._given, self._device = bundle, device
+        self.label_names, self.preprocessing = bundle.label_names, bundle.preprocessing
+        self._networks = self.in_torch if networks is None else networks
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Tagger:
+    def load(cls, path: str | Path, device: str = "auto", runtime: Runtime = "auto") -> Tagger:
         """Read a bundle, or the bundle of a run folder.
+
+        On a CPU, ONNX Runtime gives the scores where it is installed (`tagfit[export]`): it needs a third of the time
+        or less for a single sample, and no torch. What it runs is made of the bundle the first time, which takes
+        seconds, compared with torch, and kept in the cache.
+
+        Args:
+            device: auto, cpu, cuda or mps.
+            runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
 
         Raises:
             BundleError: it cannot be read or is not what was handed over.
         """
-        return cls(read_bundle(Path(path)), device)
+        found = audited(Path(path))
+        networks = _in_onnx(found) if runtime == "auto" and onnx_networks.installed() and _on_cpu(device) else None
+        return cls(replace(found, contents={}) if networks else _constructed(found), device, networks)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What this was made of.
+
+        Raises:
+            BundleError: it was changed or taken away since.
+        """
+        from tagfit.delivery.bundle import read_bundle
+
+        return read_bundle(self._given.folder) if isinstance(self._given, Audited) else self._given
+
+    @cached_property
+    def in_torch(self) -> TorchNetworks:
+        """The networks in torch, whatever gives the scores."""
+        from tagfit.delivery.torch_networks import TorchNetworks
+
+        return TorchNetworks(self.bundle, self._device)
 
     @property
     def form(self) -> Form:
-        """What picture files are brought to; the default where the bundle takes feature rows alone."""
-        if self.preprocessing.backbone is not None:
-            return self.preprocessing.backbone.form
-        return Form(self.preprocessing.shape[0] if self.preprocessing.kind == "pictures" else DEFAULT_SIZE)
+        """What picture files are brought to; the default where the bundle takes none."""
+        return self.preprocessing.form or Form(DEFAULT_SIZE)
 
     @property
     def takes_pictures(self) -> bool:
-        return self.preprocessing.kind == "pictures" or self.preprocessing.backbone is not None
+        return self.preprocessing.takes_pictures
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -108,16 +137,12 @@ class Tagger:
         pretrained = self.bundle.pretrained
         return {"size": self.form.size} if pretrained is None else {"backbone": pretrained}
 
-    @cached_property
-    def _extractor(self) -> Extractor | None:
-        pretrained = self.bundle.pretrained
-        return None if pretrained is None else Extractor(pretrained, self._device)
-
     def predict(self, inputs: Inputs) -> Prediction:
         """Scores and decisions for pictures or feature rows.
 
         Args:
-            inputs: one path or a list of paths; one PIL image or a list; an array: (n, D) numeric features, or
+            inputs: one path or a list of paths; one PIL image or a list, of which large JPEGs come out a little
+                different, as files are shrunk while they are decoded; an array: (n, D) numeric features, or
                 (n, H, W, 3) uint8 pictures of the size that the bundle was trained on. A bundle with a backbone takes
                 both: pictures of the backbone's size, and features that it has made.
 
@@ -128,7 +153,7 @@ class Tagger:
         if isinstance(several, list | tuple) and not several:
             return self._decided(np.empty((0, len(self.label_names)), dtype=np.float32))
         if _all_of(several, Image.Image):
-            return self._predict_outcomes([self._image_pixels(image) for image in several])
+            return self._predict_outcomes([self._image_outcome(image) for image in several])
         if _all_of(several, str | Path):
             return _joined(list(self.predict_stream(several)), self.label_names)
         return self.predict_array(np.asarray(several))
@@ -136,23 +161,16 @@ class Tagger:
     def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Predictions for picture files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
 
+        Pictures are decoded in processes of their own, as for training: one that crashes a decoder is unreadable.
+
         Raises:
             DataError: the bundle takes features, not pictures.
         """
         self._demand_pictures()
-        batches = _batches(paths)
-        pool = ThreadPoolExecutor(max_workers=cpu_count())
-        try:
-            with _no_warnings():
-                outcomes = _outcomes(_decoding(pool, next(batches, ()), self.form))
-            while outcomes:
-                with _no_warnings():
-                    coming = _decoding(pool, next(batches, ()), self.form)
-                    prediction = self._predict_outcomes(outcomes)
-                    outcomes = _outcomes(coming)
-                yield prediction
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with closing(self._decoders.decoded(map(Path, paths))) as coming:
+            outcomes = _in_order(coming)
+            while batch := list(islice(outcomes, PATHS_AT_ONCE)):
+                yield self._predict_outcomes(batch)
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
         """Scores and decisions of (n, ...) uint8 pictures or numeric features.
@@ -161,7 +179,7 @@ class Tagger:
             DataError: another shape or dtype than the bundle was trained on, or values that are not finite.
         """
         seen = self.preprocessing.backbone is not None and x.ndim == 4
-        shape = (self.form.size, self.form.size, 3) if seen else self.preprocessing.shape
+        shape = self.preprocessing.taken if seen else self.preprocessing.shape
         kind = "pictures" if seen else self.preprocessing.kind
         faults = []
         if x.shape[1:] != shape:
@@ -194,29 +212,36 @@ class Tagger:
 
     @property
     def _fine_tuned(self) -> bool:
-        """Whether some network looks at the pictures that the others are given features of."""
-        return any(isinstance(network, FineTunedNetwork) for network in members_of(self._network))
+        return self.preprocessing.backbone is not None and self.in_torch.fine_tuned
 
     def members(self) -> list[Tagger]:
         """Each network of an ensemble by itself; a single one as it is."""
+        from tagfit.models.ensemble import members_of
+
         networks = members_of(self.bundle.network)
         return [self] if len(networks) == 1 else [Tagger(replace(self.bundle, network=one)) for one in networks]
 
     def dead_units(self, x: NDArray[Any]) -> list[Units]:
         """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
-        return dead_units(self._network, self._inputs(x), np.arange(len(x)))
+        return self.in_torch.dead_units(x)
 
-    def _image_pixels(self, image: Image.Image) -> Outcome:
+    @cached_property
+    def _decoders(self) -> Decoders:
+        decoders = Decoders(self.form, MAX_PIXELS)
+        weakref.finalize(self, decoders.close)
+        return decoders
+
+    def _image_outcome(self, image: Image.Image) -> Outcome:
         self._demand_pictures()
         try:
-            return pixels(image, self.form)
+            return Outcome(pixels=pixels(image, self.form))
         except UnreadablePictureError as reason:
-            return str(reason)
+            return Outcome(reason=str(reason))
 
     def _predict_outcomes(self, outcomes: Sequence[Outcome]) -> Prediction:
-        errors = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, str)}
+        errors = {row: outcome.reason for row, outcome in enumerate(outcomes) if outcome.pixels is None}
         readable = [row for row in range(len(outcomes)) if row not in errors]
-        pictures = [outcome for outcome in outcomes if not isinstance(outcome, str)]
+        pictures = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
         scores = np.full((len(outcomes), len(self.label_names)), np.nan, dtype=np.float32)
         if readable:
             scores[readable] = self._scores(np.stack(pictures))
@@ -225,60 +250,60 @@ class Tagger:
     def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         if not len(x):
             return np.empty((0, len(self.label_names)), dtype=np.float32)
-        return probabilities(self._network, self._inputs(x), np.arange(len(x)))
-
-    def _inputs(self, x: NDArray[Any]) -> NetworkInputs:
-        """What each network is given of samples, or of the pictures that a backbone looks at."""
-        if x.ndim < 4 or self._extractor is None:
-            return NetworkInputs(x, self.preprocessing.scale, self._device)
-        networks = members_of(self._network)
-        features = any(not isinstance(network, FineTunedNetwork) for network in networks)
-        return NetworkInputs(self._extractor.features(x) if features else None, 1.0, self._device, pixels=x)
+        return (self._networks if self._networks.takes(x) else self.in_torch).scores(x)
 
     def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
-        decider = self.bundle.decider
+        decider = self._given.decider
         return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
 
     def _demand_pictures(self) -> None:
         kind, shape = self.preprocessing.kind, self.preprocessing.shape
         if not self.takes_pictures:
             raise DataError(f"this bundle was trained on {kind} of shape {shape}; got pictures")
-        if kind == "pictures" and shape != (self.form.size, self.form.size, 3):
+        if self.preprocessing.form is None:
             raise DataError(f"this bundle takes arrays of shape {shape}, not picture files")
 
 
-def _batches(paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, ...]]:
-    waiting = iter(paths)
-    while batch := tuple(islice(waiting, PATHS_AT_ONCE)):
-        yield batch
+def _constructed(found: Audited) -> Bundle:
+    from tagfit.delivery.bundle import constructed
+
+    return constructed(found)
 
 
-def _decoding(pool: ThreadPoolExecutor, files: Sequence[str | Path], form: Form) -> list[Future[Outcome]]:
-    return [pool.submit(_decoded, Path(file), form) for file in files]
+def _on_cpu(device: str) -> bool:
+    """Whether that is the CPU; torch is asked only where there may be something else."""
+    other = sys.platform == "darwin" or shutil.which("nvidia-smi") or shutil.which("rocm-smi")
+    if device != "auto" or not other:
+        return device in ("auto", "cpu")
+    from tagfit.training.device import find_device
+
+    return find_device(device).type == "cpu"
 
 
-def _outcomes(coming: Sequence[Future[Outcome]]) -> list[Outcome]:
-    return [decoded.result() for decoded in coming]
+def _in_onnx(found: Audited) -> Networks | None:
+    """What ONNX Runtime runs for a bundle, made now if it was not before; None where it cannot be made."""
+    if (known := onnx_networks.kept(found)) is not None:
+        return known
+    from tagfit.delivery.onnx_file import onnx_of
 
-
-def _decoded(file: Path, form: Form) -> Outcome:
-    """The pixels of a file, as they were at training, or why there are none."""
+    bundle = _constructed(found)
     try:
-        return decode(file.read_bytes(), form)
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    except ValueError as error:  # a NUL in a path
-        return f"cannot be read: {error}"
-    except UnreadablePictureError as reason:
-        return str(reason)
+        content = onnx_of(bundle).content
+    except (MissingExtraError, ExportError):
+        return None
+    onnx_networks.keep(found, content)
+    return onnx_networks.OnnxNetworks(content, found.preprocessing)
 
 
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Pillow warns of odd metadata, in the threads that decode; pixels or a reason are all that counts."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _in_order(coming: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
+    """What comes with its number, from number 0 on."""
+    waiting: dict[int, Outcome] = {}
+    following = 0
+    for number, outcome in coming:
+        waiting[number] = outcome
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
 
 
 def _all_of(inputs: object, kind: Any) -> bool:

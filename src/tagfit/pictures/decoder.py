@@ -10,9 +10,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from queue import Queue
 from threading import Event, Lock, Thread
@@ -28,8 +30,8 @@ from tagfit.pictures.worker import BYTES, FILE, KNOWN, WANTED, receive, send
 #: pictures that are worth the start of one more process
 _WORTH_A_PROCESS = 48
 
-#: bytes of pixels that wait to be taken
-_WAITING = 16 << 20
+#: pictures that wait to be taken, and bytes of their pixels
+_MOST_WAITING, _WAITING = 64, 16 << 20
 
 Source = Path | bytes
 
@@ -57,52 +59,83 @@ class Outcome:
 
 
 def decoded(
-    sources: Sequence[Source], form: Form, max_pixels: int, wanted: Wanted = lambda digest: True
+    sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = lambda digest: True
 ) -> Generator[tuple[int, Outcome]]:
-    """The number and the outcome of each of `sources`, as they come.
+    """The number and the outcome of each of `sources`, as they come, by processes that end with them."""
+    with closing(Decoders(form, max_pixels)) as decoders:
+        yield from decoders.decoded(sources, wanted)
 
-    `wanted` is called from several threads.
-    """
-    processes = max(1, min(_cores(), -(-len(sources) // _WORTH_A_PROCESS)))
-    numbers, lock, stop = iter(range(len(sources))), Lock(), Event()
-    outcomes: Queue[tuple[int, Outcome] | BaseException | None] = Queue(max(2, min(64, _WAITING // (3 * form.size**2))))
-    decoders = [Decoder(form, max_pixels) for _ in range(processes)]
 
-    def work(decoder: Decoder) -> None:
+class Decoders:
+    """Processes that open pictures, and stay for the next ones; may be used from several threads."""
+
+    def __init__(self, form: Form, max_pixels: int) -> None:
+        self._form, self._max_pixels = form, max_pixels
+        self._idle: deque[Decoder] = deque()
+
+    def decoded(
+        self, sources: Iterable[Source], wanted: Wanted = lambda digest: True
+    ) -> Generator[tuple[int, Outcome]]:
+        """The number and the outcome of each of `sources`, as they come.
+
+        `sources` are taken, and `wanted` is called, from several threads.
+        """
+        numbered = enumerate(sources)
+        first = list(islice(numbered, _WORTH_A_PROCESS * (_cores() - 1) + 1))
+        decoders = [self._taken() for _ in range(max(1, -(-len(first) // _WORTH_A_PROCESS)))]
+        coming, lock, stop = chain(first, numbered), Lock(), Event()
+        room = max(2, min(_MOST_WAITING, _WAITING // (3 * self._form.size**2)))
+        outcomes: Queue[tuple[int, Outcome] | BaseException | None] = Queue(room)
+
+        def work(decoder: Decoder) -> None:
+            try:
+                while not stop.is_set():
+                    with lock:
+                        item = next(coming, None)
+                    if item is None:
+                        break
+                    outcomes.put((item[0], decoder.read(item[1], wanted)))
+            except BaseException as error:  # raised again where the outcomes are taken
+                outcomes.put(error)
+            outcomes.put(None)
+
+        threads = [Thread(target=work, args=(decoder,), daemon=True) for decoder in decoders]
+        for thread in threads:
+            thread.start()
+        running = len(threads)
         try:
-            while not stop.is_set():
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    break
-                outcomes.put((number, decoder.read(sources[number], wanted)))
-        except BaseException as error:  # raised again where the outcomes are taken
-            outcomes.put(error)
-        outcomes.put(None)
-
-    threads = [Thread(target=work, args=(decoder,), daemon=True) for decoder in decoders]
-    for thread in threads:
-        thread.start()
-    running = len(threads)
-    try:
-        while running:
-            outcome = outcomes.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            if outcome is None:
-                running -= 1
+            while running:
+                outcome = outcomes.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                if outcome is None:
+                    running -= 1
+                else:
+                    yield outcome
+        finally:
+            stop.set()
+            if running:  # nobody wants the rest
+                for decoder in decoders:
+                    decoder.abandon()
+            while any(thread.is_alive() for thread in threads):
+                with suppress(Exception):
+                    outcomes.get(timeout=0.05)  # so that no thread waits for room
+            if running:
+                for decoder in decoders:
+                    decoder.close()
             else:
-                yield outcome
-    finally:
-        stop.set()
-        if running:  # nobody wants the rest
-            for decoder in decoders:
-                decoder.abandon()
-        while any(thread.is_alive() for thread in threads):
-            with suppress(Exception):
-                outcomes.get(timeout=0.05)  # so that no thread waits for room
-        for decoder in decoders:
-            decoder.close()
+                self._idle.extend(decoders)
+
+    def close(self) -> None:
+        """End those that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _taken(self) -> Decoder:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Decoder(self._form, self._max_pixels)
 
 
 def _cores() -> int:

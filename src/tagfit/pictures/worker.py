@@ -71,8 +71,8 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO, form: Form, max_pixels: int) -
         request = receive(incoming)
         try:
             encoded, read = _encoded(request)
-        except OSError as error:
-            send(outgoing, _told(reason=f"cannot be read: {error.strerror or error}"))
+        except (OSError, ValueError) as error:  # a path with a NUL in it is of the wrong value
+            send(outgoing, _told(reason=f"cannot be read: {getattr(error, 'strerror', '') or error}"))
             continue
         send(outgoing, _told(digest=hashlib.sha256(encoded).hexdigest(), stamp=read))
         if receive(incoming) != WANTED:
