@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from tagfit.errors import TagfitError
 from tagfit.form import Form
-from tagfit.pictures.worker import BYTES, FILE, KNOWN, WANTED, receive, send
+from tagfit.pictures.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
 
 #: pictures that are worth the start of one more process
 _WORTH_A_PROCESS = 48
@@ -44,7 +44,8 @@ class Outcome:
     """What came of one picture.
 
     Attributes:
-        digest: SHA-256 of the encoded bytes; empty where they could not be read, or crashed the decoder.
+        digest: SHA-256 of the encoded bytes; empty where none was asked for, they could not be read, or crashed the
+            decoder.
         stamp: size, times and number of the file that was read; None where it changed meanwhile, or is no file.
         pixels: (size, size, 3) uint8; None where there are none, or none were wanted.
         time: when it was taken, as ISO text, or nothing.
@@ -73,12 +74,10 @@ class Decoders:
         self._form, self._max_pixels = form, max_pixels
         self._idle: deque[Decoder] = deque()
 
-    def decoded(
-        self, sources: Iterable[Source], wanted: Wanted = lambda digest: True
-    ) -> Generator[tuple[int, Outcome]]:
+    def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, Outcome]]:
         """The number and the outcome of each of `sources`, as they come.
 
-        `sources` are taken, and `wanted` is called, from several threads.
+        `sources` are taken, and `wanted` is called, from several threads; without it nothing is hashed.
         """
         numbered = enumerate(sources)
         first = list(islice(numbered, _WORTH_A_PROCESS * (_cores() - 1) + 1))
@@ -150,8 +149,11 @@ class Decoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._abandoned = False
 
-    def read(self, source: Source, wanted: Wanted) -> Outcome:
-        """Read, hash and decode one picture; a crash is tried once more, as memory may have been short."""
+    def read(self, source: Source, wanted: Wanted | None = None) -> Outcome:
+        """Read and decode one picture, and hash it where `wanted` is to be told.
+
+        A crash is tried once more, as memory may have been short.
+        """
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):
@@ -184,18 +186,18 @@ class Decoder:
             process.kill()
             return process.wait()
 
-    def _read(self, source: Source, wanted: Wanted) -> Outcome:
+    def _read(self, source: Source, wanted: Wanted | None) -> Outcome:
         requests, answers = self._pipes()
-        send(requests, BYTES + source if isinstance(source, bytes) else FILE + os.fsencode(source.absolute()))
-        told = json.loads(receive(answers))
-        if "reason" in told:
-            return Outcome(reason=told["reason"])
-        digest, stamp = bytes.fromhex(told["digest"]), told["stamp"] and tuple(told["stamp"])
-        if not wanted(digest):
-            send(requests, KNOWN)
-            return Outcome(digest, stamp)
-        send(requests, WANTED)
-        told = json.loads(receive(answers))
+        asked = PIXELS if wanted is None else DIGEST
+        send(requests, asked + (BYTES + source if isinstance(source, bytes) else FILE + os.fsencode(source.absolute())))
+        told, digest, stamp = json.loads(receive(answers)), b"", None
+        if wanted is not None and "reason" not in told:
+            digest, stamp = bytes.fromhex(told["digest"]), told["stamp"] and tuple(told["stamp"])
+            if not wanted(digest):
+                send(requests, KNOWN)
+                return Outcome(digest, stamp)
+            send(requests, WANTED)
+            told = json.loads(receive(answers))
         if "reason" in told:
             return Outcome(digest, stamp, reason=told["reason"])
         shape = (self._form.size, self._form.size, 3)

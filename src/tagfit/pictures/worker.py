@@ -1,7 +1,7 @@
 """The process that opens pictures, and nothing else: a picture that takes it down takes nothing with it.
 
 It speaks over its stdin and stdout in frames of eight bytes of length and the content: a path or a file's bytes come
-in, their digest goes out, whether pixels are wanted comes in, and, if so, they go out.
+in; where a digest is asked for, it goes out, and whether pixels are wanted comes in; if so, they go out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from PIL import Image
 from tagfit.form import Form
 from tagfit.pictures.decode import UnreadablePictureError, shrink
 
-FILE, BYTES, WANTED, KNOWN = b"F", b"B", b"W", b"K"
+#: how a request begins: whether a digest is asked for, and what follows; and what is answered to a digest
+DIGEST, PIXELS, FILE, BYTES, WANTED, KNOWN = b"D", b"P", b"F", b"B", b"W", b"K"
 
 #: nanoseconds; a file that was written so recently may be written again without a new time, by the clock of its disk
 _SETTLED = 2_000_000_000
@@ -70,13 +71,14 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO, form: Form, max_pixels: int) -
     while True:
         request = receive(incoming)
         try:
-            encoded, read = _encoded(request)
+            encoded, read = _encoded(request[1:])
         except (OSError, ValueError) as error:  # a path with a NUL in it is of the wrong value
             send(outgoing, _told(reason=f"cannot be read: {getattr(error, 'strerror', '') or error}"))
             continue
-        send(outgoing, _told(digest=hashlib.sha256(encoded).hexdigest(), stamp=read))
-        if receive(incoming) != WANTED:
-            continue
+        if request[:1] == DIGEST:
+            send(outgoing, _told(digest=hashlib.sha256(encoded).hexdigest(), stamp=read))
+            if receive(incoming) != WANTED:
+                continue
         try:
             small, taken = shrink(encoded, form, max_pixels=max_pixels)
         except UnreadablePictureError as error:
