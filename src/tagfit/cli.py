@@ -354,7 +354,7 @@ def predict(
     from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
     from tagfit.delivery.sidecars import planned, with_sidecars
-    from tagfit.progress import reading_bar
+    from tagfit.progress import reading_bar, working
 
     if output is not None and as_json:
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
@@ -367,7 +367,8 @@ def predict(
     if output is not None and not resume and Path(output).exists():
         todo = "Choose another file with -o, or go on with this one with --resume; nothing was overwritten."
         raise OutputError(f"{output} exists already", todo)
-    tagger = Tagger.load(bundle)
+    with working("loading the model"):
+        tagger = Tagger.load(bundle)
     if write_xmp and not tagger.takes_pictures:
         raise click.UsageError("--write-xmp is for pictures, and this bundle takes feature rows")
     given = places(paths)

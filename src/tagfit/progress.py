@@ -40,6 +40,14 @@ def reading_bar(what: str = "reading pictures") -> Iterator[OnRead]:
         yield on_read
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Says what takes a while, until it is over."""
+    with _progress() as progress:
+        progress.add_task(what, total=None, extra="")
+        yield
+
+
 class TrainingBar:
     """A bar of epochs for the recipe in training; called with events, it asks to stop once `stopped_by` is set."""
 
