@@ -42,7 +42,8 @@ def test_every_kind_is_loaded_described_and_built_again(tmp_path, kind):
     assert made.std() > 0
     again = build_backbone(Backbone.from_dict(json.loads(json.dumps(pretrained.backbone.to_dict()))))
     again.load_state_dict(pretrained.network.state_dict())
-    assert torch.equal(features(again, x), made)
+    # where tensors lie in memory decides which kernels are taken, so not to the bit
+    torch.testing.assert_close(features(again, x), made, rtol=1e-5, atol=1e-5)
     with torch.device("meta"):  # a bundle looks at shapes before it makes room for them
         assert build_backbone(pretrained.backbone).state_dict().keys() == again.state_dict().keys()
 
