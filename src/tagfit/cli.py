@@ -401,21 +401,30 @@ def predict(
         raise click.exceptions.Exit(1)
 
 
+_RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}
+
+
 @main.command()
 @click.argument("bundle")
-@click.option("--to", "to", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="The file's format.")
-@click.option("-o", "--output", metavar="FILE", help="The file to write.  [default: NAME.onnx, of the folder's name]")
+@click.option(
+    "--to", "to", type=click.Choice(["onnx", "keras"]), default="onnx", show_default=True, help="The file's format."
+)
+@click.option(
+    "-o", "--output", metavar="FILE", help="The file to write.  [default: NAME.onnx or .keras, of the folder's name]"
+)
 @_json
-def export(bundle: str, to: str, output: str | None, as_json: bool) -> None:
+def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
     """Write a BUNDLE (or RUN) as one file for other runtimes, scaling, calibration and rule inside.
 
     It is compared with the bundle before it is written.
     """
     from tagfit.delivery import export as exporting
+    from tagfit.progress import working
 
     folder = Path(bundle).resolve()
     name = folder.parent.name if folder.name == "bundle" else folder.name
-    exported = exporting.export(bundle, f"{name}.{to}" if output is None else output)
+    with working("exporting"):
+        exported = exporting.export(bundle, f"{name}.{to}" if output is None else output, to=to)
     if as_json:
         _print_json(exported.to_dict())
         return
@@ -423,7 +432,7 @@ def export(bundle: str, to: str, output: str | None, as_json: bool) -> None:
     _print(
         f"takes    {exported.input['name']}, {exported.input['dtype']} ({shape})\n"
         f"gives    {', '.join(exported.outputs)}\n"
-        f"checked  on {exported.samples} samples in ONNX Runtime: raw scores differ by at most "
+        f"checked  on {exported.samples} samples in {_RUNTIMES[to]}: raw scores differ by at most "
         f"{exported.max_difference:.1e}\n"
         f"written to {exported.file} ({exported.bytes / 1e6:,.1f} MB)"
     )

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 import tagfit
 from making import PROVE, TINY, tiny_backbone
 from tagfit.cli import main
+from tagfit.delivery import made_file
 from tagfit.delivery import onnx_file as exporting
 from tagfit.delivery.bundle import Bundle, write_bundle
 from tagfit.delivery.export import export
@@ -82,7 +83,7 @@ def test_features(tmp_path, recipes, decider):
     ours = tagger(*recipes, decider=decider)
     found = export(ours, tmp_path / "model.onnx")
     assert found.input == {"name": "features", "dtype": "float32", "shape": ["N", 20]}
-    assert found.max_difference <= exporting.EXACT
+    assert found.max_difference <= made_file.EXACT
     check(found.file, ours, np.random.default_rng(0).normal(size=(5, 20)).astype(np.float32))
 
 
@@ -91,7 +92,7 @@ def test_pictures(tmp_path, recipes):
     ours = tagger(*recipes, samples=PICTURES)
     found = export(ours, tmp_path / "model.onnx", examples=pixels(16))
     assert found.input == {"name": "pictures", "dtype": "uint8", "shape": ["N", 16, 16, 3]}
-    assert found.samples == sum(exporting._BATCHES) + 5
+    assert found.samples == sum(made_file.BATCHES) + 5
     check(found.file, ours, pixels(16))
 
 

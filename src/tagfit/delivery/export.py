@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from tagfit.delivery.onnx_file import OUTPUTS, demand_onnx, onnx_of
+from tagfit.delivery.keras_file import keras_of
+from tagfit.delivery.onnx_file import onnx_of
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import write_new
 from tagfit.errors import OutputError
+
+Format = Literal["onnx", "keras"]
+
+#: what makes the content of each; the format is what the file's name ends with
+_MAKERS = {"onnx": onnx_of, "keras": keras_of}
 
 
 @dataclass(frozen=True)
@@ -37,26 +43,37 @@ class Exported:
         return asdict(self)
 
 
-def export(bundle: Tagger | str | Path, output: str | Path, *, examples: ArrayLike | None = None) -> Exported:
-    """Write `bundle` to `output` as an ONNX file, which appears whole or not at all.
+def export(
+    bundle: Tagger | str | Path, output: str | Path, *, to: Format = "onnx", examples: ArrayLike | None = None
+) -> Exported:
+    """Write `bundle` to `output` as a file for other runtimes, which appears whole or not at all.
 
-    It takes `pictures`, (N, H, W, 3) uint8, or `features`, (N, D) float32, of any N, and gives `scores`,
-    `probabilities` and `decisions`. It is run in ONNX Runtime beside torch before it is written.
+    It takes `pictures`, (N, H, W, 3) uint8, or `features`, (N, D) float32, of any N. An ONNX file gives `scores`,
+    `probabilities` and `decisions`, a Keras file (dense networks and CNNs) `scores`. Before it is written, it is run in
+    ONNX Runtime or in Keras beside torch.
 
     Args:
         bundle: a tagger, or a folder that `Tagger.load` reads.
+        to: `onnx`, or `keras`, whose files end with `.keras`.
         examples: samples to compare on, as `Tagger.predict` takes arrays; random ones are taken as well.
 
     Raises:
-        MissingExtraError: onnx or ONNX Runtime is not installed.
-        OutputError: there is such a file already, or it cannot be written.
-        ExportError: the network cannot be written as ONNX, or the file would give other scores.
+        MissingExtraError: what writes or runs the file is not installed.
+        OutputError: there is such a file already, its name is one that Keras does not load, or it cannot be written.
+        ExportError: the network cannot be written so, or the file would give other scores.
     """
-    demand_onnx()
     file = Path(output)
     if file.exists():
         raise OutputError(f"{file} exists already", "Choose another file; nothing was overwritten.")
+    if to == "keras" and file.suffix != ".keras":
+        raise OutputError(f"{file}: Keras loads files whose names end with .keras", "Choose another name with -o.")
     tagger = bundle if isinstance(bundle, Tagger) else Tagger.load(bundle, runtime="torch")
-    made = onnx_of(tagger.bundle, examples)
+    made = _MAKERS[to](tagger.bundle, examples)
     write_new(file, made.content)
-    return Exported(str(file), "onnx", made.input, OUTPUTS, len(made.content), made.samples, made.max_difference)
+    taken = tagger.preprocessing
+    described = {
+        "name": taken.input_name,
+        "dtype": "uint8" if taken.takes_pictures else "float32",
+        "shape": ["N", *taken.taken],
+    }
+    return Exported(str(file), to, described, made.outputs, len(made.content), made.samples, made.max_difference)

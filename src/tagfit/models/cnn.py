@@ -45,7 +45,7 @@ class CnnNetwork(nn.Module):
                 layers += [nn.AvgPool2d(2, ceil_mode=True), _ConvNormRelu(channels, 2 * channels, generator)]
                 channels *= 2
             for number in range(stage * model.depth, (stage + 1) * model.depth):
-                layers.append(_Residual(channels, model.stochastic_depth * (number + 1) / blocks, generator))
+                layers.append(Residual(channels, model.stochastic_depth * (number + 1) / blocks, generator))
         self.trunk = nn.Sequential(*layers)
         self.dropout = Dropout(model.dropout)
         self.output = linear(2 * channels, labels, generator)
@@ -72,7 +72,7 @@ class _ConvNormRelu(nn.Sequential):
         )
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """x + two convolutions of it; the second's BatchNorm starts at 0, so that a fresh block hands x on."""
 
     def __init__(self, channels: int, left_out: float, generator: torch.Generator) -> None:
