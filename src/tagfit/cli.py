@@ -328,6 +328,9 @@ def evaluate(
 @click.argument("paths", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", help="The .csv, .jsonl or .parquet file to write.  [default: stdout]")
 @click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
+@click.option(
+    "--explain", metavar="DIR", help="Write to a new folder which parts of each picture speak for its labels."
+)
 @click.option("--resume", is_flag=True, help="Go on with the file of -o after a stop: what it has is skipped.")
 @click.option("--write-xmp", is_flag=True, help="Add the labels to XMP sidecars beside the pictures.")
 @click.option("--dry-run", is_flag=True, help="With --write-xmp: print what would be added, and write nothing.")
@@ -337,6 +340,7 @@ def predict(
     paths: tuple[str, ...],
     output: str | None,
     calibrated: bool,
+    explain: str | None,
     resume: bool,
     write_xmp: bool,
     dry_run: bool,
@@ -350,6 +354,7 @@ def predict(
     the paths that come on stdin, one a line. One row comes out for each, in order.
     """
     from tagfit.delivery import row_files
+    from tagfit.delivery.explaining import with_overlays
     from tagfit.delivery.labels_out import counted, predicted_rows
     from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
@@ -360,6 +365,8 @@ def predict(
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
     if dry_run and (not write_xmp or output is not None or as_json):
         raise click.UsageError("--dry-run goes with --write-xmp, and with neither -o nor --json")
+    if explain is not None and (resume or dry_run):
+        raise click.UsageError("--explain goes with neither --resume nor --dry-run")
     if output is not None:
         row_files.demand_form(Path(output), resume)
     elif resume:
@@ -369,8 +376,9 @@ def predict(
         raise OutputError(f"{output} exists already", todo)
     with working("loading the model"):
         tagger = Tagger.load(bundle)
-    if write_xmp and not tagger.takes_pictures:
-        raise click.UsageError("--write-xmp is for pictures, and this bundle takes feature rows")
+    for option, asked in (("--write-xmp", write_xmp), ("--explain", explain is not None)):
+        if asked and not tagger.takes_pictures:
+            raise click.UsageError(f"{option} is for pictures, and this bundle takes feature rows")
     given = places(paths)
     counts = {"read": 0, "unreadable": 0}
     with reading_bar("predicting") as on_row:
@@ -378,6 +386,8 @@ def predict(
         def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
             lines = sys.stdin.buffer
             found = predicted_rows(tagger, given, calibrated, lines=lines, known=known, on_row=on_row)
+            if explain is not None:
+                found = with_overlays(found, tagger.explain, Path(explain))
             return counted(with_sidecars(found, _say_refused) if write_xmp and not dry_run else found, counts)
 
         if dry_run:

@@ -20,7 +20,8 @@ from PIL import Image
 from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.delivery import onnx_networks
 from tagfit.delivery.audit import Audited, audited
-from tagfit.errors import DataError, ExportError, MissingExtraError
+from tagfit.delivery.explaining import Explanation, grad_cam, hidden
+from tagfit.errors import DataError, ExportError, MissingExtraError, did_you_mean
 from tagfit.form import Form
 from tagfit.pictures.decode import MAX_PIXELS, UnreadablePictureError, pixels
 from tagfit.pictures.decoder import Decoders, Outcome
@@ -213,6 +214,51 @@ class Tagger:
     @property
     def _fine_tuned(self) -> bool:
         return self.preprocessing.backbone is not None and self.in_torch.fine_tuned
+
+    def explain(
+        self, picture: str | Path | Image.Image | NDArray[np.uint8], labels: Sequence[str] | None = None
+    ) -> Explanation:
+        """Which parts of a picture speak for labels: of a CNN by Grad-CAM, else by occlusion (`delivery.explaining`).
+
+        Args:
+            picture: as `predict` takes one.
+            labels: names of labels; unless given, those that `predict` gives, or the one with the highest score.
+
+        Raises:
+            DataError: a picture that cannot be read, labels that there are not, a bundle that takes no pictures.
+        """
+        self._demand_pictures()
+        small = self._pixels(picture)
+        prediction = self.predict_array(small[None])
+        if labels is None:
+            labels = prediction.labels(0) or (self.label_names[int(prediction.scores[0].argmax())],)
+        if unknown := [name for name in labels if name not in self.label_names]:
+            faults = [f"there is no label {name!r}{did_you_mean(name, self.label_names)}" for name in unknown]
+            raise DataError(faults, f"Labels: {', '.join(self.label_names)}.")
+        columns = [self.label_names.index(name) for name in labels]
+        cnn = self.in_torch.cnn if self.preprocessing.backbone is None else None
+        if cnn is None:
+            heat = hidden(small, columns, self._scores)
+        else:
+            heat = grad_cam(cnn, small * np.float32(self.preprocessing.scale), columns)
+        method = "occlusion" if cnn is None else "grad-cam"
+        return Explanation(small, tuple(labels), prediction.scores[0, columns], heat, method)
+
+    def _pixels(self, picture: str | Path | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(S, S, 3): one picture as the network sees it.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if isinstance(picture, np.ndarray):
+            return picture
+        if isinstance(picture, Image.Image):
+            outcome = self._image_outcome(picture)
+        else:
+            ((_, outcome),) = self._decoders.decoded([Path(picture)])
+        if outcome.pixels is None:
+            raise DataError(f"{picture}: {outcome.reason}")
+        return outcome.pixels
 
     def members(self) -> list[Tagger]:
         """Each network of an ensemble by itself; a single one as it is."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.delivery.bundle import Bundle
+from tagfit.models.cnn import CnnNetwork
 from tagfit.models.ensemble import members_of
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.records import Units
@@ -41,6 +42,11 @@ class TorchNetworks:
     def dead_units(self, x: NDArray[Any]) -> list[Units]:
         """The units that answer 0 to every sample of `x`, by layer."""
         return dead_units(self.network, self._inputs(x), np.arange(len(x)))
+
+    @property
+    def cnn(self) -> CnnNetwork | None:
+        """The network, where it is one CNN."""
+        return self.network if isinstance(self.network, CnnNetwork) else None
 
     @property
     def fine_tuned(self) -> bool:

@@ -52,11 +52,19 @@ class CnnNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.answer(self.maps(x), x.shape[0])
+
+    def maps(self, x: Tensor) -> Tensor:
+        """(V * B, C, h, w): the last maps of every view, view by view."""
         pictures = self.standardise(x).permute(0, 3, 1, 2)
         views = 1 if self.training and self.one_view_in_training else self.views
-        maps = self.trunk(_views(pictures, views)).float()
+        maps: Tensor = self.trunk(_views(pictures, views)).float()
+        return maps
+
+    def answer(self, maps: Tensor, pictures: int) -> Tensor:
+        """(B, L) logits of what `maps` gave."""
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
-        pooled = pooled.view(views, x.shape[0], -1).mean(0)
+        pooled = pooled.view(-1, pictures, pooled.shape[1]).mean(0)
         logits: Tensor = self.output(self.dropout(pooled))
         return logits
 

@@ -23,3 +23,12 @@ def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> list[
     if count >= 8:
         views += [view.transpose(height, width) for view in views]
     return views
+
+
+def turned_back(view: Tensor, number: int, *, height: int = 1, width: int = 2) -> Tensor:
+    """View number `number` of `views_of`, or a map of it, as the picture lies."""
+    if number & 4:
+        view = view.transpose(height, width)
+    if number & 2:
+        view = view.flip(height)
+    return view.flip(width) if number & 1 else view
