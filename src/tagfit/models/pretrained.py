@@ -167,7 +167,7 @@ def build_backbone(backbone: Backbone) -> BackboneNetwork:
         ValueError: it describes none that is taken.
     """
     _demand_transformers()
-    _check_numbers(backbone.config)
+    _check_config(backbone.config)
     try:
         with _quietly():
             cls, config, arguments = _described(backbone.config)
@@ -275,12 +275,15 @@ def _described(config: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     return AutoModel._model_mapping[type(theirs)], theirs, arguments
 
 
-def _check_numbers(config: Mapping[str, Any]) -> None:
+def _check_config(config: Mapping[str, Any]) -> None:
     """Numbers beyond any real network would be followed for hours, or fill the memory, before a shape is wrong.
 
     Raises:
-        ValueError: a number that is too high, or a list that is too long.
+        ValueError: a number that is too high, a list that is too long, or a field that no backbone is described by.
     """
+    strange = [name for name in config if _NOT_OF_THE_NETWORK.fullmatch(name)]
+    if strange:
+        raise ValueError(f"{strange[0]!r:.60} is nothing that a network is built from")
     most = _MOST_OF.get(str(config.get("model_type")), MOST)
     level: list[tuple[str, Any]] = list(config.items())
     while level:
