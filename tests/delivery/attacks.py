@@ -63,9 +63,7 @@ def put(*path: str | int, to: object = None):
 
     def do(bundle: Path) -> None:
         with changed(bundle) as values:
-            for step in path[:-1]:
-                values = values[step]
-            values[path[-1]] = to
+            _inside(values, path)[path[-1]] = to
 
     return do
 
@@ -73,11 +71,16 @@ def put(*path: str | int, to: object = None):
 def drop(*path: str):
     def do(bundle: Path) -> None:
         with changed(bundle) as values:
-            for step in path[:-1]:
-                values = values[step]
-            del values[path[-1]]
+            del _inside(values, path)[path[-1]]
 
     return do
+
+
+def _inside(values, path):
+    """What holds the last of `path`."""
+    for step in path[:-1]:
+        values = values[step]
+    return values
 
 
 def text(old: str, new: str):
@@ -342,7 +345,7 @@ ATTACKS = [
         ("a CNN on rows", FEATURES, model(architecture="cnn"), "expected pictures"),
         ("a CNN of a billion blocks", PICTURES, model(architecture="cnn", depth=10**9, width=2), "far more parts"),
         ("a CNN of two billion channels", PICTURES, model(architecture="cnn", width=2**31 - 1), "not a usable bundle"),
-        ("pictures of two billion", PICTURES, put("preprocessing", "shape", to=[2**31 - 1] * 3), "has shape"),
+        ("pictures of two billion", PICTURES, put("preprocessing", "shape", to=[2**31 - 1] * 3), "far larger than all"),
         ("a dense network of such pictures", PICTURES, lambda b: (
             put("preprocessing", "shape", to=[2**31 - 1] * 3)(b), model(architecture="dense")(b)
         ), "not a usable bundle"),
@@ -387,7 +390,7 @@ ATTACKS = [
         ("a backbone with code", BACKBONE, config(auto_map={"AutoModel": "evil.Net"}), "'auto_map' is nothing"),
         ("a backbone with a path", BACKBONE, config(_name_or_path="/evil"), "'_name_or_path' is nothing"),
         ("a billion layers", BACKBONE, config(model_type="vit", num_hidden_layers=10**9), "65,536 at most"),
-        ("sixty thousand layers", BACKBONE, config(model_type="vit", num_hidden_layers=60_000), "far more parts"),
+        ("sixty thousand layers", BACKBONE, config(model_type="vit", num_hidden_layers=60_000), "far larger than all"),
         ("a billion blocks", BACKBONE, config(depths=[10**9, 1]), "65,536 at most"),
         ("sixty thousand blocks", BACKBONE, config(depths=[60_000, 1]), "far more parts"),
         ("a long list of stages", BACKBONE, config(depths=[1] * 1000), "may have 256 values"),

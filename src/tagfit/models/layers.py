@@ -21,7 +21,7 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, device="meta")
     if outlined():
         return layer
-    layer.to_empty(device="cpu")
+    _give_room(layer)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
@@ -36,9 +36,15 @@ def convolution(inputs: int, outputs: int, generator: torch.Generator, *, side: 
     layer = nn.Conv2d(inputs, outputs, side, stride, 1, bias=False, device="meta")
     if outlined():
         return layer
-    layer.to_empty(device="cpu")
+    _give_room(layer)
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     return layer
+
+
+def _give_room(layer: nn.Module) -> None:
+    """Memory for what lies on the meta device; `to_empty` would import SymPy for that, which takes a second."""
+    for name, weight in list(layer.named_parameters()):
+        setattr(layer, name, nn.Parameter(torch.empty(weight.shape)))
 
 
 class BatchNorm(nn.Module):
