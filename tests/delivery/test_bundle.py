@@ -1,9 +1,13 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from delivery.attacks import tensors
-from making import feature_table, locked
+from making import PROVE, feature_table, locked
 from tagfit.delivery.bundle import read_bundle
 from tagfit.delivery.bundle_files import MANIFEST, MODEL_CARD, SAMPLES, WEIGHTS
 from tagfit.delivery.predictor import Tagger
@@ -66,3 +70,37 @@ def test_tensors_that_do_not_fit_are_all_named(bundle):
         read_bundle(bundle)
     said = str(caught.value)
     assert all(word in said for word in ("surplus", "has shape", "is of F64", "layers.output.bias is missing"))
+
+
+KILLED = """
+import os, random, signal, sys, time, warnings
+from dataclasses import replace
+from pathlib import Path
+from tagfit.delivery.bundle import read_bundle, write_bundle
+
+warnings.simplefilter("ignore")  # forking is what this is about
+target, times = Path(sys.argv[2]), int(sys.argv[3])
+bundles = [replace(read_bundle(Path(sys.argv[1])), lock=digit * 64) for digit in "01"]
+write_bundle(target, bundles[0], "a card")
+draw = random.Random(0)
+for _ in range(times):
+    child = os.fork()
+    if not child:
+        while True:
+            for bundle in bundles:
+                write_bundle(target, bundle, "a card")
+    time.sleep(draw.uniform(0, 0.02))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print(read_bundle(target).lock[0])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_writer_that_is_killed_leaves_the_old_bundle_or_the_new_one(bundle, tmp_path):
+    times = 2000 if PROVE else 60
+    command = [sys.executable, "-c", KILLED, bundle, tmp_path / "run" / "bundle", str(times)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    read = done.stdout.split()
+    assert (len(read), set(read)) == (times, {"0", "1"})

@@ -23,7 +23,7 @@ FEW = 20
 SHOWN, LONGEST = 10, 600
 
 #: what Markdown, or a site that shows it, makes something else of
-_SIGNS = re.compile(r"[\\`*_\[\]|~$@#]|(?<=:)//|(?i:(?<=www)\.)|:(?=[\w+-]+:)")
+_SIGNS = re.compile(r"[\\`*_\[\]|~$@#]|(?<=:)//|(?i:(?<=www)\.)")
 _FIRST = re.compile(r"^(?:[-+=]|\d+(?=[.)]))")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 #: joiners, which belong to words and to emoji
@@ -74,8 +74,8 @@ def _use(record: Mapping[str, Any]) -> Iterator[str]:
     takes = "pictures" if _takes_pictures(data) else f"rows of {data['preprocessing']['shape'][0]:,} features"
     yield (
         f"It gives {len(data['label_names']):,} labels, any number of them at once, to {takes} that come from where "
-        "the samples below came from. It was scored on nothing else: another camera, place, time or way of labelling makes "
-        "other scores. `tagfit evaluate BUNDLE DATA` says what it is worth on labelled samples of your own."
+        "the samples below came from. It was scored on nothing else: another camera, place, time or way of labelling "
+        "makes other scores. `tagfit evaluate BUNDLE DATA` says what it is worth on labelled samples of your own."
     )
 
 
