@@ -92,6 +92,9 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     if data["kind"] == "pictures":
         height, width, _ = preprocessing["shape"]
         yield f"Each picture is made {width} x {height} pixels, as a whole."
+    if "backbone" in preprocessing:
+        size = preprocessing["backbone"]["form"]["size"]
+        yield f"A backbone looks at each picture, at {size} x {size} pixels; networks are given the features it makes."
     yield ""
     yield from _table(["label", *(f"yes in {part}" for part in parts), "unknown"], _label_rows(data, parts))
     if data["notes"] or data["set_aside"]:
