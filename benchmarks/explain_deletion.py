@@ -75,13 +75,15 @@ def main() -> None:
         f"{method}, {data.dataset.name}: {len(drops)} labels of {given.pictures} pictures, "
         f"{seconds / given.pictures:.2f} s a picture\n"
         f"the score falls by {hot.mean():.3f} without the hottest tenth, "
-        f"by {random.mean():.3f} without a random square: {hot.mean() / random.mean():.1f} times; more by {(hot - random).mean():.3f} (standard error {spread:.3f})"
+        f"by {random.mean():.3f} without a random square: {hot.mean() / random.mean():.1f} times; "
+        f"more by {(hot - random).mean():.3f} (standard error {spread:.3f})"
     )
     print(text)
     if given.record:
         head = (
             f"{date.today()}  python {' '.join(map(shlex.quote, sys.argv))}\n"
-            f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, tagfit {tagfit.__version__}, torch {torch.__version__}\n\n"
+            f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
+            f"tagfit {tagfit.__version__}, torch {torch.__version__}\n\n"
         )
         with (RECORDS / f"{date.today()}-explain-deletion.txt").open("a") as record:
             record.write(head + text + "\n\n")

@@ -213,12 +213,15 @@ class Preprocessing:
         kind, shape = values["kind"], tuple(values["shape"])
         if kind not in ("pictures", "features") or len(shape) != (3 if kind == "pictures" else 1):
             raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
-        if not all(isinstance(length, int) and 0 < length < 2**31 for length in shape):
+        if not all(type(length) is int and 0 < length < 2**31 for length in shape):
             raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
+        scale = values["scale"]
+        if type(scale) not in (int, float) or not 0 < scale < math.inf:
+            raise ValueError(f"the scale must be a number above 0; got {scale!r}")
         backbone = Backbone.from_dict(values["backbone"]) if "backbone" in values else None
         if backbone is not None and shape != (backbone.features,):
             raise ValueError(f"the backbone makes {backbone.features} features, not {shape}")
-        return cls(kind, shape, float(values["scale"]), backbone)
+        return cls(kind, shape, float(scale), backbone)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

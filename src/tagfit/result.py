@@ -12,11 +12,11 @@ from torch import nn
 import tagfit
 from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.verdict import judge, meets
-from tagfit.data.unknown import unknown_counts
+from tagfit.data.unknown import cell_counts
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import SCHEMA
 from tagfit.recipes import Recipe
-from tagfit.records import Backbone, Finding, LockedData, Part, Run, Target
+from tagfit.records import UNKNOWN, YES, Backbone, Finding, LockedData, Part, Run, Target
 from tagfit.report.table import result_text
 from tagfit.scoring.appraisal import Appraisal, differences, differences_record
 from tagfit.scoring.deciding import Said
@@ -121,7 +121,8 @@ def result_record(
             "parts": data.split.counts,
             "folds": None if data.split.folds is None else int(data.split.folds.max()) + 1,
             "preprocessing": dataset.preprocessing.to_dict(),
-            "unknown": unknown_counts(dataset, data.split.parts),
+            "positives": cell_counts(dataset, data.split.parts, YES),
+            "unknown": cell_counts(dataset, data.split.parts, UNKNOWN),
             "notes": [*dataset.notes, *data.split.notes],
             "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
             "source": data.source,

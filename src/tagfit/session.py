@@ -17,6 +17,7 @@ from tagfit.curing.search import Laggards
 from tagfit.data.folds import trainings
 from tagfit.data.lock import verify
 from tagfit.delivery.bundle import Bundle, write_bundle
+from tagfit.delivery.model_card import model_card
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import RunFolder, claim, writable
 from tagfit.diagnosing.evidence import Evidence
@@ -326,7 +327,7 @@ class Session:
             bundle = bundle.refitted(work.refit)
         if folder is not None:
             with writable(folder.path):
-                write_bundle(folder.bundle, bundle)
+                write_bundle(folder.bundle, bundle, model_card(record))
                 folder.write_result(record)
             if work.complete:
                 folder.forget_checkpoints()

@@ -7,7 +7,7 @@ from making import feature_table, locked
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
-from tagfit.data.unknown import check_single_positive, unknown_counts
+from tagfit.data.unknown import cell_counts, check_single_positive
 from tagfit.errors import DataError
 from tagfit.records import NO, UNKNOWN, YES
 
@@ -36,7 +36,7 @@ def only_yes(**parts):
 
 def test_unknown_cells_are_counted_by_part_and_label():
     data = hidden()
-    assert unknown_counts(data.dataset, data.split.parts) == {
+    assert cell_counts(data.dataset, data.split.parts, UNKNOWN) == {
         "train": [36, 36, 36],
         "val": [0, 0, 0],
         "test": [0, 0, 0],

@@ -50,7 +50,7 @@ def tagger(*recipes, samples=FEATURES, pretrained=None, decider=THRESHOLDS):
     constant = ConstantAnswer.choose(np.full((1, 3), NO, np.int8))
     names = ("sea", "größer", "c")
     return Tagger(
-        Bundle(recipes[0], network.eval(), recipes, samples, names, decider, constant, {}, "lock", {}, pretrained),
+        Bundle(recipes[0], network.eval(), recipes, samples, names, decider, constant, {}, "0" * 64, {}, pretrained),
         device="cpu",
     )
 
@@ -150,7 +150,7 @@ def test_the_file_says_what_it_is(tmp_path):
     said = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
     assert said["label_names"] == ["sea", "größer", "c"]
     assert said["tagfit"] == tagfit.__version__
-    assert said["lock"] == "lock"
+    assert said["lock"] == "0" * 64
     assert said["preprocessing"] == FEATURES.to_dict()
     assert said["decider"] == THRESHOLDS.to_dict()
     assert [output.name for output in session.get_outputs()] == list(exporting.OUTPUTS)

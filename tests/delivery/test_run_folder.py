@@ -1,6 +1,10 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +56,39 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
         write_folder(tmp_path / "bundle", {"a": content})
     assert (tmp_path / "bundle" / "a").read_bytes() == b"second"
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
+
+
+class Killed(BaseException):
+    """As a kill, nothing that is meant for errors runs."""
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_after_a_kill_at_any_step_the_old_folder_or_the_new_one_is_read(tmp_path, monkeypatch, step):
+    """At every change of a name on the disk; an old folder that was half removed is there as well."""
+    bundle, steps = tmp_path / "bundle", iter(range(step + 1))
+    write_folder(bundle, {"manifest.json": b"old", "a": b"old"})
+    (tmp_path / ".bundle.old.tmp").mkdir()
+    (tmp_path / ".bundle.old.tmp" / "a").write_bytes(b"older")
+
+    def killed_later(change):
+        def changed(*given, **options):
+            if next(steps, None) is None:
+                raise Killed
+            return change(*given, **options)
+
+        return changed
+
+    with monkeypatch.context() as patched:
+        for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree"), (os, "fsync")):
+            patched.setattr(owner, name, killed_later(getattr(owner, name)))
+        with suppress(Killed):
+            write_folder(bundle, {"manifest.json": b"new", "a": b"new"})
+    found = find_bundle(bundle)
+    assert {file.name for file in found.iterdir()} == {"manifest.json", "a"}
+    assert {(found / name).read_bytes() for name in ("manifest.json", "a")} in ({b"old"}, {b"new"})
+    assert find_bundle(tmp_path) == found
+    write_folder(bundle, {"manifest.json": b"newer", "a": b"newer"})
+    assert (find_bundle(tmp_path) / "a").read_bytes() == b"newer"
 
 
 def test_a_job_that_failed_leaves_the_folder_free(tmp_path):

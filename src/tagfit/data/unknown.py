@@ -14,18 +14,18 @@ from tagfit.errors import DataError
 from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, Part, only_yes
 
 
-def unknown_counts(dataset: Dataset, parts: NDArray[np.int8]) -> dict[str, list[int]]:
-    """By part, how many cells of each label (L) are unknown; no part that is empty."""
-    unknown_NL = dataset.labels_NL == UNKNOWN
+def cell_counts(dataset: Dataset, parts: NDArray[np.int8], value: int) -> dict[str, list[int]]:
+    """By part, how many cells of each label (L) are YES, NO or UNKNOWN; no part that is empty."""
+    alike_NL = dataset.labels_NL == value
     return {
-        part: unknown_NL[parts == code].sum(axis=0).tolist() for code, part in enumerate(PARTS) if (parts == code).any()
+        part: alike_NL[parts == code].sum(axis=0).tolist() for code, part in enumerate(PARTS) if (parts == code).any()
     }
 
 
 def unknown_notes(dataset: Dataset, parts: NDArray[np.int8]) -> Iterator[str]:
     """How many cells are unknown in each part, which labels are unknown altogether, and whether only yes is known."""
     names = np.array(dataset.label_names)
-    for part, counts in unknown_counts(dataset, parts).items():
+    for part, counts in cell_counts(dataset, parts, UNKNOWN).items():
         unknown_L, samples = np.array(counts), int((parts == PARTS.index(part)).sum())
         if not unknown_L.any():
             continue

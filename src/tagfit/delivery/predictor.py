@@ -103,7 +103,7 @@ class Tagger:
         """
         found = audited(Path(path))
         networks = _in_onnx(found) if runtime == "auto" and onnx_networks.installed() and _on_cpu(device) else None
-        return cls(replace(found, contents={}) if networks else _constructed(found), device, networks)
+        return cls(found if networks else _constructed(found), device, networks)
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -329,6 +329,7 @@ def _on_cpu(device: str) -> bool:
 def _in_onnx(found: Audited) -> Networks | None:
     """What ONNX Runtime runs for a bundle, made now if it was not before; None where it cannot be made."""
     if (known := onnx_networks.kept(found)) is not None:
+        found.contents()  # raises where they have changed
         return known
     from tagfit.delivery.onnx_file import onnx_of
 

@@ -22,6 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import tagfit
+from tagfit.delivery.strict_json import read_json
 from tagfit.errors import BundleError, OutputError, TagfitError
 from tagfit.recipes import Recipe
 
@@ -177,7 +178,8 @@ def _is_ours(entry: Path) -> bool:
 
 def _sweep(path: Path) -> None:
     """Remove what a killed process left; a bundle that was put aside and never replaced comes back."""
-    aside, bundle = path / f".bundle{ASIDE}", path / "bundle"
+    bundle = path / "bundle"
+    aside = _aside(bundle)
     if aside.is_dir() and not bundle.exists():
         aside.rename(bundle)
     inside = path / CHECKPOINTS
@@ -226,12 +228,15 @@ def free_folder(parent: Path, name: str) -> Path:
 def find_bundle(path: Path) -> Path:
     """The bundle at `path`, which may be a bundle or a run folder.
 
+    Where a process was killed while it replaced the bundle, it is the one that was put aside.
+
     Raises:
         BundleError: neither.
     """
-    for candidate in (path, path / "bundle"):
-        if (candidate / "manifest.json").is_file():
-            return candidate
+    inside = path / "bundle"
+    for folder in (path, inside, _aside(path), _aside(inside)):
+        if (folder / "manifest.json").is_file():
+            return folder
     what = "no such folder" if not path.exists() else "expected a bundle (manifest.json in it) or a run folder"
     raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
 
@@ -255,40 +260,34 @@ def read_result(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: expected JSON; {error}") from error
-    return json_object(path, content)
-
-
-def json_object(path: Path, content: bytes) -> dict[str, Any]:
-    """What the bytes of the file `path` say.
-
-    Raises:
-        BundleError: no JSON, or no object.
-    """
-    try:
-        values = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: expected JSON; {error}") from error
-    if not isinstance(values, dict):
-        raise BundleError(f"{path}: expected a JSON object")
-    return values
-
-
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Write beside, sync, swap: after a kill at any moment the old folder or the new one is there or brought back."""
-    beside, aside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"), path.with_name(f".{path.name}{ASIDE}")
+    beside, aside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"), _aside(path)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name, content in files.items():
         write_atomically(beside / name, content)
     if path.exists():
+        shutil.rmtree(aside, ignore_errors=True)  # half of it, where a process was killed while it removed it
         path.rename(aside)
     beside.rename(path)
+    _sync_names(path.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    """Where a folder lies while another takes its place."""
+    return path.with_name(f".{path.name}{ASIDE}") if path.name else path
+
+
+def _sync_names(folder: Path) -> None:
+    """What a folder's files are called is on the disk as well, where the platform opens folders."""
+    if hasattr(os, "O_DIRECTORY"):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -300,6 +299,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+        _sync_names(path.parent)
     except OSError:
         beside.unlink(missing_ok=True)  # a full disk has no room for half a file
         raise

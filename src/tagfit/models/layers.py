@@ -13,10 +13,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from tagfit.models.outline import outlined
+
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with Glorot uniform weights (Glorot & Bengio 2010) and zero biases, as `keras.layers.Dense`."""
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    layer = nn.Linear(inputs, outputs, device="meta")
+    if outlined():
+        return layer
+    _give_room(layer)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
@@ -28,9 +33,18 @@ def convolution(inputs: int, outputs: int, generator: torch.Generator, *, side: 
     Weights are uniform within 1 / sqrt(inputs of a unit), as `torch.nn.Conv2d` starts: before BatchNorm only their
     direction counts, and it turns the faster the smaller they are, here thrice as fast as from Glorot's.
     """
-    layer = nn.Conv2d(inputs, outputs, side, stride, 1, bias=False, device="meta").to_empty(device="cpu")
+    layer = nn.Conv2d(inputs, outputs, side, stride, 1, bias=False, device="meta")
+    if outlined():
+        return layer
+    _give_room(layer)
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     return layer
+
+
+def _give_room(layer: nn.Module) -> None:
+    """Memory for what lies on the meta device; `to_empty` would import SymPy for that, which takes a second."""
+    for name, weight in list(layer.named_parameters()):
+        setattr(layer, name, nn.Parameter(torch.empty(weight.shape)))
 
 
 class BatchNorm(nn.Module):

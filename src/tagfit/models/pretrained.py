@@ -67,6 +67,10 @@ _HEADS = re.compile(
     r"|decoder|lm_head|mask_token)\.|logit_(scale|bias)$|(.*\.)?(mask_token|position_ids|relative_position_index)$"
 )
 
+#: no number in a config is higher, and no list longer; LeViT loops over all pairs of places in a picture
+MOST, LONGEST = 65536, 256
+_MOST_OF = {"levit": 512}
+
 #: fields of a config that say nothing of the network, or that would reach for code or for the hub
 _NOT_OF_THE_NETWORK = re.compile(
     r"_.*|auto_map|attn_implementation|quantization_config|id2label|label2id|num_labels|architectures|dtype|torch_dtype"
@@ -163,9 +167,13 @@ def build_backbone(backbone: Backbone) -> BackboneNetwork:
         ValueError: it describes none that is taken.
     """
     _demand_transformers()
-    with _quietly():
-        cls, config, arguments = _described(backbone.config)
-        return BackboneNetwork(cls(config, **arguments), backbone)
+    _check_config(backbone.config)
+    try:
+        with _quietly():
+            cls, config, arguments = _described(backbone.config)
+            return BackboneNetwork(cls(config, **arguments), backbone)
+    except Exception as error:  # transformers raises nearly anything on what it does not expect
+        raise ValueError(f"the backbone cannot be built: {type(error).__name__}: {error}") from error
 
 
 def _demand_transformers() -> None:
@@ -265,6 +273,29 @@ def _described(config: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     arguments = {"add_pooling_layer": values.pop("add_pooling_layer")} if "add_pooling_layer" in values else {}
     theirs = AutoConfig.for_model(model_type, **values)
     return AutoModel._model_mapping[type(theirs)], theirs, arguments
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    """Numbers beyond any real network would be followed for hours, or fill the memory, before a shape is wrong.
+
+    Raises:
+        ValueError: a number that is too high, a list that is too long, or a field that no backbone is described by.
+    """
+    strange = [name for name in config if _NOT_OF_THE_NETWORK.fullmatch(name)]
+    if strange:
+        raise ValueError(f"{strange[0]!r:.60} is nothing that a network is built from")
+    most = _MOST_OF.get(str(config.get("model_type")), MOST)
+    level: list[tuple[str, Any]] = list(config.items())
+    while level:
+        for name, value in level:
+            if isinstance(value, int | float) and not abs(value) <= (most if name == "image_size" else MOST):
+                raise ValueError(f"{name!r:.60} of the backbone may be {most:,} at most; got {value!r:.60}")
+            if isinstance(value, list | dict) and len(value) > LONGEST:
+                raise ValueError(f"{name!r:.60} of the backbone may have {LONGEST} values; got {len(value):,}")
+        nested = [(name, value) for name, value in level if isinstance(value, list | dict)]
+        level = [
+            (name, inner) for name, value in nested for inner in (value.values() if isinstance(value, dict) else value)
+        ]
 
 
 def _loaded_body(folder: Path, config: dict[str, Any], name: str) -> tuple[nn.Module, dict[str, Any]]:

@@ -1,0 +1,79 @@
+"""JSON that may come from a stranger: what two readers could take differently is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tagfit.errors import BundleError
+
+#: how deep lists and objects may lie in each other; ours are not half as deep
+DEEPEST = 32
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of our own.
+
+    Raises:
+        BundleError: it cannot be read, or as `json_object`.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: expected JSON; {error}") from error
+    return json_object(path, content)
+
+
+def json_object(path: Path, content: bytes) -> dict[str, Any]:
+    """What the bytes of the file `path` say.
+
+    Raises:
+        BundleError: no JSON, no object, a key that stands twice, a number that is not finite, text that is no Unicode,
+            or nested too deep.
+    """
+    try:
+        values = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse)
+        _check(values)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: expected JSON; {error}") from error
+    if not isinstance(values, dict):
+        raise BundleError(f"{path}: expected a JSON object")
+    return values
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {twice!r:.60} stands twice")
+    return values
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _check(values: Any) -> None:
+    level = [values]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return
+    raise ValueError(f"lists and objects lie in each other more than {DEEPEST} deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """What a list or an object holds; nothing of what is a value by itself, which has to be one."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    if isinstance(value, list):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is too large")
+    if isinstance(value, str):
+        value.encode()  # half of a surrogate pair has no UTF-8
+    return ()
