@@ -162,13 +162,15 @@ def test_a_file_that_would_give_other_scores_is_not_written(tmp_path, monkeypatc
 
     monkeypatch.setattr(keras_file, "_written", written)
     with pytest.raises(ExportError, match="nothing was written"):
-        export(tagger(DENSE), tmp_path / "model.keras", to="keras")
+        export(tagger(DENSE), tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_written(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"\.keras"):
         export(tagger(DENSE), tmp_path / "model.h5", to="keras")
+    with pytest.raises(OutputError, match=r"\.keras"):
+        export(tagger(DENSE), tmp_path / "model.keras", to="onnx")
     pretrained = load_backbone(tiny_backbone(tmp_path / "tiny"))
     with pytest.raises(ExportError, match="onnx"):
         export(tagger(DENSE, pretrained=pretrained), tmp_path / "model.keras", to="keras")
