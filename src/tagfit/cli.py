@@ -417,16 +417,20 @@ _RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}
 @main.command()
 @click.argument("bundle")
 @click.option(
-    "--to", "to", type=click.Choice(["onnx", "keras"]), default="onnx", show_default=True, help="The file's format."
+    "--to",
+    "to",
+    type=click.Choice(["onnx", "keras"]),
+    help="The file's format.  [default: keras for a FILE that ends with .keras, else onnx]",
 )
 @click.option(
     "-o", "--output", metavar="FILE", help="The file to write.  [default: NAME.onnx or .keras, of the folder's name]"
 )
 @_json
 def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
-    """Write a BUNDLE (or RUN) as one file for other runtimes, scaling, calibration and rule inside.
+    """Write a BUNDLE (or RUN) as one file for other runtimes, scaling inside.
 
-    It is compared with the bundle before it is written.
+    An ONNX file calibrates and decides as well; a Keras file gives raw scores. It is compared with the bundle before it
+    is written.
     """
     from tagfit.delivery import export as exporting
     from tagfit.progress import working
@@ -434,15 +438,16 @@ def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
     folder = Path(bundle).resolve()
     name = folder.parent.name if folder.name == "bundle" else folder.name
     with working("exporting"):
-        exported = exporting.export(bundle, f"{name}.{to}" if output is None else output, to=to)
+        exported = exporting.export(bundle, f"{name}.{to or 'onnx'}" if output is None else output, to=to)
     if as_json:
         _print_json(exported.to_dict())
         return
     shape = ", ".join(map(str, exported.input["shape"]))
+    aside = "; label names, calibration and rule are in its tagfit.json" if exported.format == "keras" else ""
     _print(
         f"takes    {exported.input['name']}, {exported.input['dtype']} ({shape})\n"
-        f"gives    {', '.join(exported.outputs)}\n"
-        f"checked  on {exported.samples} samples in {_RUNTIMES[to]}: raw scores differ by at most "
+        f"gives    {', '.join(exported.outputs)}{aside}\n"
+        f"checked  on {exported.samples} samples in {_RUNTIMES[exported.format]}: raw scores differ by at most "
         f"{exported.max_difference:.1e}\n"
         f"written to {exported.file} ({exported.bytes / 1e6:,.1f} MB)"
     )

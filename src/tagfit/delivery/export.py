@@ -44,7 +44,7 @@ class Exported:
 
 
 def export(
-    bundle: Tagger | str | Path, output: str | Path, *, to: Format = "onnx", examples: ArrayLike | None = None
+    bundle: Tagger | str | Path, output: str | Path, *, to: Format | None = None, examples: ArrayLike | None = None
 ) -> Exported:
     """Write `bundle` to `output` as a file for other runtimes, which appears whole or not at all.
 
@@ -54,19 +54,23 @@ def export(
 
     Args:
         bundle: a tagger, or a folder that `Tagger.load` reads.
-        to: `onnx`, or `keras`, whose files end with `.keras`.
+        to: `onnx` or `keras`; unless given, `keras` where the file's name ends with `.keras`, as those of Keras do.
         examples: samples to compare on, as `Tagger.predict` takes arrays; random ones are taken as well.
 
     Raises:
         MissingExtraError: what writes or runs the file is not installed.
-        OutputError: there is such a file already, its name is one that Keras does not load, or it cannot be written.
+        OutputError: there is such a file already, its name is of the other format, or it cannot be written.
         ExportError: the network cannot be written so, or the file would give other scores.
     """
     file = Path(output)
     if file.exists():
         raise OutputError(f"{file} exists already", "Choose another file; nothing was overwritten.")
-    if to == "keras" and file.suffix != ".keras":
-        raise OutputError(f"{file}: Keras loads files whose names end with .keras", "Choose another name with -o.")
+    named_for_keras = file.suffix == ".keras"
+    to = to or ("keras" if named_for_keras else "onnx")
+    if named_for_keras != (to == "keras"):
+        raise OutputError(
+            f"{file}: the names of Keras's files, and of no others, end with .keras", "Choose another name."
+        )
     tagger = bundle if isinstance(bundle, Tagger) else Tagger.load(bundle, runtime="torch")
     made = _MAKERS[to](tagger.bundle, examples)
     write_new(file, made.content)
