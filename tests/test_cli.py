@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,7 +65,10 @@ def test_fit_predict_evaluate_report(tagfit, arrays, quick, tmp_path):
     assert fitted.exit_code == 0, fitted.stderr
     assert "micro-F1" in fitted.stdout
     assert widest(fitted.stdout) <= 80
-    assert tagfit("report", "run").stdout.split() == fitted.stdout.split("written to")[0].split()
+    assert fitted.stdout.endswith("\nto look at: run/report.html\n")
+    reported = tagfit("report", "run").stdout
+    assert reported.split("report:")[0].split() == fitted.stdout.split("written to")[0].split()
+    assert reported.endswith("\nreport: run/report.html\n")
 
     evaluated = tagfit("evaluate", "run", arrays, "--json")
     scores = json.loads(evaluated.stdout)
@@ -290,7 +294,27 @@ def test_feature_rows_without_labels(tagfit, arrays, quick, tmp_path):
 
 def test_a_bundle_leads_to_its_report(tagfit, arrays, quick):
     tagfit("fit", arrays, "--recipe", quick, "-o", "run")
-    assert tagfit("report", "run/bundle").stdout == tagfit("report", "run").stdout
+    of_bundle, of_run = (tagfit("report", run).stdout.split("report: ") for run in ("run/bundle", "run"))
+    assert of_bundle[0] == of_run[0]
+    assert Path(of_bundle[1].strip()) == Path(of_run[1].strip()).resolve()
+
+
+def test_a_report_goes_where_it_is_asked_to(tagfit, arrays, quick, tmp_path):
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    tagfit("fit", arrays, "--recipe", quick, "--seed", "1", "-o", "other")
+    (tmp_path / "run" / "report.html").unlink()
+    assert tagfit("report", "run", "--json").exit_code == 0
+    assert not (tmp_path / "run" / "report.html").exists()
+
+    done = tagfit("report", "run", "--compare", "other", "run", "-o", "page.html", "--figures", "charts")
+    assert done.exit_code == 0, done.stderr
+    assert "Runs compared" in (tmp_path / "page.html").read_text()
+    assert (tmp_path / "charts" / "compared.svg").exists()
+    assert not (tmp_path / "run" / "report.html").exists()
+
+    assert "exists already" in tagfit("report", "run", "-o", "page.html").stderr
+    assert "--compare other" in tagfit("report", "run", "other").stderr
+    assert "result.json" in tagfit("report", "run", "--compare", ".").stderr
 
 
 def test_divergence_exits_1(tagfit, arrays, tmp_path):

@@ -25,14 +25,16 @@ MAY_IMPORT = {
     "delivery": BELOW,
     "result": BELOW | {"curing", "report", "delivery"},
     "trainer": BELOW | {"curing"},
-    "session": BELOW | {"curing", "diagnosing", "report", "delivery", "result", "trainer"},
+    "reporting": RECORDS | {"report", "delivery"},
+    "session": BELOW | {"curing", "diagnosing", "report", "delivery", "reporting", "result", "trainer"},
     "campaign": BELOW | {"curing", "result", "session"},
     "workflow": BELOW | {"curing", "report", "delivery", "result", "session", "campaign"},
     "evaluation": BELOW | {"report", "delivery", "workflow"},
     "diagnosis": BELOW | {"diagnosing", "delivery", "session", "workflow"},
     "estimator": BELOW | {"delivery", "workflow"},
     "progress": RECORDS | {"pictures", "training"},
-    "cli": BELOW | {"curing", "report", "delivery", "result", "workflow", "evaluation", "diagnosis", "progress"},
+    "cli": BELOW
+    | {"curing", "report", "delivery", "result", "reporting", "workflow", "evaluation", "diagnosis", "progress"},
     "__main__": {"cli"},
     "__init__": set(),
 }

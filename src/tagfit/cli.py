@@ -513,14 +513,36 @@ def diagnose(
 
 @main.command()
 @click.argument("run")
+@click.argument("more", nargs=-1, metavar="")
+@click.option("-o", "--output", metavar="FILE", help="The page to write.  [default: report.html in the run folder]")
+@click.option("--compare", multiple=True, metavar="RUN...", help="Other runs, side by side with this one.")
+@click.option("--figures", metavar="DIR", help="Write the page's charts there as well, as SVG and PNG.")
 @_json
-def report(run: str, as_json: bool) -> None:
-    """Show the result of a RUN again."""
+def report(
+    run: str, more: tuple[str, ...], output: str | None, compare: tuple[str, ...], figures: str | None, as_json: bool
+) -> None:
+    """Show the result of a RUN again, and write its page: one HTML file that needs nothing else.
+
+    With --json the page is written only where -o names it.
+    """
+    from tagfit import reporting
     from tagfit.delivery.run_folder import read_result
+    from tagfit.report.figures import can_draw_png
     from tagfit.report.table import result_table
 
+    if more and not compare:
+        raise click.UsageError(f"one run is reported; others come after --compare: --compare {' '.join(more)}")
     record = read_result(Path(run))
+    context = reporting.read_context(Path(run), [Path(one) for one in (*compare, *more)])
     _print_json(record) if as_json else _print(result_table(record))
+    if figures is not None:
+        count = reporting.write_figures(context, Path(figures))
+        click.echo(f"tagfit: {count} charts written to {figures}", err=True)
+        if not can_draw_png():
+            click.echo("tagfit: PNG as well takes pip install 'tagfit[figures]'", err=True)
+    if output is not None or not as_json:
+        page = reporting.write_report(Path(run), context, None if output is None else Path(output))
+        click.echo(f"\nreport: {page}", err=as_json)
 
 
 @main.command()
@@ -625,10 +647,13 @@ def _finish(result: Result, as_json: bool, stopped_by: int | None) -> None:
     if as_json:
         _print_json(result.record)
     else:
+        from tagfit.delivery.run_folder import REPORT
         from tagfit.report.table import result_table
 
         _print(result_table(result.record))
         click.echo(f"\nwritten to {result.folder} (tagfit report {result.folder} shows this again)")
+        if result.folder is not None and (result.folder / REPORT).is_file():
+            click.echo(f"to look at: {result.folder / REPORT}")
     if stopped_by is not None and result.record["state"] == "stopped":
         raise click.exceptions.Exit(128 + stopped_by)
     if result.record["after"]["refusal"] is not None:

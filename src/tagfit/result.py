@@ -7,20 +7,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 import tagfit
 from tagfit.curing.repeats import Ingredient, Repeats
 from tagfit.curing.verdict import judge, meets
+from tagfit.data.folds import trainings
 from tagfit.data.unknown import cell_counts
 from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import SCHEMA
+from tagfit.pictures.thumbnails import thumbnail
 from tagfit.recipes import Recipe
 from tagfit.records import UNKNOWN, YES, Backbone, Finding, LockedData, Part, Run, Target
+from tagfit.report.gallery import shown
+from tagfit.report.predictions import Place, Predictions
 from tagfit.report.table import result_text
 from tagfit.scoring.appraisal import Appraisal, differences, differences_record
 from tagfit.scoring.deciding import Said
-from tagfit.scoring.intervals import Difference
+from tagfit.scoring.intervals import Answers, Difference
+from tagfit.scoring.metrics import THRESHOLD
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,6 +147,50 @@ def result_record(
         "findings": _findings(before, after),
         "seconds": round(seconds, 3),
     }
+
+
+def predictions_of(work: Work, data: LockedData) -> Predictions:
+    """What the appraised runs of `work` say of every sample, with thumbnails of those that a report shows."""
+    runs = {"after": work.after} if work.before in (None, work.after) else {"before": work.before, "after": work.after}
+    answers = {name: _answers(trained) for name, trained in runs.items() if trained is not None}
+    rows = {part: _rows_said(data, part)[: len(said)] for part, said in work.after.said.items() if len(said)}
+    names, place_of = data.dataset.sample_names, dict[int, Place]()
+    for part in sorted(rows, key=_FOUND_IN.index):
+        for number, row in enumerate(rows[part].tolist()):
+            place_of.setdefault(row, (part, number))
+    said = Predictions(
+        names={part: tuple(names[row] for row in rows[part]) for part in rows},
+        groups={part: work.after.said[part].belongs_to.astype(np.int64) for part in rows},
+        runs={name: {part: by_part[part] for part in rows} for name, by_part in answers.items()},
+        near_copies=tuple(
+            tuple(place_of[row] for row in group.tolist() if row in place_of)
+            for group in data.split.likeness.near_copies
+        ),
+    )
+    pictures = data.dataset.pictures
+    if pictures is None:
+        return said
+    return replace(said, thumbnails={(part, row): thumbnail(pictures[rows[part][row]]) for part, row in shown(said)})
+
+
+#: where a sample is looked for; of folds, one of val is in train as well
+_FOUND_IN: tuple[Part, ...] = ("test", "val", "calibrate", "train")
+
+
+def _answers(trained: Trained) -> dict[Part, Answers]:
+    decisions = {} if trained.appraisal is None else trained.appraisal.decisions
+    return {
+        part: Answers(said.labels_NL, said.probabilities_NL, decisions.get(part, said.probabilities_NL > THRESHOLD))
+        for part, said in trained.said.items()
+    }
+
+
+def _rows_said(data: LockedData, part: Part) -> NDArray[np.intp]:
+    """The rows of what is said of a part, in its order: of folds, what each network was trained on, or has not seen."""
+    if data.split.folds is None or part not in ("train", "val"):
+        return data.split.rows(part)
+    unseen: Part = "train" if part == "train" else "test"
+    return np.concatenate([fold.split.rows(unseen) for fold in trainings(data)])
 
 
 def _outside(backbone: Backbone | None) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ from tagfit.models.ensemble import Ensemble, members_of
 from tagfit.models.registry import level_output
 from tagfit.recipes import Recipe
 from tagfit.records import NO, PARTS, Finding, FoldRun, LockedData, Part, Run, Scores, Split, Target, Units
-from tagfit.result import Result, Trained, Work, result_record
+from tagfit.reporting import read_context, write_report
+from tagfit.result import Result, Trained, Work, predictions_of, result_record
 from tagfit.scoring.appraisal import appraise, joined, mean_of
 from tagfit.scoring.constant import ConstantAnswer
 from tagfit.scoring.curves import Line
@@ -328,7 +329,9 @@ class Session:
         if folder is not None:
             with writable(folder.path):
                 write_bundle(folder.bundle, bundle, model_card(record))
+                folder.write_predictions(predictions_of(work, self.data).to_files())
                 folder.write_result(record)
+                write_report(folder.path, read_context(folder.path))
             if work.complete:
                 folder.forget_checkpoints()
         return Result(record, Tagger(bundle, self.device.type), None if folder is None else folder.path)

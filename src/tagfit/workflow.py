@@ -380,6 +380,7 @@ def cure(
         "target": target.to_dict(),
         "allow": sorted(allow),
         "trials": budget.trials,
+        "until_met": budget.until_met,
         "minutes": minutes,
         "single": single,
         "refit": refit,

@@ -3,6 +3,8 @@
 RUN/run.json        the command, its options and the lock that the folder belongs to
 RUN/result.json     the result, once there is one
 RUN/bundle/         what is handed over
+RUN/predictions/    what was said of each sample (report/predictions.py)
+RUN/report.html     the page for people, made of the others
 RUN/search/         the journal of a cure's search
 RUN/.lock           held while a process works here
 """
@@ -32,7 +34,7 @@ SCHEMA = 1
 #: endings of what is being written, and of a folder that is being replaced
 TEMPORARY, ASIDE = ".tmp", ".old.tmp"
 
-CHECKPOINTS, SEARCH = "checkpoints", "search"
+CHECKPOINTS, SEARCH, PREDICTIONS, REPORT = "checkpoints", "search", "predictions", "report.html"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,9 @@ class RunFolder:
             return None
         values = read_json(result)
         return values if values.get("state") == "finished" else None
+
+    def write_predictions(self, files: Mapping[str, bytes]) -> None:
+        write_folder(self.path / PREDICTIONS, files)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         write_atomically(self.path / "result.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
@@ -260,12 +265,27 @@ def read_result(path: Path) -> dict[str, Any]:
     return values
 
 
+def read_predictions(run: Path) -> dict[str, bytes]:
+    """The files of the run folder's predictions, by name; none where it is of an older version, or has lost them.
+
+    Raises:
+        BundleError: they cannot be read.
+    """
+    folder = run / PREDICTIONS
+    files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
+    try:
+        return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be read: {error.strerror}") from error
+
+
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Write beside, sync, swap: after a kill at any moment the old folder or the new one is there or brought back."""
     beside, aside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"), _aside(path)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name, content in files.items():
+        (beside / name).parent.mkdir(exist_ok=True)
         write_atomically(beside / name, content)
     if path.exists():
         shutil.rmtree(aside, ignore_errors=True)  # half of it, where a process was killed while it removed it

@@ -6,7 +6,7 @@ Shapes: N samples, L labels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from tagfit.records import METRICS, Interval, Part, Scores
 from tagfit.scoring.calibration import reliability
 from tagfit.scoring.deciding import Decider, Said, Wish, fit_decider, guaranteed
 from tagfit.scoring.intervals import Answers, Difference, Resampling, Spread, difference, resample
-from tagfit.scoring.metrics import Floats, Labels, probability_means
+from tagfit.scoring.metrics import Bools, Floats, Labels, probability_means
 from tagfit.scoring.titles import TITLES
 
 #: what is scored; calibrate is for what is fitted alone
@@ -33,6 +33,7 @@ class Appraisal:
             fitted on other rows make of each. Empty where nothing was asked for.
         spreads: the scores' resamples, by part.
         decided_spreads: those of `decided`.
+        decisions: (n, L) bool by part, what the decider makes of each sample; cross-fitted as in `decided`.
         calibration: what the calibration brings, as result.json has it.
         refusal: why a guarantee that was asked for cannot be given.
     """
@@ -43,6 +44,7 @@ class Appraisal:
     decided_spreads: Mapping[Part, Spread]
     calibration: Mapping[str, Any]
     refusal: str | None = None
+    decisions: Mapping[Part, Bools] = field(default_factory=dict)
 
     def sentences(self, label_names: Sequence[str], metric: str) -> tuple[str, ...]:
         """What decides, in plain words, and what it brings on `metric`."""
@@ -110,6 +112,9 @@ def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, s
             decider = guaranteed(decider, wish.guarantee, said["calibrate"], seed=seed)
         except DataError as error:
             refusal = str(error)
+    decisions = {name: decider.decide(here.probabilities_NL) for name, here in said.items()}
+    if decider.rule is not None and decider.guaranteed is None:
+        decisions[part] = fitted.decisions_NL
     spreads, decided_spreads = {}, {}
     for scored in SCORED:
         if scored not in said or not len(said[scored]):
@@ -118,12 +123,10 @@ def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, s
         draw = Resampling.of(len(here), here.groups, seed=seed)
         spreads[scored] = resample(Answers(here.labels_NL, here.probabilities_NL), draw)
         if decider.rule is not None:
-            decisions, probabilities = decider.decide(here.probabilities_NL), fitted.probabilities_NL
+            probabilities = fitted.probabilities_NL
             if scored != part:
                 probabilities = decider.probabilities(here.probabilities_NL)
-            elif decider.guaranteed is None:
-                decisions = fitted.decisions_NL
-            decided_spreads[scored] = resample(Answers(here.labels_NL, probabilities, decisions), draw)
+            decided_spreads[scored] = resample(Answers(here.labels_NL, probabilities, decisions[scored]), draw)
     return Appraisal(
         decider=decider,
         decided={name: decided_spreads[name].scores if name in decided_spreads else None for name in SCORED}
@@ -133,6 +136,7 @@ def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, s
         decided_spreads=decided_spreads,
         calibration=calibration_record(said[part], fitted.probabilities_NL, decider),
         refusal=refusal,
+        decisions=decisions,
     )
 
 

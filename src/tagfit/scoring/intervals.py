@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from tagfit.errors import DataError
-from tagfit.records import METRICS, Interval, Scores
+from tagfit.records import METRICS, UNKNOWN, YES, Interval, Scores
 from tagfit.scoring.metrics import (
     THRESHOLD,
     Bools,
@@ -260,6 +260,38 @@ def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
     mean = float(values_G.mean())
     noise = _Noise.of(mean, np.concatenate(means), resampling) if len(values_G) > 1 else None
     return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
+
+
+def label_f1_intervals(answers: Answers, resampling: Resampling) -> list[Interval | None]:
+    """Where the F1 of each label lies with 95% confidence; None where it is undefined, or resamples all agree.
+
+    A label that no sample of a resample has is left out of it, as `macro_f1` does.
+    """
+    decided_NL = answers.probabilities_NL > THRESHOLD if answers.decisions_NL is None else answers.decisions_NL
+    yes_NL, known_NL = answers.labels_NL == YES, answers.labels_NL != UNKNOWN
+    hits_LN = np.ascontiguousarray((yes_NL & decided_NL).T, dtype=np.float64)
+    yes_LN = np.ascontiguousarray(yes_NL.T, dtype=np.float64)
+    both_LN = yes_LN + (known_NL & decided_NL).T
+    values_LB = np.concatenate(
+        [
+            _f1_LB(hits_LN @ weights_NB, yes_LN @ weights_NB, both_LN @ weights_NB)
+            for weights_NB in resampling.weights(answers.labels_NL.size)
+        ],
+        axis=1,
+    )
+    ones_N1 = np.ones((len(yes_NL), 1))
+    f1_L = _f1_LB(hits_LN @ ones_N1, yes_LN @ ones_N1, both_LN @ ones_N1)[:, 0].tolist()
+    return [_within_one(f1, values_B, resampling) for f1, values_B in zip(f1_L, values_LB, strict=True)]
+
+
+def _f1_LB(hits_LB: Values, yes_LB: Values, both_LB: Values) -> Values:
+    """Given the cells that are yes and decided so, those that are yes, and these and those decided so together."""
+    return np.where(yes_LB > 0, 2 * hits_LB / np.maximum(both_LB, 1), np.nan)
+
+
+def _within_one(value: float, values_B: Values, resampling: Resampling) -> Interval | None:
+    noise = None if np.isnan(value) else _Noise.of(value, values_B, resampling)
+    return noise.within_one(value) if noise is not None and noise.error > 0 and 0 < value < 1 else None
 
 
 # ----------------------------------------------------------------------------------------------- noise

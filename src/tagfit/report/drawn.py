@@ -1,0 +1,351 @@
+"""The page's charts: which numbers of the records are drawn, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tagfit.records import UNKNOWN, YES, Part
+from tagfit.report.charts import dots, lines
+from tagfit.report.charts.lines import Line
+from tagfit.report.context import (
+    ComparedRun,
+    Curves,
+    Figure,
+    Finalist,
+    LabelCurves,
+    Learning,
+    ModelRow,
+    Score,
+    Search,
+    Trial,
+)
+from tagfit.report.gallery import scored_part
+from tagfit.report.labels import decisions, label_reliability, precision_recall
+from tagfit.report.predictions import Predictions
+from tagfit.report.values import gap_of, kind_of, runs_of, value_of
+from tagfit.report.visible import written
+from tagfit.scoring.intervals import Answers
+from tagfit.scoring.titles import TITLES
+
+#: labels whose curves are seen at once, and that have any: the most frequent ones
+FIRST, MOST = 12, 100
+#: recipes in the table of all that was tried
+TRIALS = 150
+#: points of a label's curve
+POINTS = 60
+#: rows of the table behind learning curves
+EPOCHS = 40
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else written(value, f".{digits}f")
+
+
+def interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+
+# ---------------------------------------------------------------------------------------------- scores
+
+
+def bands(title: str, models: Sequence[ModelRow], parts: Sequence[str], target: Mapping[str, Any]) -> Figure:
+    """Scores of all models by part, with their intervals, and the bands that were asked for."""
+    groups = []
+    for place, part in enumerate(parts):
+        dots_here = [_dot(model.name, model.kind, model.scores[place]) for model in models]
+        bound = {"train": target["train_below"], "val": target["val_at_least"]}.get(part)
+        groups.append(dots.Group(part, tuple(dot for dot in dots_here if dot), bound, below=part == "train"))
+    caption = f"{title} with 95% intervals; what was asked for is shaded."
+    return Figure("before-and-after", caption, dots.intervals(f"{title} by part", caption, groups))
+
+
+def _dot(name: str, kind: str, score: Score) -> dots.Dot | None:
+    return None if score.value is None else dots.Dot(name, kind, score.value, score.interval)
+
+
+def compared(title: str, runs: Sequence[ComparedRun], parts: Sequence[str]) -> Figure:
+    """The same of several runs."""
+    groups = [
+        dots.Group(
+            part, tuple(dot for run in runs if (dot := _dot(run.name[:12], run.kind, run.scores[place])) is not None)
+        )
+        for place, part in enumerate(parts)
+    ]
+    caption = f"{title} of each run, with 95% intervals."
+    return Figure("compared", caption, dots.intervals(f"{title} of several runs", caption, groups))
+
+
+# -------------------------------------------------------------------------------------- learning curves
+
+
+def learning(result: Mapping[str, Any]) -> Iterator[Learning]:
+    """Loss and metric by epoch, of each run that has a history."""
+    metric = result["target"]["metric"]
+    for name, run in runs_of(result).items():
+        if not run["history"]:
+            continue
+        yield Learning(
+            run=name,
+            recipe=run["recipe"]["name"],
+            remark=_remark(run),
+            loss=_course(name, run, "loss", "Loss", None),
+            scores=_course(name, run, metric, TITLES[metric], result["target"]["val_at_least"])
+            if any(f"val_{metric}" in row for row in run["history"])
+            else None,
+        )
+
+
+def _remark(run: Mapping[str, Any]) -> str:
+    if run["folds"]:
+        return (
+            f"A pair of lines for each of {len(run['folds']['each'])} folds; rings are the epochs that were delivered."
+        )
+    if run["members"]:
+        return f"Of the ensemble of {len(run['members'])} networks, these are the curves of one."
+    return ""
+
+
+def _course(name: str, run: Mapping[str, Any], what: str, title: str, band: float | None) -> Figure:
+    """One quantity on train and val, fold by fold where there are folds."""
+    history, kind = run["history"], kind_of(name)
+    folds = sorted({row.get("fold", 1) for row in history})
+    delivered = _delivered(run, folds)
+    drawn = []
+    for fold in folds:
+        rows = [row for row in history if row.get("fold", 1) == fold]
+        first = fold == folds[0]
+        for part, style in (("train", "dash"), ("val", "")):
+            points = tuple(
+                (float(row["epoch"]), float(row[f"{part}_{what}"]))
+                for row in rows
+                if row.get(f"{part}_{what}") is not None
+            )
+            marked = tuple(point for point in points if part == "val" and point[0] == delivered.get(fold))
+            thin = "thin" if len(folds) > 1 else ""
+            drawn.append(Line(part if first else "", " ".join(filter(None, (kind, style, thin))), points, marked))
+    of = {"model": "the model"}.get(name, name)
+    caption = f"{title} of {of}, by epoch: val solid, train dashed."
+    if what == "loss":
+        caption += " The training loss is the mean over an epoch, with dropout on."
+    svg = lines.learning(
+        f"{title} of {of}, by epoch",
+        caption,
+        [line for line in drawn if line.points],
+        restored=delivered.get(folds[0]) if len(folds) == 1 else None,
+        band=band,
+    )
+    columns = (*(("fold",) if len(folds) > 1 else ()), "epoch", "train", "val")
+    table = tuple(
+        (
+            *((str(row.get("fold")),) if len(folds) > 1 else ()),
+            str(row["epoch"]),
+            number(row.get(f"train_{what}")),
+            number(row.get(f"val_{what}")),
+        )
+        for row in _some(history)
+    )
+    return Figure(f"learning-{name}-{'loss' if what == 'loss' else 'metric'}", caption, svg, columns, table)
+
+
+def _delivered(run: Mapping[str, Any], folds: Sequence[int]) -> dict[int, int]:
+    """The epoch that was delivered, of each fold."""
+    if run["folds"]:
+        return {fold: one["delivered_epoch"] for fold, one in zip(folds, run["folds"]["each"], strict=False)}
+    return {} if run["delivered_epoch"] is None else {folds[0]: run["delivered_epoch"]}
+
+
+def _some(rows: Sequence[Any]) -> list[Any]:
+    """Evenly chosen ones of many, the first and the last among them."""
+    if len(rows) <= EPOCHS:
+        return list(rows)
+    return [rows[round(place * (len(rows) - 1) / (EPOCHS - 1))] for place in range(EPOCHS)]
+
+
+# ------------------------------------------------------------------------------------- curves by label
+
+
+def curves(said: Predictions | None, result: Mapping[str, Any]) -> Curves | None:
+    """Reliability of all labels together and, where there are predictions, both curves of each label."""
+    pooled = _pooled(result["after"]["calibration"])
+    if said is None:
+        return Curves(pooled, (), (), 0)
+    part = scored_part(said)
+    if part not in said.runs["after"]:
+        return None
+    names, answers = result["data"]["label_names"], said.runs["after"][part]
+    before = said.runs.get("before", {}).get(part)
+    yes_L = (answers.labels_NL == YES).sum(axis=0)
+    frequent = [label for label in (-yes_L).argsort(kind="stable").tolist() if yes_L[label]][:MOST]
+    shown = [_label_curves(label, names[label], answers, before, part) for label in sorted(frequent)]
+    first = len(shown) if len(shown) <= FIRST + 2 else FIRST
+    return Curves(pooled, tuple(shown[:first]), tuple(shown[first:]), len(names) - len(shown))
+
+
+def _pooled(calibration: Mapping[str, Any]) -> Figure:
+    """Reliability of all labels' cells, of scores and of calibrated probabilities."""
+    drawn, whiskers, table = [], [], []
+    for when, kind, name in (("before", "constant dash", "scores"), ("after", "after", "calibrated")):
+        bins = [one for one in calibration[when]["reliability"] if one["count"]]
+        points = tuple((one["mean"], one["yes"]) for one in bins)
+        drawn.append(Line(name, kind, points, points))
+        table += [
+            (name, number(b["mean"]), number(b["yes"]), interval(tuple(b["interval"])), str(b["count"])) for b in bins
+        ]
+        if when == "after":
+            whiskers = [(one["mean"], *one["interval"]) for one in bins]
+    calibrated = calibration["method"] != "none"
+    caption = (
+        f"Reliability of all labels together, on {calibration['fitted_on']}: of the cells given about a probability, "
+    )
+    caption += "how many are yes. On the dotted diagonal they are what they say."
+    if calibrated:
+        caption += f" Grey and dashed: the network's scores; blue: calibrated ({calibration['method']}), cross-fitted."
+    svg = lines.square(
+        "Reliability of all labels together",
+        caption,
+        drawn if calibrated else [Line("scores", "after", drawn[0].points, drawn[0].points)],
+        across="probability",
+        up="fraction yes",
+        diagonal=True,
+        whiskers=whiskers,
+        side=300,
+    )
+    return Figure("reliability", caption, svg, ("of", "mean", "yes", "95% interval", "cells"), tuple(table))
+
+
+def _label_curves(label: int, name: str, answers: Answers, before: Answers | None, part: Part) -> LabelCurves:
+    labels_N = answers.labels_NL[:, label]
+    known_N = labels_N != UNKNOWN
+    drawn = []
+    for kind, one in (("before dash thin", before), ("after", answers)):
+        if one is not None:
+            recall_K, precision_K = precision_recall(labels_N, one.probabilities_NL[:, label])
+            rises_K = np.diff(recall_K, prepend=0.0) > 0
+            steps = zip(recall_K[rises_K].tolist(), precision_K[rises_K].tolist(), strict=True)
+            points = tuple(lines.thinned(list(steps), POINTS))
+            drawn.append(Line("", kind, points, _decided(one, label) if kind == "after" else ()))
+    share = float((labels_N == YES).sum() / known_N.sum())
+    title = f"{name}: precision against recall on {part}"
+    caption = "The dot is what is decided; the dotted line is what chance would get."
+    precision = Figure(
+        f"precision-recall-{label + 1:03}",
+        name,
+        lines.square(title, caption, drawn, across="recall", up="precision", heading=name, level=share),
+        ("recall", "precision"),
+        tuple((number(x, 2), number(y, 2)) for x, y in _at_recalls(drawn[-1].points)),
+    )
+    bins = label_reliability(labels_N, answers.probabilities_NL[:, label])
+    points = tuple((one.mean, one.yes) for one in bins)
+    reliability = Figure(
+        f"reliability-{label + 1:03}",
+        name,
+        lines.square(
+            f"{name}: reliability of scores on {part}",
+            "On the dotted diagonal, scores are what they say.",
+            [Line("", "after", (), points)],
+            across="score",
+            up="yes",
+            heading=name,
+            diagonal=True,
+            whiskers=[(one.mean, one.interval.low, one.interval.high) for one in bins],
+        ),
+        ("score", "yes", "cells"),
+        tuple((number(one.mean, 2), number(one.yes, 2), str(one.count)) for one in bins),
+    )
+    return LabelCurves(name, precision, reliability)
+
+
+def _decided(answers: Answers, label: int) -> tuple[tuple[float, float], ...]:
+    yes_N, given_N = answers.labels_NL[:, label] == YES, decisions(answers)[:, label]
+    given = int((given_N & (answers.labels_NL[:, label] != UNKNOWN)).sum())
+    hits = int((yes_N & given_N).sum())
+    return ((hits / int(yes_N.sum()), hits / given),) if given and yes_N.any() else ()
+
+
+def _at_recalls(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The best precision at each tenth of recall."""
+    return [
+        (recall / 10, max((y for x, y in points if x >= recall / 10 - 1e-9), default=0.0)) for recall in range(1, 11)
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- search
+
+
+def search(result: Mapping[str, Any]) -> Search:
+    """Every recipe tried, val against train."""
+    metric, target = result["target"]["metric"], result["target"]
+    trials = sorted((_trial(one, result, metric) for one in result["tried"]), key=_rank)
+    drawn = [
+        dots.Recipe(one.recipe, one.train, one.val)
+        for one in trials
+        if one.train is not None and one.val is not None and one.remark == ""
+    ]
+    for name, run in runs_of(result).items():
+        train, val = (value_of(run["scores"], part, metric) for part in ("train", "val"))
+        if train is not None and val is not None:
+            kind, called = kind_of(name), {"before": "before"}.get(name, "delivered")
+            drawn.append(dots.Recipe(called, train, val, kind))
+    caption = (
+        f"Every recipe tried: {TITLES[metric]} on val against train. Where the target is met is shaded; on the dotted "
+    )
+    caption += "line val equals train. What diverged or was stopped early is in the table alone."
+    svg = dots.search(
+        "Every recipe tried",
+        caption,
+        drawn,
+        metric=TITLES[metric],
+        train_below=target["train_below"],
+        val_at_least=target["val_at_least"],
+    )
+    return Search(
+        summary=_summary(result),
+        figure=Figure("search", caption, svg),
+        trials=tuple(trials[:TRIALS]),
+        more=max(0, len(trials) - TRIALS),
+        finalists=tuple(_finalists(result)),
+    )
+
+
+def _trial(trial: Mapping[str, Any], result: Mapping[str, Any], metric: str) -> Trial:
+    train, val = (value_of(trial["scores"], part, metric) for part in ("train", "val"))
+    delivered = "delivered" if trial["recipe"] == result["after"]["recipe"] else ""
+    remark = delivered if trial["state"] == "finished" else trial["state"]
+    return Trial(trial["recipe"]["name"], train, val, gap_of(train, val), trial["seconds"], remark)
+
+
+def _rank(trial: Trial) -> float:
+    return -1.0 if trial.val is None else -trial.val if trial.remark in ("", "delivered") else 1.0
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    tried, found = len(result["tried"]), result["search"]
+    told = f"{tried} recipe{'s' if tried != 1 else ''} tried after the baseline"
+    if found:
+        generations = found["generations"]
+        told += f", searched for in {generations} generation{'s' if generations != 1 else ''}"
+    diverged = sum(trial["state"] == "diverged" for trial in result["tried"])
+    return f"{told}; {diverged} diverged." if diverged else f"{told}."
+
+
+def _finalists(result: Mapping[str, Any]) -> Iterator[Finalist]:
+    for one in result["finalists"]:
+        spreads = [_spread(one[part]["mean"], one[part]["deviation"]) for part in ("train", "val")]
+        yield Finalist(one["recipe"]["name"], one["seeds"], *spreads)
+
+
+def _spread(mean: float | None, deviation: float | None) -> str:
+    return number(mean) + ("" if deviation is None else f" ± {deviation:.3f}")
+
+
+def ingredients(result: Mapping[str, Any]) -> Figure:
+    """What each ingredient of the chosen recipe brings on val."""
+    known = [one for one in result["ingredients"] if one["change"] is not None]
+    rows = sorted(((one["ingredient"], one["change"], one["noise"]) for one in known), key=lambda one: -one[1])
+    caption = "What val loses without each ingredient of the recipe, on the same seeds; whiskers are the noise."
+    svg = dots.changes("What each ingredient brings on val", caption, [(name[:28], *others) for name, *others in rows])
+    table = tuple((name, written(change, "+.3f"), number(noise)) for name, change, noise in rows)
+    return Figure("ingredients", caption, svg, ("ingredient", "brings on val", "noise"), table)

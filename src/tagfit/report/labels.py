@@ -1,0 +1,125 @@
+"""What a model makes of each label, from what it says of every sample: counts, curves, confusions.
+
+Shapes: n samples of a part, L labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.records import NO, UNKNOWN, YES, Interval
+from tagfit.scoring.calibration import wilson
+from tagfit.scoring.intervals import LEAST, Answers, Resampling, label_f1_intervals
+from tagfit.scoring.metrics import Bools, Floats
+
+#: equal-width bins of a label's reliability: it has fewer cells than all labels together
+BINS = 10
+#: more products than this, intervals of labels are left away
+MOST_PRODUCTS = 2e9
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """What a model makes of one label; None where undefined."""
+
+    yes: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    interval: Interval | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Cells of about the same score: how many, their mean score, and what fraction of them is yes."""
+
+    count: int
+    mean: float
+    yes: float
+    interval: Interval
+
+
+def label_scores(answers: Answers, groups: NDArray[np.int64], *, sure: bool = True) -> list[LabelScores]:
+    """Every label's.
+
+    Args:
+        groups: (n,) numbers of what belongs together.
+        sure: whether to say where F1 lies; it takes resamples.
+    """
+    labels_NL, decided_NL = answers.labels_NL, decisions(answers)
+    yes_L = (labels_NL == YES).sum(axis=0).tolist()
+    hits_L = ((labels_NL == YES) & decided_NL).sum(axis=0).tolist()
+    given_L = ((labels_NL != UNKNOWN) & decided_NL).sum(axis=0).tolist()
+    none: list[Interval | None] = [None] * len(yes_L)
+    affordable = sure and 3 * LEAST * labels_NL.size <= MOST_PRODUCTS and len(labels_NL) > 1
+    draw = Resampling.of(len(labels_NL), groups, resamples=LEAST)
+    intervals = label_f1_intervals(answers, draw) if affordable else none
+    return [
+        LabelScores(
+            yes=yes,
+            precision=hits / given if given else None,
+            recall=hits / yes if yes else None,
+            f1=2 * hits / (yes + given) if yes else None,
+            interval=interval,
+            average_precision=_average_precision(*precision_recall(labels_N, scores_N)),
+        )
+        for yes, hits, given, interval, labels_N, scores_N in zip(
+            yes_L, hits_L, given_L, intervals, labels_NL.T, answers.probabilities_NL.T, strict=True
+        )
+    ]
+
+
+def decisions(answers: Answers) -> Bools:
+    """(n, L) the labels given."""
+    assert answers.decisions_NL is not None
+    return answers.decisions_NL
+
+
+def precision_recall(labels_N: NDArray[np.int8], scores_N: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(K,) recalls, rising, and the precision at each: a point for each score, equal ones together; none of no yes."""
+    known_N = labels_N != UNKNOWN
+    order = np.argsort(-scores_N[known_N], kind="stable")
+    scores, yes = scores_N[known_N][order], (labels_N[known_N] == YES)[order]
+    if not yes.any():
+        return np.zeros(0), np.zeros(0)
+    last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    hits = np.cumsum(yes)[last_of_score]
+    return hits / yes.sum(), hits / (last_of_score + 1)
+
+
+def _average_precision(recall_K: NDArray[np.float64], precision_K: NDArray[np.float64]) -> float | None:
+    """The area below the steps, as `map` is the mean of."""
+    return float((np.diff(recall_K, prepend=0.0) * precision_K).sum()) if len(recall_K) else None
+
+
+def label_reliability(labels_N: NDArray[np.int8], scores_N: Floats) -> list[ReliabilityBin]:
+    """The bins that hold known cells, by score."""
+    known_N = labels_N != UNKNOWN
+    p, yes = scores_N[known_N].astype(np.float64), labels_N[known_N] == YES
+    of_bin = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    bins = [of_bin == number for number in range(BINS)]
+    return [
+        ReliabilityBin(count, float(p[there].mean()), hits / count, wilson(hits, count))
+        for there in bins
+        if (count := int(there.sum())) and (hits := int(yes[there].sum())) >= 0
+    ]
+
+
+def together(labels_NL: NDArray[np.int8]) -> NDArray[np.float64]:
+    """(L, L) of the samples that have the label of the row, the fraction that has that of the column; NaN of none."""
+    yes_NL = (labels_NL == YES).astype(np.float64)
+    known_NL = (labels_NL != UNKNOWN).astype(np.float64)
+    of_LL = yes_NL.T @ known_NL
+    return np.where(of_LL > 0, yes_NL.T @ yes_NL / np.maximum(of_LL, 1), np.nan)
+
+
+def confused(answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(L, L) in how many samples the label of the row was missed and that of the column given wrongly; (L,) misses."""
+    labels_NL, decided_NL = answers.labels_NL, decisions(answers)
+    missed_NL = ((labels_NL == YES) & ~decided_NL).astype(np.float64)
+    false_NL = ((labels_NL == NO) & decided_NL).astype(np.float64)
+    return np.rint(missed_NL.T @ false_NL).astype(np.int64), missed_NL.sum(axis=0).astype(np.int64)

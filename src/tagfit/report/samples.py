@@ -1,0 +1,189 @@
+"""What the page shows of labels and samples: from the predictions that a run folder keeps."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tagfit.records import UNKNOWN, YES
+from tagfit.report import gallery as chosen
+from tagfit.report.charts.heat import heat
+from tagfit.report.context import (
+    Confusion,
+    Figure,
+    Gallery,
+    LabelGiven,
+    LabelRow,
+    Labels,
+    PictureShown,
+    Score,
+    Together,
+)
+from tagfit.report.gallery import scored_part
+from tagfit.report.labels import confused, decisions, label_scores
+from tagfit.report.labels import together as occurring
+from tagfit.report.predictions import Place, Predictions
+from tagfit.scoring.metrics import THRESHOLD, Floats
+
+#: labels in a heat map, and confusions in the list
+MAPPED, CONFUSIONS = 30, 12
+#: labels below a picture
+GIVEN = 8
+
+
+def labels(said: Predictions, result: Mapping[str, Any]) -> Labels | None:
+    """Label by label; None where no part is there."""
+    part = scored_part(said)
+    if part not in said.runs["after"]:
+        return None
+    rows = label_scores(said.runs["after"][part], said.groups[part])
+    compared = "before" in said.runs
+    before = label_scores(said.runs["before"][part], said.groups[part], sure=False) if compared else rows
+    names = result["data"]["label_names"]
+    return Labels(
+        part=part,
+        compared=compared,
+        deciding=_deciding(result["after"]["decider"]),
+        rows=tuple(
+            LabelRow(
+                name=name,
+                yes=row.yes,
+                precision=row.precision,
+                recall=row.recall,
+                f1=Score(row.f1, None if row.interval is None else (row.interval.low, row.interval.high)),
+                average_precision=row.average_precision,
+                threshold=threshold,
+                before=old.f1 if compared else None,
+            )
+            for name, row, old, threshold in zip(
+                names, rows, before, _thresholds(result["after"]["decider"], len(names)), strict=True
+            )
+        ),
+    )
+
+
+def _thresholds(decider: Mapping[str, Any], count: int) -> list[float | None]:
+    rule = decider["rule"]
+    if rule is None:
+        return [THRESHOLD] * count
+    return [None] * count if rule.get("label_sets") else list(rule["thresholds"])
+
+
+def _deciding(decider: Mapping[str, Any]) -> str:
+    if decider["rule"] is None:
+        return "A label is given where the network's score is above 0.5."
+    return f"Labels are decided for {decider['wish']}: thresholds are on calibrated probabilities."
+
+
+def together(said: Predictions, result: Mapping[str, Any]) -> Together | None:
+    """Of the part that is looked at closely; of many labels, the most frequent."""
+    part = scored_part(said)
+    if part not in said.runs["after"]:
+        return None
+    answers, names = said.runs["after"][part], result["data"]["label_names"]
+    yes_L = (answers.labels_NL == YES).sum(axis=0)
+    shown = np.sort(np.argsort(-yes_L, kind="stable")[:MAPPED])
+    limited = f"The {MAPPED} most frequent of {len(names)} labels are shown." if len(names) > MAPPED else ""
+    counts_LL, misses_L = confused(answers)
+    shares_LL = counts_LL / np.maximum(misses_L, 1)[:, None]
+    np.fill_diagonal(shares_LL, np.nan)
+    some = [names[number] for number in shown]
+    square = np.ix_(shown, shown)
+    of_part = f"on {part}"
+    return Together(
+        limited=limited,
+        occurrence=_map(
+            "together",
+            f"Labels that occur together, {of_part}",
+            "Of the samples that have the label on the left, how many percent have the one above as well.",
+            some,
+            occurring(answers.labels_NL)[square],
+            "after",
+        ),
+        confusion=_map(
+            "confused",
+            f"Labels taken for each other, {of_part}",
+            "Where the label on the left was missed, in how many percent of cases the one above was given wrongly.",
+            some,
+            np.where(misses_L[shown, None] > 0, shares_LL[square], np.nan),
+            "before",
+        )
+        if counts_LL.any()
+        else None,
+        confusions=tuple(_confusions(counts_LL, misses_L, names)),
+    )
+
+
+def _map(slug: str, title: str, caption: str, names: list[str], values_LL: Floats, kind: str) -> Figure:
+    fractions = [[None if np.isnan(value) else float(value) for value in row] for row in values_LL]
+    rows = [
+        (name, *("–" if v is None else f"{v:.0%}" for v in row)) for name, row in zip(names, fractions, strict=True)
+    ]
+    return Figure(
+        slug, f"{title}. {caption}", heat(title, caption, names, fractions, kind), ("label", *names), tuple(rows)
+    )
+
+
+def _confusions(counts_LL: Any, misses_L: Any, names: list[str]) -> Iterator[Confusion]:
+    order = np.argsort(-counts_LL, axis=None, kind="stable")[:CONFUSIONS]
+    for missed, given in zip(*np.unravel_index(order, counts_LL.shape), strict=True):
+        if counts_LL[missed, given] > 1:
+            yield Confusion(names[missed], names[given], int(counts_LL[missed, given]), int(misses_L[missed]))
+
+
+# --------------------------------------------------------------------------------------------- gallery
+
+
+def gallery(said: Predictions, result: Mapping[str, Any]) -> Gallery:
+    """The samples worth looking at."""
+    names = result["data"]["label_names"]
+    pictures = bool(said.thumbnails)
+    return Gallery(
+        note="" if pictures else "There are no pictures to show: the samples are rows of features.",
+        worst=tuple(_picture(said, place, names) for place in chosen.worst(said)),
+        suspects=tuple(_suspect(said, one, names) for one in chosen.suspects(said)),
+        near_copies=tuple(tuple(_picture(said, place, names) for place in group) for group in chosen.near_copies(said)),
+        groups=len(said.near_copies),
+    )
+
+
+def _suspect(said: Predictions, suspect: chosen.Suspect, names: list[str]) -> PictureShown:
+    label = names[suspect.number]
+    given = "labelled" if suspect.given else "not labelled"
+    return _picture(said, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
+
+
+def _picture(said: Predictions, place: Place, names: list[str], remark: str = "") -> PictureShown:
+    """With a remark in place of its labels, or with all that are yes or were given, what is wrong first."""
+    part, row = place
+    answers = said.runs["after"][part]
+    labels_L, given_L, scores_L = (
+        one[row] for one in (answers.labels_NL, decisions(answers), answers.probabilities_NL)
+    )
+    there = np.flatnonzero((labels_L == YES) | given_L).tolist() if not remark else []
+    numbers = sorted(there, key=lambda one: (labels_L[one] == YES) == given_L[one])
+    return PictureShown(
+        name=said.names[part][row],
+        part=part,
+        source=_data_url(said.thumbnails.get(place)),
+        labels=tuple(
+            LabelGiven(names[one], _verdict(int(labels_L[one]), bool(given_L[one])), float(scores_L[one]))
+            for one in numbers[:GIVEN]
+        ),
+        remark=remark,
+    )
+
+
+def _verdict(label: int, given: bool) -> str:
+    if label == UNKNOWN:
+        return "unsaid"
+    if given:
+        return "right" if label == YES else "wrong"
+    return "missed" if label == YES else "right"
+
+
+def _data_url(content: bytes | None) -> str:
+    return "" if content is None else f"data:image/webp;base64,{base64.b64encode(content).decode('ascii')}"

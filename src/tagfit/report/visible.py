@@ -1,0 +1,30 @@
+"""Text and numbers as people see them. Label and file names are strangers' text, which says what it likes."""
+
+from __future__ import annotations
+
+import unicodedata
+
+#: what joins letters and emoji, and harms nobody
+_KEPT = frozenset("\u200c\u200d")
+
+
+def visible(text: str, width: int | None = None) -> str:
+    """The text with whatever has no shape of its own, or turns the text around it, written out: `⟨U+202E⟩`.
+
+    Args:
+        width: of more characters the last are left away.
+    """
+    shortened = text if width is None or len(text) <= width else text[: width - 1] + "…"
+    return "".join(map(_shape, shortened))
+
+
+def written(value: float, form: str) -> str:
+    """A number by a format such as `.3f`: with a real minus, and never a negative zero."""
+    text = f"{value:{form}}"
+    return (f"{0.0:{form}}" if float(text) == 0 else text).replace("-", "−")
+
+
+def _shape(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
+        return character
+    return f"⟨U+{ord(character):04X}⟩"

@@ -1,0 +1,73 @@
+"""Sixty names that strangers may give to labels and files."""
+
+_RUN = "document.body.dataset.ran=1"
+
+PAYLOADS = (
+    # scripts
+    f"<script>{_RUN}</script>",
+    f"</script><script>{_RUN}</script>",
+    f"<SCRIPT>{_RUN}//",
+    f"<scr<script>ipt>{_RUN}</scr</script>ipt>",
+    f"</title><script>{_RUN}</script>",
+    f"</style><script>{_RUN}</script>",
+    f"</textarea><script>{_RUN}</script>",
+    f"--><script>{_RUN}</script><!--",
+    f"]]><script>{_RUN}</script>",
+    f"<script src=data:text/javascript,{_RUN}></script>",
+    # attributes
+    f'"><img src=x onerror={_RUN}>',
+    f"'><img src=x onerror={_RUN}>",
+    f'" onmouseover="{_RUN}',
+    f"' onfocus='{_RUN}' autofocus='",
+    f'" onload="{_RUN}" x="',
+    f"<img src=x onerror={_RUN}>",
+    f"<img/src=x/onerror={_RUN}>",
+    f"<body onload={_RUN}>",
+    f"<details open ontoggle={_RUN}>",
+    f"<input autofocus onfocus={_RUN}>",
+    f"<video><source onerror={_RUN}>",
+    f"<iframe srcdoc='<script>parent.{_RUN}</script>'>",
+    f"<a href=javascript:{_RUN}>x</a>",
+    f"<form action=javascript:{_RUN}><button>x</button></form>",
+    f"<object data=javascript:{_RUN}>",
+    "<base href=https://example.org/>",
+    "<meta http-equiv=refresh content=0;url=https://example.org/>",
+    "<link rel=stylesheet href=https://example.org/x.css>",
+    "<img src=https://example.org/pixel.gif>",
+    # SVG
+    f"<svg onload={_RUN}>",
+    f"<svg><script>{_RUN}</script></svg>",
+    f"</text><script>{_RUN}</script><text>",
+    f"</svg><img src=x onerror={_RUN}>",
+    f"<svg><animate onbegin={_RUN} attributeName=x dur=1s>",
+    f"<svg><foreignObject><body onload={_RUN}></foreignObject></svg>",
+    f"<use href='data:image/svg+xml,<svg onload={_RUN}>'>",
+    "<image href=https://example.org/x.svg />",
+    f"</desc></svg><script>{_RUN}</script>",
+    # CSS
+    "<style>*{display:none}</style>",
+    "</style><style>body{background:url(https://example.org/)}",
+    '" style="position:fixed;inset:0;background:red',
+    "x{}*{display:none}",
+    "@import url(https://example.org/x.css);",
+    # what a spreadsheet would run
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("https://example.org","x")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(1+1)",
+    "\t=1+1",
+    # what turns the text around it, or hides
+    "photo\u202egpj.exe",
+    "\u2066isolated\u2069 and \u2067turned",
+    "\u200bzero\u200dwidth\ufeff",
+    "line\u2028end\u2029two",
+    "bell\x07escape\x1b[31mred\x1b[0m nul\x00",
+    "half a pair \ud800",
+    "tag \U000e0041\U000e0042",
+    # templates, and text that is merely difficult
+    "{{ 7*7 }}{% include 'x' %}",
+    "${7*7}<%= 7*7 %>",
+    "&lt;b&gt; &amp;amp; &#60;",
+    "شاطئ البحر \u05d9\u05dd 海辺 " + "long" * 200,
+)

@@ -1,0 +1,117 @@
+"""A finished run to report on, and a browser to look at its page with."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tagfit
+from making import locked, picture_table, scenes
+from tagfit import reporting, workflow
+from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.report.compose import Records
+from tagfit.scoring.intervals import Answers
+
+PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(epochs=12, patience=0))
+
+
+@pytest.fixture(scope="session")
+def cured(tmp_path_factory):
+    """The run folder of a cure of small pictures, some of which are copies, with two recipes tried."""
+    x = scenes(90)
+    labels_NL = np.random.default_rng(0).integers(0, 2, size=(90, 2), dtype=np.int8)
+    x[..., :2] = np.clip(x[..., :2] * 0.6 + 90.0 * labels_NL[:, None, None, :], 0, 255)
+    x[1::30], labels_NL[1::30] = np.clip(x[::30] * 0.95 + 8, 0, 255), labels_NL[::30]  # nearly the same
+    rungs = tuple(replace(PLAIN, name=name, training=Training(epochs=epochs)) for name, epochs in (("a", 3), ("b", 20)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflow, "ladder", lambda *data, **options: rungs)
+        data = locked(picture_table(samples=90, x=x, labels_NL=labels_NL))
+        return tagfit.cure(data, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
+
+
+@pytest.fixture(scope="session")
+def records(cured):
+    """What that folder holds."""
+    return reporting.read_records(cured)
+
+
+@pytest.fixture(scope="session")
+def renamed(records):
+    """Makes the same run with other labels: as many as there are names, which samples and recipes bear as well."""
+    return partial(_renamed, records)
+
+
+def _renamed(records, names):
+    """The same run, whose labels, samples, recipes and findings have these names."""
+    result, said = records.result, records.predictions
+    count, L = len(names), len(names)
+    rng = np.random.default_rng(0)
+
+    def wider(answers):
+        n = len(answers.labels_NL)
+        scores = rng.random((n, L)).astype(np.float32)
+        return Answers((rng.random((n, L)) < 0.4).astype(np.int8), scores, scores > 0.5)
+
+    runs = {run: {part: wider(one) for part, one in by_part.items()} for run, by_part in said.runs.items()}
+    samples = {part: tuple(names[row % count] for row in range(len(all_))) for part, all_ in said.names.items()}
+    finding = {
+        "of": "after",
+        "check": names[0],
+        "strength": 0.5,
+        "interval": None,
+        "seen": " ".join(names)[:1000],
+        "meaning": names[1],
+        "todo": names[2],
+        "names": list(names),
+        "tries": [],
+    }
+    recipes = [{**one, "recipe": {**one["recipe"], "name": name}} for name in names for one in result["tried"][:1]]
+    data = {
+        **result["data"],
+        "name": names[0],
+        "label_names": list(names),
+        "notes": list(names),
+        "set_aside": [{"sample": name, "reason": name} for name in names],
+        "source": {"data": names[3], "images": names[4]},
+    }
+    ingredients = [{"ingredient": name, "change": 0.1, "noise": 0.02} for name in names]
+    changed = {"data": data, "findings": [finding], "tried": recipes, "ingredients": ingredients}
+    return Records(names[0], {**result, **changed}, records.command, replace(said, names=samples, runs=runs))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where Chromium is. On a CI machine it is installed; elsewhere tests that need it skip, visibly."""
+    place = _chromium()
+    if place is None and os.environ.get("CI") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        subprocess.run(["apt-get", "install", "-y", "-q", "chromium"], check=False, capture_output=True)
+        place = _chromium()
+    if place is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    return place
+
+
+def _chromium():
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def folder(cured, tmp_path):
+    """A copy of the run folder, to change."""
+    return Path(shutil.copytree(cured, tmp_path / "run"))

@@ -1,0 +1,43 @@
+import io
+
+import pytest
+from PIL import Image
+
+from tagfit.errors import OutputError
+from tagfit.report.figures import as_png, as_svg, figures
+from tagfit.reporting import read_context, write_figures, write_report
+
+
+def test_every_chart_of_the_page_is_a_file(cured, tmp_path):
+    context = read_context(cured)
+    charts = figures(context)
+    assert {"before-and-after", "search", "together", "reliability", "learning-before-loss"} <= {
+        chart.slug for chart in charts
+    }
+    assert write_figures(context, tmp_path / "charts") == len(charts) == len({chart.slug for chart in charts})
+    written = {file.name for file in (tmp_path / "charts").iterdir()}
+    assert written >= {f"{chart.slug}.svg" for chart in charts}
+
+
+def test_a_file_of_its_own_has_its_colours_inside(cured):
+    for chart in figures(read_context(cured)):
+        assert "var(" not in as_svg(chart)
+        assert "<style>" in as_svg(chart)
+
+
+def test_pixels_show_what_was_drawn(cured):
+    pytest.importorskip("resvg_py")
+    chart = figures(read_context(cured))[0]
+    picture = Image.open(io.BytesIO(as_png(chart))).convert("RGB")
+    colours = {colour for _, colour in picture.getcolors(1 << 20)}
+    assert {(255, 255, 255), (0x0A, 0x63, 0xA8), (0xB4, 0x47, 0x0F)} <= colours
+
+
+def test_nothing_of_anybodys_is_written_over(cured, tmp_path):
+    context = read_context(cured)
+    (tmp_path / "mine.svg").write_text("mine")
+    with pytest.raises(OutputError, match="empty folder"):
+        write_figures(context, tmp_path)
+    with pytest.raises(OutputError, match="exists already"):
+        write_report(cured, context, tmp_path / "mine.svg")
+    assert (tmp_path / "mine.svg").read_text() == "mine"

@@ -1,0 +1,133 @@
+"""What a run folder keeps of each sample is what the scores are made of; and what a stranger's holds is audited."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tagfit
+from making import feature_table, locked
+from tagfit.delivery.run_folder import read_predictions, read_result
+from tagfit.errors import BundleError
+from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.report.labels import label_scores
+from tagfit.report.predictions import Predictions
+from tagfit.scoring.metrics import score, score_decisions
+
+QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=6, patience=0))
+
+
+@pytest.fixture(scope="module")
+def said(cured):
+    return Predictions.from_files(read_predictions(cured), 2)
+
+
+def test_scores_of_the_record_follow_from_them(cured, said):
+    result = read_result(cured)
+    for run in ("before", "after"):
+        for part in ("train", "val", "test"):
+            answers = said.runs[run][part]
+            assert score(answers.labels_NL, answers.probabilities_NL).to_dict() == result[run]["scores"][part]
+
+
+def test_labels_agree_with_the_means_of_the_record(cured, said):
+    scores = read_result(cured)["after"]["scores"]["val"]
+    rows = label_scores(said.runs["after"]["val"], said.groups["val"])
+    assert np.mean([row.f1 for row in rows]) == pytest.approx(scores["macro_f1"])
+    assert np.mean([row.average_precision for row in rows]) == pytest.approx(scores["map"])
+
+
+def test_names_are_those_of_the_samples(cured, said):
+    assert {part: len(names) for part, names in said.names.items()} == {
+        part: count for part, count in read_result(cured)["data"]["parts"].items() if count
+    }
+    assert len(set(sum(said.names.values(), ()))) == 90
+
+
+def test_near_copies_are_told_and_what_is_shown_has_a_thumbnail(said):
+    named = [{said.names[part][row] for part, row in group} for group in said.near_copies]
+    assert named == [{"row 1", "row 2"}, {"row 31", "row 32"}, {"row 61", "row 62"}]
+    assert said.thumbnails.keys() >= {place for group in said.near_copies for place in group}
+    for content in said.thumbnails.values():
+        assert Image.open(io.BytesIO(content)).size == (64, 64)
+
+
+def test_decisions_are_what_the_rule_makes_of_them(tmp_path):
+    data = locked(feature_table(samples=300))
+    tagfit.fit(data, recipe=QUICK, decide_for="macro_f1", output=tmp_path / "run")
+    said = Predictions.from_files(read_predictions(tmp_path / "run"), 3)
+    result, answers = read_result(tmp_path / "run"), said.runs["after"]
+    assert "before" not in said.runs
+    assert result["after"]["decider"]["rule"]
+    for part in ("train", "val", "test"):
+        found = score_decisions(answers[part].labels_NL, answers[part].decisions_NL, answers[part].probabilities_NL)
+        assert found.macro_f1 == pytest.approx(result["after"]["decided"][part]["macro_f1"])
+
+
+def test_of_folds_each_sample_is_said_by_who_has_not_seen_it(tmp_path):
+    table = feature_table(samples=150)
+    data = tagfit.load(table.x, table.labels_NL, folds=3)
+    tagfit.fit(data, recipe=QUICK, output=tmp_path / "run")
+    said = Predictions.from_files(read_predictions(tmp_path / "run"), 3)
+    names, answers = said.names["val"], said.runs["after"]["val"]
+    assert sorted(names) == sorted(data.dataset.sample_names)
+    label_of = dict(zip(data.dataset.sample_names, data.dataset.labels_NL.tolist(), strict=True))
+    assert [label_of[name] for name in names] == answers.labels_NL.tolist()
+    expected = read_result(tmp_path / "run")["after"]["scores"]["val"]
+    assert score(answers.labels_NL, answers.probabilities_NL).to_dict() == expected
+
+
+def damaged(said, how):
+    files = said.to_files()
+    samples = json.loads(files["samples.json"])
+    answers = said.runs["after"]["val"]
+    if how == "no samples":
+        del files["samples.json"]
+    elif how == "no model":
+        del files["after.safetensors"]
+    elif how == "not tensors":
+        files["labels.safetensors"] = b"\x80\x04pickle"
+    elif how == "fewer names":
+        samples["parts"]["val"].pop()
+        files["samples.json"] = json.dumps(samples).encode()
+    elif how == "a part of its own":
+        samples["parts"]["elsewhere"] = []
+        files["samples.json"] = json.dumps(samples).encode()
+    elif how == "near-copies beyond the end":
+        samples["near_copies"] = [[["val", 10_000]]]
+        files["samples.json"] = json.dumps(samples).encode()
+    elif how == "not a number":
+        broken = replace(answers, probabilities_NL=answers.probabilities_NL * np.nan)
+        files |= replace(said, runs={"after": {**said.runs["after"], "val": broken}}).to_files()
+    elif how == "no picture":
+        files["thumbnails/val-0.webp"] = b"<svg onload=alert(1)>"
+    elif how == "deep JSON":
+        files["samples.json"] = b"[" * 100_000
+    return files
+
+
+HOW = (
+    "no samples",
+    "no model",
+    "not tensors",
+    "fewer names",
+    "a part of its own",
+    "near-copies beyond the end",
+    "not a number",
+    "no picture",
+    "deep JSON",
+)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_no_run_writes_is_refused(said, how):
+    with pytest.raises(BundleError, match="predictions"):
+        Predictions.from_files(damaged(said, how), 2)
+
+
+def test_other_labels_are_refused(said):
+    with pytest.raises(BundleError, match="expected"):
+        Predictions.from_files(said.to_files(), 3)
