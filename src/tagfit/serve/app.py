@@ -43,6 +43,8 @@ _PAGE = {
 
 _THRESHOLD = 0.5
 
+PREDICT = "/v1/predict"
+
 
 class Service:
     """One model at work: what the paths share. It belongs to the loop that it was made in."""
@@ -181,7 +183,7 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
 
 def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.post(
-        "/v1/predict",
+        PREDICT,
         summary="Labels for pictures or feature rows",
         response_model=answers.Predictions,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
@@ -190,7 +192,6 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     async def predict(request: Request) -> Response:
         """One picture as the body, several as the files `pictures` of a form, or as base64 in JSON; rows in JSON."""
         service: Service = request.app.state.service
-        service.batcher.demand_room(1)
         with service.bodies.held(request):
             found = await service.predictions(await service.brought(request))
         return _json({"predictions": found})
@@ -278,8 +279,13 @@ class _Counted:
                 status = message["status"]
             await send(message)
 
+        service: Service = self._app.state.service
         try:
+            if scope["path"] == PREDICT and scope["method"] == "POST":
+                service.batcher.demand_room(1)  # here, where a refusal costs least
             await self._app(scope, receive, counting)
+        except ProblemError as problem:
+            await problem.response()(scope, receive, counting)
         except Exception:
             log.exception("a request failed")
             if status:
@@ -290,7 +296,7 @@ class _Counted:
             )
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
-            metrics: Metrics = self._app.state.service.metrics
+            metrics = service.metrics
             metrics.requests.labels(path, str(status)).inc()
             metrics.seconds.labels(path).observe(time.perf_counter() - begun)
 

@@ -76,7 +76,7 @@ class Decoders:
                 continue
             self._at[number] = job, decoder
             try:
-                outcome = decoder.read(job.pictures[picture], lambda digest: True)
+                outcome = decoder.read(job.pictures[picture])
             except Exception as error:  # where no process can be started: said to this request, tried by the next
                 outcome = Outcome(reason=f"the decoder does not start: {error}")
             self._at[number] = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagfit.serve.problems import ProblemError
@@ -24,15 +24,15 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_HEADERS = {
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
+_HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
 
 #: bytes that are read and thrown away after a refusal, so that a client that still sends hears it
 _LINGER = 1 << 20
@@ -143,37 +143,38 @@ class Guard:
 
 
 class _Strict:
-    """One request: its answer gets the headers; what is left of its body is read before the answer ends."""
+    """One request: its answer gets the headers; what is left of its body is read before the answer ends.
+
+    A client that is still sending hears a refusal at once, and can go on with the next request; not so where more is
+    left than is worth reading.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
-        self._more = True
+        self._receive, self._send = receive, send
+        fields = dict(scope["headers"])
+        self._left = int(fields.get(b"content-length", b"0")) if b"transfer-encoding" not in fields else _LINGER + 1
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        if message["type"] != "http.request" or not message.get("more_body"):
+            self._left = 0
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-            headers.setdefault("cache-control", "no-store")
-            if message["status"] >= 400 and self._has_body():
-                headers["connection"] = "close"
-        if message["type"] == "http.response.body" and not message.get("more_body") and self._has_body():
+            headers = [*message.get("headers", ()), *_HEADERS]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            if self._left > _LINGER:
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        elif self._left and not message.get("more_body"):
             await self._send({**message, "more_body": True})
             message = {"type": "http.response.body", "body": b"", "more_body": False}
             await self._read_rest()
         await self._send(message)
 
-    def _has_body(self) -> bool:
-        """Whether some of it may still come."""
-        names = {name for name, _ in self._scope["headers"]}
-        return self._more and bool(names & {b"content-length", b"transfer-encoding"})
-
     async def _read_rest(self) -> None:
-        left = _LINGER
-        while self._more and left > 0:
-            left -= len((await self.receive()).get("body", b""))
+        most = _LINGER
+        while self._left and most > 0:
+            most -= len((await self.receive()).get("body", b""))

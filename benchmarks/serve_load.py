@@ -1,0 +1,153 @@
+"""What serving costs, and what overload does to it: `python benchmarks/serve_load.py BUNDLE PICTURES`.
+
+1. Throughput over HTTP beside the bare batched model (`Tagger.predict_stream`, pictures decoded inside), in turns.
+2. Load at 1, 2 and 5 times what was reached with one picture a request: goodput, and how soon the rest is refused.
+
+The client shares the cores with the server; the bare model has them for itself.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import time
+from itertools import cycle
+from pathlib import Path
+
+from tagfit.delivery.paths_in import pictures_at
+from tagfit.delivery.predictor import Tagger
+
+BOUNDARY = b"7d3f5c0a"
+
+
+def form(pictures):
+    """A request for predictions, as its bytes."""
+    parts = [
+        b'--%s\r\nContent-Disposition: form-data; name="pictures"; filename="%d.jpg"\r\n\r\n%s\r\n' % (BOUNDARY, n, p)
+        for n, p in enumerate(pictures)
+    ]
+    body = b"".join(parts) + b"--%s--\r\n" % BOUNDARY
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=%s\r\n" % BOUNDARY
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+class Client:
+    """Connections that are kept; one request each at a time."""
+
+    def __init__(self, port):
+        self._port, self._free = port, []
+
+    async def ask(self, request):
+        """The status and the seconds that it took."""
+        begun = time.perf_counter()
+        while True:
+            reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                break
+            except (ConnectionError, asyncio.IncompleteReadError):
+                writer.close()  # it was kept too long
+        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        await reader.readexactly(int(fields[b"content-length"]))
+        took = time.perf_counter() - begun
+        if fields.get(b"connection") == b"close":
+            writer.close()
+        else:
+            self._free.append((reader, writer))
+        return int(head[9:12]), took
+
+
+async def closed(port, requests, seconds, at_once):
+    """Requests answered a second, `at_once` of them always waiting."""
+    client, done, end = Client(port), 0, time.perf_counter() + seconds
+
+    async def go_on():
+        nonlocal done
+        while time.perf_counter() < end:
+            status, _ = await client.ask(next(requests))
+            assert status == 200, status
+            done += time.perf_counter() < end
+
+    await asyncio.gather(*(go_on() for _ in range(at_once)))
+    return done / seconds
+
+
+async def opened(port, requests, seconds, rate):
+    """Answers to requests that are sent at `rate` a second whatever becomes of them: (status, seconds, when)."""
+    client, found, begun = Client(port), [], time.perf_counter()
+
+    async def once():
+        status, took = await client.ask(next(requests))
+        found.append((status, took, time.perf_counter() - begun))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(seconds * rate)):
+            await asyncio.sleep(begun + number / rate - time.perf_counter())
+            group.create_task(once())
+    return found
+
+
+def started(bundle):
+    """A server of its own, and its port."""
+    command = [sys.executable, "-m", "tagfit", "serve", bundle, "--port", "0"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    line = server.stderr.readline()
+    return server, int(line.split("127.0.0.1:")[1].split("/")[0])
+
+
+def bare(tagger, files):
+    """Pictures a second without HTTP."""
+    begun = time.perf_counter()
+    return sum(map(len, tagger.predict_stream(files))) / (time.perf_counter() - begun)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    files = [Path(name) for name in pictures_at([given.pictures], ())][:512]
+    encoded = [file.read_bytes() for file in files]
+    size = sum(map(len, encoded)) / len(encoded) / 1000
+    print(f"{' '.join(sys.argv)}\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; pictures of {size:.0f} kB")
+    tagger = Tagger.load(given.bundle)
+    server, port = started(given.bundle)
+    single = cycle([form([picture]) for picture in encoded])
+    several = cycle([form(encoded[start : start + 16]) for start in range(0, len(encoded) - 15, 16)])
+    try:
+        speeds = {"bare": [], "16 a request": [], "1 a request": []}
+        for _ in range(given.rounds + 1):
+            speeds["bare"].append(bare(tagger, files))
+            speeds["16 a request"].append(16 * asyncio.run(closed(port, several, given.seconds, 8)))
+            speeds["1 a request"].append(asyncio.run(closed(port, single, given.seconds, 64)))
+        print(f"\n{'pictures a second':<20}{'median':>10}{'of bare':>10}   rounds")
+        middle = {name: statistics.median(found[1:]) for name, found in speeds.items()}  # the first warms up
+        for name, found in speeds.items():
+            rounds = " ".join(f"{speed:.0f}" for speed in found[1:])
+            print(f"{name:<20}{middle[name]:>10.0f}{middle[name] / middle['bare']:>10.2f}   {rounds}")
+        print(f"\n{'load':<6}{'sent/s':>8}{'good/s':>8}{'of peak':>9}{'refused':>9}{'other':>7}   refused within ms: p50 p99 max")
+        peak = None
+        for times in (1, 2, 5):
+            rate = times * speeds["1 a request"][-1]
+            found = asyncio.run(opened(port, single, 2 * given.seconds, rate))
+            steady = [when for status, _, when in found if status == 200 and given.seconds / 2 < when < 2 * given.seconds]
+            good = len(steady) / (1.5 * given.seconds)
+            peak = peak or good
+            refused = sorted(1000 * took for status, took, _ in found if status == 429)
+            other = sum(status not in (200, 429) for status, _, _ in found)
+            ms = ""
+            if refused:
+                ms = " ".join(f"{refused[min(len(refused) - 1, int(part * len(refused)))]:.0f}" for part in (0.5, 0.99, 1))
+            print(f"{times}x{rate:>12.0f}{good:>8.0f}{good / peak:>9.2f}{len(refused):>9}{other:>7}   {ms}")
+    finally:
+        server.terminate()
+        print(f"\nthe server ended with exit code {server.wait(35)}")
+
+
+if __name__ == "__main__":
+    main()
