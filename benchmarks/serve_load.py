@@ -29,7 +29,9 @@ def form(pictures):
         for n, p in enumerate(pictures)
     ]
     body = b"".join(parts) + b"--%s--\r\n" % BOUNDARY
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=%s\r\n" % BOUNDARY
+    head = (
+        b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=%s\r\n" % BOUNDARY
+    )
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
@@ -130,19 +132,26 @@ def main():
         for name, found in speeds.items():
             rounds = " ".join(f"{speed:.0f}" for speed in found[1:])
             print(f"{name:<20}{middle[name]:>10.0f}{middle[name] / middle['bare']:>10.2f}   {rounds}")
-        print(f"\n{'load':<6}{'sent/s':>8}{'good/s':>8}{'of peak':>9}{'refused':>9}{'other':>7}   refused within ms: p50 p99 max")
+        print(
+            f"\n{'load':<6}{'sent/s':>8}{'good/s':>8}{'of peak':>9}{'refused':>9}{'other':>7}   "
+            "refused within ms: p50 p99 max"
+        )
         peak = None
         for times in (1, 2, 5):
             rate = times * speeds["1 a request"][-1]
             found = asyncio.run(opened(port, single, 2 * given.seconds, rate))
-            steady = [when for status, _, when in found if status == 200 and given.seconds / 2 < when < 2 * given.seconds]
+            steady = [
+                when for status, _, when in found if status == 200 and given.seconds / 2 < when < 2 * given.seconds
+            ]
             good = len(steady) / (1.5 * given.seconds)
             peak = peak or good
             refused = sorted(1000 * took for status, took, _ in found if status == 429)
             other = sum(status not in (200, 429) for status, _, _ in found)
             ms = ""
             if refused:
-                ms = " ".join(f"{refused[min(len(refused) - 1, int(part * len(refused)))]:.0f}" for part in (0.5, 0.99, 1))
+                ms = " ".join(
+                    f"{refused[min(len(refused) - 1, int(part * len(refused)))]:.0f}" for part in (0.5, 0.99, 1)
+                )
             print(f"{times}x{rate:>12.0f}{good:>8.0f}{good / peak:>9.2f}{len(refused):>9}{other:>7}   {ms}")
     finally:
         server.terminate()

@@ -481,15 +481,13 @@ def serve(
     token = None if token_file is None else server.read_token(Path(token_file))
     with server.bind(host, port) as listener:
         server.demand_token(listener, token)
-        server.serve(
-            _named(bundle),
-            Tagger.load(bundle, device),
-            listener,
-            limits,
-            token=token,
-            hosts=allow_host,
-            say=lambda text: click.echo(f"tagfit: {text}", err=True),
-        )
+        tagger = Tagger.load(bundle, device)
+
+        def say(text: str) -> None:
+            click.echo(f"tagfit: {text}", err=True)
+
+        made = server.make_server(_named(bundle), tagger, listener, limits, token=token, hosts=allow_host, say=say)
+        server.serve(made, tagger, listener)
 
 
 @main.command()

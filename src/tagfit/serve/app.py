@@ -185,12 +185,13 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.post(
         PREDICT,
         summary="Labels for pictures or feature rows",
+        response_description="What was asked for.",
         response_model=answers.Predictions,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": answers.PREDICT_BODY},
     )
     async def predict(request: Request) -> Response:
-        """One picture as the body, several as the files `pictures` of a form, or as base64 in JSON; rows in JSON."""
+        """One picture as the body, several as the files of a form, each called pictures, or as base64 in JSON."""
         service: Service = request.app.state.service
         with service.bodies.held(request):
             found = await service.predictions(await service.brought(request))
@@ -199,19 +200,27 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.get(
         "/v1/labels",
         summary="The labels, their thresholds and how they are given",
+        response_description="What was asked for.",
         response_model=answers.Labels,
         responses=answers.problems(),
     )
     async def labels(request: Request) -> Response:
         return _json(request.app.state.service.labels())
 
-    @app.get("/healthz", summary="Whether it lives", response_model=answers.State, responses=answers.problems())
+    @app.get(
+        "/healthz",
+        summary="Whether it lives",
+        response_description="It does.",
+        response_model=answers.State,
+        responses=answers.problems(),
+    )
     async def healthz() -> Response:
         return _json({"state": "ok"})
 
     @app.get(
         "/readyz",
         summary="Whether it takes requests",
+        response_description="What was asked for.",
         response_model=answers.State,
         responses={**answers.problems(), 503: {"model": answers.State}},
     )
@@ -232,7 +241,9 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         return Response(request.app.state.service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     docs = docs_page(app.openapi())
-    pages = {path: (files(__package__).joinpath("page", file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()}
+    pages = {
+        path: (files(__package__).joinpath("page", file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()
+    }
     pages["/docs"] = (docs.encode(), "text/html")
 
     async def page(request: Request) -> Response:
@@ -299,5 +310,3 @@ class _Counted:
             metrics = service.metrics
             metrics.requests.labels(path, str(status)).inc()
             metrics.seconds.labels(path).observe(time.perf_counter() - begun)
-
-

@@ -39,9 +39,9 @@ class JsonBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    pictures: list[str] | None = Field(default=None, min_length=1, description="Picture files in base64.")
+    pictures: list[str] | None = Field(default=None, min_length=1, description="picture files in base64")
     features: list[list[float]] | None = Field(
-        default=None, min_length=1, description="Rows of finite numbers, as many as the model was trained on."
+        default=None, min_length=1, description="or rows of finite numbers, each as long as the model was trained on"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from typing import Any
 
@@ -16,7 +15,8 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="/page.css">
 </head>
 <body class="docs">
-<header><a class="brand" href="/">tagfit</a><p>{description} The same for programs: <a href="/openapi.json">openapi.json</a>.</p></header>
+<header><a class="brand" href="/"><img src="/icon.svg" alt="" width="26" height="26">tagfit</a><p>{description}
+The same for programs: <a href="/openapi.json">openapi.json</a>.</p></header>
 <main>
 {operations}
 <section><h2>Answers</h2>
@@ -90,4 +90,5 @@ def _kind(about: dict[str, Any]) -> str:
         return f"a list of {_kind(about['items'])}"
     if "anyOf" in about:
         return " or ".join(map(_kind, about["anyOf"]))
-    return {"integer": "a whole number", "string": "text"}.get(about.get("type", ""), about.get("type", json.dumps(about)))
+    kind = str(about.get("type", ""))
+    return {"integer": "a whole number", "string": "text", "null": "nothing"}.get(kind, kind)

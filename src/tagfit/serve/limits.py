@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tagfit.errors import DataError
+
 #: bodies that are held at once are, together, at most so many of the largest
 _LARGEST_BODIES = 8
 
@@ -20,7 +22,7 @@ class Limits:
         queue: pictures and rows that are waited for, of all requests together.
 
     Raises:
-        ValueError: a queue that is shorter than what one request may bring.
+        DataError: a queue that is shorter than what one request may bring.
     """
 
     body: int = 32 << 20
@@ -31,7 +33,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.queue < self.pictures:
-            raise ValueError(
+            raise DataError(
                 f"the queue must hold what one request may bring, {self.pictures} pictures; got {self.queue}"
             )
 

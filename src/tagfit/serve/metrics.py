@@ -19,21 +19,21 @@ class Metrics:
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        named = {"registry": self._registry}
-        self.requests = Counter("tagfit_requests", "Requests by path and status.", ["path", "status"], **named)
+        to = self._registry
+        self.requests = Counter("tagfit_requests", "Requests by path and status.", ["path", "status"], registry=to)
         self.seconds = Histogram(
-            "tagfit_request_seconds", "From request to answer.", ["path"], buckets=_SECONDS, **named
+            "tagfit_request_seconds", "From request to answer.", ["path"], buckets=_SECONDS, registry=to
         )
-        self.rows = Counter("tagfit_rows", "Pictures and rows that the network was asked about.", **named)
-        self.unreadable = Counter("tagfit_unreadable_pictures", "Pictures that could not be read.", **named)
-        self.crashes = Counter("tagfit_decoder_crashes", "Pictures that took their decoder down.", **named)
+        self.rows = Counter("tagfit_rows", "Pictures and rows that the network was asked about.", registry=to)
+        self.unreadable = Counter("tagfit_unreadable_pictures", "Pictures that could not be read.", registry=to)
+        self.crashes = Counter("tagfit_decoder_crashes", "Pictures that took their decoder down.", registry=to)
         self.batch_rows = Histogram(
-            "tagfit_batch_rows", "Rows of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128), **named
+            "tagfit_batch_rows", "Rows of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128), registry=to
         )
         self.batch_seconds = Histogram(
-            "tagfit_batch_seconds", "What the network took for a batch.", buckets=_SECONDS, **named
+            "tagfit_batch_seconds", "What the network took for a batch.", buckets=_SECONDS, registry=to
         )
-        Gauge("tagfit_waiting_rows", "Pictures and rows that wait to be answered.", **named).set_function(waiting)
+        Gauge("tagfit_waiting_rows", "Pictures and rows that wait to be answered.", registry=to).set_function(waiting)
 
     def batch(self, rows: int, seconds: float) -> None:
         """A batch was answered."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 from uvicorn import Config, Server
 
 from tagfit.delivery.predictor import Tagger
@@ -76,41 +77,48 @@ def demand_token(listener: socket.socket, token: str | None) -> None:
         )
 
 
-def serve(
+def make_server(
     name: str,
     tagger: Tagger,
     listener: socket.socket,
     limits: Limits,
     *,
-    token: str | None,
-    hosts: Sequence[str],
-    say: Callable[[str], None],
-) -> None:
-    """Serve until SIGTERM or ctrl-C.
+    token: str | None = None,
+    hosts: Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None,
+) -> Server:
+    """What `serve` runs; it ends once its `should_exit` is set.
 
     Args:
         name: what the model is called.
         say: told, in a sentence each, what a person should know.
-
     """
-    logging.basicConfig(format="tagfit: %(message)s", level=logging.WARNING)
-    server = _Server(
-        Config(
-            create_app(name, tagger, limits, Access.of(token, hosts, is_loopback(listener)), lambda: server.should_exit),
-            http=type("Timed", (Connection,), {"seconds": 2 * limits.seconds}),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            backlog=1024,
-        ),
-        lambda: say(f"serving {name} at {_address(listener)} (ctrl-C ends it)"),
-        lambda: say("ending, once what was accepted is answered"),
+    access = Access.of(token, hosts, is_loopback(listener))
+    server: Server
+    config = Config(
+        create_app(name, tagger, limits, access, lambda: server.should_exit),
+        http=type("Timed", (Connection,), {"seconds": 2 * limits.seconds}),  # its body, then its answer
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=1024,
     )
+    server = _Server(config, f"serving {name} at {_address(listener)} (ctrl-C ends it)", say)
+    return server
+
+
+def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
+    """Serve until SIGTERM or ctrl-C; the network is asked once before, as its first answer takes longest."""
+    shape, dtype = tagger.preprocessing.shape, np.float32
+    if tagger.takes_pictures:
+        shape, dtype = (tagger.form.size, tagger.form.size, 3), np.uint8  # type: ignore[assignment]
+    tagger.predict_array(np.zeros((1, *shape), dtype=dtype))
+    logging.basicConfig(format="tagfit: %(message)s", level=logging.WARNING)
     asyncio.run(server.serve([listener]))
 
 
@@ -122,16 +130,16 @@ def _address(listener: socket.socket) -> str:
 class _Server(Server):
     """Uvicorn's, that says when it serves and when it ends; a signal that made it end is not raised again."""
 
-    def __init__(self, config: Config, on_start: Callable[[], None], on_end: Callable[[], None]) -> None:
+    def __init__(self, config: Config, address: str, say: Callable[[str], None]) -> None:
         super().__init__(config)
-        self._on_start, self._on_end = on_start, on_end
+        self._address, self._say = address, say
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_start()
+        self._say(self._address)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_end()
+        self._say("ending, once what was accepted is answered")
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

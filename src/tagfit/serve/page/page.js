@@ -83,22 +83,25 @@ function buildSliders() {
   $("rule").textContent = `Labels are given by ${model.decides_by}: ${model.rule}.` + (model.by_sets ? " Once a threshold is moved, thresholds decide." : "");
   for (const { name } of model.labels) {
     const label = make("label");
-    const count = make("span", "count");
+    const [at, count] = [make("span", "at"), make("span", "count")];
     const slider = make("input");
     Object.assign(slider, { type: "range", min: 0, max: 1, step: 0.01 });
     slider.addEventListener("input", () => {
       thresholds.set(name, Number(slider.value));
       refresh();
     });
-    label.append(make("span", "name", name), count, slider);
+    label.append(make("span", "name", name), slider, at, count);
+    $("known").append(make("li", "", name));
     const item = make("li");
     item.append(label);
     item.show = (times) => {
       const original = model.labels.find((one) => one.name === name).threshold;
       const now = thresholds.get(name);
       if (Number(slider.value) !== now) slider.value = now;
-      count.textContent = `${now.toFixed(2)} · given to ${times}`;
-      count.classList.toggle("moved", now !== original);
+      at.textContent = now.toFixed(2);
+      count.textContent = `×${times}`;
+      count.title = `given to ${plural(times, "photo")}`;
+      label.classList.toggle("moved", now !== original);
     };
     $("sliders").append(item);
   }
