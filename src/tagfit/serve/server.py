@@ -52,12 +52,15 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OutputError: the address is not this machine's, or the port is taken.
     """
+    listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         todo = "Choose another with --host and --port; --port 0 takes a free one."
         raise OutputError(f"cannot listen on {host} port {port}: {error.strerror or error}", todo) from None
     return listener
