@@ -267,12 +267,16 @@ def _add_problems(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return ProblemError(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers).response()
 
+    async def failed(request: Request, error: Exception) -> Response:
+        return ProblemError(500, "Something went wrong here; the server's log says what.").response()
+
     app.add_exception_handler(ProblemError, refused)
+    app.add_exception_handler(Exception, failed)
     app.add_exception_handler(HTTPException, not_there)
 
 
 class _Counted:
-    """Counts and times requests; what nobody foresaw is logged and becomes a 500 that tells nothing."""
+    """Counts, times and, where there is no room, refuses requests; logs what nobody foresaw."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
@@ -298,13 +302,7 @@ class _Counted:
         except ProblemError as problem:
             await problem.response()(scope, receive, counting)
         except Exception:
-            log.exception("a request failed")
-            if status:
-                raise
-            status = 500
-            await ProblemError(500, "Something went wrong here; the server's log says what.").response()(
-                scope, receive, send
-            )
+            log.exception("a request failed")  # it was answered by `failed`
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             metrics = service.metrics

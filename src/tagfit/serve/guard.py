@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -34,8 +36,9 @@ _HEADERS = [
     (b"x-frame-options", b"DENY"),
 ]
 
-#: bytes that are read and thrown away after a refusal, so that a client that still sends hears it
-_LINGER = 1 << 20
+#: bytes that are read and thrown away after a refusal, so that a client that still sends hears it; and for how many
+#: seconds more of them are waited for
+_LINGER, _LINGER_SECONDS = 16 << 20, 1.0
 
 
 @dataclass(frozen=True)
@@ -176,5 +179,7 @@ class _Strict:
 
     async def _read_rest(self) -> None:
         most = _LINGER
-        while self._left and most > 0:
-            most -= len((await self.receive()).get("body", b""))
+        with suppress(TimeoutError):
+            while self._left and most > 0:
+                async with asyncio.timeout(_LINGER_SECONDS):
+                    most -= len((await self.receive()).get("body", b""))
