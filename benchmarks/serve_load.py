@@ -1,7 +1,8 @@
 """What serving costs, and what overload does to it: `python benchmarks/serve_load.py BUNDLE PICTURES`.
 
 1. Throughput over HTTP beside the bare batched model (`Tagger.predict_stream`, pictures decoded inside), in turns.
-2. Load at 1, 2 and 5 times what was reached with one picture a request: goodput, and how soon the rest is refused.
+2. Load at 1, 2 and 5 times what was reached with one picture a request, in turns: goodput, and how soon the rest is
+   refused.
 
 The client shares the cores with the server; the bare model has them for itself.
 """
@@ -9,6 +10,7 @@ The client shares the cores with the server; the bare model has them for itself.
 import argparse
 import asyncio
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +22,9 @@ from tagfit.delivery.paths_in import pictures_at
 from tagfit.delivery.predictor import Tagger
 
 BOUNDARY = b"7d3f5c0a"
+
+#: seconds of each turn, and the loads that are tried
+SLICE, LOADS = 2.5, (1, 2, 5)
 
 
 def form(pictures):
@@ -106,56 +111,64 @@ def bare(tagger, files):
     return sum(map(len, tagger.predict_stream(files))) / (time.perf_counter() - begun)
 
 
+def throughput(tagger, files, port, single, several, rounds):
+    """Prints pictures a second, each way in every round; the ratio is that of the same round."""
+    speeds = {"bare": [], "16 a request": [], "1 a request": []}
+    for _ in range(rounds + 1):  # the first warms up
+        speeds["bare"].append(bare(tagger, files))
+        speeds["16 a request"].append(16 * asyncio.run(closed(port, several, SLICE, 8)))
+        speeds["1 a request"].append(asyncio.run(closed(port, single, SLICE, 64)))
+    print(f"\n{'pictures a second':<20}{'median':>8}{'of bare':>9}   rounds")
+    for name, found in speeds.items():
+        ratio = statistics.median(one / other for one, other in zip(found[1:], speeds["bare"][1:], strict=True))
+        shown = " ".join(f"{speed:.0f}" for speed in found[1:])
+        print(f"{name:<20}{statistics.median(found[1:]):>8.0f}{ratio:>9.2f}   {shown}")
+    return statistics.median(speeds["1 a request"][1:])
+
+
+def overload(port, single, capacity, rounds):
+    """Prints what becomes of requests that are sent at 1, 2 and 5 times the capacity, in turns."""
+    good, refused, other = ({times: [] for times in LOADS} for _ in range(3))
+    for _ in range(rounds):
+        for times in LOADS:
+            found = asyncio.run(opened(port, single, 2 * SLICE, times * capacity))
+            good[times].append(sum(status == 200 and SLICE / 2 < when < 2 * SLICE for status, _, when in found))
+            refused[times] += [1000 * took for status, took, _ in found if status == 429]
+            other[times].append(sum(status not in (200, 429) for status, _, _ in found))
+    print(
+        f"\n{'load':<6}{'sent/s':>8}{'good/s':>8}{'of best':>9}{'refused':>9}{'other':>7}   refused within ms: p50 p99 max"
+    )
+    rates = {times: statistics.median(counts) / (1.5 * SLICE) for times, counts in good.items()}
+    for times, rate in rates.items():
+        waits = sorted(refused[times])
+        ms = " ".join(f"{waits[min(len(waits) - 1, int(part * len(waits)))]:.0f}" for part in (0.5, 0.99, 1) if waits)
+        print(
+            f"{f'{times}x':<6}{times * capacity:>8.0f}{rate:>8.0f}{rate / max(rates.values()):>9.2f}"
+            f"{len(waits):>9}{sum(other[times]):>7}   {ms}"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=512, help="pictures of the folder that are used")
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    files = [Path(name) for name in pictures_at([given.pictures], ())][:512]
+    files = [Path(name) for name in pictures_at([given.pictures], ())][: given.count]
     encoded = [file.read_bytes() for file in files]
     size = sum(map(len, encoded)) / len(encoded) / 1000
-    print(f"{' '.join(sys.argv)}\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; pictures of {size:.0f} kB")
+    print(f"python {' '.join(sys.argv)}")
+    print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {size:.0f} kB a picture")
     tagger = Tagger.load(given.bundle)
     server, port = started(given.bundle)
     single = cycle([form([picture]) for picture in encoded])
     several = cycle([form(encoded[start : start + 16]) for start in range(0, len(encoded) - 15, 16)])
     try:
-        speeds = {"bare": [], "16 a request": [], "1 a request": []}
-        for _ in range(given.rounds + 1):
-            speeds["bare"].append(bare(tagger, files))
-            speeds["16 a request"].append(16 * asyncio.run(closed(port, several, given.seconds, 8)))
-            speeds["1 a request"].append(asyncio.run(closed(port, single, given.seconds, 64)))
-        print(f"\n{'pictures a second':<20}{'median':>10}{'of bare':>10}   rounds")
-        middle = {name: statistics.median(found[1:]) for name, found in speeds.items()}  # the first warms up
-        for name, found in speeds.items():
-            rounds = " ".join(f"{speed:.0f}" for speed in found[1:])
-            print(f"{name:<20}{middle[name]:>10.0f}{middle[name] / middle['bare']:>10.2f}   {rounds}")
-        print(
-            f"\n{'load':<6}{'sent/s':>8}{'good/s':>8}{'of peak':>9}{'refused':>9}{'other':>7}   "
-            "refused within ms: p50 p99 max"
-        )
-        peak = None
-        for times in (1, 2, 5):
-            rate = times * speeds["1 a request"][-1]
-            found = asyncio.run(opened(port, single, 2 * given.seconds, rate))
-            steady = [
-                when for status, _, when in found if status == 200 and given.seconds / 2 < when < 2 * given.seconds
-            ]
-            good = len(steady) / (1.5 * given.seconds)
-            peak = peak or good
-            refused = sorted(1000 * took for status, took, _ in found if status == 429)
-            other = sum(status not in (200, 429) for status, _, _ in found)
-            ms = ""
-            if refused:
-                ms = " ".join(
-                    f"{refused[min(len(refused) - 1, int(part * len(refused)))]:.0f}" for part in (0.5, 0.99, 1)
-                )
-            print(f"{times}x{rate:>12.0f}{good:>8.0f}{good / peak:>9.2f}{len(refused):>9}{other:>7}   {ms}")
+        overload(port, single, throughput(tagger, files, port, single, several, given.rounds), given.rounds)
     finally:
         server.terminate()
-        print(f"\nthe server ended with exit code {server.wait(35)}")
+        print(f"\nload at the end {os.getloadavg()[0]:.1f}; the server ended with exit code {server.wait(35)}")
 
 
 if __name__ == "__main__":

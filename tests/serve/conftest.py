@@ -1,5 +1,7 @@
 """Models that are served, and servers of them."""
 
+import shutil
+
 import pytest
 
 from making import feature_table, locked, picture_folder
@@ -8,6 +10,17 @@ from tagfit.recipes import Recipe, Training
 from tagfit.workflow import fit, load
 
 pytest.importorskip("fastapi")
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 RECIPE = Recipe(name="short", training=Training(epochs=5, rate=3e-3, patience=0))
 
@@ -32,3 +45,21 @@ def pictures_served(picture_tagger):
 def features_served(feature_tagger):
     with running(feature_tagger) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where Chromium is; tests that need it skip, visibly, where there is none."""
+    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if place is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    return place
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()

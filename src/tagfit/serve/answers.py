@@ -114,6 +114,18 @@ def _file(description: str) -> dict[str, Any]:
     return {"schema": {"type": "string", "format": "binary", "description": description}}
 
 
+def _object(name: str) -> dict[str, Any]:
+    """JSON with this and nothing else."""
+    field = JsonBody.model_json_schema()["properties"][name]
+    given = next(one for one in field["anyOf"] if one["type"] != "null")
+    return {
+        "type": "object",
+        "properties": {name: {"description": field["description"], **given}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+
+
 #: the body of a request for predictions, for OpenAPI
 PREDICT_BODY = {
     "required": True,
@@ -128,7 +140,7 @@ PREDICT_BODY = {
                 "additionalProperties": False,
             }
         },
-        "application/json": {"schema": JsonBody.model_json_schema()},
+        "application/json": {"schema": {"oneOf": [_object("pictures"), _object("features")]}},
         "image/*": _file("One picture."),
         "application/octet-stream": _file("One picture."),
     },

@@ -15,7 +15,7 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="/page.css">
 </head>
 <body class="docs">
-<header><a class="brand" href="/"><img src="/icon.svg" alt="" width="26" height="26">tagfit</a><p>{description}
+<header><h1><a class="brand" href="/"><img src="/icon.svg" alt="" width="26" height="26">tagfit</a></h1><p>{description}
 The same for programs: <a href="/openapi.json">openapi.json</a>.</p></header>
 <main>
 {operations}
@@ -58,6 +58,8 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _takes(schema: dict[str, Any]) -> str:
+    if "oneOf" in schema:
+        return ", ".join(map(_takes, schema["oneOf"]))
     if "properties" not in schema:
         return escape(schema.get("description", ""))
     return "; ".join(
