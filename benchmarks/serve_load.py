@@ -135,9 +135,8 @@ def overload(port, single, capacity, rounds):
             good[times].append(sum(status == 200 and SLICE / 2 < when < 2 * SLICE for status, _, when in found))
             refused[times] += [1000 * took for status, took, _ in found if status == 429]
             other[times].append(sum(status not in (200, 429) for status, _, _ in found))
-    print(
-        f"\n{'load':<6}{'sent/s':>8}{'good/s':>8}{'of best':>9}{'refused':>9}{'other':>7}   refused within ms: p50 p99 max"
-    )
+    heads = f"{'sent/s':>8}{'good/s':>8}{'of best':>9}{'refused':>9}{'other':>7}"
+    print(f"\n{'load':<6}{heads}   refused within ms: p50 p99 max")
     rates = {times: statistics.median(counts) / (1.5 * SLICE) for times, counts in good.items()}
     for times, rate in rates.items():
         waits = sorted(refused[times])

@@ -31,8 +31,10 @@ MAY_IMPORT = {
     "evaluation": BELOW | {"report", "delivery", "workflow"},
     "diagnosis": BELOW | {"diagnosing", "delivery", "session", "workflow"},
     "estimator": BELOW | {"delivery", "workflow"},
+    "serve": RECORDS | {"pictures", "delivery"},
     "progress": RECORDS | {"pictures", "training"},
-    "cli": BELOW | {"curing", "report", "delivery", "result", "workflow", "evaluation", "diagnosis", "progress"},
+    "cli": BELOW
+    | {"curing", "report", "delivery", "result", "workflow", "evaluation", "diagnosis", "serve", "progress"},
     "__main__": {"cli"},
     "__init__": set(),
 }

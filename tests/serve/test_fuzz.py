@@ -85,7 +85,11 @@ def test_what_the_description_allows_and_what_it_does_not(served):
             def check(case):
                 answer = case.call(base_url=served.url)
                 assert answer.status_code < 500, (case.as_curl_command(), answer.text)
-                # bytes at random are no pictures, though the description can say no more than that they are bytes
-                case.validate_response(answer, excluded_checks=[checks.positive_data_acceptance])
+                # bytes at random are no pictures, though the description can say no more than that they are bytes;
+                # and a form that was meant to be wrong may be right once it is written
+                left_out = [checks.positive_data_acceptance]
+                if case.media_type != "application/json":
+                    left_out.append(checks.negative_data_rejection)
+                case.validate_response(answer, excluded_checks=left_out)
 
             check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -121,7 +122,9 @@ def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
     if tagger.takes_pictures:
         shape, dtype = (tagger.form.size, tagger.form.size, 3), np.uint8  # type: ignore[assignment]
     tagger.predict_array(np.zeros((1, *shape), dtype=dtype))
-    logging.basicConfig(format="tagfit: %(message)s", level=logging.WARNING)
+    gc.collect()
+    gc.freeze()  # looking through what is loaded for garbage would hold all requests up for a tenth of a second
+    logging.basicConfig(format="tagfit: %(message)s", level=logging.ERROR)  # what clients do wrong they are told
     asyncio.run(server.serve([listener]))
 
 
