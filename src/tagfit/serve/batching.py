@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tagfit.delivery.predictor import Prediction, Tagger
 from tagfit.serve.limits import Limits
+from tagfit.serve.priority import step_back
 from tagfit.serve.problems import busy
 
 #: rows of a batch; a request is never parted, so that the last one of a batch may bring it above
@@ -44,7 +45,7 @@ class Batcher:
 
     def __init__(self, tagger: Tagger, limits: Limits, on_batch: Callable[[int, float], None]) -> None:
         self._tagger, self._limits, self._on_batch = tagger, limits, on_batch
-        self._network = ThreadPoolExecutor(max_workers=1, thread_name_prefix="network")
+        self._network = ThreadPoolExecutor(max_workers=1, thread_name_prefix="network", initializer=step_back)
         self._asked: deque[_Asked] = deque()
         self._at_work = False
         self._pace = 0.0

@@ -10,6 +10,7 @@ from threading import Thread
 
 from tagfit.form import Form
 from tagfit.pictures.decoder import Decoder, Outcome
+from tagfit.serve.priority import step_back
 
 
 class _Job:
@@ -69,6 +70,7 @@ class Decoders:
             thread.join(timeout=10)
 
     def _work(self, number: int) -> None:
+        step_back()
         decoder = Decoder(self._form, self._max_pixels)
         while (task := self._waiting.get()) is not None:
             job, picture = task
