@@ -123,7 +123,7 @@ class Service:
 
     def labels(self) -> dict[str, Any]:
         """What `/v1/labels` answers."""
-        tagger, rule = self.tagger, self.tagger.bundle.decider.rule
+        tagger, rule = self.tagger, self.tagger.decider.rule
         thresholds = (_THRESHOLD,) * len(tagger.label_names) if rule is None else rule.thresholds
         form = tagger.form
         limits = self.limits

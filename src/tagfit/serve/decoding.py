@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 
+from tagfit.errors import TagfitError
 from tagfit.form import Form
 from tagfit.pictures.decoder import Decoder, Outcome
 from tagfit.serve.priority import step_back
@@ -74,19 +75,23 @@ class Decoders:
         decoder = Decoder(self._form, self._max_pixels)
         while (task := self._waiting.get()) is not None:
             job, picture = task
-            if job.given_up:
-                continue
-            self._at[number] = job, decoder
-            try:
-                outcome = decoder.read(job.pictures[picture])
-            except Exception as error:  # where no process can be started: said to this request, tried by the next
-                outcome = Outcome(reason=f"the decoder does not start: {error}")
+            self._at[number] = job, decoder  # first this, then the question: who gives up does both the other way round
+            outcome = Outcome() if job.given_up else self._outcome(decoder, job.pictures[picture])
             self._at[number] = None
-            if outcome.reason.startswith("the decoder crashed"):
-                self._on_crash()
-            if job.given_up:  # it may have been told to stop for good
+            if decoder.abandoned:
                 decoder.close()
                 decoder = Decoder(self._form, self._max_pixels)
-                continue
-            job.done.get_loop().call_soon_threadsafe(job.put, picture, outcome)
+                if not job.given_up:  # it was meant for the picture before
+                    outcome = self._outcome(decoder, job.pictures[picture])
+            if not job.given_up:
+                job.done.get_loop().call_soon_threadsafe(job.put, picture, outcome)
         decoder.close()
+
+    def _outcome(self, decoder: Decoder, picture: bytes) -> Outcome:
+        try:
+            outcome = decoder.read(picture)
+        except TagfitError as error:  # no process can be started: said to this request, tried by the next
+            return Outcome(reason=str(error))
+        if outcome.reason.startswith("the decoder crashed"):
+            self._on_crash()
+        return outcome

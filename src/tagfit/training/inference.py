@@ -63,8 +63,6 @@ def loss_and_probabilities(
 def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) -> Tensor:
     """(n, L); written into one tensor, since small results of many batches would keep the memory between them."""
     step = _rows_at_once(network)
-    if crew.size > 1:  # few rows are shared too; the first part is done alone, so it is small
-        step = max(1, min(step, -(-len(rows_N) // (4 * crew.size))))
 
     def of(rows_B: Tensor) -> Tensor:
         with torch.inference_mode():  # torch keeps this by thread
