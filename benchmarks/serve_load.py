@@ -23,8 +23,8 @@ from tagfit.delivery.predictor import Tagger
 
 BOUNDARY = b"7d3f5c0a"
 
-#: seconds of each turn, and the loads that are tried
-SLICE, LOADS = 2.5, (1, 2, 5)
+#: seconds of each turn, those before it that do not count, and the loads that are tried
+SLICE, RAMP, LOADS = 5.0, 1.0, (1, 2, 5)
 
 
 def form(pictures):
@@ -67,19 +67,19 @@ class Client:
         return int(head[9:12]), took
 
 
-async def closed(port, requests, seconds, at_once):
-    """Requests answered a second, `at_once` of them always waiting."""
-    client, done, end = Client(port), 0, time.perf_counter() + seconds
+async def closed(port, requests, at_once):
+    """Requests answered a second, `at_once` of them always waiting, once the first have filled the batches."""
+    client, done, begun = Client(port), 0, time.perf_counter()
 
     async def go_on():
         nonlocal done
-        while time.perf_counter() < end:
+        while time.perf_counter() - begun < RAMP + SLICE:
             status, _ = await client.ask(next(requests))
             assert status == 200, status
-            done += time.perf_counter() < end
+            done += RAMP <= time.perf_counter() - begun < RAMP + SLICE
 
     await asyncio.gather(*(go_on() for _ in range(at_once)))
-    return done / seconds
+    return done / SLICE
 
 
 async def opened(port, requests, seconds, rate):
@@ -116,8 +116,8 @@ def throughput(tagger, files, port, single, several, rounds):
     speeds = {"bare": [], "16 a request": [], "1 a request": []}
     for _ in range(rounds + 1):  # the first warms up
         speeds["bare"].append(bare(tagger, files))
-        speeds["16 a request"].append(16 * asyncio.run(closed(port, several, SLICE, 8)))
-        speeds["1 a request"].append(asyncio.run(closed(port, single, SLICE, 64)))
+        speeds["16 a request"].append(16 * asyncio.run(closed(port, several, 8)))
+        speeds["1 a request"].append(asyncio.run(closed(port, single, 96)))
     print(f"\n{'pictures a second':<20}{'median':>8}{'of bare':>9}   rounds")
     for name, found in speeds.items():
         ratio = statistics.median(one / other for one, other in zip(found[1:], speeds["bare"][1:], strict=True))
@@ -131,13 +131,13 @@ def overload(port, single, capacity, rounds):
     good, refused, other = ({times: [] for times in LOADS} for _ in range(3))
     for _ in range(rounds):
         for times in LOADS:
-            found = asyncio.run(opened(port, single, 2 * SLICE, times * capacity))
-            good[times].append(sum(status == 200 and SLICE / 2 < when < 2 * SLICE for status, _, when in found))
+            found = asyncio.run(opened(port, single, RAMP + SLICE, times * capacity))
+            good[times].append(sum(status == 200 and RAMP <= when < RAMP + SLICE for status, _, when in found))
             refused[times] += [1000 * took for status, took, _ in found if status == 429]
             other[times].append(sum(status not in (200, 429) for status, _, _ in found))
     heads = f"{'sent/s':>8}{'good/s':>8}{'of best':>9}{'refused':>9}{'other':>7}"
     print(f"\n{'load':<6}{heads}   refused within ms: p50 p99 max")
-    rates = {times: statistics.median(counts) / (1.5 * SLICE) for times, counts in good.items()}
+    rates = {times: statistics.median(counts) / SLICE for times, counts in good.items()}
     for times, rate in rates.items():
         waits = sorted(refused[times])
         ms = " ".join(f"{waits[min(len(waits) - 1, int(part * len(waits)))]:.0f}" for part in (0.5, 0.99, 1) if waits)
