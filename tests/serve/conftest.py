@@ -1,7 +1,9 @@
 """Models that are served, and servers of them."""
 
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from making import feature_table, locked, picture_folder
@@ -33,6 +35,27 @@ def picture_tagger(tmp_path_factory):
 @pytest.fixture(scope="session")
 def feature_tagger():
     return fit(locked(feature_table()), recipe=RECIPE).tagger
+
+
+class Explaining:
+    """A tagger that sees what speaks for a label on the left."""
+
+    def __init__(self, tagger):
+        self._tagger = tagger
+
+    def __getattr__(self, name):
+        return getattr(self._tagger, name)
+
+    def explain(self, picture, labels):
+        assert picture.size == (self.form.size,) * 2
+        assert len(labels) == 1
+        return SimpleNamespace(heat=np.repeat([[[1.0, 0.5, -1.0]]], 3, axis=1))
+
+
+@pytest.fixture(scope="session")
+def explaining_served(picture_tagger):
+    with running(Explaining(picture_tagger)) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

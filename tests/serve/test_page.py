@@ -89,6 +89,19 @@ def test_a_threshold_that_is_moved_acts_on_all_photos_and_the_csv(opened, pictur
     assert page.locator(".photo").count() == 0
 
 
+def test_what_speaks_for_a_label_is_laid_over_the_photo_and_taken_away(opened, explaining_served):
+    page = opened(explaining_served.url)
+    drop(page, ("a.png", png(size=(300, 200))))
+    bar = page.locator("button.bar").first
+    bar.click()
+    page.wait_for_selector(".heat:not([hidden])")
+    boxes = [page.locator(name).bounding_box() for name in (".heat", ".picture")]
+    assert boxes[0] == pytest.approx(boxes[1], abs=1)
+    assert bar.get_attribute("aria-pressed") == "true"
+    bar.click()
+    assert page.locator(".heat").is_hidden()
+
+
 def test_photos_are_chosen_and_pasted_too(opened, pictures_served):
     page = opened(pictures_served.url)
     page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": png()}])

@@ -1,10 +1,12 @@
 """What comes in, in each form, and what is said of it."""
 
 import base64
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from serving import form, png, running
 from tagfit.pictures.decode import decode
@@ -181,3 +183,19 @@ def test_the_documents_page_needs_no_script_and_names_every_path(pictures_served
     assert "http" not in page.replace("http-equiv", "")
     assert all(path in page for path in described["paths"])
     assert all(f'id="{name}"' in page for name in described["components"]["schemas"])
+
+
+def test_what_speaks_for_a_label_is_a_picture(explaining_served):
+    assert explaining_served.ask("/v1/labels").json["explains"]
+    answer = explaining_served.ask("/v1/explain?label=red", RED, "image/png")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+    assert np.asarray(Image.open(io.BytesIO(answer.body)))[0, :, 3].tolist() == [255, 127, 0]
+    refused = {
+        "/v1/explain?label=no": RED,
+        "/v1/explain": RED,
+        "/v1/explain?label=red": b"nothing",
+    }
+    for path, body in refused.items():
+        answer = explaining_served.ask(path, body, "image/png")
+        assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert explaining_served.ask("/v1/explain?label=red", *form([("a", RED), ("b", RED)])).status == 422

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,9 +28,10 @@ from tagfit.serve.bodies import Bodies, Pictures
 from tagfit.serve.decoding import Decoders
 from tagfit.serve.docs_page import docs_page
 from tagfit.serve.guard import Access, Guard
+from tagfit.serve.heat import explains, heat
 from tagfit.serve.limits import Limits
 from tagfit.serve.metrics import Metrics
-from tagfit.serve.problems import ProblemError
+from tagfit.serve.problems import ProblemError, busy
 
 log = logging.getLogger("tagfit.serve")
 
@@ -57,6 +59,7 @@ class Service:
         self.decoders = (
             Decoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_pictures else None
         )
+        self._explaining = False
 
     def close(self) -> None:
         self.batcher.close()
@@ -121,6 +124,28 @@ class Service:
             raise ProblemError(422, "No picture could be read.", reasons)
         return answers.predicted(pictures.names, await self.batcher.predict(np.stack(readable)), errors)
 
+    async def explanation(self, brought: Pictures | NDArray[np.float64], label: str) -> bytes:
+        """Which part of a picture speaks for a label, as a PNG; one at a time, as it takes many questions.
+
+        Raises:
+            ProblemError: 422, 429 or 503.
+        """
+        if label not in self.tagger.label_names:
+            raise ProblemError(422, "This model has no label of that name.")
+        if not isinstance(brought, Pictures) or len(brought.encoded) > 1 or self.decoders is None:
+            raise ProblemError(422, "One picture is explained at a time.")
+        if self._explaining:
+            raise busy(1)
+        self._explaining = True
+        try:
+            with self.batcher.room_for(1):
+                outcome = (await self.decoders.decode(brought.encoded))[0]
+                if (seen := outcome.pixels) is None:
+                    raise ProblemError(422, "The picture could not be read.", [outcome.reason])
+                return await self.batcher.alone(lambda: heat(self.tagger, seen, label))
+        finally:
+            self._explaining = False
+
     def labels(self) -> dict[str, Any]:
         """What `/v1/labels` answers."""
         tagger, rule = self.tagger, self.tagger.decider.rule
@@ -140,7 +165,7 @@ class Service:
             "at_least_one": rule is not None and rule.at_least_one,
             "at_most": None if rule is None else rule.at_most,
             "by_sets": rule is not None and bool(rule.label_sets),
-            "explains": False,
+            "explains": explains(tagger),
             "shown": form.size / (form.shrunk_to or form.size) if form.keeps_aspect or form.shrunk_to else None,
             "limits": {
                 "bytes": limits.body,
@@ -176,6 +201,8 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
         lifespan=lifespan,
         servers=[{"url": "/"}],
     )
+    if explains(tagger):
+        _add_explain(app)
     _add_paths(app, ending)
     _add_problems(app)
     return Guard(_Counted(app), access)
@@ -254,6 +281,28 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         app.add_route(path, page, include_in_schema=False)
 
 
+def _add_explain(app: FastAPI) -> None:
+    png = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+
+    @app.post(
+        "/v1/explain",
+        summary="Which part of a picture speaks for a label",
+        response_description="As large as what the network sees, to be laid over it.",
+        response_class=Response,
+        responses={**answers.problems(408, 413, 415, 422, 429, 503), 200: png},
+        openapi_extra={"requestBody": answers.PICTURE_BODY},
+    )
+    async def explain(request: Request, label: str) -> Response:
+        service: Service = request.app.state.service
+        with service.bodies.held(request):
+            try:
+                async with asyncio.timeout(2 * service.limits.seconds):
+                    found = await service.explanation(await service.brought(request), label)
+            except TimeoutError:
+                raise ProblemError(503, "It took too long.") from None
+        return Response(found, media_type="image/png")
+
+
 def _json(record: Any, status: int = 200) -> Response:
     return Response(json.dumps(record, ensure_ascii=False).encode(), status, media_type="application/json")
 
@@ -270,7 +319,11 @@ def _add_problems(app: FastAPI) -> None:
     async def failed(request: Request, error: Exception) -> Response:
         return ProblemError(500, "Something went wrong here; the server's log says what.").response()
 
+    async def not_valid(request: Request, error: Exception) -> Response:
+        return ProblemError(422, "A parameter is missing or is not what was expected.").response()
+
     app.add_exception_handler(ProblemError, refused)
+    app.add_exception_handler(RequestValidationError, not_valid)
     app.add_exception_handler(Exception, failed)
     app.add_exception_handler(HTTPException, not_there)
 
