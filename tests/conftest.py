@@ -1,8 +1,13 @@
 """Fixtures that several rooms share."""
 
+import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from making import PROVE, feature_table, locked
@@ -52,3 +57,34 @@ def backbones():
     if not (SHARED / "backbones").is_dir():
         pytest.skip(f"needs the real backbones at {SHARED / 'backbones'}")
     return SHARED / "backbones"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where Chromium is: installed where that may be, as root on Debian; else tests that need it skip, visibly."""
+    place = _chromium()
+    if place is None and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        with FileLock(Path(tempfile.gettempdir()) / "tagfit-tests-apt.lock"):  # several processes run tests
+            for order in ("install chromium", "update", "install chromium"):
+                if _chromium() is None:
+                    subprocess.run(["apt-get", "-y", "-q", *order.split()], check=False, capture_output=True)
+        place = _chromium()
+    if place is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    return place
+
+
+def _chromium():
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    """A headless Chromium that asks nobody for anything."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        browser.close()

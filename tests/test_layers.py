@@ -25,20 +25,34 @@ MAY_IMPORT = {
     "delivery": BELOW,
     "result": BELOW | {"curing", "report", "delivery"},
     "trainer": BELOW | {"curing"},
+    "cluster": BELOW | {"curing", "delivery", "trainer"},
     "reporting": RECORDS | {"report", "delivery"},
-    "session": BELOW | {"curing", "diagnosing", "report", "delivery", "reporting", "result", "trainer"},
+    "session": BELOW | {"curing", "diagnosing", "report", "delivery", "reporting", "result", "trainer", "cluster"},
     "campaign": BELOW | {"curing", "result", "session"},
-    "workflow": BELOW | {"curing", "report", "delivery", "result", "session", "campaign"},
+    "workflow": BELOW | {"curing", "report", "delivery", "result", "session", "campaign", "cluster"},
     "evaluation": BELOW | {"report", "delivery", "workflow"},
     "diagnosis": BELOW | {"diagnosing", "delivery", "session", "workflow"},
     "estimator": BELOW | {"delivery", "workflow"},
+    "serve": RECORDS | {"pictures", "delivery"},
     "progress": RECORDS | {"pictures", "training"},
     "cli": BELOW
-    | {"curing", "report", "delivery", "result", "reporting", "workflow", "evaluation", "diagnosis", "progress"},
+    | {
+        "curing",
+        "report",
+        "delivery",
+        "result",
+        "reporting",
+        "workflow",
+        "evaluation",
+        "diagnosis",
+        "cluster",
+        "serve",
+        "progress",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
-MAY_IMPORT_TORCH = {"models", "training", "delivery", "result", "trainer", "session"}
+MAY_IMPORT_TORCH = {"models", "training", "delivery", "result", "trainer", "session", "cluster"}
 
 
 def room(module: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import tagfit
-from tagfit.errors import InputError, OutputError, TagfitError
+from tagfit.errors import InputError, MissingExtraError, OutputError, TagfitError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -435,10 +435,9 @@ def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
     from tagfit.delivery import export as exporting
     from tagfit.progress import working
 
-    folder = Path(bundle).resolve()
-    name = folder.parent.name if folder.name == "bundle" else folder.name
     with working("exporting"):
-        exported = exporting.export(bundle, f"{name}.{to or 'onnx'}" if output is None else output, to=to)
+        written = f"{_named(bundle)}.{to or 'onnx'}" if output is None else output
+        exported = exporting.export(bundle, written, to=to)
     if as_json:
         _print_json(exported.to_dict())
         return
@@ -451,6 +450,60 @@ def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
         f"{exported.max_difference:.1e}\n"
         f"written to {exported.file} ({exported.bytes / 1e6:,.1f} MB)"
     )
+
+
+@main.command()
+@click.argument("bundle")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address; others than this need a token.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--token-file", metavar="FILE", help="Holds what requests must bring: Authorization: Bearer TOKEN.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name that this server is asked by.")
+@click.option("--max-megabytes", default=32, show_default=True, type=click.IntRange(1, 1024), help="Of one request.")
+@click.option("--max-megapixels", type=_MEGAPIXELS, default=100, show_default=True, help="Of one picture.")
+@click.option("--max-pictures", default=64, show_default=True, type=click.IntRange(1, 1024), help="Of one request.")
+@click.option(
+    "--max-seconds", default=30, show_default=True, type=click.FloatRange(0.1, 3600), help="For a request's answer."
+)
+@click.option("--queue", default=256, show_default=True, type=click.IntRange(1), help="Pictures that may wait.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda", "mps"]))
+def serve(
+    bundle: str,
+    host: str,
+    port: int,
+    token_file: str | None,
+    allow_host: tuple[str, ...],
+    max_megabytes: int,
+    max_megapixels: float,
+    max_pictures: int,
+    max_seconds: float,
+    queue: int,
+    device: str,
+) -> None:
+    """Answer over HTTP, with a page to drop photos on.
+
+    BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
+
+    Only this machine can ask, unless --host says otherwise. SIGTERM or ctrl-C ends it once what was accepted is
+    answered.
+    """
+    try:
+        from tagfit.serve import server
+    except ImportError:
+        raise MissingExtraError("serving", "serve") from None
+    from tagfit.delivery.predictor import Tagger
+    from tagfit.serve.limits import Limits
+
+    limits = Limits(max_megabytes << 20, round(max_megapixels * 1e6), max_pictures, max_seconds, queue)
+    token = None if token_file is None else server.read_token(Path(token_file))
+    with server.bind(host, port) as listener:
+        server.demand_token(listener, token)
+        tagger = Tagger.load(bundle, device)
+
+        def say(text: str) -> None:
+            click.echo(f"tagfit: {text}", err=True)
+
+        made = server.make_server(_named(bundle), tagger, listener, limits, token=token, hosts=allow_host, say=say)
+        server.serve(made, tagger, listener)
 
 
 @main.command()
@@ -607,6 +660,12 @@ def _say_set_aside(dataset: Dataset) -> None:
         click.echo(f"tagfit: {total} of {len(dataset) + total} pictures cannot be read and are set aside", err=True)
         for kind, count in Counter(reason.partition(":")[0] for _, reason in dataset.set_aside).most_common():
             click.echo(f"    {count:,} × {kind}", err=True)
+
+
+def _named(bundle: str) -> str:
+    """What a run folder, or the bundle in it, is called."""
+    folder = Path(bundle).resolve()
+    return folder.parent.name if folder.name == "bundle" else folder.name
 
 
 def _say_refused(reason: str) -> None:

@@ -1,8 +1,6 @@
 """A finished run to report on, and a browser to look at its page with."""
 
-import os
 import shutil
-import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -82,33 +80,6 @@ def _renamed(records, names):
     ingredients = [{"ingredient": name, "change": 0.1, "noise": 0.02} for name in names]
     changed = {"data": data, "findings": [finding], "tried": recipes, "ingredients": ingredients}
     return Records(names[0], {**result, **changed}, records.command, replace(said, names=samples, runs=runs))
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Where Chromium is. On a CI machine it is installed; elsewhere tests that need it skip, visibly."""
-    place = _chromium()
-    if place is None and os.environ.get("CI") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        subprocess.run(["apt-get", "install", "-y", "-q", "chromium"], check=False, capture_output=True)
-        place = _chromium()
-    if place is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    return place
-
-
-def _chromium():
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from tagfit.form import Form
 from tagfit.pictures.decode import MAX_PIXELS, UnreadablePictureError, pixels
 from tagfit.pictures.decoder import Decoders, Outcome
 from tagfit.records import Dataset, Units
+from tagfit.scoring.deciding import Decider
 
 if TYPE_CHECKING:  # they load torch, which another runtime does without
     from tagfit.delivery.bundle import Bundle
@@ -122,6 +123,11 @@ class Tagger:
         from tagfit.delivery.torch_networks import TorchNetworks
 
         return TorchNetworks(self.bundle, self._device)
+
+    @property
+    def decider(self) -> Decider:
+        """What makes labels of scores."""
+        return self._given.decider
 
     @property
     def form(self) -> Form:
@@ -299,7 +305,7 @@ class Tagger:
         return (self._networks if self._networks.takes(x) else self.in_torch).scores(x)
 
     def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
-        decider = self._given.decider
+        decider = self.decider
         return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
 
     def _demand_pictures(self) -> None:

@@ -142,12 +142,16 @@ def _cores() -> int:
 
 
 class Decoder:
-    """One process that opens pictures; where a picture takes it down, the next one gets a new process."""
+    """One process that opens pictures; where a picture takes it down, the next one gets a new process.
+
+    Attributes:
+        abandoned: whether it was given up, and opens no more pictures.
+    """
 
     def __init__(self, form: Form, max_pixels: int) -> None:
         self._form, self._max_pixels = form, max_pixels
         self._process: subprocess.Popen[bytes] | None = None
-        self._abandoned = False
+        self.abandoned = False
 
     def read(self, source: Source, wanted: Wanted | None = None) -> Outcome:
         """Read and decode one picture, and hash it where `wanted` is to be told.
@@ -158,7 +162,7 @@ class Decoder:
             return self._read(source, wanted)
         except (EOFError, OSError):
             self.close()
-        if self._abandoned:
+        if self.abandoned:
             return Outcome()
         try:
             return self._read(source, wanted)
@@ -167,7 +171,7 @@ class Decoder:
 
     def abandon(self) -> None:
         """Give up what it is at, from another thread."""
-        self._abandoned = True
+        self.abandoned = True
         if (process := self._process) is not None:
             process.kill()
 
@@ -206,6 +210,8 @@ class Decoder:
     def _pipes(self) -> tuple[BinaryIO, BinaryIO]:
         if self._process is None:
             self._process = self._started()
+        if self.abandoned:  # while it was started
+            raise EOFError
         return cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
 
     def _started(self) -> subprocess.Popen[bytes]:

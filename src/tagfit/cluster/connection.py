@@ -1,0 +1,70 @@
+"""How tagfit comes to a Ray cluster, and leaves it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tagfit.errors import InputError, MissingExtraError
+
+#: nobody is told of what runs here, unless whoever starts Ray wants it so
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+
+
+def demand_place(on: str) -> str:
+    """`on` itself, where it is `ray` (the cluster of RAY_ADDRESS, or the one this machine is a node of) or `ray://HOST:PORT`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if on == "ray" or on.removeprefix("ray://") not in (on, ""):
+        return on
+    raise InputError(f"expected ray or ray://HOST:PORT; got {on!r}", "Leave --on away to use this machine alone.")
+
+
+@contextmanager
+def connected(on: str) -> Iterator[Any]:
+    """Ray's module, connected to the cluster; the connection is closed in the end, and the cluster goes on.
+
+    A connection that is there already, of the caller's own, is used, and left open.
+
+    Raises:
+        InputError: there is no such cluster, or `on` names none.
+        MissingExtraError: without Ray.
+    """
+    demand_place(on)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("--on ray", "ray") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    address = os.environ.get("RAY_ADDRESS", "auto") if on == "ray" else on
+    try:
+        _demand_listener(address)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (OSError, RuntimeError, SystemExit) as error:  # Ray leaves the process where a cluster has gone
+        todo = "Start one with `ray start --head`, or name one: --on ray://HOST:10001 (docs/scaling.md)."
+        raise InputError(f"no Ray cluster answers at {address}: {error}", todo) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _demand_listener(address: str) -> None:
+    """Ray itself waits for more than a minute where nobody listens.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()

@@ -1,0 +1,1 @@
+"""A bundle behind HTTP. Needs the extra `serve`."""

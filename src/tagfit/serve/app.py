@@ -1,0 +1,363 @@
+"""The paths that a server answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import tagfit
+from tagfit.delivery.predictor import Tagger
+from tagfit.errors import DataError
+from tagfit.serve import answers
+from tagfit.serve.batching import Batcher
+from tagfit.serve.bodies import Bodies, Pictures
+from tagfit.serve.decoding import Decoders
+from tagfit.serve.docs_page import docs_page
+from tagfit.serve.guard import Access, Guard
+from tagfit.serve.heat import heat
+from tagfit.serve.limits import Limits
+from tagfit.serve.metrics import Metrics
+from tagfit.serve.problems import ProblemError, busy
+
+log = logging.getLogger("tagfit.serve")
+
+#: the page's files, and what they are
+_PAGE = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+_THRESHOLD = 0.5
+
+PREDICT = "/v1/predict"
+
+
+class Service:
+    """One model at work: what the paths share. It belongs to the loop that it was made in."""
+
+    def __init__(self, name: str, tagger: Tagger, limits: Limits) -> None:
+        self.name, self.tagger, self.limits = name, tagger, limits
+        self.metrics = Metrics(lambda: self.batcher.waiting)
+        self.batcher = Batcher(tagger, limits, self.metrics.batch)
+        self.bodies = Bodies(limits)
+        self.decoders = (
+            Decoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_pictures else None
+        )
+        self._explaining = False
+
+    def close(self) -> None:
+        self.batcher.close()
+        if self.decoders is not None:
+            self.decoders.close()
+
+    async def brought(self, request: Request) -> Pictures | NDArray[np.float64]:
+        """What a request asks about.
+
+        Raises:
+            ProblemError: 400, 408, 413, 415 or 422.
+        """
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                body = await self.bodies.read(request)
+        except TimeoutError:
+            raise ProblemError(
+                408, f"The body did not come within {self.limits.seconds:g} s.", headers={"connection": "close"}
+            ) from None
+        return self.bodies.parse(body, request.headers.get("content-type", ""))
+
+    async def predictions(self, brought: Pictures | NDArray[np.float64]) -> list[dict[str, Any]]:
+        """A record for each picture or row.
+
+        Raises:
+            ProblemError: 422, 429 or 503.
+        """
+        count = len(brought.names) if isinstance(brought, Pictures) else len(brought)
+        with self.batcher.room_for(count):
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    if isinstance(brought, Pictures):
+                        return await self._of_pictures(brought)
+                    return await self._of_rows(brought)
+            except TimeoutError:
+                raise ProblemError(503, f"It took longer than {self.limits.seconds:g} s.") from None
+
+    async def _of_rows(self, rows: NDArray[np.float64]) -> list[dict[str, Any]]:
+        expected = self.tagger.preprocessing.shape
+        if self.tagger.preprocessing.kind != "features" or rows.shape[1:] != expected:
+            what = "pictures" if self.tagger.preprocessing.kind == "pictures" else f"rows of {expected[0]} features"
+            raise ProblemError(422, f"This model takes {what}; got rows of {rows.shape[1]} features.")
+        with np.errstate(over="ignore"):
+            x = rows.astype(np.float32)
+        if not np.isfinite(x).all():
+            raise ProblemError(422, "Features must be finite in float32.")
+        try:
+            prediction = await self.batcher.predict(x)
+        except DataError as error:  # what this model asks beyond the shape
+            raise ProblemError(422, str(error)) from None
+        return answers.predicted(tuple(map(str, range(1, len(x) + 1))), prediction, {})
+
+    async def _of_pictures(self, pictures: Pictures) -> list[dict[str, Any]]:
+        if self.decoders is None:
+            raise ProblemError(422, "This model takes feature rows, not pictures.")
+        outcomes = await self.decoders.decode(pictures.encoded)
+        errors = {number: outcome.reason for number, outcome in enumerate(outcomes) if outcome.pixels is None}
+        readable = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
+        self.metrics.unreadable.inc(len(errors))
+        if not readable:
+            reasons = [f"{pictures.names[number]}: {reason}" for number, reason in errors.items()]
+            raise ProblemError(422, "No picture could be read.", reasons)
+        return answers.predicted(pictures.names, await self.batcher.predict(np.stack(readable)), errors)
+
+    async def explanation(self, brought: Pictures | NDArray[np.float64], label: str) -> bytes:
+        """Which part of a picture speaks for a label, as a PNG; one at a time, as it takes many questions.
+
+        Raises:
+            ProblemError: 422, 429 or 503.
+        """
+        if label not in self.tagger.label_names:
+            raise ProblemError(422, "This model has no label of that name.")
+        if not isinstance(brought, Pictures) or len(brought.encoded) > 1 or self.decoders is None:
+            raise ProblemError(422, "One picture is explained at a time.")
+        if self._explaining:
+            raise busy(1)
+        self._explaining = True
+        try:
+            with self.batcher.room_for(1):
+                outcome = (await self.decoders.decode(brought.encoded))[0]
+                if (seen := outcome.pixels) is None:
+                    raise ProblemError(422, "The picture could not be read.", [outcome.reason])
+                return await self.batcher.alone(lambda: heat(self.tagger, seen, label))
+        finally:
+            self._explaining = False
+
+    def labels(self) -> dict[str, Any]:
+        """What `/v1/labels` answers."""
+        tagger, rule = self.tagger, self.tagger.decider.rule
+        thresholds = (_THRESHOLD,) * len(tagger.label_names) if rule is None else rule.thresholds
+        form = tagger.form
+        limits = self.limits
+        return {
+            "model": self.name,
+            "takes": "pictures" if tagger.takes_pictures else "features",
+            "features": tagger.preprocessing.shape[0] if tagger.preprocessing.kind == "features" else None,
+            "labels": [
+                {"name": name, "threshold": threshold}
+                for name, threshold in zip(tagger.label_names, thresholds, strict=True)
+            ],
+            "decides_by": "scores" if rule is None else "probabilities",
+            "rule": "above 0.5" if rule is None else rule.describe(tagger.label_names),
+            "at_least_one": rule is not None and rule.at_least_one,
+            "at_most": None if rule is None else rule.at_most,
+            "by_sets": rule is not None and bool(rule.label_sets),
+            "explains": tagger.takes_pictures,
+            "shown": form.size / (form.shrunk_to or form.size) if form.keeps_aspect or form.shrunk_to else None,
+            "limits": {
+                "bytes": limits.body,
+                "pictures": limits.pictures,
+                "pixels": limits.pixels,
+                "seconds": limits.seconds,
+            },
+        }
+
+
+def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending: Callable[[], bool]) -> ASGIApp:
+    """The whole app.
+
+    Args:
+        name: what the model is called.
+        ending: whether the server is about to end.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = service = Service(name, tagger, limits)
+        try:
+            yield
+        finally:
+            service.close()
+
+    app = FastAPI(
+        title="tagfit",
+        version=tagfit.__version__,
+        description="Labels for pictures or feature rows.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        servers=[{"url": "/"}],
+    )
+    if tagger.takes_pictures:
+        _add_explain(app)
+    _add_paths(app, ending)
+    _add_problems(app)
+    return Guard(_Counted(app), access)
+
+
+def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
+    @app.post(
+        PREDICT,
+        summary="Labels for pictures or feature rows",
+        response_description="What was asked for.",
+        response_model=answers.Predictions,
+        responses=answers.problems(408, 413, 415, 422, 429, 503),
+        openapi_extra={"requestBody": answers.PREDICT_BODY},
+    )
+    async def predict(request: Request) -> Response:
+        """One picture as the body, several as the files of a form, each called pictures, or as base64 in JSON."""
+        service: Service = request.app.state.service
+        with service.bodies.held(request):
+            found = await service.predictions(await service.brought(request))
+        return _json({"predictions": found})
+
+    @app.get(
+        "/v1/labels",
+        summary="The labels, their thresholds and how they are given",
+        response_description="What was asked for.",
+        response_model=answers.Labels,
+        responses=answers.problems(),
+    )
+    async def labels(request: Request) -> Response:
+        return _json(request.app.state.service.labels())
+
+    @app.get(
+        "/healthz",
+        summary="Whether it lives",
+        response_description="It does.",
+        response_model=answers.State,
+        responses=answers.problems(),
+    )
+    async def healthz() -> Response:
+        return _json({"state": "ok"})
+
+    @app.get(
+        "/readyz",
+        summary="Whether it takes requests",
+        response_description="What was asked for.",
+        response_model=answers.State,
+        responses={**answers.problems(), 503: {"model": answers.State}},
+    )
+    async def readyz(request: Request) -> Response:
+        service: Service = request.app.state.service
+        if ending():
+            return _json({"state": "about to end"}, 503)
+        full = service.batcher.waiting >= service.limits.queue
+        return _json({"state": "full"}, 503) if full else _json({"state": "ok"})
+
+    @app.get(
+        "/metrics",
+        summary="For Prometheus",
+        response_class=Response,
+        responses={**answers.problems(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    async def metrics(request: Request) -> Response:
+        return Response(request.app.state.service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    docs = docs_page(app.openapi())
+    pages = {
+        path: (files(__package__).joinpath("page", file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()
+    }
+    pages["/docs"] = (docs.encode(), "text/html")
+
+    async def page(request: Request) -> Response:
+        content, kind = pages[request.url.path]
+        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+
+    for path in pages:
+        app.add_route(path, page, include_in_schema=False)
+
+
+def _add_explain(app: FastAPI) -> None:
+    png = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+
+    @app.post(
+        "/v1/explain",
+        summary="Which part of a picture speaks for a label",
+        response_description="As large as what the network sees, to be laid over it.",
+        response_class=Response,
+        responses={**answers.problems(408, 413, 415, 422, 429, 503), 200: png},
+        openapi_extra={"requestBody": answers.PICTURE_BODY},
+    )
+    async def explain(request: Request, label: str) -> Response:
+        service: Service = request.app.state.service
+        with service.bodies.held(request):
+            try:
+                async with asyncio.timeout(2 * service.limits.seconds):
+                    found = await service.explanation(await service.brought(request), label)
+            except TimeoutError:
+                raise ProblemError(503, "It took too long.") from None
+        return Response(found, media_type="image/png")
+
+
+def _json(record: Any, status: int = 200) -> Response:
+    return Response(json.dumps(record, ensure_ascii=False).encode(), status, media_type="application/json")
+
+
+def _add_problems(app: FastAPI) -> None:
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
+        return error.response()
+
+    async def not_there(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return ProblemError(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers).response()
+
+    async def failed(request: Request, error: Exception) -> Response:
+        return ProblemError(500, "Something went wrong here; the server's log says what.").response()
+
+    async def not_valid(request: Request, error: Exception) -> Response:
+        return ProblemError(422, "A parameter is missing or is not what was expected.").response()
+
+    app.add_exception_handler(ProblemError, refused)
+    app.add_exception_handler(RequestValidationError, not_valid)
+    app.add_exception_handler(Exception, failed)
+    app.add_exception_handler(HTTPException, not_there)
+
+
+class _Counted:
+    """Counts, times and, where there is no room, refuses requests; logs what nobody foresaw."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._paths = {getattr(route, "path", "") for route in app.routes}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 0
+
+        async def counting(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        service: Service = self._app.state.service
+        try:
+            if scope["path"] == PREDICT and scope["method"] == "POST":
+                service.batcher.demand_room(1)  # here, where a refusal costs least
+            await self._app(scope, receive, counting)
+        except ProblemError as problem:
+            await problem.response()(scope, receive, counting)
+        except Exception:
+            log.exception("a request failed")  # it was answered by `failed`
+        finally:
+            path = scope["path"] if scope["path"] in self._paths else "other"
+            metrics = service.metrics
+            metrics.requests.labels(path, str(status)).inc()
+            metrics.seconds.labels(path).observe(time.perf_counter() - begun)

@@ -1,0 +1,225 @@
+"""What a request brings: its body, read within limits, and the pictures or feature rows in it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from tagfit.serve.limits import Limits
+from tagfit.serve.problems import ProblemError, busy
+
+#: letters of a file's name that are handed back
+_NAME = 255
+
+#: faults of a JSON body that are spelt out
+_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Encoded pictures, and what each is called: its file's name, or its number from 1."""
+
+    encoded: tuple[bytes, ...]
+    names: tuple[str, ...]
+
+
+class JsonBody(BaseModel):
+    """Pictures or feature rows, not both."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    pictures: list[str] | None = Field(default=None, min_length=1, description="picture files in base64")
+    features: list[list[float]] | None = Field(
+        default=None, min_length=1, description="or rows of finite numbers, each as long as the model was trained on"
+    )
+
+
+class Bodies:
+    """Reads bodies; of all that are held at once, only so many bytes."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._held = 0
+
+    @contextmanager
+    def held(self, request: Request) -> Iterator[None]:
+        """Within, memory for the request's body is set aside.
+
+        Raises:
+            ProblemError: 413, 415 or 429.
+        """
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ProblemError(415, "Bodies are taken as they are: without Content-Encoding.")
+        claimed = request.headers.get("content-length")
+        size = self._limits.body if claimed is None else int(claimed)  # digits: the server has read them before
+        if size > self._limits.body:
+            raise self._too_large()
+        if self._held + size > self._limits.memory:
+            raise busy(1)
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
+
+    async def read(self, request: Request) -> bytes:
+        """All of it.
+
+        Raises:
+            ProblemError: 400 where the client is gone, 413.
+        """
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > self._limits.body:
+                    raise self._too_large()
+        except ClientDisconnect:
+            raise ProblemError(400, "The body ends before it is whole.") from None
+        return bytes(body)
+
+    def parse(self, body: bytes, content_type: str) -> Pictures | NDArray[np.float64]:
+        """The pictures in it, or its (n, D) feature rows.
+
+        Raises:
+            ProblemError: 400, 413, 415 or 422.
+        """
+        kind, options = parse_options_header(content_type)
+        if kind == b"multipart/form-data":
+            return self._multipart(body, options.get(b"boundary", b""))
+        if kind == b"application/json":
+            return self._json(body)
+        if kind.startswith(b"image/") or kind == b"application/octet-stream":
+            if not body:
+                raise ProblemError(422, "The body is empty; expected a picture.")
+            return Pictures((body,), ("1",))
+        raise ProblemError(
+            415,
+            "Expected a Content-Type of multipart/form-data, application/json, image/* or application/octet-stream.",
+            headers={"accept-post": "multipart/form-data, application/json, image/*, application/octet-stream"},
+        )
+
+    def _multipart(self, body: bytes, boundary: bytes) -> Pictures:
+        form = _Form(self._demand_few)
+        try:
+            if not boundary:
+                raise FormParserError("its Content-Type names no boundary")
+            parser = MultipartParser(boundary, form.callbacks)  # type: ignore[arg-type]
+            parser.write(body)
+            parser.finalize()
+        except FormParserError as error:
+            raise ProblemError(400, f"The multipart body cannot be read: {error}") from None
+        if not form.ended:
+            raise ProblemError(400, "The multipart body cannot be read: its last boundary is missing.")
+        if not form.files:
+            raise ProblemError(422, "The form holds no picture; expected files in fields called pictures.")
+        names = tuple(name[:_NAME] or str(number) for number, name in enumerate(form.names, 1))
+        return Pictures(tuple(map(bytes, form.files)), names)
+
+    def _json(self, body: bytes) -> Pictures | NDArray[np.float64]:
+        try:
+            given = JsonBody.model_validate_json(body)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            faults = [f"{_place(fault['loc'])}: {fault['msg']}" for fault in found[:_FAULTS]]
+            unreadable = found[0]["type"] == "json_invalid"
+            raise ProblemError(400 if unreadable else 422, "The JSON body is not what was expected.", faults) from None
+        if (given.pictures is None) == (given.features is None):
+            raise ProblemError(422, "Expected pictures or features, one of them.")
+        if given.pictures is not None:
+            self._demand_few(len(given.pictures))
+            names = tuple(map(str, range(1, len(given.pictures) + 1)))
+            return Pictures(tuple(_decoded(given.pictures)), names)
+        rows = given.features or []
+        self._demand_few(len(rows))
+        if len({len(row) for row in rows}) > 1:
+            raise ProblemError(422, "Feature rows must all have the same length.")
+        return np.array(rows, dtype=np.float64)
+
+    def _demand_few(self, count: int) -> None:
+        if count > self._limits.pictures:
+            raise ProblemError(413, f"At most {self._limits.pictures} pictures or rows are taken at a time.")
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError(413, f"At most {self._limits.body:,} bytes are taken at a time.")
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return "/".join(str(part)[:40] for part in loc) or "body"
+
+
+def _decoded(pictures: list[str]) -> Iterator[bytes]:
+    for number, picture in enumerate(pictures, 1):
+        try:
+            encoded = base64.b64decode(picture, validate=True)
+        except (binascii.Error, ValueError):  # ValueError: letters beyond ASCII
+            raise ProblemError(422, f"pictures/{number - 1} is not base64.") from None
+        if not encoded:
+            raise ProblemError(422, f"pictures/{number - 1} is empty.")
+        yield encoded
+
+
+class _Form:
+    """Collects the files of a multipart body; a field that is no file is refused."""
+
+    def __init__(self, demand_few: Callable[[int], None]) -> None:
+        self.files: list[bytearray] = []
+        self.names: list[str] = []
+        self.ended = False
+        self._demand_few = demand_few
+        self._header = self._value = b""
+        self._disposition = b""
+
+    @property
+    def callbacks(self) -> dict[str, Any]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_begin": self._begin_header,
+            "on_header_field": self._add_name,
+            "on_header_value": self._add_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._begin_data,
+            "on_part_data": self._add_data,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._disposition = b""
+
+    def _begin_header(self) -> None:
+        self._header = self._value = b""
+
+    def _add_name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _add_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+
+    def _begin_data(self) -> None:
+        _, options = parse_options_header(self._disposition.decode("latin-1"))
+        if options.get(b"name") != b"pictures":
+            raise ProblemError(422, "The form has a field that is not called pictures.")
+        self._demand_few(len(self.files) + 1)
+        self.files.append(bytearray())
+        self.names.append(options.get(b"filename", b"").decode("utf-8", "replace"))
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        self.files[-1] += data[start:end]
+
+    def _end(self) -> None:
+        self.ended = True

@@ -1,0 +1,97 @@
+"""Pictures of requests, decoded in processes that may crash without harm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+
+from tagfit.errors import TagfitError
+from tagfit.form import Form
+from tagfit.pictures.decoder import Decoder, Outcome
+from tagfit.serve.priority import step_back
+
+
+class _Job:
+    """The pictures of one request."""
+
+    def __init__(self, pictures: Sequence[bytes]) -> None:
+        self.pictures = pictures
+        self.outcomes = [Outcome() for _ in pictures]
+        self.left = len(pictures)
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.given_up = False
+
+    def put(self, number: int, outcome: Outcome) -> None:
+        """In the thread of the loop."""
+        self.outcomes[number] = outcome
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(None)
+
+
+class Decoders:
+    """One process a core. What a request gives up is left, or, where a process is at it, that process is ended.
+
+    Args:
+        on_crash: told, in a thread of its own, when a picture has taken its process down.
+    """
+
+    def __init__(self, form: Form, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
+        self._form, self._max_pixels, self._on_crash = form, max_pixels, on_crash
+        self._waiting: SimpleQueue[tuple[_Job, int] | None] = SimpleQueue()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores
+        self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(cores)]
+        for thread in self._threads:
+            thread.start()
+
+    async def decode(self, pictures: Sequence[bytes]) -> list[Outcome]:
+        """What came of each picture, in order."""
+        job = _Job(pictures)
+        for number in range(len(pictures)):
+            self._waiting.put((job, number))
+        try:
+            await job.done
+        except asyncio.CancelledError:
+            job.given_up = True
+            for at in self._at:
+                if at is not None and at[0] is job:
+                    at[1].abandon()
+            raise
+        return job.outcomes
+
+    def close(self) -> None:
+        """End the processes."""
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _work(self, number: int) -> None:
+        step_back()
+        decoder = Decoder(self._form, self._max_pixels)
+        while (task := self._waiting.get()) is not None:
+            job, picture = task
+            self._at[number] = job, decoder  # first this, then the question: who gives up does both the other way round
+            outcome = Outcome() if job.given_up else self._outcome(decoder, job.pictures[picture])
+            self._at[number] = None
+            if decoder.abandoned:
+                decoder.close()
+                decoder = Decoder(self._form, self._max_pixels)
+                if not job.given_up:  # it was meant for the picture before
+                    outcome = self._outcome(decoder, job.pictures[picture])
+            if not job.given_up:
+                job.done.get_loop().call_soon_threadsafe(job.put, picture, outcome)
+        decoder.close()
+
+    def _outcome(self, decoder: Decoder, picture: bytes) -> Outcome:
+        try:
+            outcome = decoder.read(picture)
+        except TagfitError as error:  # no process can be started: said to this request, tried by the next
+            return Outcome(reason=str(error))
+        if outcome.reason.startswith("the decoder crashed"):
+            self._on_crash()
+        return outcome

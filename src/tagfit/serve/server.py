@@ -1,0 +1,155 @@
+"""Binds, serves and, when told to end, answers what it has accepted first."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from uvicorn import Config, Server
+
+from tagfit.delivery.predictor import Tagger
+from tagfit.errors import DataError, OutputError
+from tagfit.serve.app import create_app
+from tagfit.serve.connection import Connection
+from tagfit.serve.guard import Access
+from tagfit.serve.limits import Limits
+
+#: seconds in which what was accepted is answered after SIGTERM
+DRAIN_SECONDS = 30
+
+#: a token that is shorter could be guessed
+SHORTEST_TOKEN = 16
+
+
+def read_token(file: Path) -> str:
+    """The token that a file holds.
+
+    Raises:
+        DataError: it cannot be read, or does not hold one.
+    """
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the token file {file} cannot be read: {error}") from None
+    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise DataError(
+            f"the token file {file} must hold one word of at least {SHORTEST_TOKEN} letters",
+            f'Make one: python -c "import secrets; print(secrets.token_urlsafe())" > {file}',
+        )
+    return token
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OutputError: the address is not this machine's, or the port is taken.
+    """
+    listener = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        todo = "Choose another with --host and --port; --port 0 takes a free one."
+        raise OutputError(f"cannot listen on {host} port {port}: {error.strerror or error}", todo) from None
+    return listener
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can reach it."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+
+
+def demand_token(listener: socket.socket, token: str | None) -> None:
+    """Raises DataError: other machines can reach it, and there is no token."""
+    if token is None and not is_loopback(listener):
+        raise DataError(
+            f"{listener.getsockname()[0]} can be reached from other machines: a token is needed",
+            "Name a file that holds one with --token-file, or leave --host away.",
+        )
+
+
+def make_server(
+    name: str,
+    tagger: Tagger,
+    listener: socket.socket,
+    limits: Limits,
+    *,
+    token: str | None = None,
+    hosts: Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None,
+) -> Server:
+    """What `serve` runs; it ends once its `should_exit` is set.
+
+    Args:
+        name: what the model is called.
+        say: told, in a sentence each, what a person should know.
+    """
+    access = Access.of(token, hosts, is_loopback(listener))
+    server: Server
+    config = Config(
+        create_app(name, tagger, limits, access, lambda: server.should_exit),
+        http=type("Timed", (Connection,), {"seconds": 2 * limits.seconds}),  # its body, then its answer
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=1024,
+    )
+    server = _Server(config, f"serving {name} at {_address(listener)} (ctrl-C ends it)", say)
+    return server
+
+
+def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
+    """Serve until SIGTERM or ctrl-C; the network is asked once before, as its first answer takes longest."""
+    shape, dtype = tagger.preprocessing.shape, np.float32
+    if tagger.takes_pictures:
+        shape, dtype = (tagger.form.size, tagger.form.size, 3), np.uint8  # type: ignore[assignment]
+    tagger.predict_array(np.zeros((1, *shape), dtype=dtype))
+    gc.collect()
+    gc.freeze()  # looking through what is loaded for garbage would hold all requests up for a tenth of a second
+    logging.basicConfig(format="tagfit: %(message)s", level=logging.ERROR)  # what clients do wrong they are told
+    asyncio.run(server.serve([listener]))
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class _Server(Server):
+    """Uvicorn's, that says when it serves and when it ends; a signal that made it end is not raised again."""
+
+    def __init__(self, config: Config, address: str, say: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._address, self._say = address, say
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._say(self._address)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._say("ending, once what was accepted is answered")
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        again = self.should_exit
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
+        self.force_exit = again and sig == signal.SIGINT
