@@ -354,7 +354,7 @@ def predict(
     the paths that come on stdin, one a line. One row comes out for each, in order.
     """
     from tagfit.delivery import row_files
-    from tagfit.delivery.explaining import with_overlays
+    from tagfit.delivery.explaining import demand_new_folder, with_overlays
     from tagfit.delivery.labels_out import counted, predicted_rows
     from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
@@ -380,6 +380,8 @@ def predict(
         if asked and not tagger.takes_pictures:
             raise click.UsageError(f"{option} is for pictures, and this bundle takes feature rows")
     given = places(paths)
+    if explain is not None:
+        demand_new_folder(Path(explain), given)
     counts = {"read": 0, "unreadable": 0}
     with reading_bar("predicting") as on_row:
 
@@ -387,7 +389,7 @@ def predict(
             lines = sys.stdin.buffer
             found = predicted_rows(tagger, given, calibrated, lines=lines, known=known, on_row=on_row)
             if explain is not None:
-                found = with_overlays(found, tagger.explain, Path(explain))
+                found = with_overlays(found, tagger.explain, Path(explain), _say_unexplained)
             return counted(with_sidecars(found, _say_refused) if write_xmp and not dry_run else found, counts)
 
         if dry_run:
@@ -666,6 +668,10 @@ def _named(bundle: str) -> str:
     """What a run folder, or the bundle in it, is called."""
     folder = Path(bundle).resolve()
     return folder.parent.name if folder.name == "bundle" else folder.name
+
+
+def _say_unexplained(reason: str) -> None:
+    click.echo(f"tagfit: not explained: {reason}", err=True)
 
 
 def _say_refused(reason: str) -> None:

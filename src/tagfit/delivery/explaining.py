@@ -1,6 +1,8 @@
 """Which parts of a picture speak for a label.
 
-Of a CNN, Grad-CAM (Selvaraju et al. 2017): its last maps, weighted by how a label's logit grows with each of them. Of
+Of a CNN, Grad-CAM (Selvaraju et al. 2017): maps of the network, times how a label's logit grows with them. Taken are
+the first stage's maps, each place with a gradient of its own (HiResCAM, Draelos & Carin 2020): the last maps are
+coarse, each of their places sees much of the picture, and they say less of where (benchmarks/explain_deletion.py). Of
 any other network, occlusion (Zeiler & Fergus 2014): how much lower the logit is where a window is hidden behind the
 picture's mean colour. Both say what this network looks at, which need not be what makes the label true.
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tagfit.delivery.run_folder import write_new
-from tagfit.errors import OutputError
+from tagfit.errors import DataError, OutputError
 from tagfit.scoring.metrics import CLIP
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _WINDOWS = 13
 #: sides of an overlay that is easy to look at
 _SHOWN = 256
 
+#: less is not made to look like much
+_FAINT = 0.1
+
 #: from no heat to the highest, dark to light in even steps: sRGB
 _HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], np.float32)
 
@@ -49,8 +54,9 @@ class Explanation:
         picture: (S, S, 3) uint8, as the network sees it.
         label_names: (K,).
         scores: (K,) float32, the network's scores of these labels.
-        heat: (K, S, S) float32: above 0 where the picture speaks for the label, below where it speaks against. In
-            logits where `method` is occlusion; of no unit where it is Grad-CAM.
+        heat: (K, S, S) float32, in logits: above 0 where the picture speaks for the label, below where it speaks
+            against. By occlusion, what hiding the place takes; by Grad-CAM, a mean over the picture that is about what
+            all of it brings.
         method: `grad-cam` or `occlusion`.
     """
 
@@ -70,7 +76,7 @@ class Explanation:
             raise ValueError(f"expected one of {', '.join(self.label_names)}; got {label!r}")
         heat = np.maximum(self.heat[self.label_names.index(label)], 0)
         size = (max(_SHOWN, len(heat)),) * 2
-        part = np.asarray(Image.fromarray(heat / max(float(heat.max()), 1e-12)).resize(size, Image.Resampling.BICUBIC))
+        part = np.asarray(Image.fromarray(heat / max(float(heat.max()), _FAINT)).resize(size, Image.Resampling.BICUBIC))
         part = part.clip(0, 1)[..., None]
         grey = Image.fromarray(self.picture).convert("L").resize(size, Image.Resampling.BICUBIC)
         below = np.asarray(grey, np.float32)[..., None] * 0.7
@@ -86,7 +92,10 @@ class Explanation:
 
 
 def hidden(picture: NDArray[np.uint8], labels: Sequence[int], scores: Scores) -> NDArray[np.float32]:
-    """(K, S, S) by occlusion: of each pixel the mean drop of the logit over the windows that hide it."""
+    """(K, S, S) by occlusion: of each pixel the mean drop of the logit over the windows that hide it.
+
+    Logits beyond 16 are clipped: where a network is surer than that, with the picture and without, nothing shows.
+    """
     starts, side = _windows(len(picture))
     mean = picture.mean((0, 1)).round().astype(np.uint8)
     drops = np.zeros((len(labels), *picture.shape[:2]), np.float32)
@@ -133,7 +142,7 @@ def grad_cam(network: CnnNetwork, x: NDArray[np.float32], labels: Sequence[int])
         found = []
         for label in labels:
             (slopes,) = torch.autograd.grad(logits[label], maps, retain_graph=True)
-            heat_VHW = (slopes.mean((2, 3), keepdim=True) * maps.detach()).sum(1)
+            heat_VHW = (slopes * maps.detach()).sum(1) * maps[0, 0].numel()
             found.append(sum(turned_back(view[None], number)[0] for number, view in enumerate(heat_VHW)))
     small = torch.stack([torch.as_tensor(heat) for heat in found])[:, None]
     large = interpolate(small, size=x.shape[:2], mode="bilinear", align_corners=False)[:, 0]
@@ -141,16 +150,16 @@ def grad_cam(network: CnnNetwork, x: NDArray[np.float32], labels: Sequence[int])
     return heat_KHW
 
 
-def with_overlays(
-    rows: Iterable[PredictedRow], explain: Callable[[str], Explanation], folder: Path
-) -> Iterator[PredictedRow]:
-    """The same rows; of each that has a picture, an overlay for each label explained is in `folder`.
-
-    Files are called after the row's number, the picture and the label, with `_` for what names of files cannot hold.
+def demand_new_folder(folder: Path, read: Sequence[Path]) -> None:
+    """Make `folder`, for overlays, out of what is read, lest they be taken for pictures.
 
     Raises:
-        OutputError: `folder` has something in it, or cannot be written to.
+        OutputError: it has something in it, lies in a folder of `read`, or cannot be made.
     """
+    if inside := [place for place in read if folder.resolve().is_relative_to(place.resolve())]:
+        raise OutputError(
+            f"{folder} is in {inside[0]}, whose pictures are read", "Choose a folder elsewhere; nothing was written."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = any(folder.iterdir())
@@ -158,9 +167,28 @@ def with_overlays(
         raise OutputError(f"{folder}: {error.strerror}") from error
     if taken:
         raise OutputError(f"{folder} is not empty", "Choose a new folder; nothing was overwritten.")
+
+
+def with_overlays(
+    rows: Iterable[PredictedRow], explain: Callable[[str], Explanation], folder: Path, say: Callable[[str], None]
+) -> Iterator[PredictedRow]:
+    """The same rows; of each that has a picture, an overlay for each label explained is in `folder`.
+
+    Files are called after the row's number, the picture and the label, with `_` for what names of files cannot hold.
+
+    Args:
+        say: told of each picture that could not be read a second time.
+
+    Raises:
+        OutputError: `folder` cannot be written to.
+    """
     for number, row in enumerate(rows, 1):
-        if not row.error:
-            explanation = explain(row.sample)
+        try:
+            explanation = None if row.error else explain(row.sample)
+        except DataError as error:
+            explanation = None
+            say(str(error))
+        if explanation is not None:
             for rank, label in enumerate(explanation.label_names, 1):
                 name = f"{number:06}-{_plain(Path(row.sample).stem)}-{rank}-{_plain(label)}.png"
                 write_new(folder / name, explanation.png(label))

@@ -52,17 +52,29 @@ class CnnNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.answer(self.maps(x), x.shape[0])
+        return self._logits(self.trunk(self._looked_at(x)), x.shape[0])
 
     def maps(self, x: Tensor) -> Tensor:
-        """(V * B, C, h, w): the last maps of every view, view by view."""
-        pictures = self.standardise(x).permute(0, 3, 1, 2)
-        views = 1 if self.training and self.one_view_in_training else self.views
-        maps: Tensor = self.trunk(_views(pictures, views)).float()
+        """(V * B, C, h, w): what the first stage makes of every view, view by view."""
+        maps: Tensor = self.trunk[: self._first_stage()](self._looked_at(x))
         return maps
 
     def answer(self, maps: Tensor, pictures: int) -> Tensor:
         """(B, L) logits of what `maps` gave."""
+        return self._logits(self.trunk[self._first_stage() :](maps), pictures)
+
+    def _first_stage(self) -> int:
+        """Where in the trunk it ends."""
+        return next(number for number, layer in enumerate(self.trunk) if isinstance(layer, nn.AvgPool2d))
+
+    def _looked_at(self, x: Tensor) -> Tensor:
+        """(V * B, C, H, W): all views of pictures (B, H, W, C)."""
+        views = 1 if self.training and self.one_view_in_training else self.views
+        return _views(self.standardise(x).permute(0, 3, 1, 2), views)
+
+    def _logits(self, maps: Tensor, pictures: int) -> Tensor:
+        """(B, L) of the last maps of every view."""
+        maps = maps.float()
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
         pooled = pooled.view(-1, pictures, pooled.shape[1]).mean(0)
         logits: Tensor = self.output(self.dropout(pooled))
