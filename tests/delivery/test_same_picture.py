@@ -1,4 +1,4 @@
-"""From the same encoded file the same scores: in training, in torch, in ONNX Runtime, and in an exported file."""
+"""From the same file the same scores: in training, in torch, in ONNX Runtime, in an exported file, over HTTP."""
 
 import csv
 import json
@@ -13,6 +13,7 @@ from PIL import Image
 
 from making import tiny_backbone
 from pictures.test_corpus import CRASHING, ODD, encoded
+from serving import running
 from tagfit.cli import main
 from tagfit.delivery.export import export
 from tagfit.delivery.onnx_networks import OnnxNetworks
@@ -83,6 +84,17 @@ def test_everywhere(photos, trained, tmp_path):
     }
     for way, scores in found.items():
         np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5, err_msg=way)
+
+
+def test_over_http(photos, trained):
+    pytest.importorskip("fastapi")
+    dataset, result = trained
+    files = [photos / name for name in dataset.sample_names]
+    with running(Tagger.load(result.folder)) as client:
+        sent = [client.predict(file.read_bytes()) for file in files]
+    assert {answer.status for answer in sent} == {200}
+    scores = np.array([list(answer.json["predictions"][0]["scores"].values()) for answer in sent])
+    np.testing.assert_allclose(scores, result.tagger.predict_dataset(dataset).scores, rtol=0, atol=1e-5)
 
 
 def test_a_bundle_without_torch(photos, trained):

@@ -40,7 +40,7 @@ _WINDOWS = 13
 _SHOWN = 256
 
 #: less is not made to look like much
-_FAINT = 0.1
+FAINT = 0.1
 
 #: from no heat to the highest, dark to light in even steps: sRGB
 _HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], np.float32)
@@ -76,7 +76,7 @@ class Explanation:
             raise ValueError(f"expected one of {', '.join(self.label_names)}; got {label!r}")
         heat = np.maximum(self.heat[self.label_names.index(label)], 0)
         size = (max(_SHOWN, len(heat)),) * 2
-        part = np.asarray(Image.fromarray(heat / max(float(heat.max()), _FAINT)).resize(size, Image.Resampling.BICUBIC))
+        part = np.asarray(Image.fromarray(heat / max(float(heat.max()), FAINT)).resize(size, Image.Resampling.BICUBIC))
         part = part.clip(0, 1)[..., None]
         grey = Image.fromarray(self.picture).convert("L").resize(size, Image.Resampling.BICUBIC)
         below = np.asarray(grey, np.float32)[..., None] * 0.7

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tagfit.delivery.explaining import FAINT
 from tagfit.delivery.predictor import Tagger
 
 _WARM = (255, 96, 0)
@@ -20,7 +21,7 @@ def heat(tagger: Tagger, pixels: NDArray[np.uint8], label: str) -> bytes:
         pixels: (size, size, 3), in the tagger's form.
     """
     found = np.maximum(tagger.explain(pixels, [label]).heat[0], 0)
-    alpha = np.uint8(255 * found / max(float(found.max()), 1e-9))
+    alpha = np.uint8(255 * found / max(float(found.max()), FAINT))
     file = io.BytesIO()
     Image.fromarray(np.dstack([np.full((*alpha.shape, 3), _WARM, dtype=np.uint8), alpha])).save(file, "PNG")
     return file.getvalue()
