@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "estimator": BELOW | {"delivery", "workflow"},
     "serve": RECORDS | {"pictures", "delivery"},
     "progress": RECORDS | {"pictures", "training"},
+    "trackers": RECORDS | {"training", "delivery", "result"},
     "cli": BELOW
     | {
         "curing",
@@ -47,6 +48,7 @@ MAY_IMPORT = {
         "diagnosis",
         "cluster",
         "serve",
+        "trackers",
         "progress",
     },
     "__main__": {"cli"},

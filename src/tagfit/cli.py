@@ -154,6 +154,9 @@ _target = _options(
     click.option("--single", is_flag=True, help="Deliver one network, never an ensemble."),
     click.option("--refit", is_flag=True, help="Hand over the recipe trained again on all labelled samples but test."),
 )
+_log = click.option(
+    "--log", type=click.Choice(["tensorboard", "mlflow"]), help="Keep each training's history there as well."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 
 
@@ -210,23 +213,22 @@ def inspect(data: str, as_json: bool, **reading: Any) -> None:
 @_reading
 @_splitting
 @_training
+@_log
 @_json
-def fit(data: str, recipe: str | None, fine_tune: bool, output: str | None, as_json: bool, **options: Any) -> None:
+def fit(
+    data: str, recipe: str | None, fine_tune: bool, output: str | None, log: Any, as_json: bool, **options: Any
+) -> None:
     """Train one recipe on DATA and score it."""
-    from tagfit import workflow
+    from tagfit import trackers, workflow
     from tagfit.recipes import find_recipe
 
+    trackers.demand(log)
     chosen = None if recipe is None else find_recipe(recipe)
     training, locked = _prepared(data, options)
-    with _watched() as watch:
-        result = workflow.fit(
-            locked,
-            recipe=chosen,
-            fine_tune=fine_tune,
-            output=_folder(output, locked, "fit"),
-            on_event=watch,
-            **training,
-        )
+    folder = _folder(output, locked, "fit")
+    with _watched() as watch, trackers.tracked(log, folder, watch) as told:
+        result = workflow.fit(locked, recipe=chosen, fine_tune=fine_tune, output=folder, on_event=told, **training)
+        told.result(result)
     _finish(result, as_json, watch.stopped_by)
 
 
@@ -239,6 +241,7 @@ def fit(data: str, recipe: str | None, fine_tune: bool, output: str | None, as_j
 @_reading
 @_splitting
 @_training
+@_log
 @_json
 def cure(
     data: str,
@@ -252,6 +255,7 @@ def cure(
     refit: bool,
     fine_tune: bool,
     output: str | None,
+    log: Any,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -261,17 +265,19 @@ def cure(
 
     Exits with 3 where the target is not met.
     """
-    from tagfit import workflow
+    from tagfit import trackers, workflow
     from tagfit.recipes import find_recipe
     from tagfit.records import Target
 
+    trackers.demand(log)
     # a strong model may know its training set: with a backbone, or augmentation, the train band ranks if asked for
     band = Target.train_below if train_below is None else train_below
     plain = not options["allow"] and options.get("backbone") is None
     target = Target(metric, band, val_at_least, train_ranks=plain or train_below is not None)
     first = find_recipe(baseline)
     training, locked = _prepared(data, options)
-    with _watched() as watch:
+    folder = _folder(output, locked, "cure")
+    with _watched() as watch, trackers.tracked(log, folder, watch) as told:
         result = workflow.cure(
             locked,
             target=target,
@@ -281,10 +287,11 @@ def cure(
             single=single,
             refit=refit,
             fine_tune=fine_tune,
-            output=_folder(output, locked, "cure"),
-            on_event=watch,
+            output=folder,
+            on_event=told,
             **training,
         )
+        told.result(result)
     _finish(result, as_json, watch.stopped_by)
     if not result.record["target"]["met"]:
         raise click.exceptions.Exit(3)

@@ -267,13 +267,14 @@ class _Watch:
 
     def __init__(self, listen: Listener, task: Task) -> None:
         self._listen, self._laggards, self._epochs = listen, task.laggards, task.recipe.training.epochs
-        self._last = task.refit
+        self._last, self._name, self._number = task.refit, task.name, task.number
         self._rows: list[Mapping[str, float | None]] = []
         self._lagged = False
 
     def __call__(self, event: Event) -> bool:
         if isinstance(event, EpochEnded):
             self._rows.append(event.row)
+            event = replace(event, recipe=self._name, number=self._number)
             self._lagged = self._laggards is not None and self._laggards.lags(self._rows, self._epochs)
         return bool(self._listen(event)) or self._lagged or len(self._rows) == self._last
 

@@ -6,6 +6,7 @@ RUN/bundle/         what is handed over
 RUN/predictions/    what was said of each sample (report/predictions.py)
 RUN/report.html     the page for people, made of the others
 RUN/search/         the journal of a cure's search
+RUN/tensorboard/    the history of each training, with --log tensorboard (trackers.py)
 RUN/.lock           held while a process works here
 """
 
@@ -35,6 +36,7 @@ SCHEMA = 1
 TEMPORARY, ASIDE = ".tmp", ".old.tmp"
 
 CHECKPOINTS, SEARCH, PREDICTIONS, REPORT = "checkpoints", "search", "predictions", "report.html"
+TENSORBOARD = "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
     """
     with writable(path):
         path.mkdir(parents=True, exist_ok=True)
-        strangers = [entry.name for entry in path.iterdir() if entry.name != ".lock" and not _is_ours(entry)]
+        known = {".lock", TENSORBOARD}
+        strangers = [entry.name for entry in path.iterdir() if entry.name not in known and not _is_ours(entry)]
     if strangers and "run.json" not in strangers:
         raise OutputError(
             f"{path}: expected an empty or new folder, or an earlier run; it holds {', '.join(sorted(strangers)[:3])}",

@@ -29,10 +29,12 @@ class StepEnded:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch is done: its row of the history, and the loss of each of its steps."""
+    """An epoch of one training is done: its row of the history, and the loss of each of its steps."""
 
     row: Mapping[str, float | None]
     step_losses: tuple[float, ...] = field(repr=False)
+    recipe: str = ""
+    number: int = 1
 
 
 @dataclass(frozen=True)
