@@ -336,3 +336,14 @@ def test_an_estimate_reckons_with_what_will_train_and_with_the_search(data, monk
     pictures = locked(picture_table(samples=20, side=72))
     assert workflow.estimate(pictures).cure_seconds == 1 + len(ladder(pictures.dataset.preprocessing, Target()))
     assert set(timed) == {"longest_training"}
+
+
+@pytest.mark.parametrize("widths", [(8,), (8, 4)])
+def test_the_baselines_curve_shows_train_as_well_and_changes_nothing_else(data, widths):
+    recipe = Recipe(name="short", model=DenseModel(widths=widths), training=Training(epochs=50, patience=0))
+    shown = tagfit.fit(data, recipe=recipe).record["after"]
+    plain = workflow.train(data, recipe, 0, "cpu")[0].run
+    curve = {row["epoch"]: row["train_micro_f1"] for row in shown["history"] if "train_micro_f1" in row}
+    assert list(curve) == [3 * number for number in range(1, 17)]
+    assert shown["scores"]["train"]["micro_f1"] == plain.scores["train"].micro_f1
+    assert [row["val_loss"] for row in shown["history"]] == [row["val_loss"] for row in plain.history]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
 import numpy as np
@@ -79,7 +79,7 @@ class Campaign:
 
     def work(self) -> Work:
         """Try, choose, and score what is delivered on test."""
-        before = self._session.run(self._job(self._first))
+        before = self._session.run(replace(self._job(self._first), curve=True))
         self._floor = value(before.run, "val", self._target) or 0.0
         findings = self._session.findings(before)
         self._rungs = first_of(self._rungs, [name for finding in findings for name in finding.tries])

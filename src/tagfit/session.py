@@ -54,6 +54,7 @@ class Job:
         number, of: which training of how many, for progress bars.
         seed: the session's own unless given.
         laggards: says when it lags so far behind that it is not worth going on.
+        curve: whether train is scored now and then, for a curve beside val's.
     """
 
     recipe: Recipe
@@ -61,6 +62,7 @@ class Job:
     of: int = 1
     seed: int | None = None
     laggards: Laggards | None = None
+    curve: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +159,7 @@ class Session:
             best=self.best,
             keeper=None if self.folder is None else self.folder.checkpoint(job.recipe, seed - self.seed, fold),
             laggards=job.laggards,
+            curve=job.curve,
         )
 
     def _scored(self, recipe: Recipe, outcomes: Sequence[Outcome]) -> Trained:

@@ -31,6 +31,9 @@ from tagfit.training.inputs import NetworkInputs
 #: a larger memory map stays with the torch loop, which lets pages go while it reads
 MOST_MAPPED = 2**29
 
+#: scores of train in the history of a training whose curve is shown
+CURVE_POINTS = 20
+
 #: what a refit is trained on
 REFITTED: tuple[Part, ...] = ("train", "val", "calibrate")
 
@@ -48,6 +51,7 @@ class Task:
         name: for progress bars; `number` of `of` as well, and the `best` score so far.
         keeper: where its checkpoint is kept, and what it was when it is over.
         laggards: says when it is not worth going on.
+        curve: whether its history shows train's score as well, some 20 times, where no ceiling asks for it anyhow.
         refit: how many epochs to train on all labelled rows but test, with nothing left to stop it or to score it by.
     """
 
@@ -61,6 +65,7 @@ class Task:
     keeper: checkpoint.Keeper | None = None
     laggards: Laggards | None = None
     refit: int | None = None
+    curve: bool = False
 
     @property
     def training(self) -> Training:
@@ -223,7 +228,8 @@ class Trainer:
             level = fit_level(labels_NL, probabilities_NL)
             return score_one("log_loss", labels_NL, levelled(level, probabilities_NL)) or 0.0
 
-        return loop.Judge(self._metric, scored, log_loss if task.recipe.shifts else None)
+        every = -(-task.training.epochs // CURVE_POINTS) if task.curve else 0
+        return loop.Judge(self._metric, scored, log_loss if task.recipe.shifts else None, every)
 
     def _finished_before(self, task: Task, network: nn.Module) -> Outcome | None:
         """How a training went that was over before, with its weights put into `network`; None if it is not over."""

@@ -285,7 +285,7 @@ def fit(
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
 
     def work() -> Work:
-        trained = session.run(Job(chosen))
+        trained = session.run(Job(chosen, curve=True))
         return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
 
     return session.deliver(command, [chosen], work, output)

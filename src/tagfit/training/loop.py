@@ -40,11 +40,17 @@ class Judge:
 
     Attributes:
         val_loss: what early stopping looks at, of the probabilities of val; None: the recipe's loss.
+        train_every: so many epochs lie between two scores of train, for a curve of it; 0: only a ceiling asks for them.
     """
 
     metric: str
     score: Callable[[Part, NDArray[np.float32]], float | None]
     val_loss: Callable[[NDArray[np.float32]], float] | None = None
+    train_every: int = 0
+
+    def sees_train(self, training: Training, epoch: int) -> bool:
+        """Whether train is scored at the end of this epoch."""
+        return training.train_ceiling < 1 or (self.train_every > 0 and epoch % self.train_every == 0)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Trained:
     Attributes:
         history: a row an epoch: epoch (from 1), train_loss (the mean over the epoch's steps, in training mode, as
             training logs show it), val_loss and the judge's score of val (in inference mode, at the epoch's end), its
-            score of train where the recipe has a ceiling for it, seconds.
+            score of train where it looked at train, seconds.
         delivered_epoch: the epoch whose weights were delivered.
         state: `finished`, or `stopped` where a listener or ctrl-C asked for it; `pruned` is a search's word for the
             latter.
@@ -197,7 +203,7 @@ class _Course:
         on_train = None
         if judge is not None:
             row[f"val_{judge.metric}"] = judge.score("val", val)
-            if self._training.train_ceiling < 1:
+            if judge.sees_train(self._training, epoch):
                 train = torch.sigmoid(logits_of(steps.judged, steps.rows, steps.crew)).cpu().numpy()
                 row[f"train_{judge.metric}"] = on_train = judge.score("train", train)
         self.stopping.note(epoch, val_loss, on_train, steps.judged)

@@ -114,7 +114,7 @@ class Course:
         on_train = None
         if job.judge is not None:
             row[f"val_{job.judge.metric}"] = job.judge.score("val", _probabilities(logits))
-            if job.training.train_ceiling < 1:
+            if job.judge.sees_train(job.training, epoch):
                 on_train = job.judge.score("train", _probabilities(self._logits(self._train)))
                 row[f"train_{job.judge.metric}"] = on_train
         self._stopping.note(epoch, val_loss, on_train, job.network)
