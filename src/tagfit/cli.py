@@ -157,6 +157,7 @@ _target = _options(
 _log = click.option(
     "--log", type=click.Choice(["tensorboard", "mlflow"]), help="Keep each training's history there as well."
 )
+_on = click.option("--on", metavar="ray[://HOST:PORT]", help="Work on a Ray cluster that is there already.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 
 
@@ -241,6 +242,7 @@ def fit(
 @_reading
 @_splitting
 @_training
+@_on
 @_log
 @_json
 def cure(
@@ -255,6 +257,7 @@ def cure(
     refit: bool,
     fine_tune: bool,
     output: str | None,
+    on: str | None,
     log: Any,
     as_json: bool,
     **options: Any,
@@ -266,6 +269,7 @@ def cure(
     Exits with 3 where the target is not met.
     """
     from tagfit import trackers, workflow
+    from tagfit.cluster.connection import connected
     from tagfit.recipes import find_recipe
     from tagfit.records import Target
 
@@ -275,23 +279,25 @@ def cure(
     plain = not options["allow"] and options.get("backbone") is None
     target = Target(metric, band, val_at_least, train_ranks=plain or train_below is not None)
     first = find_recipe(baseline)
-    training, locked = _prepared(data, options)
-    folder = _folder(output, locked, "cure")
-    with _watched() as watch, trackers.tracked(log, folder, watch) as told:
-        result = workflow.cure(
-            locked,
-            target=target,
-            baseline=first,
-            trials=trials,
-            minutes=minutes,
-            single=single,
-            refit=refit,
-            fine_tune=fine_tune,
-            output=folder,
-            on_event=told,
-            **training,
-        )
-        told.result(result)
+    with connected(on):
+        training, locked = _prepared(data, options)
+        folder = _folder(output, locked, "cure")
+        with _watched() as watch, trackers.tracked(log, folder, watch) as told:
+            result = workflow.cure(
+                locked,
+                target=target,
+                baseline=first,
+                trials=trials,
+                minutes=minutes,
+                single=single,
+                refit=refit,
+                fine_tune=fine_tune,
+                output=folder,
+                on=on,
+                on_event=told,
+                **training,
+            )
+            told.result(result)
     _finish(result, as_json, watch.stopped_by)
     if not result.record["target"]["met"]:
         raise click.exceptions.Exit(3)

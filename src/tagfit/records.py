@@ -494,7 +494,8 @@ class Run:
         constant: what the best constant answer, chosen on train, would get.
         history: a row an epoch, of one fold after the other.
         delivered_epoch: whose weights were delivered; None where each fold has its own.
-        state: finished, stopped, pruned (it lagged behind in a search) or diverged; a diverged run has no scores.
+        state: finished, stopped, pruned (it lagged behind in a search), diverged, or failed (with the machines that it
+            was trained on); neither of the last two has scores.
         engine: what trained it: the compiled loops or torch's.
         level: slope and shift that the network's logits were given, fitted on val, where its loss shifts probabilities.
         decided: what calibration and rules make of the same probabilities; empty where none were fitted.
@@ -509,17 +510,19 @@ class Run:
     delivered_epoch: int | None
     parameters: int
     seconds: float
-    state: Literal["finished", "stopped", "pruned", "diverged"] = "finished"
+    state: Literal["finished", "stopped", "pruned", "diverged", "failed"] = "finished"
     engine: Literal["compiled", "torch"] = "torch"
     level: tuple[float, float] | None = None
     decided: ByPart = field(default_factory=dict)
     folds: tuple[FoldRun, ...] = ()
 
     @classmethod
-    def diverged(cls, recipe: Recipe, lock: str, seconds: float) -> Run:
-        """A run whose loss became unusable: it has no weights to score."""
+    def without_weights(
+        cls, recipe: Recipe, lock: str, seconds: float, state: Literal["diverged", "failed"] = "diverged"
+    ) -> Run:
+        """A run that there is nothing to score of."""
         nothing: ByPart = {"train": None, "val": None}
-        return cls(recipe, lock, nothing, nothing, (), 0, 0, seconds, "diverged")
+        return cls(recipe, lock, nothing, nothing, (), 0, 0, seconds, state)
 
     def to_dict(self) -> dict[str, Any]:
         return {

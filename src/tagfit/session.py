@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from tagfit.delivery.predictor import Tagger
 from tagfit.delivery.run_folder import RunFolder, claim, writable
 from tagfit.diagnosing.evidence import Evidence
 from tagfit.diagnosing.registry import OF_MODEL, look
+from tagfit.errors import TagfitError
 from tagfit.models.ensemble import Ensemble, members_of
 from tagfit.models.registry import level_output
 from tagfit.recipes import Recipe
@@ -79,6 +80,7 @@ class Session:
     """Trains recipes on one lock with one seed, and remembers whether it was asked to stop.
 
     Attributes:
+        trainer: makes what trains: here, or on a cluster.
         best: the best score on val so far, for progress bars.
     """
 
@@ -88,6 +90,7 @@ class Session:
     device: torch.device
     on_event: Listener
     wish: Wish = field(default_factory=Wish)
+    trainer: Callable[[NetworkInputs, str, Listener], Trainer] = Trainer
     best: float | None = None
     began: float = field(default_factory=time.perf_counter)
 
@@ -99,7 +102,7 @@ class Session:
         self._constant_scores: dict[tuple[Part, int], Scores] = {}
         self.folder: RunFolder | None = None
         self._inputs = NetworkInputs.of(self.data.dataset, self.device, self.on_event)
-        self._trainer = Trainer(self._inputs, self.target.metric, self.on_event)
+        self._trainer = self.trainer(self._inputs, self.target.metric, self.on_event)
 
     @property
     def stopped(self) -> bool:
@@ -113,18 +116,21 @@ class Session:
 
         Raises:
             TrainingDivergedError: its loss became unusable.
+        TagfitError: the machines that it was trained on failed.
         """
         outcomes = self._train([job])[0]
         for outcome in outcomes:
             if outcome.diverged is not None:
                 raise outcome.diverged
+            if outcome.failed:
+                raise TagfitError(f"{outcome.task.name}: {outcome.failed}")
         return self._scored(job.recipe, outcomes)
 
     def attempt(self, jobs: Sequence[Job]) -> list[Trained]:
-        """As `run`, dense ones at the same time, until training is stopped; a recipe that diverges is only noted."""
+        """As `run`, several at a time, until training is stopped; a recipe that diverges or fails is only noted."""
         return [
-            self._diverged(job.recipe, outcomes)
-            if any(outcome.diverged for outcome in outcomes)
+            self._without_weights(job.recipe, outcomes)
+            if any(outcome.state in ("diverged", "failed") for outcome in outcomes)
             else self._scored(job.recipe, outcomes)
             for job, outcomes in zip(jobs, self._train(jobs), strict=False)
         ]
@@ -137,7 +143,7 @@ class Session:
         tasks = [[self._task(job, fold) for fold in range(len(self.trainings))] for job in jobs]
         every = [task for several in tasks for task in several]
         outcome_of: Callable[[Task], Outcome | None] = self._one_by_one
-        if self._trainer.compiles(every):
+        if self._trainer.side_by_side(every):
             outcome_of = {outcome.task: outcome for outcome in self._trainer.train_together(every)}.get
         found = [_up_to_unfinished(map(outcome_of, several)) for several in tasks]
         verify(self.data)
@@ -213,9 +219,10 @@ class Session:
             return None
         return score(said.labels_NL, said.probabilities_NL)
 
-    def _diverged(self, recipe: Recipe, outcomes: Sequence[Outcome]) -> Trained:
+    def _without_weights(self, recipe: Recipe, outcomes: Sequence[Outcome]) -> Trained:
         seconds = sum(outcome.seconds for outcome in outcomes)
-        return Trained(Run.diverged(recipe, self.data.lock, seconds), nn.Identity())
+        state: Literal["diverged", "failed"] = "failed" if any(one.failed for one in outcomes) else "diverged"
+        return Trained(Run.without_weights(recipe, self.data.lock, seconds, state), nn.Identity())
 
     def ensemble(self, several: Sequence[Trained], like: Trained) -> Trained:
         """All networks of `several` as one, in place of `like`, whose recipe and history it bears."""

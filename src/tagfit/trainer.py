@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """How a task went; where it diverged, its network is of no use."""
+    """How a task went; where it diverged, or failed with the machine that it was trained on, there are no weights."""
 
     task: Task
     network: nn.Module
@@ -84,6 +84,11 @@ class Outcome:
     engine: Engine
     seconds: float
     diverged: TrainingDivergedError | None = None
+    failed: str = ""
+
+    @property
+    def state(self) -> str:
+        return "failed" if self.failed else "diverged" if self.diverged else self.trained.state
 
 
 class Trainer:
@@ -96,7 +101,11 @@ class Trainer:
 
     def train(self, task: Task) -> Outcome:
         """Train one network, by whatever can."""
-        return self.train_together([task])[0] if self.compiles([task]) else self._alone(task)
+        return self._compiled([task])[0] if self.compiles([task]) else self._alone(task)
+
+    def side_by_side(self, tasks: Sequence[Task]) -> bool:
+        """Whether `train_together` is for them, rather than one `train` after the other."""
+        return self.compiles(tasks)
 
     def compiles(self, tasks: Sequence[Task]) -> bool:
         """Whether the compiled engine can train all of them."""
@@ -144,14 +153,14 @@ class Trainer:
         return self._ended(Outcome(task, network, trained, "torch", time.perf_counter() - began, diverged))
 
     def train_together(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """By the compiled engine, as many at a time as there are threads; fewer outcomes where it was asked to stop."""
+        """Tasks that are trained side by side; fewer outcomes where it was asked to stop."""
+        return self._compiled(tasks)
+
+    def _compiled(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """By the compiled engine, as many at a time as there are threads."""
         self._announce(tasks)
         networks = [self.network(task.recipe, task.data, task.seed) for task in tasks]
-        known = {
-            number: self._ended(outcome)
-            for number, (task, network) in enumerate(zip(tasks, networks, strict=True))
-            if (outcome := self._finished_before(task, network)) is not None
-        }
+        known = self._known(tasks, networks)
         waiting = [number for number in range(len(tasks)) if number not in known]
         watches = {number: _Watch(self.listen, tasks[number]) for number in waiting}
 
@@ -180,6 +189,14 @@ class Trainer:
         )
         return _until_stopped([known[number] for number in range(len(tasks)) if number in known])
 
+    def _known(self, tasks: Sequence[Task], networks: Sequence[nn.Module]) -> dict[int, Outcome]:
+        """Those that were over before, by their place."""
+        return {
+            number: self._ended(outcome)
+            for number, (task, network) in enumerate(zip(tasks, networks, strict=True))
+            if (outcome := self._finished_before(task, network)) is not None
+        }
+
     def longest(self, tasks: Sequence[Task], times: int = 1) -> float:
         """Seconds that all of them would train, each so many times, without early stopping."""
         alone, together = 0.0, []
@@ -201,11 +218,11 @@ class Trainer:
         self.listen(RunStarted(name, epochs, steps, first.number, first.of))
 
     def _ended(self, outcome: Outcome) -> Outcome:
-        task, state = outcome.task, "diverged" if outcome.diverged else outcome.trained.state
+        task, state = outcome.task, outcome.state
         with self._lock:
             self.stopped = self.stopped or state == "stopped"
         if task.keeper is not None and state in ("finished", "pruned"):
-            task.keeper.save(_finished(outcome))
+            task.keeper.save(finished(outcome))
         self.listen(RunEnded(task.name, state, task.number, task.of, task.best))
         return outcome
 
@@ -234,20 +251,14 @@ class Trainer:
     def _finished_before(self, task: Task, network: nn.Module) -> Outcome | None:
         """How a training went that was over before, with its weights put into `network`; None if it is not over."""
         tensors, facts = checkpoint.kept(task.keeper) or ({}, {})
-        if "finished" not in facts:
-            return None
-        network.load_state_dict(tensors)
-        network.eval()
-        facts = facts["finished"]
-        trained = loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"])
-        return Outcome(task, network, trained, facts["engine"], facts["seconds"])
+        return _restored(task, network, tensors, facts["finished"]) if "finished" in facts else None
 
 
 def _until_stopped(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """What came before it was asked to stop, and what was in training then; one at least."""
     done: list[Outcome] = []
     for outcome in outcomes:
-        stopped = outcome.trained.state == "stopped" and outcome.diverged is None
+        stopped = outcome.state == "stopped"
         if not (done and stopped and not outcome.trained.history):
             done.append(outcome)
         if stopped:
@@ -255,7 +266,24 @@ def _until_stopped(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return done
 
 
-def _finished(outcome: Outcome) -> bytes:
+def restored(task: Task, network: nn.Module, content: bytes) -> Outcome:
+    """The inverse of `finished`: how it went, and `network` with its weights.
+
+    Raises:
+        ValueError: not what `finished` made.
+    """
+    tensors, facts = checkpoint.unpack(content)
+    return _restored(task, network, tensors, facts["finished"])
+
+
+def _restored(task: Task, network: nn.Module, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Outcome:
+    network.load_state_dict(tensors)
+    network.eval()
+    trained = loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"])
+    return Outcome(task, network, trained, facts["engine"], facts["seconds"])
+
+
+def finished(outcome: Outcome) -> bytes:
     """What is kept of a training that is over, in place of its checkpoint."""
     trained = outcome.trained
     facts = {

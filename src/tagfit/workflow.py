@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tagfit.campaign import FOLLOWING, Budget, Campaign
+from tagfit.cluster.trials import trainers
 from tagfit.curing.ladder import ladder, losses_for, pinned
 from tagfit.curing.search import Search
 from tagfit.curing.space import space
@@ -330,6 +331,7 @@ def cure(
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
+    on: str | None = None,
     on_event: Listener = lambda event: None,
 ) -> Result:
     """Train the baseline, then recipes that may overfit less; deliver the best on val, never below the baseline's.
@@ -348,10 +350,12 @@ def cure(
         fine_tune: train the backbone that the data was loaded with further as well, which takes minutes.
         baseline: a name, a TOML file or a Recipe: the network to be cured.
         allow: `augmentation`, where recipes may change the pictures in training as well.
+        on: `ray` or `ray://HOST:PORT`: the Ray cluster that trains what is trained side by side; what is trained
+            alone, such as the baseline, is trained here, and so are fine-tuned networks. It comes to the same.
         the others are as in `fit`.
 
     Raises:
-        DataError, RecipeError, OutputError: before anything is trained.
+        DataError, RecipeError, OutputError, InputError: before anything is trained.
         TrainingDivergedError: the baseline's loss became NaN or exploded.
         LockChangedError: data, split or preprocessing changed meanwhile.
     """
@@ -367,7 +371,6 @@ def cure(
     target = target or Target(train_ranks=not allow and data.dataset.pretrained is None)
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
-    session = Session(data, target, seed, find_device(device), on_event, wish)
     samples, augmentation, losses = data.dataset.preprocessing, "augmentation" in allow, losses_for(data)
     rungs = ladder(samples, target, augmentation=augmentation, fine_tune=fine_tune, losses=losses)
     searched = space(samples, target, augmentation=augmentation, losses=losses)
@@ -389,8 +392,10 @@ def cure(
         **wish.to_dict(),
     }
 
-    campaign = Campaign(session, first, rungs, searched, budget)
-    return session.deliver(command, [first, *rungs], campaign.work, output)
+    with trainers(on) as trainer:
+        session = Session(data, target, seed, find_device(device), on_event, wish, trainer)
+        campaign = Campaign(session, first, rungs, searched, budget)
+        return session.deliver(command, [first, *rungs], campaign.work, output)
 
 
 def _usual_trials(data: LockedData) -> int | None:

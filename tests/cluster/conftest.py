@@ -7,15 +7,37 @@ import pytest
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 pytest.importorskip("ray")
 
+#: a node that is gone is found out within seconds
+HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
 
-@pytest.fixture
-def cluster():
-    """A head that computes nothing and two nodes of one core each; RAY_ADDRESS names it."""
+
+def _started():
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH}
+    made = Cluster(initialize_head=True, head_node_args=head)
     made.workers = [made.add_node(num_cpus=1) for _ in range(2)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", made.address)
-        yield made
+    return made
+
+
+@pytest.fixture(scope="session")
+def _kept():
+    made = _started()
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def cluster(_kept, monkeypatch):
+    """A head that computes nothing and two nodes of one core each, which stay; RAY_ADDRESS names it."""
+    monkeypatch.setenv("RAY_ADDRESS", _kept.address)
+    return _kept
+
+
+@pytest.fixture
+def doomed_cluster(monkeypatch):
+    """The same, of which nodes may be taken."""
+    made = _started()
+    monkeypatch.setenv("RAY_ADDRESS", made.address)
+    yield made
     made.shutdown()

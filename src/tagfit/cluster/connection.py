@@ -27,15 +27,18 @@ def demand_place(on: str) -> str:
 
 
 @contextmanager
-def connected(on: str) -> Iterator[Any]:
+def connected(on: str | None) -> Iterator[Any]:
     """Ray's module, connected to the cluster; the connection is closed in the end, and the cluster goes on.
 
-    A connection that is there already, of the caller's own, is used, and left open.
+    A connection that is there already, of the caller's own, is used, and left open. Without `on`, nothing is done.
 
     Raises:
         InputError: there is no such cluster, or `on` names none.
         MissingExtraError: without Ray.
     """
+    if on is None:
+        yield None
+        return
     demand_place(on)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)

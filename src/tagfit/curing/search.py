@@ -165,12 +165,19 @@ class Laggards:
     def __init__(self, earlier: Iterable[Run], metric: str, deadline: float = math.inf) -> None:
         self._deadline = deadline
         self._column = f"val_{metric}"
-        runs = [run for run in earlier if run.state != "diverged"]
+        runs = [run for run in earlier if run.state not in ("diverged", "failed")]
         self._bars: dict[float, float] = {}
         for rung in RUNGS:
             reached = [at for run in runs if (at := _reached(run, rung, self._column)) is not None]
             if reached:
                 self._bars[rung] = median(reached)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The clock of another machine shows something else: what is sent there is the time left."""
+        return {**vars(self), "_deadline": self._deadline - time.perf_counter()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state, _deadline=state["_deadline"] + time.perf_counter())
 
     def lags(self, history: Sequence[Mapping[str, float | None]], epochs: int) -> bool:
         """Whether a run of `epochs` with these rows so far is to be stopped now."""

@@ -39,7 +39,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A recipe's training is over: `finished`, `stopped` (asked to), `pruned` (it lagged behind) or `diverged`.
+    """A recipe's training is over: `finished`, `stopped` (asked), `pruned` (lagging behind), `diverged` or `failed`.
 
     Attributes:
         best: the best score on val before it, where there is one.
@@ -60,5 +60,10 @@ class PicturesPassed:
     total: int
 
 
-Event = PicturesPassed | RunStarted | StepEnded | EpochEnded | RunEnded
+@dataclass(frozen=True)
+class Waiting:
+    """Trainings are at work elsewhere; nothing is told, and whoever wants to stop can say so."""
+
+
+Event = PicturesPassed | RunStarted | StepEnded | EpochEnded | RunEnded | Waiting
 Listener = Callable[[Event], bool | None]

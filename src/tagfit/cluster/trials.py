@@ -1,0 +1,196 @@
+"""Trials of a cure on a Ray cluster: a task each, of one CPU (and one GPU where the cure trains on one).
+
+What a cure trains side by side goes there: the dense rungs of its ladder, each generation of a search, repeats of the
+finalists, ingredients, the networks of folds. What it trains alone is trained where the command runs.
+
+The data goes into the cluster's object store once. A task trains one network with the code that trains it here, and
+gives back its weights and its history; what is kept of it in the run folder, the driver writes. A worker that dies
+costs its trial's time: Ray starts it again, twice at most, and then the trial is `failed`.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+import tagfit
+from tagfit.cluster.connection import connected
+from tagfit.data.lock import fingerprint, verify
+from tagfit.errors import TagfitError, TrainingDivergedError
+from tagfit.recipes import FineTunedModel
+from tagfit.records import LockedData
+from tagfit.trainer import Outcome, Task, Trainer, finished, restored
+from tagfit.training import loop
+from tagfit.training.device import find_device
+from tagfit.training.events import EpochEnded, Listener, Waiting
+from tagfit.training.inputs import NetworkInputs
+
+#: how often a trial is begun again whose worker has died
+RETRIES = 2
+
+#: trials that are sent ahead, for each CPU: so that none waits for the driver
+AHEAD = 2
+
+#: locks of what this process, a worker, has looked through already
+_VERIFIED: set[str] = set()
+
+#: seconds between two looks at whether somebody asked to stop
+PATIENCE = 0.5
+
+
+@contextmanager
+def trainers(on: str | None) -> Iterator[Any]:
+    """What makes the Trainer of a session: this machine's, or one that sends trials to the cluster `on`.
+
+    Raises:
+        InputError: there is no such cluster.
+        MissingExtraError: without Ray.
+    """
+    if on is None:
+        yield Trainer
+        return
+    with connected(on) as ray:
+        yield partial(ClusterTrainer, ray)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a worker is told beside the data: plain values only."""
+
+    task: Mapping[str, Any]
+    metric: str
+    device: str
+    threads: int
+    version: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What it gives back: weights and how it went, as a checkpoint holds them, or where its loss became unusable."""
+
+    content: bytes
+    seconds: float
+    diverged: tuple[int, int, float] | None = None
+
+
+class ClusterTrainer(Trainer):
+    """Sends what is trained side by side to a cluster; a single training is done where the command runs."""
+
+    def __init__(self, ray: Any, inputs: NetworkInputs, metric: str, on_event: Listener) -> None:
+        super().__init__(inputs, metric, on_event)
+        self._ray = ray
+        self._sent: dict[int, tuple[LockedData, Any]] = {}
+
+    def side_by_side(self, tasks: Sequence[Task]) -> bool:
+        """Several, but for those that look at pictures through a backbone: what its lower blocks make stays here."""
+        return len(tasks) > 1 and not any(isinstance(task.recipe.model, FineTunedModel) for task in tasks)
+
+    def train_together(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """As many at a time as the cluster has CPUs; fewer outcomes where it was asked to stop."""
+        self._announce(tasks)
+        networks = [self.network(task.recipe, task.data, task.seed) for task in tasks]
+        known = self._known(tasks, networks)
+        waiting = deque(number for number in range(len(tasks)) if number not in known)
+        running: dict[Any, int] = {}
+        while waiting or running:
+            while waiting and len(running) < AHEAD * self._cpus():
+                number = waiting.popleft()
+                running[self._send(tasks[number])] = number
+            ended, _ = self._ray.wait(list(running), timeout=PATIENCE)
+            for reference in ended:
+                number = running.pop(reference)
+                known[number] = self._ended(self._received(tasks[number], networks[number], reference))
+            if self.listen(Waiting()):
+                for reference in running:
+                    self._ray.cancel(reference, force=True)
+                break
+        if not known:  # stopped before anything came back
+            return [self.train(tasks[0])]
+        return [known[number] for number in sorted(known)]
+
+    def _cpus(self) -> int:
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def _send(self, task: Task) -> Any:
+        plain = {
+            "recipe": task.recipe,
+            "seed": task.seed,
+            "name": task.name,
+            "number": task.number,
+            "of": task.of,
+            "laggards": task.laggards,
+            "curve": task.curve,
+        }
+        order = _Order(plain, self._metric, self._device.type, torch.get_num_threads(), _version())
+        gpus = 1 if self._device.type == "cuda" else 0
+        remote = self._ray.remote(_trained).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, name=task.name)
+        return remote.remote(self._put(task.data), order)
+
+    def _put(self, data: LockedData) -> Any:
+        """Where the cluster finds the data; without what only a backbone's own training needs."""
+        if id(data) not in self._sent:
+            dataset = replace(data.dataset, pretrained=None, pixels=None)
+            # of folds, each is locked by itself: that is what a worker can compute again
+            own = replace(data, dataset=dataset, lock=fingerprint(dataset, data.split))
+            self._sent[id(data)] = data, self._ray.put(own)
+        return self._sent[id(data)][1]
+
+    def _received(self, task: Task, network: nn.Module, reference: Any) -> Outcome:
+        """The outcome of a task that is over; its weights in `network`.
+
+        Raises:
+            TagfitError: the code on the worker is another, or fails.
+        """
+        errors = self._ray.exceptions
+        nothing = loop.Trained((), 0, "stopped")
+        try:
+            answer: _Answer = self._ray.get(reference)
+        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError) as error:
+            return Outcome(task, network, nothing, "torch", 0.0, failed=str(error).splitlines()[0])
+        except errors.RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, Exception) else error
+            if isinstance(cause, TagfitError):
+                raise cause from None
+            raise TagfitError(f"{task.name}: the cluster could not train it: {cause}") from error
+        if answer.diverged is not None:
+            return Outcome(task, network, nothing, "torch", answer.seconds, TrainingDivergedError(*answer.diverged))
+        outcome = restored(task, network, answer.content)
+        for row in outcome.trained.history:
+            self.listen(EpochEnded(row, (), task.name, task.number))
+        return outcome
+
+
+def _version() -> tuple[str, str]:
+    """Of tagfit and Python: what has to be the same on all machines."""
+    return tagfit.__version__, ".".join(platform.python_version_tuple()[:2])
+
+
+def _trained(data: LockedData, order: _Order) -> _Answer:
+    """On a worker: train one network.
+
+    Raises:
+        TagfitError: another version of tagfit or Python is at work here.
+        LockChangedError: the data is not what was sent.
+    """
+    if _version() != order.version:
+        here, there = (" on Python ".join(version) for version in (_version(), order.version))
+        raise TagfitError(f"a node of the cluster has tagfit {here}; expected {there}, as where the command runs")
+    if data.lock not in _VERIFIED:
+        verify(data)
+        _VERIFIED.add(data.lock)  # the object store's memory cannot be written to
+    torch.set_num_threads(order.threads)  # a CNN's sums depend on it
+    device, began = find_device(order.device), time.perf_counter()
+    trainer = Trainer(NetworkInputs.of(data.dataset, device), order.metric, lambda event: None)
+    outcome = trainer.train(Task(data=data, **order.task))
+    if (error := outcome.diverged) is not None:
+        return _Answer(b"", time.perf_counter() - began, (error.step, error.epoch, error.loss))
+    return _Answer(finished(outcome), outcome.seconds)
