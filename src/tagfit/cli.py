@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tagfit.delivery.labels_out import PredictedRow
+    from tagfit.delivery.predictor import Tagger
     from tagfit.records import Dataset, LockedData
     from tagfit.result import Result
 
@@ -347,6 +348,7 @@ def evaluate(
 @click.option("--resume", is_flag=True, help="Go on with the file of -o after a stop: what it has is skipped.")
 @click.option("--write-xmp", is_flag=True, help="Add the labels to XMP sidecars beside the pictures.")
 @click.option("--dry-run", is_flag=True, help="With --write-xmp: print what would be added, and write nothing.")
+@_on
 @_json
 def predict(
     bundle: str,
@@ -357,6 +359,7 @@ def predict(
     resume: bool,
     write_xmp: bool,
     dry_run: bool,
+    on: str | None,
     as_json: bool,
 ) -> None:
     """Give labels to pictures or feature rows.
@@ -366,6 +369,7 @@ def predict(
     PATHS are files, folders, which stand for all pictures below them, patterns such as 'photos/**/*.jpg', and - for
     the paths that come on stdin, one a line. One row comes out for each, in order.
     """
+    from tagfit.cluster.connection import connected
     from tagfit.delivery import row_files
     from tagfit.delivery.explaining import demand_new_folder, with_overlays
     from tagfit.delivery.labels_out import counted, predicted_rows
@@ -374,6 +378,8 @@ def predict(
     from tagfit.delivery.sidecars import planned, with_sidecars
     from tagfit.progress import reading_bar, working
 
+    if on is not None and (output is None or explain is not None or write_xmp or dry_run or as_json):
+        raise click.UsageError("--on writes a folder of parts: give -o, and neither --explain, --write-xmp nor --json")
     if output is not None and as_json:
         raise click.UsageError("--json prints to stdout and -o writes a file: give one of them")
     if dry_run and (not write_xmp or output is not None or as_json):
@@ -381,14 +387,18 @@ def predict(
     if explain is not None and (resume or dry_run):
         raise click.UsageError("--explain goes with neither --resume nor --dry-run")
     if output is not None:
-        row_files.demand_form(Path(output), resume)
+        row_files.demand_form(Path(output), resume and on is None)
     elif resume:
         raise click.UsageError("--resume goes on with a file: name it with -o")
     if output is not None and not resume and Path(output).exists():
         todo = "Choose another file with -o, or go on with this one with --resume; nothing was overwritten."
         raise OutputError(f"{output} exists already", todo)
-    with working("loading the model"):
-        tagger = Tagger.load(bundle)
+    with connected(on) as ray:
+        with working("loading the model"):
+            tagger = Tagger.load(bundle)
+        if ray is not None:
+            _predict_on(ray, tagger, bundle, places(paths), str(output), calibrated=calibrated, resume=resume)
+            return
     for option, asked in (("--write-xmp", write_xmp), ("--explain", explain is not None)):
         if asked and not tagger.takes_pictures:
             raise click.UsageError(f"{option} is for pictures, and this bundle takes feature rows")
@@ -417,13 +427,32 @@ def predict(
             row_files.resume_rows(Path(output), tagger.label_names, rows)
         else:
             row_files.save_rows(Path(output), tagger.label_names, rows())
+    _say_written(output, counts)
+    if counts["unreadable"] and not counts["read"] and not resume:
+        raise click.exceptions.Exit(1)
+
+
+def _predict_on(ray: Any, tagger: Tagger, bundle: str, given: Sequence[Path], output: str, **options: bool) -> None:
+    """Predict on a cluster."""
+    from tagfit.cluster.prediction import predict_parts
+    from tagfit.delivery.paths_in import demand_pictures, pictures_at
+    from tagfit.progress import reading_bar
+
+    if not tagger.takes_pictures:
+        raise click.UsageError("--on is for pictures, and this bundle takes feature rows")
+    demand_pictures(given)
+    with reading_bar("predicting") as on_row:
+        names = pictures_at(given, sys.stdin.buffer)
+        counts = predict_parts(ray, Path(bundle), names, Path(output), on_row=on_row, **options)
+    _say_written(output, counts)
+
+
+def _say_written(output: str | None, counts: Mapping[str, int]) -> None:
     if output is not None:
         click.echo(f"tagfit: written to {output}", err=True)
     if counts["unreadable"]:
         total = counts["read"] + counts["unreadable"]
         click.echo(f"tagfit: {counts['unreadable']} of {total} pictures could not be read", err=True)
-    if counts["unreadable"] and not counts["read"] and not resume:
-        raise click.exceptions.Exit(1)
 
 
 _RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}

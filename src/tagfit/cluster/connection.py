@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tagfit.errors import InputError, MissingExtraError
+import tagfit
+from tagfit.errors import InputError, MissingExtraError, TagfitError
 
 #: nobody is told of what runs here, unless whoever starts Ray wants it so
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
@@ -24,6 +26,22 @@ def demand_place(on: str) -> str:
     if on == "ray" or on.removeprefix("ray://") not in (on, ""):
         return on
     raise InputError(f"expected ray or ray://HOST:PORT; got {on!r}", "Leave --on away to use this machine alone.")
+
+
+def version() -> tuple[str, str]:
+    """Of tagfit and Python: what has to be the same on all machines."""
+    return tagfit.__version__, ".".join(platform.python_version_tuple()[:2])
+
+
+def same_version(expected: tuple[str, str]) -> None:
+    """On a worker.
+
+    Raises:
+        TagfitError: another version of tagfit or Python is at work here.
+    """
+    if version() != expected:
+        here, there = (" on Python ".join(both) for both in (version(), expected))
+        raise TagfitError(f"a node of the cluster has tagfit {here}; expected {there}, as where the command runs")
 
 
 @contextmanager

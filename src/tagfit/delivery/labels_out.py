@@ -74,6 +74,11 @@ def predicted_rows(
     return _told(_after(last, rows), first + len(last), lambda done: on_row(done, total))
 
 
+def picture_rows(tagger: Tagger, names: Iterator[str], calibrated: bool = False) -> Iterator[PredictedRow]:
+    """A row for every picture file, in order."""
+    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in _picture_rows(tagger, names))
+
+
 def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
     """How many rows fill batches, those of the last batch that was begun, and the samples from that batch on."""
     number, begun = 0, list[PredictedRow]()

@@ -82,13 +82,21 @@ class Tagger:
         preprocessing: what a sample goes through before the network.
     """
 
-    def __init__(self, bundle: Bundle | Audited, device: str = "auto", networks: Networks | None = None) -> None:
-        self._given, self._device = bundle, device
+    def __init__(
+        self,
+        bundle: Bundle | Audited,
+        device: str = "auto",
+        networks: Networks | None = None,
+        processes: int | None = None,
+    ) -> None:
+        self._given, self._device, self._processes = bundle, device, processes
         self.label_names, self.preprocessing = bundle.label_names, bundle.preprocessing
         self._networks = self.in_torch if networks is None else networks
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", runtime: Runtime = "auto") -> Tagger:
+    def load(
+        cls, path: str | Path, device: str = "auto", runtime: Runtime = "auto", processes: int | None = None
+    ) -> Tagger:
         """Read a bundle, or the bundle of a run folder.
 
         On a CPU, ONNX Runtime gives the scores where it is installed (`tagfit[export]`): it needs a third of the time
@@ -97,6 +105,7 @@ class Tagger:
 
         Args:
             device: auto, cpu, cuda or mps.
+            processes: that decode pictures, at most; one for each core unless given.
             runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
 
         Raises:
@@ -104,7 +113,7 @@ class Tagger:
         """
         found = audited(Path(path))
         networks = _in_onnx(found) if runtime == "auto" and onnx_networks.installed() and _on_cpu(device) else None
-        return cls(found if networks else _constructed(found), device, networks)
+        return cls(found if networks else _constructed(found), device, networks, processes)
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -279,7 +288,7 @@ class Tagger:
 
     @cached_property
     def _decoders(self) -> Decoders:
-        decoders = Decoders(self.form, MAX_PIXELS)
+        decoders = Decoders(self.form, MAX_PIXELS, self._processes)
         weakref.finalize(self, decoders.close)
         return decoders
 

@@ -60,18 +60,25 @@ class Outcome:
 
 
 def decoded(
-    sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = lambda digest: True
+    sources: Iterable[Source],
+    form: Form,
+    max_pixels: int,
+    wanted: Wanted = lambda digest: True,
+    processes: int | None = None,
 ) -> Generator[tuple[int, Outcome]]:
     """The number and the outcome of each of `sources`, as they come, by processes that end with them."""
-    with closing(Decoders(form, max_pixels)) as decoders:
+    with closing(Decoders(form, max_pixels, processes)) as decoders:
         yield from decoders.decoded(sources, wanted)
 
 
 class Decoders:
-    """Processes that open pictures, and stay for the next ones; may be used from several threads."""
+    """Processes that open pictures, one for each core unless told otherwise, and stay for the next ones.
 
-    def __init__(self, form: Form, max_pixels: int) -> None:
-        self._form, self._max_pixels = form, max_pixels
+    May be used from several threads.
+    """
+
+    def __init__(self, form: Form, max_pixels: int, processes: int | None = None) -> None:
+        self._form, self._max_pixels, self._most = form, max_pixels, processes or _cores()
         self._idle: deque[Decoder] = deque()
 
     def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, Outcome]]:
@@ -80,7 +87,7 @@ class Decoders:
         `sources` are taken, and `wanted` is called, from several threads; without it nothing is hashed.
         """
         numbered = enumerate(sources)
-        first = list(islice(numbered, _WORTH_A_PROCESS * (_cores() - 1) + 1))
+        first = list(islice(numbered, _WORTH_A_PROCESS * (self._most - 1) + 1))
         decoders = [self._taken() for _ in range(max(1, -(-len(first) // _WORTH_A_PROCESS)))]
         coming, lock, stop = chain(first, numbered), Lock(), Event()
         room = max(2, min(_MOST_WAITING, _WAITING // (3 * self._form.size**2)))

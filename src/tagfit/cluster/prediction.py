@@ -1,0 +1,199 @@
+"""Predictions of many pictures on a Ray cluster: a folder of numbered parts, by Ray Data's pool of actors.
+
+DIR/manifest.json     what the parts are of: bundle, options, how many pictures in which order, by hash
+DIR/inputs/           the pictures of each part, a JSON string a line; gone when all is done
+DIR/part-000000.csv   their rows, in that order; or .jsonl, .parquet
+
+The pictures are listed once, and a part is a fixed range of that list: whoever makes it, and how often, its file comes
+out the same, is written beside and renamed, and holds one row for each picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import tagfit
+from tagfit.cluster.connection import same_version, version
+from tagfit.delivery.bundle_files import MANIFEST
+from tagfit.delivery.labels_out import counted, picture_rows
+from tagfit.delivery.predictor import PATHS_AT_ONCE, Tagger
+from tagfit.delivery.row_files import save_rows
+from tagfit.delivery.run_folder import find_bundle, writable, write_atomically
+from tagfit.errors import OutputError, TagfitError
+
+#: pictures of one part: whole batches, so that scores are those of a single machine
+PART = 8 * PATHS_AT_ONCE
+
+_INPUTS = "inputs"
+
+#: what a part is made in
+_BESIDE = ".part-"
+
+_OTHER = "Go on with the job that the same command began, or choose another folder with -o; nothing was written."
+
+
+def predict_parts(
+    ray: Any,
+    bundle: Path,
+    names: Iterable[str],
+    output: Path,
+    *,
+    calibrated: bool = False,
+    resume: bool = False,
+    on_row: Callable[[int, int], object] = lambda done, total: None,
+) -> Mapping[str, int]:
+    """Predict the pictures `names` into the folder `output`; how many were `read` now, and how many `unreadable`.
+
+    Args:
+        ray: as `connected` gives it.
+        names: paths as all nodes see them, those that are relative from the folder that this process works in.
+        output: its suffix says what the parts are: .csv, .jsonl or .parquet.
+        resume: go on with what was begun there; parts that are there stay as they are.
+        on_row: told how many pictures are done, of how many.
+
+    Raises:
+        OutputError: the folder exists, or holds another job; it cannot be written to.
+        TagfitError: the nodes cannot do it: another version, no such folder.
+    """
+    job = _begun(bundle, names, output, calibrated, resume)
+    counts = {"read": 0, "unreadable": 0}
+    todo = [number for number in range(job["parts"]) if not _part(output, number).exists()]
+    done = job["pictures"] - sum(_size(job, number) for number in todo)
+    on_row(done, job["pictures"])
+    for found in _run(ray, bundle, output, todo, calibrated) if todo else ():
+        done += sum(found.values())
+        counts = {name: counts[name] + found[name] for name in counts}
+        on_row(done, job["pictures"])
+    with writable(output):
+        for left in (output / _INPUTS, *output.glob(f"{_BESIDE}*")):
+            shutil.rmtree(left, ignore_errors=True)
+    return counts
+
+
+def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, resume: bool) -> Mapping[str, Any]:
+    """The job's manifest, after its inputs are listed; the one that is there, where it is gone on with.
+
+    Raises:
+        OutputError: the folder exists, or holds another job.
+    """
+    manifest = output / MANIFEST
+    if output.exists() and not resume:
+        raise OutputError(f"{output} exists already", "Choose another folder with -o, or go on with it with --resume.")
+    if output.exists() and not manifest.exists() and any(path.name != _INPUTS for path in output.iterdir()):
+        raise OutputError(f"{output}: expected a folder that predict --on began", _OTHER)
+    known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
+    with writable(output):
+        output.mkdir(parents=True, exist_ok=True)
+        digest, pictures = hashlib.sha256(), 0
+        for number, part in enumerate(_ranges(names)):
+            lines = "".join(json.dumps(name) + "\n" for name in part).encode()
+            digest.update(lines)
+            pictures += len(part)
+            if not _part(output, number).exists():
+                place = output / _INPUTS / f"{number:06}.jsonl"
+                place.parent.mkdir(exist_ok=True)
+                write_atomically(place, lines)
+        job = {
+            "tagfit": tagfit.__version__,
+            "bundle": hashlib.sha256((find_bundle(bundle) / MANIFEST).read_bytes()).hexdigest(),
+            "calibrated": calibrated,
+            "pictures": pictures,
+            "inputs": digest.hexdigest(),
+            "parts": -(-pictures // PART),
+            "of": PART,
+        }
+        if known is not None and known != job:
+            faults = [
+                f"{name}: {known.get(name)} then, {job[name]} now" for name in job if known.get(name) != job[name]
+            ]
+            raise OutputError([f"{output} holds another job; {fault}" for fault in faults], _OTHER)
+        write_atomically(manifest, json.dumps(job, indent=1))
+    return job
+
+
+def _ranges(names: Iterable[str]) -> Iterator[list[str]]:
+    coming = iter(names)
+    while part := list(islice(coming, PART)):
+        yield part
+
+
+def _part(output: Path, number: int) -> Path:
+    return output / f"part-{number:06}{output.suffix}"
+
+
+def _size(job: Mapping[str, Any], number: int) -> int:
+    """Pictures of one part."""
+    left: int = job["pictures"] - number * PART
+    return min(PART, left)
+
+
+def _run(ray: Any, bundle: Path, output: Path, todo: Sequence[int], calibrated: bool) -> Iterator[Mapping[str, int]]:
+    """Have the parts made; the counts of each, as they come.
+
+    Raises:
+        TagfitError: a node cannot do it.
+    """
+    import ray.data as data
+
+    folder = find_bundle(bundle)
+    files = ray.put({file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
+    told = (files, str(output.resolve()), str(Path.cwd()), calibrated, version())
+    data.DataContext.get_current().enable_progress_bars = False
+    actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    parts = data.from_items([{"part": number} for number in todo], override_num_blocks=len(todo)).map_batches(
+        _Predictor, batch_size=1, fn_constructor_args=told, concurrency=(1, actors), num_cpus=1
+    )
+    try:
+        for row in parts.iter_rows():
+            yield {name: int(row[name]) for name in ("read", "unreadable")}
+    except ray.exceptions.RayError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, TagfitError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        raise cause or TagfitError(f"the cluster could not predict: {error}") from error
+
+
+class _Predictor:
+    """On a worker, an actor: a bundle of its own, and the parts that it is given.
+
+    Raises:
+        TagfitError: another version of tagfit, or no such folders here.
+    """
+
+    def __init__(self, files: Any, output: str, work: str, calibrated: bool, expected: tuple[str, str]) -> None:
+        import ray
+
+        same_version(expected)
+        missing = [folder for folder in (output, work) if not Path(folder).is_dir()]
+        if missing:
+            raise TagfitError(
+                f"a node of the cluster has no folder {missing[0]}: pictures and parts lie where all see them"
+            )
+        os.chdir(work)
+        self._output, self._calibrated = Path(output), calibrated
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in ray.get(files).items():
+                (Path(folder) / name).write_bytes(content)
+            self._tagger = Tagger.load(folder, processes=1)
+
+    def __call__(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        counts = {"read": 0, "unreadable": 0}
+        for number in batch["part"]:
+            place = _part(self._output, int(number))
+            listed = (self._output / _INPUTS / f"{int(number):06}.jsonl").read_text(encoding="utf-8")
+            rows = picture_rows(self._tagger, map(json.loads, listed.splitlines()), self._calibrated)
+            with tempfile.TemporaryDirectory(dir=self._output, prefix=_BESIDE) as beside:
+                made = Path(beside) / place.name
+                save_rows(made, self._tagger.label_names, counted(rows, counts))
+                with made.open("rb") as file:
+                    os.fsync(file.fileno())
+                made.replace(place)
+        return {name: [count] for name, count in counts.items()}

@@ -1,0 +1,136 @@
+"""Pictures that are predicted on a cluster get the rows that they get here, once each."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from making import picture_folder
+from tagfit.cli import main
+from tagfit.cluster import prediction
+from tagfit.cluster.connection import connected
+from tagfit.cluster.prediction import PART, predict_parts
+from tagfit.errors import OutputError, TagfitError
+from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.workflow import fit, load
+
+#: Ray Data warns of its own settings
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+COUNT = 3 * PART + 100
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    data = load(picture_folder(tmp_path_factory.mktemp("pictures")), size=16)
+    recipe = Recipe(name="short", model=DenseModel(widths=(8,)), training=Training(epochs=3, patience=0))
+    return fit(data, recipe=recipe, output=tmp_path_factory.mktemp("fit") / "run").folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Small pictures for some parts, among them one that cannot be read."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(COUNT):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(folder / f"{number:05}.png", compress_level=0)
+    (folder / "00007.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(run, photos, tmp_path_factory):
+    """The lines that one machine writes."""
+    file = tmp_path_factory.mktemp("here") / "rows.csv"
+    done = CliRunner().invoke(main, ["predict", str(run), str(photos), "-o", str(file)])
+    assert done.exit_code == 0, done.output
+    return file.read_bytes().splitlines(keepends=True)
+
+
+def lines_of(folder):
+    """Those of all parts, with one heading."""
+    parts = [part.read_bytes().splitlines(keepends=True) for part in sorted(folder.glob("part-*"))]
+    assert {part[0] for part in parts} == {parts[0][0]}
+    return [parts[0][0], *(line for part in parts for line in part[1:])]
+
+
+def test_the_command_writes_parts_that_are_the_local_file(cluster, run, photos, expected, tmp_path):
+    command = ["predict", str(run), str(photos), "-o", str(tmp_path / "rows.csv"), "--on", "ray"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "1 of 3172 pictures could not be read" in done.output
+    assert lines_of(tmp_path / "rows.csv") == expected
+    held = sorted(file.name for file in (tmp_path / "rows.csv").iterdir())
+    assert held == ["manifest.json", *(f"part-{number:06}.csv" for number in range(4))]
+    assert "exists already" in CliRunner().invoke(main, command).output
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "rows.csv").glob("part-*")}
+    again = CliRunner().invoke(main, [*command, "--resume"])
+    assert again.exit_code == 0, again.output
+    assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "rows.csv").glob("part-*")}
+    other = CliRunner().invoke(main, [*command, "--resume", "--calibrated"])
+    assert other.exit_code == 2
+    assert "calibrated: False then, True now" in other.output
+
+
+def test_a_node_that_is_lost_loses_and_doubles_nothing(doomed_cluster, run, photos, expected, tmp_path):
+    def take_a_node(done, total):
+        if done and len(doomed_cluster.workers) == 2:
+            doomed_cluster.remove_node(doomed_cluster.workers.pop(), allow_graceful=False)
+
+    names = map(str, sorted(photos.iterdir()))
+    with connected("ray") as ray:
+        predict_parts(ray, run, names, tmp_path / "rows.csv", on_row=take_a_node)
+    assert len(doomed_cluster.workers) == 1
+    assert lines_of(tmp_path / "rows.csv") == expected
+
+
+def test_a_driver_that_is_killed_is_gone_on_with(cluster, run, photos, expected, tmp_path):
+    rows = tmp_path / "rows.csv"
+    command = ["predict", str(run), str(photos), "-o", str(rows), "--on", "ray"]
+    driver = subprocess.Popen([sys.executable, "-m", "tagfit", *command], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 90
+    while not list(rows.glob("part-*")) and time.monotonic() < until:
+        time.sleep(0.005)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    time.sleep(1)  # its actors end with it
+    kept = {part: part.stat().st_mtime_ns for part in rows.glob("part-*")}
+    assert kept
+    done = CliRunner().invoke(main, [*command, "--resume"])
+    assert done.exit_code == 0, done.output
+    assert lines_of(rows) == expected
+    assert all(part.stat().st_mtime_ns == when for part, when in kept.items())
+
+
+def test_json_lines_from_the_folder_one_works_in(cluster, run, photos, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    with connected("ray") as ray:
+        predict_parts(ray, run, ["00001.png", "00007.png", "absent.png"], tmp_path / "rows.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl" / "part-000000.jsonl").read_text().splitlines()]
+    assert [row["sample"] for row in rows] == ["00001.png", "00007.png", "absent.png"]
+    assert [bool(row["error"]) for row in rows] == [False, True, True]
+
+
+def test_what_cannot_be_done_is_said(cluster, run, photos, tmp_path, monkeypatch):
+    for options, message in (
+        ([], "give -o"),
+        (["-o", str(tmp_path / "rows.txt")], "expected a name that ends in"),
+        (["-o", str(tmp_path / "rows.csv"), "--write-xmp"], "neither --explain"),
+    ):
+        done = CliRunner().invoke(main, ["predict", str(run), str(photos), "--on", "ray", *options])
+        assert done.exit_code == 2
+        assert message in done.output
+    (tmp_path / "mine.csv").mkdir()
+    (tmp_path / "mine.csv" / "note").write_text("mine")
+    with connected("ray") as ray:
+        with pytest.raises(OutputError, match="expected a folder that predict --on began"):
+            predict_parts(ray, run, ["a.png"], tmp_path / "mine.csv", resume=True)
+        monkeypatch.setattr(prediction, "version", lambda: ("9.9", "3.11"))
+        with pytest.raises(TagfitError, match=r"expected 9\.9 on Python"):
+            predict_parts(ray, run, [str(photos / "00001.png")], tmp_path / "rows.csv")
+    assert [file.name for file in (tmp_path / "mine.csv").iterdir()] == ["note"]
