@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,18 @@ def same_version(expected: tuple[str, str]) -> None:
     if version() != expected:
         here, there = (" on Python ".join(both) for both in (version(), expected))
         raise TagfitError(f"a node of the cluster has tagfit {here}; expected {there}, as where the command runs")
+
+
+def told(error: BaseException, what: str) -> TagfitError:
+    """What a worker's error comes to: tagfit's own, where there is one in it; else `what`, and the reason."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TagfitError):
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    if missing := re.search(r"No module named '[^']*'", str(error)):
+        return TagfitError(f"{what}: on a node, {missing[0]}; install tagfit[ray] {tagfit.__version__} on all of them")
+    return TagfitError(f"{what}: {error}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Predictions of many pictures on a Ray cluster: a folder of numbered parts, by Ray Data's pool of actors.
 
 DIR/manifest.json     what the parts are of: bundle, options, how many pictures in which order, by hash
-DIR/inputs/           the pictures of each part, a JSON string a line; gone when all is done
+DIR/inputs/           the pictures of each part, a JSON string a line, and the bundle; gone when all is done
 DIR/part-000000.csv   their rows, in that order; or .jsonl, .parquet
 
 The pictures are listed once, and a part is a fixed range of that list: whoever makes it, and how often, its file comes
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import tagfit
-from tagfit.cluster.connection import same_version, version
+from tagfit.cluster.connection import same_version, told, version
 from tagfit.delivery.bundle_files import MANIFEST
 from tagfit.delivery.labels_out import counted, picture_rows
 from tagfit.delivery.predictor import PATHS_AT_ONCE, Tagger
@@ -32,7 +33,7 @@ from tagfit.errors import OutputError, TagfitError
 #: pictures of one part: whole batches, so that scores are those of a single machine
 PART = 8 * PATHS_AT_ONCE
 
-_INPUTS = "inputs"
+_INPUTS, _BUNDLE = "inputs", "inputs/bundle"
 
 #: what a part is made in
 _BESIDE = ".part-"
@@ -143,34 +144,30 @@ def _run(ray: Any, bundle: Path, output: Path, todo: Sequence[int], calibrated: 
     """
     import ray.data as data
 
-    folder = find_bundle(bundle)
-    files = ray.put({file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
-    told = (files, str(output.resolve()), str(Path.cwd()), calibrated, version())
+    with writable(output):
+        shutil.copytree(find_bundle(bundle), output / _BUNDLE, dirs_exist_ok=True)
+    given = (str(output.resolve()), str(Path.cwd()), calibrated, version())
     data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what goes wrong is raised
     actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
     parts = data.from_items([{"part": number} for number in todo], override_num_blocks=len(todo)).map_batches(
-        _Predictor, batch_size=1, fn_constructor_args=told, concurrency=(1, actors), num_cpus=1
+        _Predictor, batch_size=1, fn_constructor_args=given, concurrency=(1, actors), num_cpus=1
     )
     try:
         for row in parts.iter_rows():
             yield {name: int(row[name]) for name in ("read", "unreadable")}
     except ray.exceptions.RayError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, TagfitError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        raise cause or TagfitError(f"the cluster could not predict: {error}") from error
+        raise told(error, "the cluster could not predict") from error
 
 
 class _Predictor:
-    """On a worker, an actor: a bundle of its own, and the parts that it is given.
+    """On a worker, an actor: loads the bundle, and makes the parts that it is given.
 
     Raises:
         TagfitError: another version of tagfit, or no such folders here.
     """
 
-    def __init__(self, files: Any, output: str, work: str, calibrated: bool, expected: tuple[str, str]) -> None:
-        import ray
-
+    def __init__(self, output: str, work: str, calibrated: bool, expected: tuple[str, str]) -> None:
         same_version(expected)
         missing = [folder for folder in (output, work) if not Path(folder).is_dir()]
         if missing:
@@ -179,10 +176,7 @@ class _Predictor:
             )
         os.chdir(work)
         self._output, self._calibrated = Path(output), calibrated
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in ray.get(files).items():
-                (Path(folder) / name).write_bytes(content)
-            self._tagger = Tagger.load(folder, processes=1)
+        self._tagger = Tagger.load(self._output / _BUNDLE, processes=1)
 
     def __call__(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         counts = {"read": 0, "unreadable": 0}

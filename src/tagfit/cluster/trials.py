@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from tagfit.cluster.connection import connected, same_version, version
+from tagfit.cluster.connection import connected, same_version, told, version
 from tagfit.data.lock import fingerprint, verify
-from tagfit.errors import TagfitError, TrainingDivergedError
+from tagfit.errors import TrainingDivergedError
 from tagfit.recipes import FineTunedModel
 from tagfit.records import LockedData
 from tagfit.trainer import Outcome, Task, Trainer, finished, restored
@@ -154,11 +154,8 @@ class ClusterTrainer(Trainer):
             answer: _Answer = self._ray.get(reference)
         except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError) as error:
             return Outcome(task, network, nothing, "torch", 0.0, failed=str(error).splitlines()[0])
-        except errors.RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, Exception) else error
-            if isinstance(cause, TagfitError):
-                raise cause from None
-            raise TagfitError(f"{task.name}: the cluster could not train it: {cause}") from error
+        except errors.RayError as error:
+            raise told(error, f"{task.name}: the cluster could not train it") from error
         if answer.diverged is not None:
             return Outcome(task, network, nothing, "torch", answer.seconds, TrainingDivergedError(*answer.diverged))
         outcome = restored(task, network, answer.content)
