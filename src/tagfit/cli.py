@@ -281,7 +281,7 @@ def cure(
     target = Target(metric, band, val_at_least, train_ranks=plain or train_below is not None)
     first = find_recipe(baseline)
     with connected(on):
-        training, locked = _prepared(data, options)
+        training, locked = _prepared(data, options, on)
         folder = _folder(output, locked, "cure")
         with _watched() as watch, trackers.tracked(log, folder, watch) as told:
             result = workflow.cure(
@@ -663,13 +663,13 @@ def cache(clear: bool, as_json: bool) -> None:
 _TRAINING = ("allow", "decide_for", "guarantee", "seed", "device")
 
 
-def _prepared(data: str, options: dict[str, Any]) -> tuple[dict[str, Any], LockedData]:
+def _prepared(data: str, options: dict[str, Any], on: str | None = None) -> tuple[dict[str, Any], LockedData]:
     """What training is told, and what it is to train on; what is asked for is looked at before the data is read."""
     from tagfit import workflow
 
     training = {name: options.pop(name) for name in _TRAINING}
     wish = workflow.parse_wish(training["decide_for"], training["guarantee"])
-    return training, _load(data, calibrate=wish.guarantee is not None, **options)
+    return training, _load(data, calibrate=wish.guarantee is not None, on=on, **options)
 
 
 def _read(data: str, **reading: Any) -> Dataset:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tagfit.campaign import FOLLOWING, Budget, Campaign
+from tagfit.cluster.connection import connected
+from tagfit.cluster.pictures import decoding
 from tagfit.cluster.trials import trainers
 from tagfit.curing.ladder import ladder, losses_for, pinned
 from tagfit.curing.search import Search
@@ -27,6 +29,7 @@ from tagfit.data.unknown import check_single_positive
 from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError, RecipeError
 from tagfit.models.pretrained import Pretrained, load_backbone
+from tagfit.pictures.decoder import Decode
 from tagfit.pictures.known_features import KnownFeatures
 from tagfit.pictures.store import OnRead
 from tagfit.recipes import Recipe, find_recipe
@@ -69,6 +72,7 @@ def read_dataset(
     max_pixels: int | None = None,
     strict: bool = False,
     on_read: OnRead | None = None,
+    on: str | None = None,
 ) -> Dataset:
     """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`.
 
@@ -78,17 +82,26 @@ def read_dataset(
     table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
     if backbone is None:
         given = DEFAULT_SIZE if size is None else size
-        return build(table, size=given, max_pixels=max_pixels, strict=strict, on_read=on_read)
+        with connected(on) as ray:
+            decode = None if ray is None else decoding(ray)
+            return build(table, size=given, max_pixels=max_pixels, strict=strict, on_read=on_read, decode=decode)
     if size is not None:
         raise DataError("a size was given, but a backbone has its own", "Leave it away.")
     if table.kind == "features":
         return build(table, max_pixels=max_pixels, strict=strict, on_read=on_read)
     pretrained = backbone if isinstance(backbone, Pretrained) else load_backbone(backbone)
-    return _seen_by(pretrained, table, max_pixels, strict, on_read)
+    with connected(on) as ray:
+        decode = None if ray is None else decoding(ray)
+        return _seen_by(pretrained, table, max_pixels, strict, on_read, decode)
 
 
 def _seen_by(
-    pretrained: Pretrained, table: LabelTable, max_pixels: int | None, strict: bool, on_read: OnRead | None
+    pretrained: Pretrained,
+    table: LabelTable,
+    max_pixels: int | None,
+    strict: bool,
+    on_read: OnRead | None,
+    decode: Decode | None,
 ) -> Dataset:
     """The features that a backbone makes of pictures, beside the pictures in its form."""
     backbone = pretrained.backbone
@@ -104,6 +117,7 @@ def _seen_by(
             strict=strict,
             on_read=on_read,
             on_pixels=looking.at,
+            decode=decode,
         )
         digests = [row.tobytes() for row in dataset.hashes]
         features = looking.features(dataset.x, digests, on_read or (lambda done, total: None))
@@ -129,6 +143,7 @@ def load(
     max_pixels: int | None = None,
     strict: bool = False,
     on_read: OnRead | None = None,
+    on: str | None = None,
 ) -> LockedData:
     """Read, split and lock data.
 
@@ -155,6 +170,7 @@ def load(
         max_pixels: a picture file with more is not decoded; 100 million unless given.
         strict: refuse pictures that cannot be read, instead of setting them aside.
         on_read: told (done, total) while pictures are read.
+        on: `ray` or `ray://HOST:PORT`: the Ray cluster that decodes pictures; what comes of them is kept here.
 
     Raises:
         DataError: with every fault that was found.
@@ -172,6 +188,7 @@ def load(
         max_pixels=max_pixels,
         strict=strict,
         on_read=on_read,
+        on=on,
     )
     if backbone is not None and dataset.pixels is None:
         raise DataError(f"a backbone looks at pictures, and {dataset.name} has feature rows", "Leave it away.")

@@ -15,7 +15,7 @@ import tagfit
 from tagfit.errors import InputError, MissingExtraError, TagfitError
 
 #: nobody is told of what runs here, unless whoever starts Ray wants it so
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def demand_place(on: str) -> str:

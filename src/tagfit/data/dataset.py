@@ -13,6 +13,7 @@ from tagfit.data.lock import hash_rows
 from tagfit.errors import DataError
 from tagfit.form import MOST_PIXELS_A_SIDE, Form
 from tagfit.pictures.decode import MAX_PIXELS, pixels
+from tagfit.pictures.decoder import Decode
 from tagfit.pictures.store import OnPixels, OnRead, open_pictures
 from tagfit.records import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
 
@@ -32,6 +33,7 @@ def build(
     strict: bool = False,
     on_read: OnRead | None = None,
     on_pixels: OnPixels | None = None,
+    decode: Decode | None = None,
 ) -> Dataset:
     """Open, hash and decode what `table` names.
 
@@ -42,6 +44,7 @@ def build(
         strict: refuse pictures that cannot be read, instead of setting them aside.
         on_read: told of progress.
         on_pixels: shown the pictures that are decoded, as they come.
+        decode: decodes them, here unless given.
 
     Raises:
         DataError: no readable sample, or nothing to learn; where `strict`, every unreadable picture.
@@ -52,7 +55,7 @@ def build(
         raise DataError(f"the most pixels of a picture must be a whole number above 0; got {max_pixels!r}")
     if table.x is None:
         form = size if isinstance(size, Form) else Form(size)
-        return _from_pictures(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels)
+        return _from_pictures(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels, decode)
     if max_pixels is not None:
         raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
     # once here, rather than at every use; a memory map stays one
@@ -132,9 +135,10 @@ def _from_pictures(
     strict: bool,
     on_read: OnRead | None,
     on_pixels: OnPixels | None,
+    decode: Decode | None,
 ) -> Dataset:
     sources = table.files or table.encoded or ()
-    pictures = open_pictures(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels)
+    pictures = open_pictures(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels, decode=decode)
     reasons = tuple((table.sample_names[row], reason) for row, reason in pictures.set_aside.items())
     if reasons and (strict or not len(pictures.rows)):
         raise DataError(

@@ -18,7 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import Queue
 from threading import Event, Lock, Thread
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,15 +59,22 @@ class Outcome:
     reason: str = ""
 
 
+class Decode(Protocol):
+    """Decodes many pictures: `decoded`, or its like elsewhere."""
+
+    def __call__(
+        self, sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = ...
+    ) -> Generator[tuple[int, Outcome]]: ...
+
+
 def decoded(
     sources: Iterable[Source],
     form: Form,
     max_pixels: int,
     wanted: Wanted = lambda digest: True,
-    processes: int | None = None,
 ) -> Generator[tuple[int, Outcome]]:
     """The number and the outcome of each of `sources`, as they come, by processes that end with them."""
-    with closing(Decoders(form, max_pixels, processes)) as decoders:
+    with closing(Decoders(form, max_pixels)) as decoders:
         yield from decoders.decoded(sources, wanted)
 
 

@@ -28,7 +28,7 @@ from tagfit.form import Form
 from tagfit.pictures.arrays import Arrays, GoneError, write_all
 from tagfit.pictures.cache import made_folder
 from tagfit.pictures.decode import MAX_PIXELS, VERSION
-from tagfit.pictures.decoder import Outcome, Source, decoded
+from tagfit.pictures.decoder import Decode, Outcome, Source, decoded
 from tagfit.pictures.index import Entry, Index, Stamp
 from tagfit.pictures.worker import stamp
 
@@ -73,23 +73,27 @@ def open_pictures(
     max_pixels: int = MAX_PIXELS,
     on_read: OnRead | None = None,
     on_pixels: OnPixels | None = None,
+    decode: Decode | None = None,
 ) -> Pictures:
     """The pictures at `sources` (files, or the bytes of files), decoded only where they never were before.
 
-    `on_pixels` is shown those that are decoded now, as they come.
+    `on_pixels` is shown those that are decoded now, as they come; `decode` decodes them, `decoded` unless given.
     """
+    decode = decode or decoded
     try:
-        with closing(_Store(made_folder(), form, max_pixels, on_pixels)) as store:
+        with closing(_Store(made_folder(), form, max_pixels, on_pixels, decode)) as store:
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
         note = f"Decoded pictures are not kept for the next run, as the cache folder cannot be used: {error}."
-        return _in_memory(sources, form, max_pixels, on_read, note)
+        return _in_memory(sources, form, max_pixels, on_read, note, decode)
 
 
-def _in_memory(sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str) -> Pictures:
+def _in_memory(
+    sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str, decode: Decode
+) -> Pictures:
     x = np.empty((len(sources), form.size, form.size, 3), np.uint8)
     outcomes: dict[int, Outcome] = {}
-    for number, outcome in decoded(sources, form, max_pixels):
+    for number, outcome in decode(sources, form, max_pixels):
         if outcome.pixels is not None:
             x[number] = outcome.pixels
         outcomes[number] = Outcome(outcome.digest, time=outcome.time, reason=outcome.reason)
@@ -136,9 +140,9 @@ class _Known:
 class _Store:
     """The arrays in one folder, for one preprocessing."""
 
-    def __init__(self, folder: Path, form: Form, max_pixels: int, on_pixels: OnPixels | None) -> None:
+    def __init__(self, folder: Path, form: Form, max_pixels: int, on_pixels: OnPixels | None, decode: Decode) -> None:
         self._folder, self._form, self._max_pixels = folder, form, max_pixels
-        self._on_pixels = on_pixels
+        self._on_pixels, self._decoded = on_pixels, decode
         self._shape = (form.size, form.size, 3)
         self._preprocessing = f"{form.key} {VERSION} {PIL.__version__} {max_pixels}"
         self._index = Index(folder, self._preprocessing)
@@ -190,7 +194,7 @@ class _Store:
     def _decode(self, sources: Sequence[Source], missing: list[int], known: _Known, on_read: OnRead | None) -> None:
         """Read the missing sources, and remember what came of them every few seconds."""
         part = self._arrays.new_part()
-        outcomes = decoded(
+        outcomes = self._decoded(
             [sources[number] for number in missing],
             self._form,
             self._max_pixels,
