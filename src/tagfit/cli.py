@@ -214,10 +214,18 @@ def inspect(data: str, as_json: bool, **reading: Any) -> None:
 @_reading
 @_splitting
 @_training
+@_on
 @_log
 @_json
 def fit(
-    data: str, recipe: str | None, fine_tune: bool, output: str | None, log: Any, as_json: bool, **options: Any
+    data: str,
+    recipe: str | None,
+    fine_tune: bool,
+    output: str | None,
+    on: str | None,
+    log: Any,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train one recipe on DATA and score it."""
     from tagfit import trackers, workflow
@@ -228,7 +236,9 @@ def fit(
     training, locked = _prepared(data, options)
     folder = _folder(output, locked, "fit")
     with _watched() as watch, trackers.tracked(log, folder, watch) as told:
-        result = workflow.fit(locked, recipe=chosen, fine_tune=fine_tune, output=folder, on_event=told, **training)
+        result = workflow.fit(
+            locked, recipe=chosen, fine_tune=fine_tune, output=folder, on=on, on_event=told, **training
+        )
         told.result(result)
     _finish(result, as_json, watch.stopped_by)
 

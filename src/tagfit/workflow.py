@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tagfit.campaign import FOLLOWING, Budget, Campaign
+from tagfit.cluster.connection import demand_place
+from tagfit.cluster.training import rank_trainers
 from tagfit.cluster.trials import trainers
 from tagfit.curing.ladder import ladder, losses_for, pinned
 from tagfit.curing.search import Search
@@ -29,7 +31,7 @@ from tagfit.errors import DataError, RecipeError
 from tagfit.models.pretrained import Pretrained, load_backbone
 from tagfit.pictures.known_features import KnownFeatures
 from tagfit.pictures.store import OnRead
-from tagfit.recipes import Recipe, find_recipe
+from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records import Dataset, LabelTable, LockedData, Preprocessing, Target
 from tagfit.result import Result, Trained, Work
 from tagfit.scoring.deciding import Wish
@@ -249,6 +251,7 @@ def fit(
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
+    on: str | None = None,
     on_event: Listener = lambda event: None,
 ) -> Result:
     """Train one recipe, and score it on every part.
@@ -266,14 +269,17 @@ def fit(
         output: the run folder to write; what the same command has finished there is returned as it is, and what it
             was stopped or killed in is gone on with.
         device: auto, cpu, cuda or mps.
+        on: `ray`, or `ray://HOST:PORT`: a Ray cluster that trains a CNN or a fine-tuned network together.
         on_event: told what happens; when it returns True, training stops cleanly and delivers what it has reached.
 
     Raises:
         DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
+        ClusterError: the cluster lost too many of those who trained.
     """
     chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
     _check_allowed(allow, chosen)
+    _check_shared(on, chosen)
     wish = parse_wish(decide_for, guarantee)
     data = _locked(data, wish)
     _check_backbone(data, fine_tune)
@@ -282,14 +288,16 @@ def fit(
     _check_wish(wish, data)
     if data.single_positive:
         chosen = chosen.with_loss(losses_for(data)[0])
-    session = Session(data, Target(train_ranks=not data.single_positive), seed, find_device(device), on_event, wish)
+    target = Target(train_ranks=not data.single_positive)
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
 
     def work() -> Work:
         trained = session.run(Job(chosen, curve=True))
         return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
 
-    return session.deliver(command, [chosen], work, output)
+    with rank_trainers(on, device) as trainer:
+        session = Session(data, target, seed, find_device(device), on_event, wish, trainer)
+        return session.deliver(command, [chosen], work, output)
 
 
 def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str) -> tuple[Trained, Tagger]:
@@ -304,6 +312,18 @@ def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str)
     session = Session(data, Target(), seed, find_device(device), lambda event: None)
     trained = session.run(Job(chosen))
     return trained, Tagger(session.bundle(trained), session.device.type)
+
+
+def _check_shared(on: str | None, recipe: Recipe) -> None:
+    """Whether a cluster is there for such a recipe."""
+    if on is None:
+        return
+    demand_place(on)
+    if isinstance(recipe.model, DenseModel):
+        raise RecipeError(
+            f"recipe {recipe.name!r} is dense: one machine trains it quicker than its sums travel between several",
+            "Leave --on away, or take a recipe with a cnn or a fine-tuned model: --recipe cnn.",
+        )
 
 
 def _check_allowed(allow: Collection[str], recipe: Recipe) -> None:

@@ -13,8 +13,9 @@ import asyncio
 import platform
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import tagfit
+from tagfit.cluster.connection import connected
 from tagfit.errors import ClusterError, TagfitError, TrainingDivergedError
+from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.recipes import Training
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
@@ -41,13 +44,22 @@ MOST_LOSSES = 3
 EVERY = 0.2
 
 
-class RayTraining:
-    """Called like `loop.train`, with the same answer.
+@contextmanager
+def training_on(on: str, device: str) -> Iterator[RayTraining]:
+    """What trains on the cluster `on`, while this is connected to it.
 
     Args:
-        ray: Ray's module, connected.
         device: `cpu` where the cluster's GPUs are not to be used.
+
+    Raises:
+        InputError, MissingExtraError: as `connected`.
     """
+    with connected(on) as ray:
+        yield RayTraining(ray, device)
+
+
+class RayTraining:
+    """Called like `loop.train`, with the same answer."""
 
     def __init__(self, ray: Any, device: str) -> None:
         self._ray = ray
@@ -72,6 +84,8 @@ class RayTraining:
             TrainingDivergedError: as on one machine.
         """
         device = train_rows.samples.device
+        if isinstance(network, FineTunedNetwork):
+            network.whole.cpu()
         order = _Order(network.cpu(), training, _Rows.of(train_rows, val_rows), seed, judge)
         desk = self._desk(None if keeper is None else keeper.load())
         command = _Command(self._ray, desk, on_event, keeper)
@@ -97,20 +111,18 @@ class RayTraining:
         return self._ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here).remote(kept)
 
     def _trainer(self, order: _Order, desk: Any, storage: str) -> Any:
-        from ray import train
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
 
         cores = int(self._ray.cluster_resources().get("CPU", 0))
         most = max(1, min(self._gpus or cores, order.training.batch_size // LEAST_SHARE))
+        fewest_to_most: Any = (1, most)  # it goes on with fewer where nodes are lost for good
         return TorchTrainer(
             _rank,
             train_loop_config={"order": self._ray.put(order), "desk": desk, "versions": _versions()},
-            # with fewer where nodes are lost for good
-            scaling_config=train.ScalingConfig(num_workers=(1, most), use_gpu=self._gpus > 0),
+            scaling_config=ScalingConfig(num_workers=fewest_to_most, use_gpu=self._gpus > 0),
             torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if self._gpus else "gloo"),
-            run_config=train.RunConfig(
-                storage_path=storage, failure_config=train.FailureConfig(max_failures=MOST_LOSSES)
-            ),
+            run_config=RunConfig(storage_path=storage, failure_config=FailureConfig(max_failures=MOST_LOSSES)),
         )
 
 
@@ -202,9 +214,7 @@ class _Command:
         """Whether to stop."""
         if isinstance(word, _Kept) and self._keeper is not None:
             self._keeper.save(word.content)
-        elif isinstance(word, StepEnded):
-            self._stop = bool(self._on_event(word)) or self._stop
-        elif isinstance(word, EpochEnded) and self._is_new(word):
+        elif isinstance(word, StepEnded) or (isinstance(word, EpochEnded) and self._is_new(word)):
             self._stop = bool(self._on_event(word)) or self._stop
         return self._stop
 

@@ -90,7 +90,9 @@ class BatchNorm(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon
             )
         if self.sharing is not None:
-            out, mean_C, variance_C = _SharedNorm.apply(x, self.weight, self.bias, self.sharing, self.epsilon)
+            made: tuple[Tensor, Tensor, Tensor]
+            made = _SharedNorm.apply(x, self.weight, self.bias, self.sharing, self.epsilon)  # type: ignore[no-untyped-call]
+            out, mean_C, variance_C = made
         else:
             # the functional form refuses a batch of one and hides the batch's moments; this is the kernel below it
             out, mean_C, inverse_std_C = torch.native_batch_norm(
@@ -130,7 +132,7 @@ class _SharedNorm(torch.autograd.Function):
         return torch.native_batch_norm(x, weight, bias, *moments, False, 0.0, epsilon)[0], *moments
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *of_moments: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, *of_moments: Tensor) -> Any:
         """Of x; of weight and bias, the share of this process."""
         x, weight, mean, variance, count = ctx.saved_tensors
         to_x, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(

@@ -47,7 +47,8 @@ class Ranks:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         distributed.all_reduce(flat)
-        for tensor, summed in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, summed in zip(tensors, parts, strict=True):
             tensor.copy_(summed.view(tensor.shape))
 
     def joined(self, share: Tensor, like: Tensor) -> Tensor:
