@@ -10,6 +10,7 @@ Shapes: N samples of train and val, L labels.
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import tempfile
 import time
@@ -40,8 +41,11 @@ LEAST_SHARE = 4
 #: how often ranks are started anew before the training has failed
 MOST_LOSSES = 3
 
-#: seconds between two reports of steps, and that the command waits for word before it looks after the ranks
+#: seconds between two reports of steps, and that the command waits for word before it asks whether all is over
 EVERY = 0.2
+
+#: seconds after which Ray Train sees that a rank was lost or is done, and that it waits for a node that may be lost
+_PATIENCE = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5"}
 
 
 @contextmanager
@@ -104,16 +108,18 @@ class RayTraining:
         return loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"])
 
     def _desk(self, kept: bytes | None) -> Any:
-        """On this node, or where Ray's client has its own."""
+        """On the node of this command, where Ray Train's controller is as well; a client's node is the cluster's head."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=True)
+        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
         return self._ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here).remote(kept)
 
     def _trainer(self, order: _Order, desk: Any, storage: str) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
 
+        for name, seconds in _PATIENCE.items():
+            os.environ.setdefault(name, seconds)
         cores = int(self._ray.cluster_resources().get("CPU", 0))
         most = max(1, min(self._gpus or cores, order.training.batch_size // LEAST_SHARE))
         fewest_to_most: Any = (1, most)  # it goes on with fewer where nodes are lost for good
@@ -232,7 +238,7 @@ def _cause_of(failure: BaseException | None) -> TagfitError:
         cause = getattr(one, "cause", one)
         if isinstance(cause, TagfitError):
             return cause
-    return ClusterError(f"the training failed on the cluster, {MOST_LOSSES + 1} times: {failure}")
+    return ClusterError(f"the training failed on the cluster, and was not tried again: {failure}")
 
 
 # ----------------------------------------------------------------------------------------- on the ranks
