@@ -1,4 +1,4 @@
-"""What it costs to share one training among processes: `python benchmarks/ray_training.py DATA [--epochs 4] [--record]`.
+"""What it costs to share one training among processes: `python benchmarks/ray_training.py DATA [--record]`.
 
 The recipe `cnn` on DATA (pictures of 64 x 64), in turns: one process with a thread for each of two cores, one process
 with one thread, and `on="ray"` with two ranks of one thread each, on a cluster of two nodes of one core that is
@@ -97,8 +97,8 @@ def main():
         cluster.shutdown()
     head = [
         f"{date.today()}  python {shlex.join(sys.argv)}",
-        f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, tagfit {tagfit.__version__}, "
-        f"torch {torch.__version__}, Ray {ray.__version__}; load {os.getloadavg()[0]:.1f} at the end; "
+        f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
+        f"tagfit {tagfit.__version__}, torch {torch.__version__}, Ray {ray.__version__}; load {os.getloadavg()[0]:.1f} at the end; "
         f"{time.perf_counter() - began:.0f} s in all",
         f"{len(data.dataset)} pictures, {data.split.counts['train']} of them to train on; recipe cnn, "
         f"batches of {recipe.training.batch_size}; {options.rounds} rounds of {options.epochs} epochs; "

@@ -229,17 +229,18 @@ def fit(
 ) -> None:
     """Train one recipe on DATA and score it."""
     from tagfit import trackers, workflow
-    from tagfit.recipes import find_recipe
+    from tagfit.cluster.connection import connected
 
     trackers.demand(log)
-    chosen = None if recipe is None else find_recipe(recipe)
-    training, locked = _prepared(data, options)
-    folder = _folder(output, locked, "fit")
-    with _watched() as watch, trackers.tracked(log, folder, watch) as told:
-        result = workflow.fit(
-            locked, recipe=chosen, fine_tune=fine_tune, output=folder, on=on, on_event=told, **training
-        )
-        told.result(result)
+    chosen = workflow.recipe_to_fit(recipe, fine_tune, on)
+    with connected(on):
+        training, locked = _prepared(data, options)
+        folder = _folder(output, locked, "fit")
+        with _watched() as watch, trackers.tracked(log, folder, watch) as told:
+            result = workflow.fit(
+                locked, recipe=chosen, fine_tune=fine_tune, output=folder, on=on, on_event=told, **training
+            )
+            told.result(result)
     _finish(result, as_json, watch.stopped_by)
 
 

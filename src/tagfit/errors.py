@@ -6,7 +6,6 @@
     │   ├── RecipeError             a recipe, a registry name, a training option
     │   ├── BundleError             a bundle or a run folder that cannot be read
     │   └── OutputError             the place to write to is taken, locked or not writable
-    ├── ClusterError                work on a Ray cluster failed there
     ├── ExportError                 a bundle cannot be written as a file for other runtimes
     ├── LockChangedError            the data, the split or the preprocessing changed under a cure
     ├── MissingExtraError           what was asked for needs a package that is not installed (also an ImportError)
@@ -69,10 +68,6 @@ class BundleError(InputError):
 
 class OutputError(InputError):
     """The place to write to is taken, locked or not writable."""
-
-
-class ClusterError(TagfitError):
-    """Work on a Ray cluster failed there, as often as it was tried."""
 
 
 class ExportError(TagfitError):

@@ -275,11 +275,10 @@ def fit(
     Raises:
         DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
-        ClusterError: the cluster lost too many of those who trained.
+        TagfitError: the cluster lost those who trained too often.
     """
-    chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
+    chosen = recipe_to_fit(recipe, fine_tune, on)
     _check_allowed(allow, chosen)
-    _check_shared(on, chosen)
     wish = parse_wish(decide_for, guarantee)
     data = _locked(data, wish)
     _check_backbone(data, fine_tune)
@@ -314,16 +313,20 @@ def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str)
     return trained, Tagger(session.bundle(trained), session.device.type)
 
 
-def _check_shared(on: str | None, recipe: Recipe) -> None:
-    """Whether a cluster is there for such a recipe."""
-    if on is None:
-        return
-    demand_place(on)
-    if isinstance(recipe.model, DenseModel):
+def recipe_to_fit(recipe: str | Path | Recipe | None, fine_tune: bool, on: str | None) -> Recipe:
+    """The recipe that `fit` trains.
+
+    Raises:
+        RecipeError: there is no such recipe, or a cluster is of no use for it.
+        InputError: `on` names no cluster.
+    """
+    chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
+    if on is not None and demand_place(on) and isinstance(chosen.model, DenseModel):
         raise RecipeError(
-            f"recipe {recipe.name!r} is dense: one machine trains it quicker than its sums travel between several",
-            "Leave --on away, or take a recipe with a cnn or a fine-tuned model: --recipe cnn.",
+            f"recipe {chosen.name!r} is dense: one machine trains it sooner than several could add up their steps",
+            "Leave --on away, or take a CNN or a fine-tuned network: --recipe cnn.",
         )
+    return chosen
 
 
 def _check_allowed(allow: Collection[str], recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tagfit
 from making import PROVE, locked, picture_table, tiny_backbone
 from tagfit.cluster import training
-from tagfit.errors import ClusterError, InputError, RecipeError
+from tagfit.errors import InputError, RecipeError, TagfitError
 from tagfit.recipes import CnnModel, Recipe, Training, find_recipe
 from tagfit.training import checkpoint
 from tagfit.training.events import EpochEnded
@@ -70,8 +70,8 @@ class Loses:
             self._cluster.add_node(num_cpus=1)
 
 
-def test_a_training_that_loses_a_node_ends_as_on_one_machine(cluster, tmp_path):
-    data, loses = locked(picture_table()), Loses(cluster)
+def test_a_training_that_loses_a_node_ends_as_on_one_machine(doomed_cluster, tmp_path):
+    data, loses = locked(picture_table()), Loses(doomed_cluster)
     result = tagfit.fit(data, recipe=RECIPE, on="ray", output=tmp_path / "run", on_event=loses)
     assert loses.epochs == [row["epoch"] for row in result.record["after"]["history"]]  # each is told once
     assert 4 < len(loses.epochs) < RECIPE.training.epochs
@@ -79,14 +79,14 @@ def test_a_training_that_loses_a_node_ends_as_on_one_machine(cluster, tmp_path):
 
 
 @pytest.mark.skipif(not PROVE, reason="the long form: make prove")
-def test_a_lost_node_that_is_replaced_changes_nothing(cluster):
+def test_a_lost_node_that_is_replaced_changes_nothing(doomed_cluster):
     """To the bit, with all that draws at random."""
     model = replace(RECIPE.model, dropout=0.5, depth=1, stochastic_depth=0.3)
     recipe = replace(RECIPE, model=model, training=replace(RECIPE.training, augmentation=("mirror",), patience=0))
     data = locked(picture_table())
     straight, lossy = (
         tagfit.fit(data, recipe=recipe, allow=["augmentation"], on="ray", on_event=listener)
-        for listener in (lambda event: None, Loses(cluster, replaced=True))
+        for listener in (lambda event: None, Loses(doomed_cluster, replaced=True))
     )
     assert curve(lossy) == curve(straight)
 
@@ -108,8 +108,8 @@ def test_ranks_fine_tune_and_stop_when_asked(cluster, tmp_path, monkeypatch):
     exploding = replace(recipe, training=replace(recipe.training, rate=1e30))
     with pytest.raises(tagfit.TagfitError, match="diverged at step"):
         tagfit.fit(data, recipe=exploding, fine_tune=True, on="ray")
-    monkeypatch.setattr(training, "_versions", lambda: {"tagfit": "0.0.1", "Python": "3.14"})
-    with pytest.raises(ClusterError, match=r"0\.0\.1"):
+    monkeypatch.setattr(training, "version", lambda: ("0.0.1", "3.14"))
+    with pytest.raises(TagfitError, match=r"0\.0\.1"):
         tagfit.fit(data, recipe=recipe, fine_tune=True, on="ray")
 
 

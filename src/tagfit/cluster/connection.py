@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tagfit.errors import InputError, MissingExtraError
+import tagfit
+from tagfit.errors import InputError, MissingExtraError, TagfitError
 
 #: nobody is told of what runs here, unless whoever starts Ray wants it so
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
@@ -60,6 +62,22 @@ def connected(on: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def version() -> tuple[str, str]:
+    """Of tagfit and Python: what has to be the same on all machines."""
+    return tagfit.__version__, ".".join(platform.python_version_tuple()[:2])
+
+
+def demand_version(expected: tuple[str, str]) -> None:
+    """On a worker.
+
+    Raises:
+        TagfitError: another version of tagfit or Python is at work here.
+    """
+    if version() != expected:
+        here, there = (" on Python ".join(one) for one in (version(), expected))
+        raise TagfitError(f"a node of the cluster has tagfit {here}; expected {there}, as where the command runs")
 
 
 def _demand_listener(address: str) -> None:

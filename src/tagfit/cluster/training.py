@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-import tagfit
-from tagfit.cluster.connection import connected
-from tagfit.errors import ClusterError, TagfitError, TrainingDivergedError
+from tagfit.cluster.connection import connected, demand_version, version
+from tagfit.errors import TagfitError, TrainingDivergedError
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.recipes import Training
+from tagfit.trainer import Trainer
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
-from tagfit.training.events import EpochEnded, Event, Listener, StepEnded
+from tagfit.training.events import EpochEnded, Event, Listener, StepEnded, Waiting
 from tagfit.training.ranks import Ranks
 
 #: of a batch, no rank gets fewer samples: sending sums around would take longer than making them
@@ -49,17 +49,18 @@ _PATIENCE = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5", "RAY_TRAIN_WORKER_GROUP
 
 
 @contextmanager
-def training_on(on: str, device: str) -> Iterator[RayTraining]:
-    """What trains on the cluster `on`, while this is connected to it.
+def rank_trainers(on: str | None, device: str) -> Iterator[Any]:
+    """What makes the Trainer of a session: this machine's, or one whose torch loop runs on the cluster `on`.
 
     Args:
         device: `cpu` where the cluster's GPUs are not to be used.
 
     Raises:
-        InputError, MissingExtraError: as `connected`.
+        InputError: there is no such cluster.
+        MissingExtraError: without Ray.
     """
     with connected(on) as ray:
-        yield RayTraining(ray, device)
+        yield Trainer if on is None else partial(Trainer, loop=RayTraining(ray, device))
 
 
 class RayTraining:
@@ -84,7 +85,7 @@ class RayTraining:
         """Train `network` in place.
 
         Raises:
-            ClusterError: ranks were lost too often, or are not of this version.
+            TagfitError: ranks were lost too often, or are not of this version.
             TrainingDivergedError: as on one machine.
         """
         device = train_rows.samples.device
@@ -108,7 +109,7 @@ class RayTraining:
         return loop.Trained(tuple(facts["history"]), facts["delivered_epoch"], facts["state"])
 
     def _desk(self, kept: bytes | None) -> Any:
-        """On the node of this command, where Ray Train's controller is as well; a client's node is the cluster's head."""
+        """Beside this command, as Ray Train's controller is; where a client has connected, on the cluster's head."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
@@ -125,7 +126,7 @@ class RayTraining:
         fewest_to_most: Any = (1, most)  # it goes on with fewer where nodes are lost for good
         return TorchTrainer(
             _rank,
-            train_loop_config={"order": self._ray.put(order), "desk": desk, "versions": _versions()},
+            train_loop_config={"order": self._ray.put(order), "desk": desk, "version": version()},
             scaling_config=ScalingConfig(num_workers=fewest_to_most, use_gpu=self._gpus > 0),
             torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if self._gpus else "gloo"),
             run_config=RunConfig(storage_path=storage, failure_config=FailureConfig(max_failures=MOST_LOSSES)),
@@ -209,6 +210,8 @@ class _Command:
                     self._ray.get(self._desk.answer.remote(self._answer(word)))
                 elif fitting.done():
                     break
+                else:
+                    self._stop = bool(self._on_event(Waiting())) or self._stop
             except KeyboardInterrupt:
                 self._stop = True
         failure = fitting.exception()
@@ -238,7 +241,7 @@ def _cause_of(failure: BaseException | None) -> TagfitError:
         cause = getattr(one, "cause", one)
         if isinstance(cause, TagfitError):
             return cause
-    return ClusterError(f"the training failed on the cluster, and was not tried again: {failure}")
+    return TagfitError(f"the training failed on the cluster, and was not tried again: {failure}")
 
 
 # ----------------------------------------------------------------------------------------- on the ranks
@@ -299,17 +302,12 @@ class _Order:
     judge: loop.Judge | None
 
 
-def _versions() -> dict[str, str]:
-    return {"tagfit": tagfit.__version__, "Python": ".".join(platform.python_version_tuple()[:2])}
-
-
 def _rank(told: Mapping[str, Any]) -> None:
     """One rank's training, from the last checkpoint on; the first says what comes of it."""
     import ray
     from ray.train.torch import get_device
 
-    if (here := _versions()) != told["versions"]:
-        raise ClusterError(f"the command is of {told['versions']}; a node of the cluster is of {here}")
+    demand_version(told["version"])
     ranks, device, order = Ranks.started(), get_device(), ray.get(told["order"])
     if device.type == "cpu":
         torch.set_num_threads(1)

@@ -10,7 +10,6 @@ costs its trial's time: Ray starts it again, twice at most, and then the trial i
 
 from __future__ import annotations
 
-import platform
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-import tagfit
-from tagfit.cluster.connection import connected
+from tagfit.cluster.connection import connected, demand_version, version
 from tagfit.data.lock import fingerprint, verify
 from tagfit.errors import TagfitError, TrainingDivergedError
 from tagfit.recipes import FineTunedModel
@@ -130,7 +128,7 @@ class ClusterTrainer(Trainer):
             "laggards": task.laggards,
             "curve": task.curve,
         }
-        order = _Order(plain, self._metric, self._device.type, torch.get_num_threads(), _version())
+        order = _Order(plain, self._metric, self._device.type, torch.get_num_threads(), version())
         gpus = 1 if self._device.type == "cuda" else 0
         remote = self._ray.remote(_trained).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, name=task.name)
         return remote.remote(self._put(task.data), order)
@@ -169,11 +167,6 @@ class ClusterTrainer(Trainer):
         return outcome
 
 
-def _version() -> tuple[str, str]:
-    """Of tagfit and Python: what has to be the same on all machines."""
-    return tagfit.__version__, ".".join(platform.python_version_tuple()[:2])
-
-
 def _trained(data: LockedData, order: _Order) -> _Answer:
     """On a worker: train one network.
 
@@ -181,9 +174,7 @@ def _trained(data: LockedData, order: _Order) -> _Answer:
         TagfitError: another version of tagfit or Python is at work here.
         LockChangedError: the data is not what was sent.
     """
-    if _version() != order.version:
-        here, there = (" on Python ".join(version) for version in (_version(), order.version))
-        raise TagfitError(f"a node of the cluster has tagfit {here}; expected {there}, as where the command runs")
+    demand_version(order.version)
     if data.lock not in _VERIFIED:
         verify(data)
         _VERIFIED.add(data.lock)  # the object store's memory cannot be written to
