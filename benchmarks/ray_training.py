@@ -98,8 +98,8 @@ def main():
     head = [
         f"{date.today()}  python {shlex.join(sys.argv)}",
         f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
-        f"tagfit {tagfit.__version__}, torch {torch.__version__}, Ray {ray.__version__}; load {os.getloadavg()[0]:.1f} at the end; "
-        f"{time.perf_counter() - began:.0f} s in all",
+        f"tagfit {tagfit.__version__}, torch {torch.__version__}, Ray {ray.__version__}; "
+        f"load {os.getloadavg()[0]:.1f} at the end; {time.perf_counter() - began:.0f} s in all",
         f"{len(data.dataset)} pictures, {data.split.counts['train']} of them to train on; recipe cnn, "
         f"batches of {recipe.training.batch_size}; {options.rounds} rounds of {options.epochs} epochs; "
         "ours x: how many times as fast as 1 process with 2 threads",
