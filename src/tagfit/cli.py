@@ -215,22 +215,33 @@ def inspect(data: str, as_json: bool, **reading: Any) -> None:
 @_reading
 @_splitting
 @_training
+@_on
 @_log
 @_json
 def fit(
-    data: str, recipe: str | None, fine_tune: bool, output: str | None, log: Any, as_json: bool, **options: Any
+    data: str,
+    recipe: str | None,
+    fine_tune: bool,
+    output: str | None,
+    on: str | None,
+    log: Any,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train one recipe on DATA and score it."""
     from tagfit import trackers, workflow
-    from tagfit.recipes import find_recipe
+    from tagfit.cluster.connection import connected
 
     trackers.demand(log)
-    chosen = None if recipe is None else find_recipe(recipe)
-    training, locked = _prepared(data, options)
-    folder = _folder(output, locked, "fit")
-    with _watched() as watch, trackers.tracked(log, folder, watch) as told:
-        result = workflow.fit(locked, recipe=chosen, fine_tune=fine_tune, output=folder, on_event=told, **training)
-        told.result(result)
+    chosen = workflow.recipe_to_fit(recipe, fine_tune, on)
+    with connected(on):
+        training, locked = _prepared(data, options, on)
+        folder = _folder(output, locked, "fit")
+        with _watched() as watch, trackers.tracked(log, folder, watch) as told:
+            result = workflow.fit(
+                locked, recipe=chosen, fine_tune=fine_tune, output=folder, on=on, on_event=told, **training
+            )
+            told.result(result)
     _finish(result, as_json, watch.stopped_by)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Literal, cast
@@ -41,6 +41,9 @@ REFITTED: tuple[Part, ...] = ("train", "val", "calibrate")
 MOST_INPUTS = 4096
 
 Engine = Literal["compiled", "torch"]
+
+#: what trains by the torch loop: `loop.train` here, or on a cluster
+TorchLoop = Callable[..., loop.Trained]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +95,14 @@ class Outcome:
 
 
 class Trainer:
-    """Trains for one metric on one device, and remembers whether it was asked to stop."""
+    """Trains for one metric on one device, and remembers whether it was asked to stop.
 
-    def __init__(self, inputs: NetworkInputs, metric: str, on_event: Listener) -> None:
-        self.stopped = False
+    Args:
+        loop: called in place of `loop.train`, with the same arguments and the same answer: a cluster.
+    """
+
+    def __init__(self, inputs: NetworkInputs, metric: str, on_event: Listener, loop: TorchLoop = loop.train) -> None:
+        self.stopped, self._loop = False, loop
         self._inputs, self._device, self._metric, self._on_event = inputs, inputs.device, metric, on_event
         self._lock = Lock()
 
@@ -138,7 +145,7 @@ class Trainer:
         watch = _Watch(self.listen, task)
         diverged = None
         try:
-            trained = loop.train(
+            trained = self._loop(
                 network,
                 task.training,
                 *self._rows(task, network),
@@ -233,25 +240,32 @@ class Trainer:
         return train, val
 
     def _judge(self, task: Task) -> loop.Judge:
-        """Scores at 0.5; where the loss shifts probabilities, of what is levelled on val, and its log-loss there."""
-        level = STRAIGHT
-
-        def scored(part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
-            return score_one(self._metric, task.data.labels(part), levelled(level, probabilities_NL))
-
-        def log_loss(probabilities_NL: NDArray[np.float32]) -> float:
-            nonlocal level  # val's loss is asked for before its score, and before any of train
-            labels_NL = task.data.labels("val")
-            level = fit_level(labels_NL, probabilities_NL)
-            return score_one("log_loss", labels_NL, levelled(level, probabilities_NL)) or 0.0
-
+        parts: tuple[Part, ...] = ("train", "val")
         every = -(-task.training.epochs // CURVE_POINTS) if task.curve else 0
-        return loop.Judge(self._metric, scored, log_loss if task.recipe.shifts else None, every)
+        return judge_of(self._metric, {part: task.data.labels(part) for part in parts}, task.recipe.shifts, every)
 
     def _finished_before(self, task: Task, network: nn.Module) -> Outcome | None:
         """How a training went that was over before, with its weights put into `network`; None if it is not over."""
         tensors, facts = checkpoint.kept(task.keeper) or ({}, {})
         return _restored(task, network, tensors, facts["finished"]) if "finished" in facts else None
+
+
+def judge_of(metric: str, labels: Mapping[Part, NDArray[np.int8]], shifts: bool, train_every: int) -> loop.Judge:
+    """Scores at 0.5; where the loss shifts probabilities, of what is levelled on val, and its log-loss there.
+
+    It holds the labels and nothing else, so that it can be sent to where a network is trained.
+    """
+    level = STRAIGHT
+
+    def scored(part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
+        return score_one(metric, labels[part], levelled(level, probabilities_NL))
+
+    def log_loss(probabilities_NL: NDArray[np.float32]) -> float:
+        nonlocal level  # val's loss is asked for before its score, and before any of train
+        level = fit_level(labels["val"], probabilities_NL)
+        return score_one("log_loss", labels["val"], levelled(level, probabilities_NL)) or 0.0
+
+    return loop.Judge(metric, scored, log_loss if shifts else None, train_every)
 
 
 def _until_stopped(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from tagfit.campaign import FOLLOWING, Budget, Campaign
-from tagfit.cluster.connection import connected
+from tagfit.cluster.connection import connected, demand_place
 from tagfit.cluster.pictures import decoding
+from tagfit.cluster.training import rank_trainers
 from tagfit.cluster.trials import trainers
 from tagfit.curing.ladder import ladder, losses_for, pinned
 from tagfit.curing.search import Search
@@ -32,7 +33,7 @@ from tagfit.models.pretrained import Pretrained, load_backbone
 from tagfit.pictures.decoder import Decode
 from tagfit.pictures.known_features import KnownFeatures
 from tagfit.pictures.store import OnRead
-from tagfit.recipes import Recipe, find_recipe
+from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records import Dataset, LabelTable, LockedData, Preprocessing, Target
 from tagfit.result import Result, Trained, Work
 from tagfit.scoring.deciding import Wish
@@ -266,6 +267,7 @@ def fit(
     seed: int = 0,
     output: str | Path | None = None,
     device: str = "auto",
+    on: str | None = None,
     on_event: Listener = lambda event: None,
 ) -> Result:
     """Train one recipe, and score it on every part.
@@ -283,13 +285,15 @@ def fit(
         output: the run folder to write; what the same command has finished there is returned as it is, and what it
             was stopped or killed in is gone on with.
         device: auto, cpu, cuda or mps.
+        on: `ray`, or `ray://HOST:PORT`: a Ray cluster that trains a CNN or a fine-tuned network together.
         on_event: told what happens; when it returns True, training stops cleanly and delivers what it has reached.
 
     Raises:
         DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
+        TagfitError: the cluster lost those who trained too often.
     """
-    chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
+    chosen = recipe_to_fit(recipe, fine_tune, on)
     _check_allowed(allow, chosen)
     wish = parse_wish(decide_for, guarantee)
     data = _locked(data, wish)
@@ -299,14 +303,16 @@ def fit(
     _check_wish(wish, data)
     if data.single_positive:
         chosen = chosen.with_loss(losses_for(data)[0])
-    session = Session(data, Target(train_ranks=not data.single_positive), seed, find_device(device), on_event, wish)
+    target = Target(train_ranks=not data.single_positive)
     command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
 
     def work() -> Work:
         trained = session.run(Job(chosen, curve=True))
         return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
 
-    return session.deliver(command, [chosen], work, output)
+    with rank_trainers(on, device) as trainer:
+        session = Session(data, target, seed, find_device(device), on_event, wish, trainer)
+        return session.deliver(command, [chosen], work, output)
 
 
 def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str) -> tuple[Trained, Tagger]:
@@ -321,6 +327,22 @@ def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str)
     session = Session(data, Target(), seed, find_device(device), lambda event: None)
     trained = session.run(Job(chosen))
     return trained, Tagger(session.bundle(trained), session.device.type)
+
+
+def recipe_to_fit(recipe: str | Path | Recipe | None, fine_tune: bool, on: str | None) -> Recipe:
+    """The recipe that `fit` trains.
+
+    Raises:
+        RecipeError: there is no such recipe, or a cluster is of no use for it.
+        InputError: `on` names no cluster.
+    """
+    chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
+    if on is not None and demand_place(on) and isinstance(chosen.model, DenseModel):
+        raise RecipeError(
+            f"recipe {chosen.name!r} is dense: one machine trains it sooner than several could add up their steps",
+            "Leave --on away, or take a CNN or a fine-tuned network: --recipe cnn.",
+        )
+    return chosen
 
 
 def _check_allowed(allow: Collection[str], recipe: Recipe) -> None:

@@ -34,7 +34,7 @@ def version() -> tuple[str, str]:
     return tagfit.__version__, ".".join(platform.python_version_tuple()[:2])
 
 
-def same_version(expected: tuple[str, str]) -> None:
+def demand_version(expected: tuple[str, str]) -> None:
     """On a worker.
 
     Raises:

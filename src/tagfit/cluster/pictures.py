@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tagfit.cluster.connection import same_version, told, version
+from tagfit.cluster.connection import demand_version, told, version
 from tagfit.form import Form
 from tagfit.pictures.decoder import Decode, Decoders, Outcome, Source, Wanted
 
@@ -63,7 +63,7 @@ def _anywhere(source: Source) -> Source:
 
 def _decoded(sources: Sequence[Source], form: Form, max_pixels: int, expected: tuple[str, str]) -> list[Outcome]:
     """On a worker: the outcome of each, hashed."""
-    same_version(expected)
+    demand_version(expected)
     if (form, max_pixels) not in _DECODERS:
         _DECODERS[form, max_pixels] = Decoders(form, max_pixels, processes=1)
     outcomes = dict(_DECODERS[form, max_pixels].decoded(sources, lambda digest: True))

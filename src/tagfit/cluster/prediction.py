@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import tagfit
-from tagfit.cluster.connection import same_version, told, version
+from tagfit.cluster.connection import demand_version, told, version
 from tagfit.delivery.bundle_files import MANIFEST
 from tagfit.delivery.labels_out import counted, picture_rows
 from tagfit.delivery.predictor import PATHS_AT_ONCE, Tagger
@@ -168,7 +168,7 @@ class _Predictor:
     """
 
     def __init__(self, output: str, work: str, calibrated: bool, expected: tuple[str, str]) -> None:
-        same_version(expected)
+        demand_version(expected)
         missing = [folder for folder in (output, work) if not Path(folder).is_dir()]
         if missing:
             raise TagfitError(

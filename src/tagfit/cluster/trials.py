@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tagfit.cluster.connection import connected, same_version, told, version
+from tagfit.cluster.connection import connected, demand_version, told, version
 from tagfit.data.lock import fingerprint, verify
 from tagfit.errors import TrainingDivergedError
 from tagfit.recipes import FineTunedModel
@@ -171,7 +171,7 @@ def _trained(data: LockedData, order: _Order) -> _Answer:
         TagfitError: another version of tagfit or Python is at work here.
         LockChangedError: the data is not what was sent.
     """
-    same_version(order.version)
+    demand_version(order.version)
     if data.lock not in _VERIFIED:
         verify(data)
         _VERIFIED.add(data.lock)  # the object store's memory cannot be written to

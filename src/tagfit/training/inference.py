@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.models.losses import Loss
 from tagfit.records import Units
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
 from tagfit.training.inputs import NetworkInputs
+from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.threads import Crew, crew_for
 
 
@@ -46,18 +46,14 @@ def _all_logits(network: nn.Module, inputs: NetworkInputs, numbers: Tensor) -> T
         return _logits(network, samples, numbers, crew)
 
 
-def logits_of(network: nn.Module, labelled: LabelledRows, crew: Crew) -> Tensor:
-    """(n, L) logits of a part, in the order of its rows."""
-    return _logits(network, labelled.samples, labelled.rows_N, crew)
-
-
-def loss_and_probabilities(
-    network: nn.Module, labelled: LabelledRows, loss: Loss, crew: Crew
-) -> tuple[float, NDArray[np.float32]]:
-    """The loss over all known cells of a part, and its probabilities (n, L) float32."""
-    logits = logits_of(network, labelled, crew)
-    value = float(loss(logits, labelled.targets_NL, labelled.known_NL))
-    return value, torch.sigmoid(logits).float().cpu().numpy()
+def logits_of(network: nn.Module, labelled: LabelledRows, crew: Crew, ranks: Ranks = ALONE) -> Tensor:
+    """(n, L) logits of a part, in the order of its rows; each rank runs its share, and all get the whole."""
+    mine = ranks.share(labelled.rows_N)
+    if len(mine):
+        found = _logits(network, labelled.samples, mine, crew)
+    else:
+        found = torch.zeros(0, labelled.targets_NL.shape[1], device=labelled.targets_NL.device)
+    return ranks.joined(found, labelled.rows_N)
 
 
 def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) -> Tensor:

@@ -20,7 +20,8 @@ from tagfit.records import Part
 from tagfit.training import checkpoint
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, Listener, StepEnded
-from tagfit.training.inference import logits_of, loss_and_probabilities
+from tagfit.training.inference import logits_of
+from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
 from tagfit.training.threads import crew_for
@@ -81,23 +82,26 @@ def train(
     judge: Judge | None = None,
     on_event: Listener = lambda event: None,
     keeper: checkpoint.Keeper | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train `network` in place, and leave it in inference mode with the weights to deliver.
 
-    Order of samples, dropout and augmentation depend on `seed` alone, and on generators of their own. Called to stop,
-    it delivers the best weights so far (with patience) or those it has reached.
+    Order of samples, dropout and augmentation depend on `seed` alone, and on generators of their own, one of each
+    thread or rank. Called to stop, it delivers the best weights so far (with patience) or those it has reached.
 
     Args:
         judge: scores every epoch; needed where the recipe has a train ceiling.
         keeper: where a checkpoint is kept every few seconds of work. What it holds is gone on with: a training that
-            was killed, and goes on on the same machine, ends with the same weights to the bit.
+            was killed, and goes on on the same machine, ends with the same weights to the bit. Of ranks, each has one;
+            the first's is used.
+        ranks: the processes that train it together. Each is given the same; the first's `judge` and `on_event` count.
 
     Raises:
         TrainingDivergedError: a step's loss was NaN, infinite or exploded, or an epoch's val loss not finite.
     """
     prepare(network, train_rows)  # before the network is copied: for each thread, and to be averaged
     with crew_for(network, training.batch_size) as crew:
-        steps = Steps(network, training, train_rows, seed, crew)
+        steps = Steps(network, training, train_rows, seed, crew, ranks)
         course = _Course(steps, val_rows, judge, on_event, keeper)
         state: Literal["finished", "stopped"] = "finished"
         try:
@@ -159,6 +163,7 @@ class _Course:
         self._first_loss = math.nan
         self._seconds = 0.0
         self._clock = checkpoint.Clock()
+        self._ranks = steps.ranks
 
     def go(self) -> None:
         self._resume()
@@ -172,10 +177,10 @@ class _Course:
         steps.network.train()
         for batch in batches[len(self._losses) :]:
             self._pending.append(steps.step(batch))
-            asked = self._on_event(StepEnded(steps.done))
+            asked, due = self._ranks.agreed_flags(bool(self._on_event(StepEnded(steps.done))), self._clock.due())
             if len(self._pending) == LOSSES_AT_ONCE:
                 self._settle(number)
-            if asked or (self._keeper is not None and self._clock.due()):
+            if asked or (self._keeper is not None and due):
                 self._settle(number)
                 self._seconds = time.perf_counter() - began
                 self._save()
@@ -187,27 +192,37 @@ class _Course:
         self.history.append(row)
         self._losses, self._seconds = [], 0.0
         self._order_state = steps.order.get_state()
-        if self._on_event(EpochEnded(row, losses)) and len(self.history) < training.epochs and not self.stopping.over:
+        asked, *_ = self._ranks.agreed_flags(bool(self._on_event(EpochEnded(row, losses))))
+        if asked and len(self.history) < training.epochs and not self.stopping.over:
             self._save()
             raise _Stopped
 
     def _judged(self, epoch: int, train_loss: float, began: float) -> Row:
-        """The row of an epoch, of which early stopping has taken note."""
+        """The row of an epoch, of which early stopping has taken note; the same on all ranks."""
         steps, judge = self._steps, self._judge
-        val_loss, val = loss_and_probabilities(steps.judged, self._val_rows, steps.loss_of, steps.crew)
-        if judge is not None and judge.val_loss is not None and math.isfinite(val_loss):
-            val_loss = judge.val_loss(val)
+        val = logits_of(steps.judged, self._val_rows, steps.crew, self._ranks)
+        sees_train = judge is not None and judge.sees_train(self._training, epoch)
+        train = logits_of(steps.judged, steps.rows, steps.crew, self._ranks) if sees_train else None
+        val_loss, scores = self._ranks.agreed(self._scores(val, train))
         if not math.isfinite(val_loss):
             raise TrainingDivergedError(steps.done, epoch, val_loss)
-        row: dict[str, float | None] = {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss}
-        on_train = None
-        if judge is not None:
-            row[f"val_{judge.metric}"] = judge.score("val", val)
-            if judge.sees_train(self._training, epoch):
-                train = torch.sigmoid(logits_of(steps.judged, steps.rows, steps.crew)).cpu().numpy()
-                row[f"train_{judge.metric}"] = on_train = judge.score("train", train)
+        on_train = None if judge is None else scores.get(f"train_{judge.metric}")
         self.stopping.note(epoch, val_loss, on_train, steps.judged)
-        return {**row, "seconds": time.perf_counter() - began}
+        seconds = self._ranks.agreed(time.perf_counter() - began)
+        return {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, **scores, "seconds": seconds}
+
+    def _scores(self, val: Tensor, train: Tensor | None) -> tuple[float, dict[str, float | None]]:
+        """The loss of val, and the judge's scores, of logits; no scores where the loss is not finite."""
+        judge, rows = self._judge, self._val_rows
+        val_loss, said = float(self._steps.loss_of(val, rows.targets_NL, rows.known_NL)), _probabilities(val)
+        if judge is None or not math.isfinite(val_loss):
+            return val_loss, {}
+        if judge.val_loss is not None:
+            val_loss = judge.val_loss(said)
+        scores = {f"val_{judge.metric}": judge.score("val", said)}
+        if train is not None:
+            scores[f"train_{judge.metric}"] = judge.score("train", _probabilities(train))
+        return val_loss, scores
 
     def _settle(self, epoch: int) -> None:
         """Look at the losses of the last steps: not at each, so that a GPU need not wait; the bad one is named."""
@@ -223,7 +238,7 @@ class _Course:
         if self._keeper is None:
             return
         began = time.monotonic()
-        tensors = {
+        tensors = {  # of all ranks
             **self._steps.tensors(),
             **checkpoint.under("best", self.stopping.best_weights),
             "order": self._order_state,
@@ -237,12 +252,14 @@ class _Course:
             "seconds": self._seconds,
             "stopping": self.stopping.facts(),
         }
-        self._keeper.save(checkpoint.pack(tensors, facts))
+        if self._ranks.number == 0:
+            self._keeper.save(checkpoint.pack(tensors, facts))
         self._clock.saved(began)
 
     def _resume(self) -> None:
-        """Restore the checkpoint, if there is one and as many threads made it."""
-        tensors, facts = checkpoint.kept(self._keeper) or ({}, {})
+        """Restore the checkpoint, if there is one and as many threads made it; of ranks, what the first has."""
+        found = checkpoint.kept(self._keeper) if self._ranks.number == 0 else None
+        tensors, facts = self._ranks.agreed(found) or ({}, {})
         if facts.get("crew") != self._steps.crew.size:
             return
         self._steps.restore(tensors, facts["done"])
@@ -251,3 +268,7 @@ class _Course:
         self.history, self._losses = list(facts["history"]), list(facts["losses"])
         self._first_loss, self._seconds = facts["first_loss"], facts["seconds"]
         self.stopping.restore(facts["stopping"], checkpoint.of("best", tensors))
+
+
+def _probabilities(logits: Tensor) -> NDArray[np.float32]:
+    return torch.sigmoid(logits).float().cpu().numpy()

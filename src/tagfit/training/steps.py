@@ -4,6 +4,8 @@ Every thread of the crew takes a share of the step's samples through a replica o
 memory, gradients and BatchNorm moments of its own. Gradients are then added up, in order, and moments averaged.
 BatchNorm so normalises over a share of the batch ("ghost batches", Hoffer et al. 2017).
 
+Among ranks each process does so with its part of the step; there BatchNorm normalises over the whole of it.
+
 Shapes: B batch.
 """
 
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.models.layers import Drawing
+from tagfit.models.layers import BatchNorm, Drawing, Sharing
 from tagfit.models.losses import loss_for
 from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Training
 from tagfit.training import checkpoint
@@ -27,30 +29,50 @@ from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
 from tagfit.training.optimiser import KerasAdam
+from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.threads import Crew
 
 
 class Steps:
     """The optimiser, the random draws and the averages of one training; all of it can be saved and restored.
 
+    Args:
+        crew: of one, where there are ranks: a sum over ranks is asked for by one thread at a time.
+
     Attributes:
         done: steps so far.
         judged: the network to score and deliver: the averaged one where the recipe asks for averaging.
     """
 
-    def __init__(self, network: nn.Module, training: Training, rows: LabelledRows, seed: int, crew: Crew) -> None:
-        self.training, self.rows, self.crew = training, rows, crew
+    def __init__(
+        self,
+        network: nn.Module,
+        training: Training,
+        rows: LabelledRows,
+        seed: int,
+        crew: Crew,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        if ranks.size > 1 and crew.size > 1:
+            raise ValueError(f"a rank has one thread; this one has {crew.size}")
+        self.training, self.rows, self.crew, self.ranks = training, rows, crew, ranks
         self.network = network
         self._averaged = AveragedNetwork(network, training.averaging) if training.averaging else None
         self.judged = network if self._averaged is None else self._averaged.network
         self._replicas = [network, *(_replica(network) for _ in range(crew.size - 1))]
         device = rows.targets_NL.device
         self.order = torch.Generator().manual_seed(seed)
-        self._draws = [torch.Generator(device).manual_seed(mixed(seed, number)) for number in range(crew.size)]
+        self._first = ranks.number * crew.size
+        self._draws = [
+            torch.Generator(device).manual_seed(mixed(seed, self._first + number)) for number in range(crew.size)
+        ]
+        self._sharing = Sharing(ranks.add_up)
         for replica, generator in zip(self._replicas, self._draws, strict=True):
             for module in replica.modules():
                 if isinstance(module, Drawing):
                     module.generator = generator
+                if isinstance(module, BatchNorm) and ranks.size > 1:
+                    module.sharing = self._sharing
                 if isinstance(module, CnnNetwork):
                     module.one_view_in_training = training.draws_a_view
                 if isinstance(module, FineTunedNetwork):
@@ -73,19 +95,26 @@ class Steps:
         return math.ceil(len(self.rows) / self.training.batch_size)
 
     def step(self, batch: Tensor) -> Tensor:
-        """One step on the rows at `batch` (B,); its loss, still on the device."""
-        shares = [share for share in torch.tensor_split(batch, self.crew.size) if len(share)]
+        """One step on the rows at `batch` (B,), of all ranks together; its loss, still on the device."""
+        mine = self.ranks.share(batch)
+        shares = [share for share in torch.tensor_split(mine, self.crew.size) if len(share)]
         weights = self._weights(batch, shares)
+        self._sharing.counts = bool(shares)
+        if not shares:  # one more row, for nothing: the others' BatchNorm waits for this rank's
+            shares, weights = [batch[:1]], [0.0]
         losses = self.crew.map(lambda job: self._backward(*job), zip(range(len(shares)), shares, weights, strict=True))
         self._gather(len(shares))
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        self.ranks.add_up([loss, *_gradients(self.network)])
         self._adam.step()
         if self._averaged is not None:
             self._averaged.update(self.done)
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        return loss
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that `restore` needs to go on to the bit."""
-        draws = {str(number): generator.get_state() for number, generator in enumerate(self._draws)}
+        """All that `restore` needs to go on to the bit, of every rank."""
+        mine = torch.stack([generator.get_state() for generator in self._draws])
+        draws = {str(number): state for number, state in enumerate(torch.cat(self.ranks.gathered(mine)))}
         return {
             **checkpoint.under("network", self.network.state_dict()),
             **checkpoint.under("averaged", {} if self._averaged is None else self.judged.state_dict()),
@@ -94,24 +123,26 @@ class Steps:
         }
 
     def restore(self, tensors: dict[str, Tensor], done: int) -> None:
+        """Go on where others were, who need not have been as many ranks; one that is new begins its own draws."""
         self.network.load_state_dict(checkpoint.of("network", tensors))
         for replica in self._replicas[1:]:
             replica.load_state_dict(self.network.state_dict())
         if self._averaged is not None:
             self.judged.load_state_dict(checkpoint.of("averaged", tensors))
         self._adam.restore(checkpoint.of("moments", tensors), done)
-        for number, generator in enumerate(self._draws):
-            generator.set_state(tensors[f"draws/{number}"])
+        for number, generator in enumerate(self._draws, self._first):
+            if (state := tensors.get(f"draws/{number}")) is not None:
+                generator.set_state(state)
 
     def _weights(self, batch: Tensor, shares: list[Tensor]) -> list[Tensor | float]:
         """What the mean loss of each share counts for in the mean over the batch's cells that count."""
-        if len(shares) == 1:
+        if len(shares) == 1 and len(shares[0]) == len(batch):
             return [1.0]
         if self.rows.known_NL is None or self.training.loss in SINGLE_POSITIVE_LOSSES:
             return [len(share) / len(batch) for share in shares]
         known = self.rows.known_NL
-        cells = torch.stack([known[share.to(known.device)].sum() for share in shares])
-        return list(cells / cells.sum().clamp(min=1.0))
+        every, *cells = (known[rows.to(known.device)].sum() for rows in (batch, *shares))
+        return [some / every.clamp(min=1.0) for some in cells]
 
     def _backward(self, number: int, share: Tensor, weight: Tensor | float) -> Tensor:
         """The weighted loss of one share; its gradients are left in the replica."""
