@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray import cloudpickle
 
 import tagfit
 from making import locked, picture_table, scenes
@@ -111,6 +112,16 @@ class Deadly:
         os._exit(1)
 
 
+@pytest.fixture
+def _sent_whole():
+    """What is defined here goes to workers as it is: they cannot import tests."""
+    here = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(here)
+    yield
+    cloudpickle.unregister_pickle_by_value(here)
+
+
+@pytest.mark.usefixtures("_sent_whole")
 def test_a_trial_that_kills_its_workers_is_failed_after_two_retries(cluster, data, together, tmp_path):
     good = Task(SHORT, data, 0, "good", 1, 2)
     bad = Task(replace(SHORT, name="bad"), data, 0, "bad", 2, 2, laggards=Deadly(tmp_path / "tries"))
