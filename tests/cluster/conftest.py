@@ -1,6 +1,8 @@
 """A Ray cluster of several nodes on this machine."""
 
 import os
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +13,22 @@ pytest.importorskip("ray")
 HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
 
 
+def pytest_collection_modifyitems(items):
+    """Ray leaves files open where it starts its servers."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
 def _started():
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH}
+    with socket.socket() as free:  # above the ports that workers take
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH, "ray_client_server_port": port}
     made = Cluster(initialize_head=True, head_node_args=head)
+    made.from_elsewhere = f"ray://127.0.0.1:{port}"
     made.workers = [made.add_node(num_cpus=1) for _ in range(2)]
     return made
 

@@ -116,6 +116,13 @@ def test_json_lines_from_the_folder_one_works_in(cluster, run, photos, expected,
     assert [bool(row["error"]) for row in rows] == [False, True, True]
 
 
+def test_from_a_machine_that_is_no_node(cluster, run, photos, expected, tmp_path):
+    command = ["predict", str(run), str(photos), "-o", str(tmp_path / "rows.csv"), "--on", cluster.from_elsewhere]
+    done = subprocess.run([sys.executable, "-m", "tagfit", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert lines_of(tmp_path / "rows.csv") == expected
+
+
 def test_what_cannot_be_done_is_said(cluster, run, photos, tmp_path, monkeypatch):
     for options, message in (
         ([], "give -o"),

@@ -85,7 +85,10 @@ def connected(on: str | None) -> Iterator[Any]:
         _demand_listener(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, RuntimeError, SystemExit) as error:  # Ray leaves the process where a cluster has gone
-        todo = "Start one with `ray start --head`, or name one: --on ray://HOST:10001 (docs/scaling.md)."
+        todo = (
+            "Start one with `ray start --head`, or name one: --on ray://HOST:10001. Where it asks for a token, "
+            "set RAY_AUTH_MODE=token (docs/scaling.md)."
+        )
         raise InputError(f"no Ray cluster answers at {address}: {error}", todo) from error
     try:
         yield ray

@@ -142,22 +142,36 @@ def _run(ray: Any, bundle: Path, output: Path, todo: Sequence[int], calibrated: 
     Raises:
         TagfitError: a node cannot do it.
     """
-    import ray.data as data
-
     with writable(output):
         shutil.copytree(find_bundle(bundle), output / _BUNDLE, dirs_exist_ok=True)
     given = (str(output.resolve()), str(Path.cwd()), calibrated, version())
+    try:
+        if ray.util.client.ray.is_connected():  # Ray Data works on the cluster alone
+            yield from ray.get(ray.remote(_all_counts).options(num_cpus=0).remote(todo, given))
+        else:
+            yield from _counts(todo, given)
+    except ray.exceptions.RayError as error:
+        raise told(error, "the cluster could not predict") from error
+
+
+def _all_counts(todo: Sequence[int], given: tuple[Any, ...]) -> list[Mapping[str, int]]:
+    demand_version(given[-1])
+    return list(_counts(todo, given))
+
+
+def _counts(todo: Sequence[int], given: tuple[Any, ...]) -> Iterator[Mapping[str, int]]:
+    """By Ray Data: the counts of each part, as they come."""
+    import ray
+    import ray.data as data
+
     data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what goes wrong is raised
-    actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    actors = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
     parts = data.from_items([{"part": number} for number in todo], override_num_blocks=len(todo)).map_batches(
         _Predictor, batch_size=1, fn_constructor_args=given, concurrency=(1, actors), num_cpus=1
     )
-    try:
-        for row in parts.iter_rows():
-            yield {name: int(row[name]) for name in ("read", "unreadable")}
-    except ray.exceptions.RayError as error:
-        raise told(error, "the cluster could not predict") from error
+    for row in parts.iter_rows():
+        yield {name: int(row[name]) for name in ("read", "unreadable")}
 
 
 class _Predictor:
