@@ -382,8 +382,8 @@ def predict(
     """
     from tagfit.cluster.connection import connected
     from tagfit.delivery import row_files
-    from tagfit.delivery.explaining import demand_new_folder, with_overlays
     from tagfit.delivery.labels_out import counted, predicted_rows
+    from tagfit.delivery.overlays import demand_new_folder, with_overlays
     from tagfit.delivery.paths_in import places
     from tagfit.delivery.predictor import Tagger
     from tagfit.delivery.sidecars import planned, with_sidecars

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tagfit
-from tagfit.delivery.run_folder import TENSORBOARD
+from tagfit.delivery.run_folder import TENSORBOARD, flat
 from tagfit.errors import MissingExtraError, OutputError
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded
 
@@ -77,7 +77,7 @@ class TensorBoard:
             if (run := record[which]) is not None:
                 with self._writer(str(self._folder / which)) as writer:
                     writer.add_text(
-                        "recipe", "\n".join(f"    {name} = {value}" for name, value in _flat(run["recipe"]))
+                        "recipe", "\n".join(f"    {name} = {value}" for name, value in flat(run["recipe"]).items())
                     )
                     for name, value in _final(run):
                         writer.add_scalar(f"delivered/{name}", value, 0)
@@ -139,7 +139,7 @@ class MLflow:
         after = record["after"]
         self._client.set_tag(self._run, "lock", record["lock"])
         self._client.set_tag(self._run, "target met", str(record["target"]["met"]))
-        params = [self._entities.Param(name, str(value)[:500]) for name, value in _flat(after["recipe"])]
+        params = [self._entities.Param(name, str(value)[:500]) for name, value in flat(after["recipe"]).items()]
         metrics = [
             self._entities.Metric(f"{which}.{name}".replace("/", "."), value, now, 0)
             for which in ("before", "after")
@@ -238,14 +238,6 @@ def _final(run: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         for name, value in (scores or {}).items():
             if isinstance(value, int | float):
                 yield f"{part}/{name}", float(value)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def _plain(text: str) -> str:

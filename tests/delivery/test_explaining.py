@@ -7,8 +7,9 @@ from PIL import Image
 
 from making import tiny_backbone
 from tagfit.cli import main
-from tagfit.delivery.explaining import Explanation, hidden, with_overlays
+from tagfit.delivery.explaining import Explanation, hidden
 from tagfit.delivery.labels_out import predicted_rows
+from tagfit.delivery.overlays import with_overlays
 from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training

@@ -201,7 +201,7 @@ def _same_command(record: Path, command: dict[str, Any]) -> None:
         write_atomically(record, json.dumps(command, indent=1, ensure_ascii=False))
         return
     earlier = read_json(record)
-    then, now = _flat(earlier), _flat(command)
+    then, now = flat(earlier), flat(command)
     changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if changed:
         faults = [f"{name}: {_short(then.get(name))} then, {_short(now.get(name))} now" for name in changed]
@@ -211,12 +211,12 @@ def _same_command(record: Path, command: dict[str, Any]) -> None:
         )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one, with dotted names, so that a difference can be pointed at."""
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def _short(value: object) -> str:
