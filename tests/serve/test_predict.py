@@ -202,3 +202,22 @@ def test_what_speaks_for_a_label_is_a_picture(pictures_served, picture_tagger):
         answer = pictures_served.ask(path, body, "image/png")
         assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
     assert pictures_served.ask("/v1/explain?label=red", *form([("a", RED), ("b", RED)])).status == 422
+
+
+MANY = 10**6
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b'"features":[[' + b"0," * MANY + b"0]]",
+        b'"features":[' + b'"a",' * MANY + b"1]",
+        b'"x":0,' * MANY + b'"y":0',
+    ],
+    ids=["numbers", "words", "names"],
+)
+def test_json_of_too_many_values_is_refused_unparsed(features_served, monkeypatch, inside):
+    monkeypatch.setattr("tagfit.serve.bodies.JsonBody.model_validate_json", None)
+    answer = features_served.ask("/v1/predict", b"{" + inside + b"}", "application/json")
+    assert answer.status == 413
+    assert "more values than" in answer.json["detail"]

@@ -55,7 +55,8 @@ class Service:
         self.name, self.tagger, self.limits = name, tagger, limits
         self.metrics = Metrics(lambda: self.batcher.waiting)
         self.batcher = Batcher(tagger, limits, self.metrics.batch)
-        self.bodies = Bodies(limits)
+        features = tagger.preprocessing.kind == "features"
+        self.bodies = Bodies(limits, tagger.preprocessing.shape[0] if features else 1)
         self.decoders = (
             Decoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_pictures else None
         )
