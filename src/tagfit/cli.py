@@ -330,7 +330,7 @@ def cure(
 def evaluate(
     bundle: str, data: str, part: Any, by: str | None, compare: str | None, as_json: bool, **reading: Any
 ) -> None:
-    """Score a BUNDLE (or RUN) on labelled DATA, and say how sure the scores are."""
+    """Score a BUNDLE (or RUN) on labelled DATA, with intervals."""
     from tagfit import evaluation
     from tagfit.delivery.predictor import Tagger
 
@@ -482,7 +482,7 @@ _RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}
 )
 @_json
 def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
-    """Write a BUNDLE (or RUN) as one file for other runtimes, scaling inside.
+    """Write a BUNDLE (or RUN) as one file for other runtimes.
 
     An ONNX file calibrates and decides as well; a Keras file gives raw scores. It is compared with the bundle before it
     is written.
@@ -586,7 +586,7 @@ def diagnose(
     as_json: bool,
     **reading: Any,
 ) -> None:
-    """Say what is wrong with DATA or with a RUN, the worst first, and what to do.
+    """Say what is wrong with DATA or with a RUN, and what to do.
 
     Of DATA, a model is trained on it quickly, and looked at; of a RUN, its own.
     """
@@ -629,7 +629,7 @@ def diagnose(
 def report(
     run: str, more: tuple[str, ...], output: str | None, compare: tuple[str, ...], figures: str | None, as_json: bool
 ) -> None:
-    """Show the result of a RUN again, and write its page: one HTML file that needs nothing else.
+    """Show the result of a RUN again, and write its HTML page.
 
     With --json the page is written only where -o names it.
     """

@@ -122,6 +122,9 @@ def test_what_was_passed_over_is_told():
     assert "high scores more on val, 0.900, but misses the target" in said(BASELINE, delivered, run("high", 0.97, 0.90))
     strong = run("baseline", 0.99, 0.90)
     assert "within meets the target, but scores below the baseline" in said(strong, strong, run("within", 0.91, 0.88))
+    several = said(strong, strong, run("within", 0.91, 0.86), run("nearer", 0.91, 0.88))
+    assert "nearer meets the target (as one other does), but scores below the baseline on val" in several
+    assert "within" not in several
 
 
 def test_an_undefined_score_is_not_called_zero():

@@ -141,16 +141,17 @@ def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run], differe
     above = [run for run in finished if run is not after and (value(run, "val", target) or 0.0) > delivered]
     if above:
         best = max(above, key=lambda run: value(run, "val", target) or 0.0)
-        others = f" (as {len(above) - 1} others do)" if len(above) > 1 else ""
+        others = _others(len(above) - 1)
         passed = (
             "but misses the target, which this one meets"
             if target.train_ranks and meets(after, target) and not meets(best, target)
             else "but by no more than a standard error, or no longer on other seeds: the simpler one is taken"
         )
         yield f"{best.recipe.name} scores more on val{others}, {value(best, 'val', target):.3f}, {passed}."
-    for run in finished:
-        if meets(run, target) and not meets(after, target):
-            yield f"{run.recipe.name} meets the target, but scores below the baseline on val, so it is not delivered."
+    if not meets(after, target) and (met := [run for run in finished if meets(run, target)]):
+        best = max(met, key=lambda run: value(run, "val", target) or 0.0)
+        others = _others(len(met) - 1)
+        yield f"{best.recipe.name} meets the target{others}, but scores below the baseline on val: it is not delivered."
 
 
 def _moves(before: Run, after: Run, target: Target, tried: int, differences: Differences) -> Iterator[str]:
@@ -165,6 +166,10 @@ def _moves(before: Run, after: Run, target: Target, tried: int, differences: Dif
         moved = differences.get(part, {}).get(target.metric)
         lost = " The gain on val did not carry over." if part == "test" and new <= old else ""
         yield f"{what} it moves from {old:.3f} to {new:.3f}{'' if moved is None else f', {moved}'}.{lost}"
+
+
+def _others(count: int) -> str:
+    return {0: "", 1: " (as one other does)"}.get(count, f" (as {count} others do)")
 
 
 def _recipes(count: int) -> str:

@@ -98,7 +98,10 @@ def rows_of_part(dataset: Dataset, part: Part) -> Dataset:
         DataError: the data brings no split, or none of its samples is in that part.
     """
     if dataset.given_split is None:
-        raise DataError(f"{dataset.name} brings no split of its own, so it has no {part} part to take")
+        raise DataError(
+            f"{dataset.name} brings no split of its own, so it has no {part} part to take",
+            "Leave --part away: all of it is scored then. What a run scored on its own parts, tagfit report RUN says.",
+        )
     rows = np.flatnonzero(dataset.given_split == PARTS.index(part))
     if not len(rows):
         raise DataError(f"{dataset.name} has no sample in its {part} part")

@@ -166,9 +166,13 @@ def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, 
 def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
     if path.suffix == ".npy" or _has_x_alone(path):
         return _rows_of_npy(path)
-    table = read(path)
+    todo = "This bundle takes feature rows, not pictures: .npy, an .npz with X, or a label file with features."
+    try:
+        table = read(path)
+    except DataError as error:
+        raise DataError(error.faults, todo) from None
     if table.x is None:
-        raise DataError(f"{path}: this bundle takes feature rows; the file names pictures")
+        raise DataError(f"{path}: expected feature rows; got names of pictures", todo)
     return table.sample_names, table.x
 
 

@@ -196,6 +196,10 @@ def _sweep(path: Path) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
+#: what of a command's record no option is called like
+_IN_WORDS = {"until_met": "whether a met target ends it, as it does without --trials and --minutes"}
+
+
 def _same_command(record: Path, command: dict[str, Any]) -> None:
     if not record.exists():
         write_atomically(record, json.dumps(command, indent=1, ensure_ascii=False))
@@ -204,7 +208,10 @@ def _same_command(record: Path, command: dict[str, Any]) -> None:
     then, now = flat(earlier), flat(command)
     changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if changed:
-        faults = [f"{name}: {_short(then.get(name))} then, {_short(now.get(name))} now" for name in changed]
+        faults = [
+            f"{_IN_WORDS.get(name, name)}: {_short(then.get(name))} then, {_short(now.get(name))} now"
+            for name in changed
+        ]
         raise OutputError(
             [f"{record.parent} belongs to a run with other data or options; {fault}" for fault in faults],
             "Choose another folder with -o.",
