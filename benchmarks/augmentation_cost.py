@@ -23,14 +23,15 @@ import numpy as np
 import torch
 
 import tagfit
-from tagfit.curing.ladder import FROM_ABOVE, FROM_THE_SIDE, ladder
 from tagfit.models.registry import build_network
 from tagfit.recipes import AUGMENTATIONS, Recipe
-from tagfit.records import LockedData, Target
+from tagfit.records.data import LockedData
+from tagfit.records.scores import Target
+from tagfit.search.candidates import FROM_ABOVE, FROM_THE_SIDE, ladder
 from tagfit.training.batches import LabelledRows
 from tagfit.training.loop import prepare
 from tagfit.training.steps import Steps
-from tagfit.training.threads import crew_for
+from tagfit.training.thread_pool import crew_for
 
 KINDS = {
     "none": (),

@@ -33,15 +33,15 @@ import torch
 from torch import nn
 
 import tagfit
-from tagfit.curing.ladder import ladder
+from tagfit.metrics.scores import score_one
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, Recipe
-from tagfit.records import Target
-from tagfit.scoring.metrics import score_one
+from tagfit.records.scores import Target
+from tagfit.search.candidates import ladder
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
 from tagfit.training.steps import Steps
-from tagfit.training.threads import crew_for
+from tagfit.training.thread_pool import crew_for
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records"

@@ -43,8 +43,8 @@ SHAPE = (1536, 2048)
 TAGFIT = """
 import os, sys, time, json
 from pathlib import Path
-from tagfit.form import Form
-from tagfit.pictures.store import open_pictures
+from tagfit.records.form import Form
+from tagfit.images.store import open_pictures
 files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
 began, busy = time.perf_counter(), sum(os.times()[:4])
 pictures = open_pictures(files, Form(64))

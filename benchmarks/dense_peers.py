@@ -36,12 +36,12 @@ from keras_peer import Neighbours, cpu_model
 from threadpoolctl import threadpool_limits
 
 import tagfit
+from tagfit.metrics.scores import score_one
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
-from tagfit.scoring.metrics import score_one
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows, Samples
-from tagfit.training.dense_engine import Job, train_all
+from tagfit.training.engine import Job, train_all
 
 REGULARISED = RECIPES["dense-regularised"]
 EPOCHS, STEPS, MANY = 4, 64, 16

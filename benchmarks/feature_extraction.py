@@ -30,9 +30,9 @@ TAGFIT = """
 import json, sys, time
 from contextlib import closing
 import numpy as np, torch
-from tagfit.models.pretrained import load_backbone
-from tagfit.pictures.known_features import KnownFeatures
-from tagfit.pictures.store import open_pictures
+from tagfit.models.backbones import load_backbone
+from tagfit.images.known_features import KnownFeatures
+from tagfit.images.store import open_pictures
 from tagfit.training.features import Extractor
 what, folder, files = sys.argv[1], sys.argv[2], json.loads(sys.stdin.read())
 from pathlib import Path

@@ -19,7 +19,7 @@ import torch
 
 import tagfit
 from tagfit.recipes import RARE_LOSSES, SINGLE_POSITIVE_LOSSES, DenseModel, Recipe, Training
-from tagfit.records import LockedData
+from tagfit.records.data import LockedData
 
 SEEDS, SHOWN = 3, ("map", "macro_f1", "micro_f1")
 

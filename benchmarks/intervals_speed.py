@@ -24,9 +24,9 @@ import sklearn
 import sklearn.metrics
 from metrics_speed import made_up, peer_calls, spread
 
-from tagfit.records import METRICS
-from tagfit.scoring.intervals import Answers, Resampling, resample
-from tagfit.scoring.metrics import score
+from tagfit.metrics.intervals import Answers, Resampling, resample
+from tagfit.metrics.scores import score
+from tagfit.records.scores import METRICS
 
 #: resamples that a loop is timed on
 TIMED = 5

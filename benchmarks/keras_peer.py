@@ -43,12 +43,13 @@ import torch
 from numpy.typing import NDArray
 
 import tagfit
-from tagfit import workflow
+from tagfit import api as workflow
 from tagfit.errors import TagfitError
+from tagfit.metrics.scores import score
+from tagfit.metrics.titles import TITLES
 from tagfit.recipes import RECIPES
-from tagfit.records import UNKNOWN, LockedData, Part, Scores
-from tagfit.scoring.metrics import score
-from tagfit.scoring.titles import TITLES
+from tagfit.records.data import UNKNOWN, LockedData, Part
+from tagfit.records.scores import Scores
 from tagfit.training.events import EpochEnded, Event, RunStarted
 
 HERE = Path(__file__).resolve().parent

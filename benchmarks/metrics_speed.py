@@ -20,9 +20,9 @@ import numpy as np
 import sklearn
 import sklearn.metrics as peer
 
-from tagfit.records import METRICS
-from tagfit.scoring.constant import ConstantAnswer
-from tagfit.scoring.metrics import CLIP, score
+from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.scores import CLIP, score
+from tagfit.records.scores import METRICS
 
 
 def made_up(samples: int, labels: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:

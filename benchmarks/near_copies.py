@@ -23,9 +23,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from tagfit.data.dataset import build
 from tagfit.data.sources.postcards import read_postcards
 from tagfit.data.sources.read import read
-from tagfit.form import Form
-from tagfit.pictures.decode import decode
-from tagfit.pictures.duplicates import near_copies
+from tagfit.images.decode import decode
+from tagfit.images.near_copies import near_copies
+from tagfit.records.form import Form
 
 
 def cropped(picture: Image.Image, share: float) -> Image.Image:

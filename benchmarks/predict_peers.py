@@ -42,12 +42,12 @@ import torch
 from decode_peers import photographs
 
 import tagfit
-from tagfit.delivery.bundle import Bundle, write_bundle
+from tagfit.bundle.bundle import Bundle, write_bundle
+from tagfit.decisions.decider import Decider
+from tagfit.metrics.baselines import ConstantAnswer
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES
-from tagfit.records import NO, Preprocessing
-from tagfit.scoring.constant import ConstantAnswer
-from tagfit.scoring.deciding import Decider
+from tagfit.records.data import NO, Preprocessing
 
 HERE = Path(__file__).resolve().parent
 PEER = HERE.parent / ".venv-peers" / "bin" / "python"

@@ -33,8 +33,8 @@ from ray.cluster_utils import Cluster
 import tagfit
 from tagfit.cluster.connection import connected
 from tagfit.cluster.prediction import PART, predict_parts
-from tagfit.delivery.labels_out import picture_rows
-from tagfit.delivery.row_files import save_rows
+from tagfit.inference.row_files import save_rows
+from tagfit.inference.rows import picture_rows
 from tagfit.recipes import CnnModel, Recipe, Training
 
 RECORDS = Path(__file__).resolve().parent / "records"

@@ -25,7 +25,7 @@ from ray.cluster_utils import Cluster
 
 import tagfit
 from tagfit.recipes import find_recipe
-from tagfit.training import threads
+from tagfit.training import thread_pool as threads
 from tagfit.training.events import EpochEnded, RunEnded, RunStarted
 
 RECORDS = Path(__file__).parent / "records"

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tagfit
-from tagfit.curing.ladder import ladder
+from tagfit.api import read_dataset
 from tagfit.data.dataset import build
 from tagfit.data.groups import BLOCKS, group, likeness
 from tagfit.data.lock import lock
@@ -38,13 +38,14 @@ from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
 from tagfit.data.sources.postcards import read_postcards
 from tagfit.data.split import split as deal
+from tagfit.decisions.crossfitting import folds
+from tagfit.decisions.rule_fitting import fit_rule
+from tagfit.decisions.rules import METRIC_OBJECTIVES, Objective, Rule
+from tagfit.metrics.scores import ROW_FORMULAS, Counts, f1
 from tagfit.recipes import RECIPES, Recipe
-from tagfit.records import PARTS, YES, Dataset, Split, Target
-from tagfit.scoring.crossfitting import folds
-from tagfit.scoring.metrics import ROW_FORMULAS, Counts, f1
-from tagfit.scoring.rule_fitting import fit_rule
-from tagfit.scoring.rules import METRIC_OBJECTIVES, Objective, Rule
-from tagfit.workflow import read_dataset
+from tagfit.records.data import PARTS, YES, Dataset, Split
+from tagfit.records.scores import Target
+from tagfit.search.candidates import ladder
 
 HERE = Path(__file__).resolve().parent
 RESAMPLES, RAREST = 1000, 5

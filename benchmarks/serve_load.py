@@ -18,8 +18,8 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from tagfit.delivery.paths_in import pictures_at
-from tagfit.delivery.predictor import Tagger
+from tagfit.inference.paths import pictures_at
+from tagfit.inference.tagger import Tagger
 
 BOUNDARY = b"7d3f5c0a"
 

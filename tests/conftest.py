@@ -48,7 +48,7 @@ def data(table):
 @pytest.fixture
 def ladder_only(monkeypatch):
     """No search unless it is asked for."""
-    monkeypatch.setattr("tagfit.workflow.TRIALS", None)
+    monkeypatch.setattr("tagfit.api.TRIALS", None)
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,13 @@ from PIL import Image, PngImagePlugin
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
-from tagfit.diagnosing.evidence import Evidence, cheapest_features
+from tagfit.decisions.decider import Said
+from tagfit.diagnosis.evidence import Evidence, cheapest_features
+from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.intervals import LEAST
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
-from tagfit.records import NO, LabelTable, Target
-from tagfit.scoring.constant import ConstantAnswer
-from tagfit.scoring.deciding import Said
-from tagfit.scoring.intervals import LEAST
+from tagfit.records.data import NO, LabelTable
+from tagfit.records.scores import Target
 from tagfit.training.quick import fit_all
 
 #: `make prove` asks for the long form of the tests that have one

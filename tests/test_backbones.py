@@ -12,11 +12,11 @@ from PIL import Image
 
 import tagfit
 from making import PREPROCESSOR, picture_folder, picture_table, tiny_backbone
-from tagfit.cli import main
+from tagfit.bundle.bundle import BACKBONE, PROTOCOL
+from tagfit.cli.main import main
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
-from tagfit.delivery.bundle import BACKBONE, PROTOCOL
 from tagfit.errors import BundleError, DataError, MissingExtraError
 from tagfit.recipes import RECIPES
 

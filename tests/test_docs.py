@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
-from tagfit.cli import main
-from tagfit.curing.ladder import ladder
+from tagfit.cli.main import main
 from tagfit.recipes import AUGMENTATIONS, LOSSES, RECIPES, SCHEDULES, Recipe
-from tagfit.records import METRICS, Preprocessing, Target
+from tagfit.records.data import Preprocessing
+from tagfit.records.scores import METRICS, Target
+from tagfit.search.candidates import ladder
 
 ROOT = Path(__file__).parents[1]
 CLI = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -87,7 +88,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from dataclasses import replace
 
-    from tagfit import workflow
+    from tagfit import api as workflow
 
     short = {name: replace(r, training=replace(r.training, epochs=2)) for name, r in RECIPES.items()}
     monkeypatch.setattr(workflow, "find_recipe", lambda name: short[name])

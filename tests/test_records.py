@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tagfit.records import release
+from tagfit.io.memory_maps import release
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from tagfit import trackers
-from tagfit.cli import main
-from tagfit.delivery.run_folder import read_result
+from tagfit.cli.main import main
 from tagfit.errors import MissingExtraError
 from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.runs.folder import read_result
 from tagfit.training.events import EpochEnded
 
 DATA = ["postcards:80", "--size", "16"]
@@ -32,7 +32,7 @@ def scalars(folder):
 def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path, ladder_only, monkeypatch):
     pytest.importorskip("tensorboardX")
     rung = Recipe(name="rung", model=DenseModel(widths=(8,)), training=Training(epochs=3))
-    monkeypatch.setattr("tagfit.workflow.ladder", lambda *data, **options: (rung,))
+    monkeypatch.setattr("tagfit.api.ladder", lambda *data, **options: (rung,))
     run = tmp_path / "run"
     done = CliRunner().invoke(main, ["cure", *DATA, "-o", str(run), "--log", "tensorboard"])
     assert done.exit_code in (0, 3), done.output

@@ -9,33 +9,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tagfit.delivery.export import export as export
-    from tagfit.delivery.predictor import Prediction as Prediction
-    from tagfit.delivery.predictor import Tagger as Tagger
-    from tagfit.diagnosis import diagnose as diagnose
+    from tagfit.api import cure as cure
+    from tagfit.api import fit as fit
+    from tagfit.api import inspect as inspect
+    from tagfit.api import load as load
     from tagfit.errors import TagfitError as TagfitError
     from tagfit.estimator import TagClassifier as TagClassifier
-    from tagfit.evaluation import evaluate as evaluate
+    from tagfit.inference.export.export import export as export
+    from tagfit.inference.tagger import Prediction as Prediction
+    from tagfit.inference.tagger import Tagger as Tagger
     from tagfit.recipes import Recipe as Recipe
-    from tagfit.records import Target as Target
-    from tagfit.workflow import cure as cure
-    from tagfit.workflow import fit as fit
-    from tagfit.workflow import inspect as inspect
-    from tagfit.workflow import load as load
+    from tagfit.records.scores import Target as Target
+    from tagfit.runs.checkup import diagnose as diagnose
+    from tagfit.runs.evaluation import evaluate as evaluate
 
 __version__ = "0.1.0"
 
 #: public names and the modules that define them
 _PUBLIC = {
-    "load": "tagfit.workflow",
-    "inspect": "tagfit.workflow",
-    "fit": "tagfit.workflow",
-    "cure": "tagfit.workflow",
-    "evaluate": "tagfit.evaluation",
-    "diagnose": "tagfit.diagnosis",
-    "Tagger": "tagfit.delivery.predictor",
-    "Prediction": "tagfit.delivery.predictor",
-    "export": "tagfit.delivery.export",
+    "load": "tagfit.api",
+    "inspect": "tagfit.api",
+    "fit": "tagfit.api",
+    "cure": "tagfit.api",
+    "evaluate": "tagfit.runs.evaluation",
+    "diagnose": "tagfit.runs.checkup",
+    "Tagger": "tagfit.inference.tagger",
+    "Prediction": "tagfit.inference.tagger",
+    "export": "tagfit.inference.export.export",
     "TagClassifier": "tagfit.estimator",
     "Recipe": "tagfit.recipes",
     "Target": "tagfit.records",

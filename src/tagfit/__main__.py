@@ -1,5 +1,5 @@
 """`python -m tagfit`."""
 
-from tagfit.cli import main
+from tagfit.cli.main import main
 
 main()

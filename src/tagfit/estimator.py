@@ -15,12 +15,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from tagfit.api import DEFAULT_RECIPE, load, train
 from tagfit.data.split import CARVED
-from tagfit.delivery.predictor import Prediction, Tagger
+from tagfit.decisions.decider import fit_decider
 from tagfit.errors import DataError
+from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.recipes import Recipe
-from tagfit.scoring.deciding import fit_decider
-from tagfit.workflow import DEFAULT_RECIPE, load, train
 
 
 class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

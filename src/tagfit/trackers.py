@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tagfit
-from tagfit.delivery.run_folder import TENSORBOARD, flat
 from tagfit.errors import MissingExtraError, OutputError
+from tagfit.runs.folder import TENSORBOARD, flat
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded
 
 if TYPE_CHECKING:
-    from tagfit.result import Result
+    from tagfit.runs.result import Result
 
 Log = Literal["tensorboard", "mlflow"]
 

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from making import picture_folder
-from tagfit.cli import main
+from tagfit.api import fit, load
+from tagfit.cli.main import main
 from tagfit.cluster import prediction
 from tagfit.cluster.connection import connected
 from tagfit.cluster.prediction import PART, predict_parts
 from tagfit.errors import OutputError, TagfitError
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.workflow import fit, load
 
 #: Ray Data warns of its own settings
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

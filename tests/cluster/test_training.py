@@ -28,7 +28,7 @@ RECIPE = Recipe(
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch):
     """Here too, as on a rank: threads normalise over a share of the batch."""
-    monkeypatch.setattr("tagfit.training.threads.MOST", 1)
+    monkeypatch.setattr("tagfit.training.thread_pool.MOST", 1)
 
 
 def curve(result):

@@ -15,15 +15,15 @@ from ray import cloudpickle
 
 import tagfit
 from making import locked, picture_table, scenes
-from tagfit import trainer
 from tagfit.cluster.connection import connected
 from tagfit.cluster.trials import RETRIES, ClusterTrainer
-from tagfit.delivery.run_folder import read_result
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
-from tagfit.trainer import Task
+from tagfit.runs.folder import read_result
+from tagfit.training import trainer
 from tagfit.training.device import find_device
 from tagfit.training.events import EpochEnded, RunEnded, Waiting
 from tagfit.training.inputs import NetworkInputs
+from tagfit.training.trainer import Task
 
 SHORT = Recipe(name="short", model=DenseModel(widths=(8,), dropout=(0.2,)), training=Training(epochs=6, patience=0))
 BASELINE = replace(SHORT, name="baseline")

@@ -10,7 +10,7 @@ from making import feature_table, picture_folder
 from tagfit.data.dataset import align_labels, build, rows_of_part
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
-from tagfit.records import NO, UNKNOWN
+from tagfit.records.data import NO, UNKNOWN
 
 
 def test_picture_files_become_pixels_and_hashes_of_their_bytes(tmp_path):

@@ -7,7 +7,7 @@ from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.errors import DataError
-from tagfit.records import UNKNOWN
+from tagfit.records.data import UNKNOWN
 
 
 def folded(table, folds=4):

@@ -6,7 +6,7 @@ import pytest
 from making import feature_table, locked
 from tagfit.data.lock import fingerprint, hash_rows, verify
 from tagfit.errors import LockChangedError
-from tagfit.records import Split
+from tagfit.records.data import Split
 
 GOLDEN = "2d697587711085c2fcc3540d26f241d0b3659f73f017902d55b6d1b691352080"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from making import PROVE
-from tagfit import workflow
+from tagfit import api as workflow
 from tagfit.data import postcards
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS

@@ -10,7 +10,7 @@ from tagfit.data.dataset import CAPTURE_TIME, build
 from tagfit.data.split import parse_shares, split
 from tagfit.data.stratification import iterative_stratification
 from tagfit.errors import DataError
-from tagfit.records import PARTS, UNKNOWN
+from tagfit.records.data import PARTS, UNKNOWN
 
 
 def shuffled(table, seed=1):

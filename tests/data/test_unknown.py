@@ -9,7 +9,7 @@ from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.data.unknown import cell_counts, check_single_positive
 from tagfit.errors import DataError
-from tagfit.records import NO, UNKNOWN, YES
+from tagfit.records.data import NO, UNKNOWN, YES
 
 OWN = np.array([0, 0, 0, 1, 3] * 24, dtype=np.int8)
 

@@ -5,8 +5,8 @@ import torch
 
 from making import PROVE, tiny_backbone
 from tagfit.errors import RecipeError
+from tagfit.models.backbones import TAKEN, load_backbone
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.models.pretrained import TAKEN, load_backbone
 from tagfit.models.registry import build_network
 from tagfit.models.views import views_of
 from tagfit.recipes import FineTunedModel, Recipe, Training

@@ -10,10 +10,11 @@ import pytest
 
 import tagfit
 from making import locked, picture_table, scenes
-from tagfit import reporting, workflow
+from tagfit import api as workflow
+from tagfit.metrics.intervals import Answers
 from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.report import files as reporting
 from tagfit.report.compose import Records
-from tagfit.scoring.intervals import Answers
 
 PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(epochs=12, patience=0))
 

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from making import picture_folder
-from tagfit import workflow
-from tagfit.cli import main
+from tagfit import api as workflow
+from tagfit.cli.main import main
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.report.command import reproduction
 

@@ -1,8 +1,8 @@
 import numpy as np
 
-from tagfit.report.gallery import GROUPS, IN_GROUP, SUSPECTS, WORST, near_copies, shown, suspects, worst
-from tagfit.report.predictions import Predictions
-from tagfit.scoring.intervals import Answers
+from tagfit.metrics.intervals import Answers
+from tagfit.runs.gallery import GROUPS, IN_GROUP, SUSPECTS, WORST, near_copies, shown, suspects, worst
+from tagfit.runs.predictions import Predictions
 
 
 def predictions(labels_NL, scores_NL, **changes):

@@ -6,9 +6,9 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, f1_score
 
 from making import answers
-from tagfit.records import NO, UNKNOWN, YES
+from tagfit.metrics.intervals import Answers
+from tagfit.records.data import NO, UNKNOWN, YES
 from tagfit.report.labels import confused, label_reliability, label_scores, precision_recall, together
-from tagfit.scoring.intervals import Answers
 
 
 def said(labels_NL, scores_NL):

@@ -13,9 +13,9 @@ from payloads import PAYLOADS
 from tagfit.report import page as rendering
 from tagfit.report.compose import compose
 from tagfit.report.context import Context
+from tagfit.report.files import read_context
 from tagfit.report.page import render
 from tagfit.report.visible import visible
-from tagfit.reporting import read_context
 
 
 @pytest.fixture(scope="module")

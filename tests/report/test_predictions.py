@@ -10,12 +10,12 @@ from PIL import Image
 
 import tagfit
 from making import feature_table, locked
-from tagfit.delivery.run_folder import read_predictions, read_result
 from tagfit.errors import BundleError
+from tagfit.metrics.scores import score, score_decisions
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.report.labels import label_scores
-from tagfit.report.predictions import Predictions
-from tagfit.scoring.metrics import score, score_decisions
+from tagfit.runs.folder import read_predictions, read_result
+from tagfit.runs.predictions import Predictions
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=6, patience=0))
 

@@ -4,8 +4,8 @@ import pytest
 
 from making import feature_table, locked, picture_folder
 from serving import running
+from tagfit.api import fit, load
 from tagfit.recipes import Recipe, Training
-from tagfit.workflow import fit, load
 
 pytest.importorskip("fastapi")
 

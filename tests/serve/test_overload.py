@@ -16,7 +16,7 @@ import pytest
 
 from making import PROVE
 from serving import form, png, running
-from tagfit.pictures import decoder
+from tagfit.images import workers as decoder
 from tagfit.serve import connection
 
 RED = png((220, 20, 20))
@@ -128,7 +128,7 @@ def test_a_failure_in_the_network_is_a_500_that_tells_nothing_and_the_next_is_an
 
 HOSTILE = """
 import os, signal, time
-from tagfit.pictures import worker
+from tagfit.images import worker
 whole = worker.shrink
 def hostile(encoded, form, **options):
     if encoded == b"crash":
@@ -246,7 +246,7 @@ def test_a_server_told_to_end_under_load_loses_nothing_that_it_accepted(tmp_path
     """As a program of its own: every connection gets a whole answer, or was never accepted."""
     import subprocess
 
-    from tagfit.delivery.bundle import write_bundle
+    from tagfit.bundle.bundle import write_bundle
 
     write_bundle(tmp_path / "bundle", picture_tagger.bundle)
     for _ in range(10 if PROVE else 1):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from serving import form, png, running
-from tagfit.pictures.decode import decode
+from tagfit.images.decode import decode
 
 RED, GREEN, BLACK = png((220, 20, 20)), png((20, 220, 20)), png((9, 9, 9))
 

@@ -13,7 +13,8 @@ import torch
 from making import PROVE, feature_table, locked, picture_folder, picture_table
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe, Training
-from tagfit.training import checkpoint, loop, threads
+from tagfit.training import checkpoint, loop
+from tagfit.training import thread_pool as threads
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import StepEnded
 

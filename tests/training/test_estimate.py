@@ -3,7 +3,8 @@ import torch
 
 from tagfit.models.registry import build_network
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.training import dense_engine, estimate
+from tagfit.training import engine as dense_engine
+from tagfit.training import estimate
 from tagfit.training.batches import LabelledRows
 from tagfit.training.loop import Trained
 

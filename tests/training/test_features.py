@@ -7,8 +7,8 @@ import torch
 
 from making import scenes, tiny_backbone
 from tagfit.errors import DataError
-from tagfit.models.pretrained import load_backbone
-from tagfit.pictures.known_features import KnownFeatures
+from tagfit.images.known_features import KnownFeatures
+from tagfit.models.backbones import load_backbone
 from tagfit.training.features import Extractor, evened
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from tagfit.errors import TrainingDivergedError
 from tagfit.models.losses import LOSSES, bce
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
-from tagfit.records import UNKNOWN
+from tagfit.records.data import UNKNOWN
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, StepEnded

@@ -6,10 +6,10 @@ import torch
 
 from making import feature_table
 from tagfit.errors import TrainingDivergedError
+from tagfit.metrics.scores import score_one
 from tagfit.models.registry import build_network
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
-from tagfit.records import Fitting, Units
-from tagfit.scoring.metrics import score_one
+from tagfit.records.runs import Fitting, Units
 from tagfit.training.inference import dead_units
 from tagfit.training.inputs import NetworkInputs
 from tagfit.training.quick import fit_all

@@ -9,12 +9,12 @@ import torch
 import ranking
 from making import locked, picture_table
 from tagfit.recipes import CnnModel, Recipe, Training
-from tagfit.records import UNKNOWN
+from tagfit.records.data import UNKNOWN
 from tagfit.training.batches import LabelledRows
 from tagfit.training.loop import Judge
 from tagfit.training.ranks import Ranks
 from tagfit.training.steps import Steps
-from tagfit.training.threads import Crew
+from tagfit.training.thread_pool import Crew
 
 #: 28 samples of train: the last batch is of 1, so that one of two ranks has nothing of it
 TRAINING = Training(epochs=2, patience=0, batch_size=9, rate=0.01)

@@ -9,12 +9,12 @@ from torch import nn
 from making import feature_table, locked, picture_table
 from tagfit.models.registry import build_network
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
-from tagfit.records import UNKNOWN
+from tagfit.records.data import UNKNOWN
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
-from tagfit.training.threads import Crew
+from tagfit.training.thread_pool import Crew
 
 PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(rate=0.01, clip=1.0))
 

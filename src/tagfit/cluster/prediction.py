@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import tagfit
+from tagfit.bundle.files import MANIFEST
 from tagfit.cluster.connection import demand_version, told, version
-from tagfit.delivery.bundle_files import MANIFEST
-from tagfit.delivery.labels_out import counted, picture_rows
-from tagfit.delivery.predictor import PATHS_AT_ONCE, Tagger
-from tagfit.delivery.row_files import save_rows
-from tagfit.delivery.run_folder import find_bundle, writable, write_atomically
 from tagfit.errors import OutputError, TagfitError
+from tagfit.inference.row_files import save_rows
+from tagfit.inference.rows import counted, picture_rows
+from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
+from tagfit.runs.folder import find_bundle, writable, write_atomically
 
 #: pictures of one part: whole batches, so that scores are those of a single machine
 PART = 8 * PATHS_AT_ONCE

@@ -29,11 +29,11 @@ from tagfit.cluster.connection import connected, demand_version, version
 from tagfit.errors import TagfitError, TrainingDivergedError
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.recipes import Training
-from tagfit.trainer import Trainer
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded, Event, Listener, StepEnded, Waiting
 from tagfit.training.ranks import Ranks
+from tagfit.training.trainer import Trainer
 
 #: of a batch, no rank gets fewer samples: sending sums around would take longer than making them
 LEAST_SHARE = 4

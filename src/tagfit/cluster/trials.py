@@ -25,12 +25,12 @@ from tagfit.cluster.connection import connected, demand_version, told, version
 from tagfit.data.lock import fingerprint, verify
 from tagfit.errors import TrainingDivergedError
 from tagfit.recipes import FineTunedModel
-from tagfit.records import LockedData
-from tagfit.trainer import Outcome, Task, Trainer, finished, restored
+from tagfit.records.data import LockedData
 from tagfit.training import loop
 from tagfit.training.device import find_device
 from tagfit.training.events import EpochEnded, Listener, Waiting
 from tagfit.training.inputs import NetworkInputs
+from tagfit.training.trainer import Outcome, Task, Trainer, finished, restored
 
 #: how often a trial is begun again whose worker has died
 RETRIES = 2

@@ -11,11 +11,11 @@ from PIL import Image
 
 from tagfit.data.lock import hash_rows
 from tagfit.errors import DataError
-from tagfit.form import MOST_PIXELS_A_SIDE, Form
-from tagfit.pictures.decode import MAX_PIXELS, pixels
-from tagfit.pictures.decoder import Decode
-from tagfit.pictures.store import OnPixels, OnRead, open_pictures
-from tagfit.records import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
+from tagfit.images.decode import MAX_PIXELS, pixels
+from tagfit.images.store import OnPixels, OnRead, open_pictures
+from tagfit.images.workers import Decode
+from tagfit.records.data import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
+from tagfit.records.form import MOST_PIXELS_A_SIDE, Form
 
 DEFAULT_SIZE = 64
 

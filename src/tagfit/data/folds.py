@@ -12,7 +12,7 @@ import numpy as np
 from tagfit.data.split import CARVED
 from tagfit.data.stratification import deal
 from tagfit.errors import DataError
-from tagfit.records import PARTS, UNKNOWN, LockedData, Split
+from tagfit.records.data import PARTS, UNKNOWN, LockedData, Split
 
 #: a sample that a fold's network has nothing to do with
 ASIDE = -1

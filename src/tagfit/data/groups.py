@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tagfit.data.dataset import CAPTURE_TIME
 from tagfit.errors import DataError, did_you_mean
-from tagfit.pictures.known_copies import known_near_copies
-from tagfit.pictures.neighbours import BLOCK, Series, runs_of_neighbours
-from tagfit.records import PARTS, Dataset, Likeness, hash_keys
+from tagfit.images.known_copies import known_near_copies
+from tagfit.images.neighbours import BLOCK, Series, runs_of_neighbours
+from tagfit.records.data import PARTS, Dataset, Likeness, hash_keys
 
 #: what `--groups` may say beside the name of a column
 AUTO, BLOCKS, NONE = "auto", "blocks", "none"

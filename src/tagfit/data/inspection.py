@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, disagree, hash_keys
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, disagree, hash_keys
 
 #: pairs of labels that are listed
 PAIRS = 8

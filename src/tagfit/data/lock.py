@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import LockChangedError
-from tagfit.records import Dataset, LockedData, Split, hash_keys, release
+from tagfit.io.memory_maps import release
+from tagfit.records.data import Dataset, LockedData, Split, hash_keys
 
 
 def lock(dataset: Dataset, split: Split) -> LockedData:

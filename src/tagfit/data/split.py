@@ -19,7 +19,7 @@ from tagfit.data.groups import AUTO, Groups, group, leaks, likeness
 from tagfit.data.stratification import deal
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
-from tagfit.records import PARTS, UNKNOWN, Dataset, Likeness, Part, Split
+from tagfit.records.data import PARTS, UNKNOWN, Dataset, Likeness, Part, Split
 
 #: shares of train, val, calibrate and test unless given
 DEFAULT_SHARES: Mapping[str, float] = {"train": 0.70, "val": 0.15, "test": 0.15}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records import YES, Dataset
+from tagfit.records.data import YES, Dataset
 
 
 def iterative_stratification(

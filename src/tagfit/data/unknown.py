@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import DataError
-from tagfit.records import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, Part, only_yes
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, Part, only_yes
 
 
 def cell_counts(dataset: Dataset, parts: NDArray[np.int8], value: int) -> dict[str, list[int]]:

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from tagfit.errors import RecipeError
+from tagfit.models.backbones import BackboneNetwork
 from tagfit.models.layers import Drawing, Dropout, linear
-from tagfit.models.pretrained import BackboneNetwork
 from tagfit.models.views import views_of
 from tagfit.recipes import FineTunedModel
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from tagfit.errors import RecipeError
+from tagfit.models.backbones import Pretrained
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.models.pretrained import Pretrained
 from tagfit.recipes import FineTunedModel, Recipe
 
 #: builders by architecture name: (model, sample shape, number of labels, random source of the first weights)

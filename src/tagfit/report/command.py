@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tagfit.recipes import RECIPES
-from tagfit.records import Target
+from tagfit.records.scores import Target
 
 
 def reproduction(command: Mapping[str, Any], source: Mapping[str, Any] | None) -> tuple[str, str]:

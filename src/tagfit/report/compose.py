@@ -8,7 +8,8 @@ from typing import Any
 
 import tomli_w
 
-from tagfit.records import LOWER_IS_BETTER
+from tagfit.metrics.titles import TITLES
+from tagfit.records.scores import LOWER_IS_BETTER
 from tagfit.report.command import reproduction
 from tagfit.report.context import (
     Change,
@@ -27,18 +28,10 @@ from tagfit.report.context import (
     Score,
     Verdict,
 )
-from tagfit.report.drawn import (
-    bands,
-    compared,
-    curves,
-    ingredients,
-    learning,
-    search,
-)
-from tagfit.report.predictions import Predictions
+from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search
 from tagfit.report.samples import gallery, labels, together
 from tagfit.report.values import SHOWN, gap_of, kind_of, runs_of, value_of
-from tagfit.scoring.titles import TITLES
+from tagfit.runs.predictions import Predictions
 
 #: names in a finding, and pictures set aside, that are shown
 NAMED = 12

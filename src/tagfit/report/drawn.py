@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tagfit.records import UNKNOWN, YES, Part
+from tagfit.metrics.intervals import Answers
+from tagfit.metrics.titles import TITLES
+from tagfit.records.data import UNKNOWN, YES, Part
 from tagfit.report.charts import dots, lines
 from tagfit.report.charts.lines import Line
 from tagfit.report.context import (
@@ -22,13 +24,11 @@ from tagfit.report.context import (
     Search,
     Trial,
 )
-from tagfit.report.gallery import scored_part
 from tagfit.report.labels import decisions, label_reliability, precision_recall
-from tagfit.report.predictions import Predictions
 from tagfit.report.values import gap_of, kind_of, runs_of, value_of
 from tagfit.report.visible import written
-from tagfit.scoring.intervals import Answers
-from tagfit.scoring.titles import TITLES
+from tagfit.runs.gallery import scored_part
+from tagfit.runs.predictions import Predictions
 
 #: labels whose curves are seen at once, and that have any: the most frequent ones
 FIRST, MOST = 12, 100

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records import NO, UNKNOWN, YES, Interval
-from tagfit.scoring.calibration import wilson
-from tagfit.scoring.intervals import LEAST, Answers, Resampling, label_f1_intervals
-from tagfit.scoring.metrics import Bools, Floats
+from tagfit.decisions.calibration import wilson
+from tagfit.metrics.intervals import LEAST, Answers, Resampling, label_f1_intervals
+from tagfit.metrics.scores import Bools, Floats
+from tagfit.records.data import NO, UNKNOWN, YES
+from tagfit.records.scores import Interval
 
 #: equal-width bins of a label's reliability: it has fewer cells than all labels together
 BINS = 10

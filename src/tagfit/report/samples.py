@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tagfit.records import UNKNOWN, YES
-from tagfit.report import gallery as chosen
+from tagfit.metrics.scores import THRESHOLD, Floats
+from tagfit.records.data import UNKNOWN, YES
 from tagfit.report.charts.heat import heat
 from tagfit.report.context import (
     Confusion,
@@ -22,11 +22,11 @@ from tagfit.report.context import (
     Score,
     Together,
 )
-from tagfit.report.gallery import scored_part
 from tagfit.report.labels import confused, decisions, label_scores
 from tagfit.report.labels import together as occurring
-from tagfit.report.predictions import Place, Predictions
-from tagfit.scoring.metrics import THRESHOLD, Floats
+from tagfit.runs import gallery as chosen
+from tagfit.runs.gallery import scored_part
+from tagfit.runs.predictions import Place, Predictions
 
 #: labels in a heat map, and confusions in the list
 MAPPED, CONFUSIONS = 30, 12

@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tagfit.metrics.titles import TITLES
 from tagfit.report.findings import findings_lines
-from tagfit.scoring.titles import TITLES
 
 WIDTH = 80
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from tagfit.delivery.predictor import Prediction
+from tagfit.inference.tagger import Prediction
 from tagfit.serve.bodies import JsonBody
 
 #: digits of scores after the point

@@ -20,8 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import tagfit
-from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError
+from tagfit.inference.tagger import Tagger
 from tagfit.serve import answers
 from tagfit.serve.batching import Batcher
 from tagfit.serve.bodies import Bodies, Pictures

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.delivery.predictor import Prediction, Tagger
+from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.serve.limits import Limits
 from tagfit.serve.priority import step_back
 from tagfit.serve.problems import busy

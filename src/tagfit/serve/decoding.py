@@ -9,8 +9,8 @@ from queue import SimpleQueue
 from threading import Thread
 
 from tagfit.errors import TagfitError
-from tagfit.form import Form
-from tagfit.pictures.decoder import Decoder, Outcome
+from tagfit.images.workers import Decoder, Outcome
+from tagfit.records.form import Form
 from tagfit.serve.priority import step_back
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagfit.delivery.explaining import FAINT
-from tagfit.delivery.predictor import Tagger
+from tagfit.inference.explain import FAINT
+from tagfit.inference.tagger import Tagger
 
 _WARM = (255, 96, 0)
 

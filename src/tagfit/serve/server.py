@@ -15,8 +15,8 @@ from types import FrameType
 import numpy as np
 from uvicorn import Config, Server
 
-from tagfit.delivery.predictor import Tagger
 from tagfit.errors import DataError, OutputError
+from tagfit.inference.tagger import Tagger
 from tagfit.serve.app import create_app
 from tagfit.serve.connection import Connection
 from tagfit.serve.guard import Access

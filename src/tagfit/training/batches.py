@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagfit.records import UNKNOWN, LockedData, Part, release
+from tagfit.io.memory_maps import release
+from tagfit.records.data import UNKNOWN, LockedData, Part
 
 #: rows at a time where no gradient is needed
 INFERENCE_BATCH = 512

@@ -13,11 +13,11 @@ from torch import nn
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.dense import DenseNetwork
 from tagfit.recipes import Training
-from tagfit.training import dense_engine
+from tagfit.training import engine as dense_engine
 from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import logits_of
 from tagfit.training.steps import Steps
-from tagfit.training.threads import crew_for
+from tagfit.training.thread_pool import crew_for
 
 TIMED_STEPS, TIMED_PASSES = 7, 3
 

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from tagfit.errors import DataError
+from tagfit.io.memory_maps import release
+from tagfit.models.backbones import Pretrained
 from tagfit.models.folding import folded
-from tagfit.models.pretrained import Pretrained
-from tagfit.records import release
 
 #: pictures that a network is given at a time: on a core of a CPU few, as the maps of many leave its cache
 ON_A_CORE, ON_A_DEVICE = 4, 64

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.records import Units
+from tagfit.records.runs import Units
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
 from tagfit.training.inputs import NetworkInputs
 from tagfit.training.ranks import ALONE, Ranks
-from tagfit.training.threads import Crew, crew_for
+from tagfit.training.thread_pool import Crew, crew_for
 
 
 @contextmanager

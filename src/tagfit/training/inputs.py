@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tagfit.io.memory_maps import release
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.records import Dataset, release
+from tagfit.records.data import Dataset
 from tagfit.training.batches import Samples
 from tagfit.training.events import Listener, PicturesPassed
 from tagfit.training.features import ON_A_CORE
-from tagfit.training.threads import crew_for
+from tagfit.training.thread_pool import crew_for
 
 #: of a picture as it was decoded
 PIXEL_SCALE = 1 / 255

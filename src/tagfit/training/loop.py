@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.layers import Standardise
 from tagfit.recipes import Training
-from tagfit.records import Part
+from tagfit.records.data import Part
 from tagfit.training import checkpoint
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, Listener, StepEnded
@@ -24,7 +24,7 @@ from tagfit.training.inference import logits_of
 from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
-from tagfit.training.threads import crew_for
+from tagfit.training.thread_pool import crew_for
 
 #: a step's loss this many times above the first step's (or above 1, if that is more) has exploded
 EXPLODED = 1e4

@@ -13,8 +13,8 @@ from tagfit.errors import TrainingDivergedError
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
-from tagfit.records import Fitting
-from tagfit.training import dense_engine
+from tagfit.records.runs import Fitting
+from tagfit.training import engine as dense_engine
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.inference import probabilities
 from tagfit.training.inputs import NetworkInputs

@@ -30,7 +30,7 @@ from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
 from tagfit.training.optimiser import KerasAdam
 from tagfit.training.ranks import ALONE, Ranks
-from tagfit.training.threads import Crew
+from tagfit.training.thread_pool import Crew
 
 
 class Steps:

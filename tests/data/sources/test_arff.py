@@ -8,7 +8,7 @@ import pytest
 from tagfit.data.sources.mulan import read_label_xml
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
-from tagfit.records import NO, PARTS, UNKNOWN, YES
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 HEAD = "@relation 'r: -C -2'\n@attribute a numeric\n@attribute b REAL\n@attribute x {0,1}\n@attribute y {0,1}\n@data\n"
 XML = '<labels xmlns="http://mulan.sourceforge.net/labels"><label name="{}"/><label name="{}"></label></labels>'

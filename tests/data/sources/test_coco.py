@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
-from tagfit.records import NO, PARTS
+from tagfit.records.data import NO, PARTS
 
 COCO = {
     "info": {"year": 2017},

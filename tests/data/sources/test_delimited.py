@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
-from tagfit.records import NO, PARTS, UNKNOWN, YES
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 LISTED = "image,tags,split\na.jpg,beach;sea,train\nb.jpg,,val\nc.jpg,sea,TEST\n"
 BINARY = "image,beach,sea\na.jpg,1,0\nb.jpg,?,1\nc.jpg,0,\n"

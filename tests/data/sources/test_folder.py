@@ -10,7 +10,7 @@ import pytest
 
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.read import read
-from tagfit.records import PARTS
+from tagfit.records.data import PARTS
 
 ONE = "image,tags\na.jpg,sea\n"
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tagfit.data.sources.read import read
-from tagfit.records import NO, PARTS, UNKNOWN, YES
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 
 def lines(*rows: object) -> str:

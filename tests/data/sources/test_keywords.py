@@ -14,7 +14,7 @@ from making import iptc_block, save_tagged, xmp_packet
 from tagfit.data.dataset import build
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
-from tagfit.records import NO, PARTS
+from tagfit.records.data import NO, PARTS
 
 BOMB = b'<!DOCTYPE b [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
 

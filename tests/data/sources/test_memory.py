@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagfit.data.sources.memory import (
-    from_arrays,
-    from_frame,
-    from_huggingface,
-    from_mapping,
-    from_memory,
-)
-from tagfit.records import NO, PARTS, UNKNOWN, YES
+from tagfit.data.sources.memory import from_arrays, from_frame, from_huggingface, from_mapping, from_memory
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 X = np.arange(8, dtype=np.float32).reshape(4, 2)
 Y = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tagfit.data.sources.read import read
-from tagfit.records import PARTS, UNKNOWN
+from tagfit.records.data import PARTS, UNKNOWN
 
 X = np.arange(8, dtype=np.float32).reshape(4, 2)
 Y = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tagfit.data.sources.read import read
-from tagfit.records import NO, PARTS, UNKNOWN
+from tagfit.records.data import NO, PARTS, UNKNOWN
 
 
 def test_ucm(shared):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
 from tagfit.data.postcards.sheet import SIZE
-from tagfit.pictures.cache import made_folder
+from tagfit.io.cache import made_folder
 
 #: how the pictures of this version begin, by the SHA-256 of the first 64: other pictures are other files
 DRAWING = "cb6bde36"

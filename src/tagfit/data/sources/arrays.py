@@ -20,7 +20,7 @@ from tagfit.data.sources.names import alike_note, label_names
 from tagfit.data.sources.parts import PART_NAMES
 from tagfit.data.sources.pixels import pixels
 from tagfit.errors import did_you_mean
-from tagfit.records import NO, PARTS, UNKNOWN, YES, LabelTable, Part
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LabelTable, Part
 
 _KEY = re.compile(r"([xy])(?:_([a-z]+))?")
 _EXPECTED_KEYS = "X and y, or X_train, y_train and X_val, y_val (and X_test, y_test)"

@@ -13,7 +13,7 @@ from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.listed import Labels
 from tagfit.data.sources.names import alike_note, label_names
 from tagfit.data.sources.table import Table
-from tagfit.records import NO, UNKNOWN, YES
+from tagfit.records.data import NO, UNKNOWN, YES
 
 
 def is_label_column(codes: Sequence[int | None]) -> bool:

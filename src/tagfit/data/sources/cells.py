@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults
-from tagfit.records import NO, UNKNOWN, YES
+from tagfit.records.data import NO, UNKNOWN, YES
 
 #: a written -1, before it is known what the person means by it
 MINUS = -2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tagfit.data.sources.cells import cell_codes
 from tagfit.data.sources.table import Table
-from tagfit.records import UNKNOWN
+from tagfit.records.data import UNKNOWN
 
 #: names of the column that holds the picture's path, the most telling first; case does not matter
 IMAGE_NAMES = (

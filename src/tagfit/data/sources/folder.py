@@ -16,7 +16,7 @@ from tagfit.data.sources.layout import home
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.text import read_text
 from tagfit.errors import DataError
-from tagfit.records import Part
+from tagfit.records.data import Part
 
 LABEL_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".arff", ".npz")
 

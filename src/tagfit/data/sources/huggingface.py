@@ -17,7 +17,7 @@ from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.parts import PART_NAMES
 from tagfit.data.sources.table import Table, join
 from tagfit.errors import DataError
-from tagfit.records import Part
+from tagfit.records.data import Part
 
 FEATURE_NAMES = ("features", "x", "embedding", "embeddings")
 

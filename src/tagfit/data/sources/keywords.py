@@ -19,11 +19,11 @@ from tagfit.data.sources.files import PICTURE_SUFFIXES, Root, find_pictures
 from tagfit.data.sources.listed import LabelCells, listed_labels
 from tagfit.data.sources.names import is_writable
 from tagfit.data.sources.parts import part_in_stem
-from tagfit.data.sources.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
 from tagfit.errors import DataError
-from tagfit.pictures.decode import UnreadablePictureError
-from tagfit.pictures.packets import read_packets
-from tagfit.records import PARTS, LabelTable
+from tagfit.images.decode import UnreadablePictureError
+from tagfit.images.packets import read_packets
+from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
+from tagfit.records.data import PARTS, LabelTable
 
 TODO = (
     "Put labels.csv into it, with a header such as image,labels; or give its pictures keywords in digiKam, darktable "

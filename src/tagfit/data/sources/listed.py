@@ -12,7 +12,7 @@ from tagfit.data.sources.cells import MINUS, cell_code, settle_minus_one
 from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.names import alike_note, label_names
-from tagfit.records import NO, UNKNOWN, YES
+from tagfit.records.data import NO, UNKNOWN, YES
 
 SEPARATORS = (";", ",", "|")
 

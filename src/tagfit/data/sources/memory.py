@@ -24,7 +24,7 @@ from tagfit.data.sources.labelled import Labelled, labelled
 from tagfit.data.sources.parts import part_codes
 from tagfit.data.sources.picture_table import picture_table
 from tagfit.errors import DataError
-from tagfit.records import LabelTable
+from tagfit.records.data import LabelTable
 
 
 def from_memory(

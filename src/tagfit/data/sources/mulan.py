@@ -18,7 +18,7 @@ from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.text import read_bytes
 from tagfit.errors import DataError, did_you_mean
-from tagfit.records import UNKNOWN, Part
+from tagfit.records.data import UNKNOWN, Part
 
 _MEKA = re.compile(r"-C\s+(-?\d+)")
 _TODO = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.faults import Faults
 from tagfit.errors import did_you_mean
-from tagfit.records import PARTS, Part
+from tagfit.records.data import PARTS, Part
 
 PART_NAMES: Mapping[str, Part] = {
     "train": "train",

@@ -16,7 +16,7 @@ from tagfit.data.sources.files import PICTURE_SUFFIXES, Root, find_pictures, unl
 from tagfit.data.sources.labelled import Labelled, labelled
 from tagfit.data.sources.repeats import first_rows
 from tagfit.data.sources.table import Table
-from tagfit.records import LabelTable
+from tagfit.records.data import LabelTable
 
 
 def picture_table(table: Table, name: str, root: Root, conventions: Conventions, faults: Faults) -> LabelTable:

@@ -9,7 +9,7 @@ from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
 from tagfit.data.postcards.stack import OnDraw, stack
 from tagfit.errors import DataError
-from tagfit.records import NO, LabelTable
+from tagfit.records.data import NO, LabelTable
 
 POSTCARDS = "postcards:"
 

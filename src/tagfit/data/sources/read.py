@@ -21,7 +21,7 @@ from tagfit.data.sources.npz import read_npz
 from tagfit.data.sources.picture_table import picture_table
 from tagfit.data.sources.table import Table, join
 from tagfit.errors import DataError
-from tagfit.records import LabelTable
+from tagfit.records.data import LabelTable
 
 
 def read(

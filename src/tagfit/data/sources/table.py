@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.records import Part
+from tagfit.records.data import Part
 
 
 @dataclass(frozen=True)

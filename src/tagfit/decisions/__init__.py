@@ -1,0 +1,1 @@
+"""What makes labels of scores: calibration, rules and guarantees."""

@@ -1,0 +1,167 @@
+"""What a model is worth, part by part: how sure its scores are, what decides, and what its probabilities mean.
+
+Shapes: N samples, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tagfit.decisions.calibration import reliability
+from tagfit.decisions.decider import Decider, Said, Wish, fit_decider, guaranteed
+from tagfit.errors import DataError
+from tagfit.metrics.intervals import Answers, Difference, Resampling, Spread, difference, resample
+from tagfit.metrics.scores import Bools, Floats, Labels, probability_means
+from tagfit.metrics.titles import TITLES
+from tagfit.records.data import Part
+from tagfit.records.scores import METRICS, Interval, Scores
+
+#: what is scored; calibrate is for what is fitted alone
+SCORED: tuple[Part, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Appraisal:
+    """What a model is worth.
+
+    Attributes:
+        decider: fitted on calibrate, or on val where there is none or a guarantee keeps it for itself.
+        decided: what the decider makes of the probabilities, by part; on the part it was fitted on, what deciders
+            fitted on other rows make of each. Empty where nothing was asked for.
+        spreads: the scores' resamples, by part.
+        decided_spreads: those of `decided`.
+        decisions: (n, L) bool by part, what the decider makes of each sample; cross-fitted as in `decided`.
+        calibration: what the calibration brings, as result.json has it.
+        refusal: why a guarantee that was asked for cannot be given.
+    """
+
+    decider: Decider
+    decided: Mapping[str, Scores | None]
+    spreads: Mapping[Part, Spread]
+    decided_spreads: Mapping[Part, Spread]
+    calibration: Mapping[str, Any]
+    refusal: str | None = None
+    decisions: Mapping[Part, Bools] = field(default_factory=dict)
+
+    def sentences(self, label_names: Sequence[str], metric: str) -> tuple[str, ...]:
+        """What decides, in plain words, and what it brings on `metric`."""
+        if self.refusal is not None:
+            return (f"The guarantee cannot be given: {self.refusal}", "Labels are given above 0.5 instead.")
+        if self.decider.guaranteed is not None:
+            return (self.decider.guaranteed.sentence, self.decider.guaranteed.evidence)
+        if self.decider.rule is None:
+            return ()
+        wish, fitted_on = self.decider.wish, self.decider.fitted_on
+        told = [f"Labels decided for {wish}, fitted on {fitted_on}: {self.decider.rule.describe(label_names)}."]
+        metric = wish if wish in METRICS else metric
+        part: Part = "test" if "test" in self.spreads else "val"
+        decided, at_half = self.decided_spreads[part], self.spreads[part]
+        gain = difference(decided, at_half)[metric]
+        if gain is not None:
+            old, new = (getattr(spread.scores, metric) for spread in (at_half, decided))
+            told.append(f"On {part}, {TITLES[metric]} moves by that from {old:.3f} to {new:.3f}, {gain}.")
+        return tuple(told)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What result.json has of it beside the scores."""
+        return {
+            "intervals": {
+                "scores": {part: as_pairs(spread.intervals) for part, spread in self.spreads.items()},
+                "decided": {part: as_pairs(spread.intervals) for part, spread in self.decided_spreads.items()},
+            },
+            "calibration": self.calibration,
+            "decider": self.decider.to_dict(),
+            "refusal": self.refusal,
+        }
+
+
+def joined(several: Sequence[Said]) -> Said:
+    """What several networks say, one after the other."""
+    if len(several) == 1:
+        return several[0]
+    return Said(
+        np.concatenate([said.labels_NL for said in several]),
+        np.concatenate([said.probabilities_NL for said in several]),
+        np.concatenate([said.belongs_to for said in several]),
+    )
+
+
+def mean_of(several: Sequence[Said]) -> Said:
+    """What several networks say of the same samples, together: the mean of their probabilities."""
+    first = several[0]
+    probabilities = np.stack([said.probabilities_NL for said in several]).mean(axis=0, dtype=np.float64)
+    return Said(first.labels_NL, probabilities.astype(np.float32), first.belongs_to)
+
+
+def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, seed: int = 0) -> Appraisal:
+    """Fit what decides, and say how sure every score is.
+
+    Args:
+        said: by part; val has to be there, and calibrate where there is a guarantee.
+        seen_NL: (M, L) the labels of train; None where they are those of val, as with folds.
+        seed: deals the folds, and draws the resamples: the same for every model of the same parts.
+    """
+    part: Part = "calibrate" if "calibrate" in said and wish.guarantee is None else "val"
+    fitted = fit_decider(said[part], part, wish.objective, seen_NL=seen_NL, seed=seed)
+    decider, refusal = fitted.decider, None
+    if wish.guarantee is not None:
+        try:
+            decider = guaranteed(decider, wish.guarantee, said["calibrate"], seed=seed)
+        except DataError as error:
+            refusal = str(error)
+    decisions = {name: decider.decide(here.probabilities_NL) for name, here in said.items()}
+    if decider.rule is not None and decider.guaranteed is None:
+        decisions[part] = fitted.decisions_NL
+    spreads, decided_spreads = {}, {}
+    for scored in SCORED:
+        if scored not in said or not len(said[scored]):
+            continue
+        here = said[scored]
+        draw = Resampling.of(len(here), here.groups, seed=seed)
+        spreads[scored] = resample(Answers(here.labels_NL, here.probabilities_NL), draw)
+        if decider.rule is not None:
+            probabilities = fitted.probabilities_NL
+            if scored != part:
+                probabilities = decider.probabilities(here.probabilities_NL)
+            decided_spreads[scored] = resample(Answers(here.labels_NL, probabilities, decisions[scored]), draw)
+    return Appraisal(
+        decider=decider,
+        decided={name: decided_spreads[name].scores if name in decided_spreads else None for name in SCORED}
+        if decided_spreads
+        else {},
+        spreads=spreads,
+        decided_spreads=decided_spreads,
+        calibration=calibration_record(said[part], fitted.probabilities_NL, decider),
+        refusal=refusal,
+        decisions=decisions,
+    )
+
+
+def calibration_record(said: Said, probabilities_NL: Floats, decider: Decider) -> dict[str, Any]:
+    """What a calibration brings on rows that it was not fitted on: before it, and after it."""
+    record: dict[str, Any] = {"method": decider.calibration.method, "fitted_on": decider.fitted_on}
+    for name, values in (("before", said.probabilities_NL), ("after", probabilities_NL)):
+        means = {metric: mean.value for metric, mean in probability_means(said.labels_NL, values).items()}
+        record[name] = {**means, "reliability": [one.to_dict() for one in reliability(said.labels_NL, values)]}
+    return record
+
+
+def differences(
+    after: Mapping[Part, Spread], before: Mapping[Part, Spread]
+) -> dict[Part, dict[str, Difference | None]]:
+    """After minus before, by part and metric, on the same resamples."""
+    return {part: difference(after[part], before[part]) for part in after if part in before}
+
+
+def as_pairs(intervals: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
+    """Intervals as JSON has them."""
+    return {name: None if one is None else [one.low, one.high] for name, one in intervals.items()}
+
+
+def differences_record(by_metric: Mapping[str, Difference | None]) -> dict[str, Any]:
+    """Differences as JSON has them."""
+    return {metric: None if one is None else one.to_dict() for metric, one in by_metric.items()}

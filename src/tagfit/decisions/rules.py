@@ -1,0 +1,250 @@
+"""Decision rules: which labels to give, made of probabilities. `rule_fitting` fits them.
+
+Shapes: N samples, L labels, S label sets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tagfit.errors import BundleError, DataError, did_you_mean
+from tagfit.metrics.scores import CLIP, THRESHOLD, Bools, Floats
+
+#: the metrics that a rule can be fitted for, and those whose level a person may ask for
+METRIC_OBJECTIVES = ("micro_f1", "macro_f1", "sample_f1", "subset_accuracy")
+LEVEL_OBJECTIVES = ("recall", "precision")
+
+#: a rule knows no more label sets than these
+MOST_SETS = 1024
+
+#: a rule's note is no longer than this
+_NOTE = 200
+
+_CELLS_A_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a rule is fitted for: a metric, or the best precision at a recall, or the best recall at a precision.
+
+    Attributes:
+        metric: one of METRIC_OBJECTIVES or LEVEL_OBJECTIVES.
+        level: what recall or precision, of all cells together, is to be at least; None for a metric.
+    """
+
+    metric: str
+    level: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Objective:
+        """`macro_f1`, `recall>=0.9` and the like.
+
+        Raises:
+            DataError: anything else.
+        """
+        known = (*METRIC_OBJECTIVES, *(f"{name}>=R" for name in LEVEL_OBJECTIVES))
+        found = re.fullmatch(r"\s*(\w+)\s*(?:>=\s*(\S+)\s*)?", text)
+        metric, level = found.groups() if found else (text, None)
+        if metric not in (METRIC_OBJECTIVES if level is None else LEVEL_OBJECTIVES):
+            hint = did_you_mean(metric, (*METRIC_OBJECTIVES, *LEVEL_OBJECTIVES)) if metric not in known else ""
+            raise DataError(f"rules are fitted for one of {', '.join(known)}; got {text!r}.{hint}")
+        if level is None:
+            return cls(metric)
+        try:
+            fraction = float(level)
+        except ValueError:
+            fraction = math.nan
+        if not 0 < fraction < 1:
+            raise DataError(f"{metric} must be at least a fraction between 0 and 1, e.g. {metric}>=0.9; got {text!r}")
+        return cls(metric, fraction)
+
+    def __str__(self) -> str:
+        return self.metric if self.level is None else f"{self.metric}>={self.level!r}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which labels a sample gets, as plain numbers.
+
+    Attributes:
+        thresholds: (L,) a label is given where its probability is above.
+        at_least_one: where none is, the label with the highest probability is given; of equal ones the first.
+        at_most: of more labels only these many stay, the ones with the highest probabilities; None: all.
+        label_sets: (S,) label indexes of each; where there are any, they decide instead of all this: a sample gets the
+            set with the highest product of p of its labels and 1 - p of the others.
+        set_weights: (S,) added to the logarithm of that product.
+        note: what a person should be told about how it was fitted.
+    """
+
+    thresholds: tuple[float, ...]
+    at_least_one: bool = False
+    at_most: int | None = None
+    label_sets: tuple[tuple[int, ...], ...] = ()
+    set_weights: tuple[float, ...] = ()
+    note: str = ""
+
+    @classmethod
+    def flat(cls, L: int, threshold: float = THRESHOLD, *, note: str = "") -> Rule:
+        """One threshold for all labels and nothing else."""
+        return cls((threshold,) * L, note=note)
+
+    def decide(self, probabilities_NL: Floats) -> Bools:
+        """(N, L) True for the labels that are given.
+
+        Args:
+            probabilities_NL: (N, L) floats from 0 to 1; a cell that is NaN is not given, and of label sets a row with a
+                NaN gets none.
+
+        Raises:
+            DataError: another number of labels.
+        """
+        p_NL = np.asarray(probabilities_NL)
+        if p_NL.ndim != 2 or p_NL.shape[1] != len(self.thresholds):
+            raise DataError(f"this rule is for {len(self.thresholds)} labels; got probabilities of shape {p_NL.shape}")
+        if self.label_sets:
+            return self._likeliest_sets(p_NL)
+        decisions_NL: Bools = p_NL > np.array(self.thresholds)
+        if self.at_most is not None:
+            _keep_highest(decisions_NL, p_NL, self.at_most)
+        if self.at_least_one:
+            _give_highest(decisions_NL, p_NL)
+        return decisions_NL
+
+    def _likeliest_sets(self, p_NL: Floats) -> Bools:
+        sets_SL = np.zeros((len(self.label_sets), len(self.thresholds)), dtype=np.bool_)
+        for members_L, labels in zip(sets_SL, self.label_sets, strict=True):
+            members_L[list(labels)] = True
+        decisions_NL = np.zeros(p_NL.shape, dtype=np.bool_)
+        step = max(1, _CELLS_A_BLOCK // len(sets_SL))
+        for start in range(0, len(p_NL), step):
+            p = np.clip(p_NL[start : start + step].astype(np.float64), CLIP, 1 - CLIP)
+            # the logarithm of the product, less that of the empty set, which is the same for all sets of a row
+            likelihood = np.log(p / (1 - p)) @ sets_SL.T + np.array(self.set_weights)
+            decisions_NL[start : start + step] = sets_SL[likelihood.argmax(axis=1)]
+        decisions_NL[np.isnan(p_NL).any(axis=1)] = False
+        return decisions_NL
+
+    def describe(self, label_names: Sequence[str]) -> str:
+        """In plain words, e.g. `thresholds from 0.21 (beach) to 0.55 (sea), at least one label`."""
+        words = self._sets_in_words() if self.label_sets else self._thresholds_in_words(label_names)
+        return f"{words}; {self.note}" if self.note else words
+
+    def _sets_in_words(self) -> str:
+        sooner = ", the common ones sooner" if any(self.set_weights) else ""
+        count = len(self.label_sets)
+        return f"the likeliest of {count:,} label {'set' if count == 1 else 'sets'} seen in training{sooner}"
+
+    def _thresholds_in_words(self, label_names: Sequence[str]) -> str:
+        low, high = (pick(range(len(self.thresholds)), key=self.thresholds.__getitem__) for pick in (min, max))
+        texts = [f"{self.thresholds[label]:.2g}" for label in (low, high)]
+        if self.thresholds[low] == self.thresholds[high]:
+            words = f"above {texts[0]}"
+        else:
+            words = f"thresholds from {texts[0]} ({label_names[low]}) to {texts[1]} ({label_names[high]})"
+        if self.at_least_one and self.at_most == 1:
+            return f"{words}, exactly one label"
+        at_most = (
+            "" if self.at_most is None else f", at most {self.at_most} {'label' if self.at_most == 1 else 'labels'}"
+        )
+        return words + (", at least one label" if self.at_least_one else "") + at_most
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        lists = {"thresholds": list(self.thresholds), "set_weights": list(self.set_weights)}
+        return {**asdict(self), **lists, "label_sets": [list(labels) for labels in self.label_sets]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], labels: int) -> Rule:
+        """What `to_dict` gave, audited: it may come from a stranger.
+
+        Args:
+            labels: how many labels there have to be.
+
+        Raises:
+            BundleError: it is not what `to_dict` writes; all faults at once.
+        """
+        faults = _faults(values, labels)
+        if faults:
+            raise BundleError(faults)
+        return cls(
+            thresholds=tuple(float(value) for value in values["thresholds"]),
+            at_least_one=values["at_least_one"],
+            at_most=values["at_most"],
+            label_sets=tuple(tuple(members) for members in values["label_sets"]),
+            set_weights=tuple(float(value) for value in values["set_weights"]),
+            note=values["note"],
+        )
+
+
+def _keep_highest(decisions_NL: Bools, p_NL: Floats, at_most: int) -> None:
+    """Take back all but the `at_most` highest of each row; of equal ones the first stay."""
+    rows = np.flatnonzero(decisions_NL.sum(axis=1) > at_most)
+    order = np.argsort(-np.where(decisions_NL[rows], p_NL[rows], -1), axis=1, kind="stable")
+    decisions_NL[rows[:, np.newaxis], order[:, at_most:]] = False
+
+
+def _give_highest(decisions_NL: Bools, p_NL: Floats) -> None:
+    """Give each row without a label its highest; nothing where there is no probability."""
+    rows = np.flatnonzero(~decisions_NL.any(axis=1) & ~np.isnan(p_NL).all(axis=1))
+    known = p_NL[rows]
+    decisions_NL[rows, np.where(np.isnan(known), -1, known).argmax(axis=1)] = True
+
+
+# -------------------------------------------------------------------------------------------- auditing
+
+
+def _faults(values: Any, L: int) -> list[str]:
+    """Why this is not what `to_dict` writes."""
+    names = tuple(Rule.__dataclass_fields__)
+    if not isinstance(values, Mapping) or set(values) != set(names):
+        return [f"a decision rule must hold exactly: {', '.join(names)}"]
+    faults = []
+    if not _is_list_of(values["thresholds"], _is_fraction) or len(values["thresholds"]) != L:
+        faults.append(f"thresholds of a decision rule must be a list of {L} fractions from 0 to 1")
+    if type(values["at_least_one"]) is not bool:
+        faults.append(f"at_least_one of a decision rule must be true or false; got {values['at_least_one']!r:.40}")
+    at_most = values["at_most"]
+    if at_most is not None and not (type(at_most) is int and 1 <= at_most <= L):
+        faults.append(f"at_most of a decision rule must be null or a whole number from 1 to {L}; got {at_most!r:.40}")
+    faults += _set_faults(values["label_sets"], values["set_weights"], L)
+    note = values["note"]
+    if not (isinstance(note, str) and len(note) <= _NOTE and note.isprintable()):
+        faults.append(f"note of a decision rule must be at most {_NOTE} printable characters")
+    return faults
+
+
+def _set_faults(sets: Any, weights: Any, L: int) -> list[str]:
+    if not _is_list_of(sets, lambda members: _are_ascending_indexes(members, L)) or len(sets) > MOST_SETS:
+        return [f"label_sets of a decision rule must be at most {MOST_SETS} lists of ascending label indexes below {L}"]
+    faults = []
+    if len({tuple(members) for members in sets}) < len(sets):
+        faults.append("label_sets of a decision rule must all be different")
+    if not _is_list_of(weights, _is_finite) or len(weights) != len(sets):
+        faults.append("set_weights of a decision rule must be a list of finite numbers, one a label set")
+    return faults
+
+
+def _is_list_of(values: Any, is_right: Any) -> bool:
+    return isinstance(values, list) and all(map(is_right, values))
+
+
+def _is_finite(value: Any) -> bool:
+    # of an integer that no float can hold, math.isfinite would raise
+    return (type(value) is float and math.isfinite(value)) or (type(value) is int and abs(value) < 1 << 53)
+
+
+def _is_fraction(value: Any) -> bool:
+    return _is_finite(value) and 0 <= value <= 1
+
+
+def _are_ascending_indexes(indexes: Any, L: int) -> bool:
+    if not _is_list_of(indexes, lambda index: type(index) is int and 0 <= index < L):
+        return False
+    return all(first < second for first, second in itertools.pairwise(indexes))

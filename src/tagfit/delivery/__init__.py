@@ -1,1 +1,0 @@
-"""Delivery: the run folder, the bundle that is handed over, and its predictor."""

@@ -1,0 +1,1 @@
+"""The checks of a diagnosis, one a file."""

@@ -1,0 +1,139 @@
+"""The gap between train and val: whether there is one beyond noise, and which labels make it.
+
+Shapes: N samples, L labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.decisions.decider import Said
+from tagfit.diagnosis.evidence import CannotCheck, Evidence
+from tagfit.metrics import intervals
+from tagfit.metrics.intervals import Difference
+from tagfit.metrics.scores import THRESHOLD
+from tagfit.metrics.titles import TITLES
+from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.runs import Finding
+from tagfit.records.scores import Interval
+
+#: a gap that lies above it with all of its interval is overfitting
+SMALL = 0.05
+
+#: where the interval is wider than this, and a gap cannot be told from none, the samples are too few to tell
+WIDE = 0.15
+
+#: the same for log loss, as a share of what the constant answer loses
+SMALL_LOSS = 0.25
+
+
+def gap(evidence: Evidence) -> list[Finding]:
+    """Overfitting or underfitting, beyond noise.
+
+    Raises:
+        CannotCheck: the metric is undefined, or the samples are too few to tell.
+    """
+    train, val = evidence.spread("train"), evidence.spread("val")
+    metric = evidence.target.metric
+    by_metric = intervals.gap(train, val)
+    wide, loss = by_metric[metric], by_metric["log_loss"]
+    if wide is None or loss is None:
+        raise CannotCheck(f"{TITLES[metric]} is undefined on train or val, or on too many resamples of them")
+    if wide.interval.low > SMALL:
+        return [_overfit(evidence, wide, loss)]
+    if (confident := _loss_alone(evidence, loss)) is not None:
+        return [confident]
+    if wide.interval.high > SMALL and wide.interval.high - wide.interval.low > WIDE:
+        raise CannotCheck(
+            f"val has {len(evidence.answers('val')):,} samples: the gap is {_value(wide)}, which may be none or wide; "
+            "--folds 5 scores every sample"
+        )
+    return _underfit(evidence)
+
+
+def _overfit(evidence: Evidence, wide: Difference, loss: Difference) -> Finding:
+    metric = evidence.target.metric
+    on_train, on_val = (getattr(evidence.spread(part).scores, metric) for part in ("train", "val"))
+    names, told = _who(evidence)
+    return Finding(
+        check="gap",
+        strength=min(1.0, wide.value),
+        interval=wide.interval,
+        seen=f"{TITLES[metric]} is {on_train:.3f} on train and {on_val:.3f} on val: a gap of {_value(wide)}. "
+        f"Log loss is {-loss.value:.3f} more on val. {told}",
+        meaning="It overfits: it knows its training samples far better than new ones.",
+        todo="tagfit cure tries recipes that overfit less; --minutes searches on.",
+        names=names,
+    )
+
+
+def _loss_alone(evidence: Evidence, loss: Difference) -> Finding | None:
+    """Where decisions hold on val, and the probabilities do not."""
+    scores = evidence.spread("val").scores
+    constant = (
+        None if evidence.constant is None else evidence.constant.score(evidence.answers("val").labels_NL).log_loss
+    )
+    if not constant or scores.log_loss is None:
+        return None
+    share = Interval(-loss.interval.high / constant, -loss.interval.low / constant)
+    if share.low <= SMALL_LOSS:
+        return None
+    return Finding(
+        check="gap",
+        strength=min(1.0, -loss.value / constant) / 2,
+        interval=share,
+        seen=f"Log loss is {scores.log_loss + loss.value:.3f} on train and {scores.log_loss:.3f} on val; a constant "
+        f"answer's is {constant:.3f}. {TITLES[evidence.target.metric]} shows no gap of that kind.",
+        meaning="It is far too sure of itself on new samples, though most of its decisions hold.",
+        todo="Take calibrated probabilities (tagfit predict --calibrated), or a recipe with label_smoothing.",
+        tries=("dense-label-smoothing",),
+    )
+
+
+def _underfit(evidence: Evidence) -> list[Finding]:
+    """Where not even train reaches what is asked for on val."""
+    metric, asked = evidence.target.metric, evidence.target.val_at_least
+    spread = evidence.spread("train")
+    on_train, interval = getattr(spread.scores, metric), spread.intervals[metric]
+    if interval is None or interval.high >= asked:
+        return []
+    return [
+        Finding(
+            check="gap",
+            strength=asked - on_train,
+            interval=Interval(asked - interval.high, asked - interval.low),
+            seen=f"{TITLES[metric]} is {on_train:.3f} on train itself ({interval.low:.3f} to {interval.high:.3f}); "
+            f"{asked:.3f} is asked for on val, which is no wider of it than {SMALL:.2f}.",
+            meaning="It underfits: it has learnt too little, or these samples do not tell more.",
+            todo="Try more units, more epochs or, on pictures, a CNN: tagfit cure has them on its ladder.",
+            tries=("cnn", "dense-wide"),
+        )
+    ]
+
+
+def _who(evidence: Evidence) -> tuple[tuple[str, ...], str]:
+    """The labels that make most of the gap: those with the most errors on val beyond what they have on train."""
+    excess_L = np.maximum(_errors(evidence.answers("val")) - _errors(evidence.answers("train")), 0)
+    if not excess_L.any():
+        return (), ""
+    order = np.argsort(-excess_L, kind="stable")
+    share_L = excess_L[order] / excess_L.sum()
+    half = int(np.searchsorted(np.cumsum(share_L), 0.5)) + 1
+    names = tuple(evidence.label_names[label] for label in order[:half])
+    if half > max(2, len(order) // 4):
+        return (), "All labels have their part in it."
+    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, share_L, strict=False))
+    return names, f"Of the errors beyond train's, {told}."
+
+
+def _errors(said: Said) -> NDArray[np.float64]:
+    """(L,) the share of wrong cells among the known ones."""
+    known_NL = said.labels_NL != UNKNOWN
+    wrong_NL = ((said.probabilities_NL > THRESHOLD) != (said.labels_NL == YES)) & known_NL
+    errors: NDArray[np.float64] = wrong_NL.sum(axis=0) / np.maximum(known_NL.sum(axis=0), 1)
+    return errors
+
+
+def _value(wide: Difference) -> str:
+    return f"{wide.value:.3f} (95%: {wide.interval.low:.3f} to {wide.interval.high:.3f})"

@@ -1,0 +1,118 @@
+"""Arrays of pictures in files, mapped into memory: written once, whole when they appear, never changed."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.images.index import Entry
+from tagfit.io.memory_maps import release
+
+#: bytes of pixels that are held before they are written
+_BYTES = 16 << 20
+
+#: parts that no run needs any more are deleted when they are as old as this
+_OLD_SECONDS = 24 * 3600
+
+
+class GoneError(Exception):
+    """An array is not there, or not all of it; its name is the message."""
+
+
+class Arrays:
+    """`tagfit-KEY.pixels`, the pictures of one data set in its order, and `tagfit-KEY.part`, others on their way there.
+
+    Attributes:
+        row_bytes: of one picture, (size, size, 3) uint8.
+        at_a_time: pictures that are worth a write.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder, self._shape = folder, (size, size, 3)
+        self.row_bytes = size * size * 3
+        self.at_a_time = max(1, _BYTES // self.row_bytes)
+        self._own_parts: set[Path] = set()
+
+    def mapped(self, name: str) -> NDArray[np.uint8]:
+        """(n, size, size, 3), read-only.
+
+        Raises:
+            GoneError: it is not there.
+        """
+        rows = self.rows(name)
+        if not rows:
+            raise GoneError(name)
+        return np.memmap(self._folder / name, np.uint8, "r", shape=(rows, *self._shape))
+
+    def rows(self, name: str) -> int:
+        """How many pictures it holds: none where it is not there."""
+        try:
+            return (self._folder / name).stat().st_size // self.row_bytes
+        except OSError:
+            return 0
+
+    def write(self, name: str, chunks: Iterable[bytes | memoryview]) -> None:
+        """Write an array that appears when it is whole, and on disk."""
+        part = self.new_part()
+        try:
+            with part.open("wb", buffering=0) as file:
+                for chunk in chunks:
+                    write_all(file, chunk)
+                os.fsync(file.fileno())
+            part.replace(self._folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def gathered(self, entries: Sequence[Entry]) -> Iterator[memoryview]:
+        """The pixels of `entries`, some at a time, whichever arrays they are in.
+
+        Raises:
+            GoneError: one of these is not there.
+        """
+        arrays: dict[str, NDArray[np.uint8]] = {}
+        for start in range(0, len(entries), self.at_a_time):
+            some = entries[start : start + self.at_a_time]
+            rows = np.empty((len(some), *self._shape), np.uint8)
+            names = np.array([entry.array for entry in some])
+            slots = np.array([entry.slot for entry in some])
+            for name in set(names.tolist()):
+                if name not in arrays:
+                    arrays[name] = self.mapped(name)
+                mine = names == name
+                if slots[mine].max() >= len(arrays[name]):
+                    raise GoneError(name)
+                rows[mine] = arrays[name][slots[mine]]
+                release(arrays[name])
+            yield rows.data
+
+    def new_part(self) -> Path:
+        part = self._folder / f"tagfit-{uuid.uuid4().hex[:24]}.part"
+        self._own_parts.add(part)
+        return part
+
+    def tidy(self, needed: Callable[[str], bool]) -> None:
+        """Delete the parts that are not needed, but for those that others may be writing."""
+        for part in self._folder.glob("tagfit-*.part"):
+            with suppress(OSError):  # gone already, or mapped where that forbids it
+                may_go = part in self._own_parts or time.time() - part.stat().st_mtime > _OLD_SECONDS
+                if may_go and not needed(part.name):
+                    part.unlink()
+
+
+def write_all(file: BinaryIO, content: bytes | memoryview) -> None:
+    """An unbuffered file may take less than all at a time.
+
+    Raises:
+        OSError: e.g. the disk is full.
+    """
+    left = memoryview(content).cast("B")
+    while left:
+        left = left[file.write(left) :]

@@ -1,0 +1,191 @@
+"""From encoded bytes to pixels, safely.
+
+Told by content, never by name; only the formats listed here are ever opened. The picture is shrunk while it is decoded.
+NumPy is imported where it is needed: the processes that decode start in a third of the time without it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from tagfit.records.form import Form
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: to be raised whenever other pixels come out of the same bytes: the store then decodes anew
+VERSION = 1
+
+#: the formats that are read; no other decoder of Pillow is ever reached
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+
+#: a picture that claims more pixels is refused before any of them is allocated
+MAX_PIXELS = 100_000_000
+
+#: how the values of the EXIF orientation are undone
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadablePictureError(Exception):
+    """One picture cannot be used; the message is the reason, for people. Callers set the picture aside."""
+
+
+def decode(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """The picture, upright, as (size, size, 3) uint8 sRGB, in the form asked for.
+
+    The original width and height leave no trace in the result: resolution must never reach a model.
+
+    Raises:
+        UnreadablePictureError: empty, not a picture of a known format, truncated, or too large.
+    """
+    return _array(shrink(encoded, form, max_pixels=max_pixels)[0])
+
+
+def shrink(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
+    """What `decode` makes an array of; and when the picture was taken, as ISO text, or nothing where it does not say.
+
+    Raises:
+        UnreadablePictureError: as `decode`.
+    """
+    if not encoded:
+        raise UnreadablePictureError("the file is empty")
+    with _readable(max_pixels), Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
+        _check_size(picture, max_pixels)
+        side = 2 * (form.shrunk_to or form.size)
+        picture.draft(None, (side, side))
+        return _small(picture, form), _capture_time(picture)
+
+
+def pixels(picture: Image.Image, form: Form) -> NDArray[np.uint8]:
+    """As `decode`, of a picture that is open already, which stays as it is.
+
+    Raises:
+        UnreadablePictureError: truncated or too large.
+    """
+    with _readable(MAX_PIXELS):
+        _check_size(picture, MAX_PIXELS)
+        return _array(_small(picture, form))
+
+
+def _array(small: Image.Image) -> NDArray[np.uint8]:
+    import numpy as np
+
+    return np.asarray(small, dtype=np.uint8)
+
+
+@contextmanager
+def _readable(max_pixels: int) -> Iterator[None]:
+    """Whatever goes wrong within becomes an UnreadablePictureError. What stands before a colon is its kind."""
+    try:
+        yield
+    except UnreadablePictureError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadablePictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # Pillow's own limit, asked before ours
+        raise UnreadablePictureError(_too_large("its", max_pixels)) from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
+        kind = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
+        raise UnreadablePictureError(f"{kind}: {error or type(error).__name__}") from error
+
+
+def _check_size(picture: Image.Image, max_pixels: int) -> None:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise UnreadablePictureError(_too_large(f"{width}x{height}", max_pixels))
+
+
+def _too_large(claimed: str, max_pixels: int) -> str:
+    return f"too large: {claimed} pixels are more than {max_pixels / 1e6:g} megapixels"
+
+
+def _small(picture: Image.Image, form: Form) -> Image.Image:
+    picture.load()  # before its metadata is asked: some of it may stand behind the pixels
+    resampling = Image.Resampling[form.filter.upper()]
+    small = _plain(picture).resize((form.size, form.size), resampling, form.box(*picture.size), reducing_gap=2.0)
+    turn = _UPRIGHT.get(_exif(picture).get(ExifTags.Base.Orientation, 1))
+    upright = small if turn is None else small.transpose(turn)
+    return _over_white(upright, picture.info.get("icc_profile"))
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """The picture as L, RGB, RGBA or CMYK; greys of 16 bits are scaled to 8."""
+    if picture.mode == "F":
+        raise UnreadablePictureError("its pixels are floating-point numbers, of which no white is known")
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return _eight_bits(picture)
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    if picture.mode == "1":
+        return picture.convert("L")
+    return picture if picture.mode in {"L", "RGB", "CMYK"} else picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    import numpy as np
+
+    grey = np.asarray(picture)
+    small = Image.fromarray((np.clip(grey, 0, 65535).astype(np.uint16) // 257).astype(np.uint8))
+    clear = picture.info.get("transparency")
+    if not isinstance(clear, int):
+        return small
+    small.putalpha(Image.fromarray(np.where(grey == clear, 0, 255).astype(np.uint8)))
+    return small.convert("RGBA")
+
+
+def _over_white(small: Image.Image, profile: object) -> Image.Image:
+    """sRGB, with white behind whatever is clear."""
+    if small.mode != "RGBA":
+        return _srgb(small, profile)
+    alpha = small.getchannel("A")
+    white = Image.new("RGB", small.size, (255, 255, 255))
+    return Image.composite(_srgb(small.convert("RGB"), profile), white, alpha)
+
+
+def _srgb(small: Image.Image, profile: object) -> Image.Image:
+    """RGB from L, RGB or CMYK, by the picture's colour profile where it has one that fits."""
+    transform = _to_srgb(profile, small.mode) if isinstance(profile, bytes) and profile else None
+    return small.convert("RGB") if transform is None else transform.apply(small)
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """None where the profile is broken or of another colour space: a picture is not lost for that."""
+    try:
+        given, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        return ImageCms.ImageCmsTransform(given, ImageCms.ImageCmsProfile(srgb), mode, "RGB")
+    except Exception:  # as above: hostile bytes
+        return None
+
+
+def _exif(picture: Image.Image) -> Image.Exif:
+    """Nothing where it cannot be read: a picture is not lost for that either."""
+    try:
+        return picture.getexif()
+    except Exception:  # as above
+        return Image.Exif()
+
+
+def _capture_time(picture: Image.Image) -> str:
+    """When it was taken, e.g. `2024-05-01T12:30:00`, or nothing."""
+    try:
+        written = _exif(picture).get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal, "")
+        return datetime.strptime(str(written).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
+    except Exception:  # as above
+        return ""

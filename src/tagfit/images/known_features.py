@@ -1,0 +1,91 @@
+"""Features of pictures, made once: kept in the cache by the SHA-256 of a picture's bytes, a file for each network."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.io.cache import made_folder
+
+#: a kill loses no more than this
+_SECONDS_A_WRITE = 2.0
+
+_TABLE = "CREATE TABLE IF NOT EXISTS features (digest BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
+
+
+class KnownFeatures:
+    """Rows of D float32 by digest; may be used from several threads.
+
+    What is written is whole or not there, whatever happens. Where the cache cannot be used, all is held in memory.
+
+    Args:
+        key: what the features depend on beside a picture's bytes, in hex.
+        width: D.
+    """
+
+    def __init__(self, key: str, width: int) -> None:
+        self._width, self._lock, self._written_at = width, Lock(), time.monotonic()
+        self._held: dict[bytes, bytes] = {}
+        self._known: set[bytes] = set()
+        self._connection: sqlite3.Connection | None = None
+        with suppress(OSError, RuntimeError, sqlite3.Error):
+            file = made_folder() / f"tagfit-features-{key[:32]}.sqlite"
+            self._connection = sqlite3.connect(file, timeout=60, check_same_thread=False)
+            self._connection.execute(_TABLE)
+            whole = self._connection.execute("SELECT digest FROM features WHERE length(row) = ?", (4 * width,))
+            self._known = {digest for (digest,) in whole}
+
+    def __contains__(self, digest: bytes) -> bool:
+        with self._lock:
+            return digest in self._known or digest in self._held
+
+    def put(self, digests: Sequence[bytes], rows: NDArray[np.float32]) -> None:
+        """Remember (n, D) `rows`; they are written every few seconds."""
+        with self._lock:
+            for digest, row in zip(digests, np.ascontiguousarray(rows, "<f4"), strict=True):
+                self._held[digest] = row.tobytes()
+            if time.monotonic() - self._written_at >= _SECONDS_A_WRITE:
+                self._write()
+
+    def rows(self, digests: Iterable[bytes]) -> NDArray[np.float32]:
+        """(n, D) of pictures that are known.
+
+        Raises:
+            KeyError: one is not.
+        """
+        with self._lock:
+            found = [np.frombuffer(self._row(digest), "<f4") for digest in digests]
+        return np.array(found, dtype=np.float32).reshape(-1, self._width)
+
+    def close(self) -> None:
+        """Write what is held yet."""
+        with self._lock:
+            self._write()
+            if self._connection is not None:
+                self._connection.close()
+
+    def _row(self, digest: bytes) -> bytes:
+        if digest in self._held:
+            return self._held[digest]
+        if self._connection is not None:
+            for (row,) in self._connection.execute("SELECT row FROM features WHERE digest = ?", (digest,)):
+                return bytes(row)
+        raise KeyError(digest)
+
+    def _write(self) -> None:
+        """What cannot be written stays held."""
+        if self._connection is None or not self._held:
+            return
+        with suppress(sqlite3.Error):
+            with self._connection:  # one transaction
+                rows = list(self._held.items())
+                self._connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
+            self._known.update(self._held)
+            self._held = {}
+        self._written_at = time.monotonic()

@@ -1,0 +1,77 @@
+"""What a picture file says beside its pixels: its XMP packet and its IPTC keywords, read without decoding it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, IptcImagePlugin, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+
+from tagfit.images.decode import FORMATS, UnreadablePictureError
+
+_KEYWORDS, _CHARACTER_SET = (2, 25), (1, 90)
+_UTF8 = b"\x1b%G"
+
+
+@dataclass(frozen=True)
+class Packets:
+    """What was found.
+
+    Attributes:
+        xmp: the packet as written; empty where there is none.
+        iptc: IPTC-IIM keywords (record 2:25).
+        iptc_fault: why there are none though there is a block; XMP may still say all that is needed.
+    """
+
+    xmp: bytes
+    iptc: tuple[str, ...]
+    iptc_fault: str = ""
+
+
+def read_packets(file: Path) -> Packets:
+    """Read them from JPEG, PNG, WebP and TIFF; IPTC from JPEG and TIFF only.
+
+    Raises:
+        UnreadablePictureError: not a picture of a known format, or damaged.
+    """
+    try:
+        if not file.stat().st_size:
+            raise UnreadablePictureError("the file is empty")
+        with Image.open(file, formats=FORMATS) as picture:
+            xmp = picture.info.get("xmp") or b""
+            iptc, fault = _iptc(picture)
+    except UnreadablePictureError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadablePictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
+    except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
+        what = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UnreadablePictureError(f"cannot be read: {what}") from error
+    if not isinstance(xmp, bytes):
+        raise UnreadablePictureError("its XMP is not stored as bytes")
+    return Packets(xmp, iptc, fault)
+
+
+def _iptc(picture: ImageFile) -> tuple[tuple[str, ...], str]:
+    """The keywords, and why there are none where they cannot be read."""
+    try:
+        records = IptcImagePlugin.getiptcinfo(picture) or {}
+        written = records.get(_KEYWORDS) or b""
+        is_utf8 = records.get(_CHARACTER_SET) == _UTF8
+        keywords = written if isinstance(written, list) else [written]
+        return tuple(_text(keyword, is_utf8) for keyword in keywords if keyword), ""
+    except UnicodeDecodeError:
+        return (), "its IPTC keywords are not the UTF-8 that they are said to be"
+    except Exception as error:  # as above
+        return (), f"its IPTC cannot be read: {error}"
+
+
+def _text(keyword: bytes, is_utf8: bool) -> str:
+    """UTF-8 where it was declared or fits, else Latin-1 as Windows writes it; declared and wrong, it raises."""
+    try:
+        return keyword.decode("utf-8")
+    except UnicodeDecodeError:
+        if is_utf8:
+            raise
+        return keyword.decode("cp1252", "replace")

@@ -1,0 +1,257 @@
+"""Many pictures decoded at a time, each in a process that may crash.
+
+The processes are started as programs of their own (`python -m tagfit.images.worker`), so that neither a script
+without a main guard nor a notebook is run a second time, and nothing but NumPy and Pillow is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from queue import Queue
+from threading import Event, Lock, Thread
+from typing import Any, BinaryIO, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.errors import TagfitError
+from tagfit.images.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
+from tagfit.records.form import Form
+
+#: pictures that are worth the start of one more process
+_WORTH_A_PROCESS = 48
+
+#: pictures that wait to be taken, and bytes of their pixels
+_MOST_WAITING, _WAITING = 64, 16 << 20
+
+Source = Path | bytes
+
+#: told the SHA-256 of a file, says whether its pixels are wanted
+Wanted = Callable[[bytes], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of one picture.
+
+    Attributes:
+        digest: SHA-256 of the encoded bytes; empty where none was asked for, they could not be read, or crashed the
+            decoder.
+        stamp: size, times and number of the file that was read; None where it changed meanwhile, or is no file.
+        pixels: (size, size, 3) uint8; None where there are none, or none were wanted.
+        time: when it was taken, as ISO text, or nothing.
+        reason: why there are no pixels, or nothing.
+    """
+
+    digest: bytes = b""
+    stamp: tuple[int, ...] | None = None
+    pixels: NDArray[np.uint8] | None = None
+    time: str = ""
+    reason: str = ""
+
+
+class Decode(Protocol):
+    """Decodes many pictures: `decoded`, or its like elsewhere."""
+
+    def __call__(
+        self, sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = ...
+    ) -> Generator[tuple[int, Outcome]]: ...
+
+
+def decoded(
+    sources: Iterable[Source],
+    form: Form,
+    max_pixels: int,
+    wanted: Wanted = lambda digest: True,
+) -> Generator[tuple[int, Outcome]]:
+    """The number and the outcome of each of `sources`, as they come, by processes that end with them."""
+    with closing(Decoders(form, max_pixels)) as decoders:
+        yield from decoders.decoded(sources, wanted)
+
+
+class Decoders:
+    """Processes that open pictures, one for each core unless told otherwise, and stay for the next ones.
+
+    May be used from several threads.
+    """
+
+    def __init__(self, form: Form, max_pixels: int, processes: int | None = None) -> None:
+        self._form, self._max_pixels, self._most = form, max_pixels, processes or _cores()
+        self._idle: deque[Decoder] = deque()
+
+    def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, Outcome]]:
+        """The number and the outcome of each of `sources`, as they come.
+
+        `sources` are taken, and `wanted` is called, from several threads; without it nothing is hashed.
+        """
+        numbered = enumerate(sources)
+        first = list(islice(numbered, _WORTH_A_PROCESS * (self._most - 1) + 1))
+        decoders = [self._taken() for _ in range(max(1, -(-len(first) // _WORTH_A_PROCESS)))]
+        coming, lock, stop = chain(first, numbered), Lock(), Event()
+        room = max(2, min(_MOST_WAITING, _WAITING // (3 * self._form.size**2)))
+        outcomes: Queue[tuple[int, Outcome] | BaseException | None] = Queue(room)
+
+        def work(decoder: Decoder) -> None:
+            try:
+                while not stop.is_set():
+                    with lock:
+                        item = next(coming, None)
+                    if item is None:
+                        break
+                    outcomes.put((item[0], decoder.read(item[1], wanted)))
+            except BaseException as error:  # raised again where the outcomes are taken
+                outcomes.put(error)
+            outcomes.put(None)
+
+        threads = [Thread(target=work, args=(decoder,), daemon=True) for decoder in decoders]
+        for thread in threads:
+            thread.start()
+        running = len(threads)
+        try:
+            while running:
+                outcome = outcomes.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                if outcome is None:
+                    running -= 1
+                else:
+                    yield outcome
+        finally:
+            stop.set()
+            if running:  # nobody wants the rest
+                for decoder in decoders:
+                    decoder.abandon()
+            while any(thread.is_alive() for thread in threads):
+                with suppress(Exception):
+                    outcomes.get(timeout=0.05)  # so that no thread waits for room
+            if running:
+                for decoder in decoders:
+                    decoder.close()
+            else:
+                self._idle.extend(decoders)
+
+    def close(self) -> None:
+        """End those that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _taken(self) -> Decoder:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Decoder(self._form, self._max_pixels)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Decoder:
+    """One process that opens pictures; where a picture takes it down, the next one gets a new process.
+
+    Attributes:
+        abandoned: whether it was given up, and opens no more pictures.
+    """
+
+    def __init__(self, form: Form, max_pixels: int) -> None:
+        self._form, self._max_pixels = form, max_pixels
+        self._process: subprocess.Popen[bytes] | None = None
+        self.abandoned = False
+
+    def read(self, source: Source, wanted: Wanted | None = None) -> Outcome:
+        """Read and decode one picture, and hash it where `wanted` is to be told.
+
+        A crash is tried once more, as memory may have been short.
+        """
+        try:
+            return self._read(source, wanted)
+        except (EOFError, OSError):
+            self.close()
+        if self.abandoned:
+            return Outcome()
+        try:
+            return self._read(source, wanted)
+        except (EOFError, OSError):
+            return Outcome(reason=f"the decoder crashed: {_ended(self.close())}")
+
+    def abandon(self) -> None:
+        """Give up what it is at, from another thread."""
+        self.abandoned = True
+        if (process := self._process) is not None:
+            process.kill()
+
+    def close(self) -> int | None:
+        """End the process; its exit status, where there was one."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        try:
+            return process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def _read(self, source: Source, wanted: Wanted | None) -> Outcome:
+        requests, answers = self._pipes()
+        asked = PIXELS if wanted is None else DIGEST
+        send(requests, asked + (BYTES + source if isinstance(source, bytes) else FILE + os.fsencode(source.absolute())))
+        told, digest, stamp = json.loads(receive(answers)), b"", None
+        if wanted is not None and "reason" not in told:
+            digest, stamp = bytes.fromhex(told["digest"]), told["stamp"] and tuple(told["stamp"])
+            if not wanted(digest):
+                send(requests, KNOWN)
+                return Outcome(digest, stamp)
+            send(requests, WANTED)
+            told = json.loads(receive(answers))
+        if "reason" in told:
+            return Outcome(digest, stamp, reason=told["reason"])
+        shape = (self._form.size, self._form.size, 3)
+        return Outcome(digest, stamp, np.frombuffer(receive(answers), np.uint8).reshape(shape), told["time"])
+
+    def _pipes(self) -> tuple[BinaryIO, BinaryIO]:
+        if self._process is None:
+            self._process = self._started()
+        if self.abandoned:  # while it was started
+            raise EOFError
+        return cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [*worker_command(), json.dumps(self._form.to_dict()), str(self._max_pixels)]
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        try:
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=_environment())
+        except OSError as error:
+            raise TagfitError(f"{command[0]} does not start: {error}") from error
+        try:
+            receive(cast(BinaryIO, process.stdout))
+        except EOFError:
+            self._process = process
+            raise TagfitError(f"{' '.join(command)} does not start: {_ended(self.close())}") from None
+        return process
+
+
+def worker_command() -> Sequence[str]:
+    """What is run for each process."""
+    return (sys.executable, "-P", "-m", "tagfit.images.worker")
+
+
+def _environment() -> Mapping[str, Any]:
+    """The same modules are found, and NumPy starts no threads of its own."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _ended(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"exit code {status}"

@@ -1,0 +1,1 @@
+"""A delivered model at work: predicting, explaining, exporting."""

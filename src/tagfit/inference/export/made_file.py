@@ -1,0 +1,83 @@
+"""A file for other runtimes before it is written: what it is compared on, and what it says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+import tagfit
+from tagfit.bundle.bundle import Bundle
+from tagfit.errors import ExportError
+from tagfit.models.layers import Standardise
+
+#: how far raw scores may lie from torch's
+EXACT = 1e-5
+
+#: batches that a file is checked on
+BATCHES = (1, 2, 13)
+
+
+@dataclass(frozen=True, eq=False)
+class MadeFile:
+    """The content of a file, and how it compares.
+
+    Attributes:
+        outputs: the names of what it gives, each (N, L).
+        samples: how many it was run on.
+        max_difference: the largest difference of a raw score.
+    """
+
+    content: bytes
+    outputs: tuple[str, ...]
+    samples: int
+    max_difference: float
+
+
+def samples_of(bundle: Bundle, examples: ArrayLike | None = None) -> list[NDArray[Any]]:
+    """Batches to compare on: pictures from plain to noisy, or features spread as those trained on; and `examples`."""
+    rng = np.random.default_rng(0)
+    shape = bundle.preprocessing.taken
+    if bundle.preprocessing.takes_pictures:
+        samples: list[NDArray[Any]] = [_pictures(rng, count, shape) for count in BATCHES]
+    else:
+        spread = [layer for layer in bundle.network.modules() if isinstance(layer, Standardise)]
+        mean, deviation = (spread[0].mean.numpy(), spread[0].deviation.numpy()) if spread else (0.0, 1.0)
+        samples = [(rng.normal(size=(count, *shape)) * deviation + mean).astype(np.float32) for count in BATCHES]
+    return samples if examples is None else [*samples, np.asarray(examples, dtype=samples[0].dtype)]
+
+
+def _pictures(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    noise = rng.normal(size=(count, *shape)) * np.linspace(60, 5, count)[:, None, None, None]
+    colours = rng.uniform(0, 255, size=(count, 1, 1, 3))
+    return np.clip(colours + noise, 0, 255).astype(np.uint8)
+
+
+def told_of(bundle: Bundle) -> dict[str, Any]:
+    """What a file says of itself, as plain data."""
+    return {
+        "tagfit": tagfit.__version__,
+        "label_names": list(bundle.label_names),
+        "preprocessing": bundle.preprocessing.to_dict(),
+        "form": None if bundle.preprocessing.form is None else bundle.preprocessing.form.to_dict(),
+        "decider": bundle.decider.to_dict(),
+        "recipe": bundle.recipe.to_dict(),
+        "lock": bundle.lock,
+    }
+
+
+def difference(scores: NDArray[np.float32], expected: NDArray[np.float32], kind: str) -> float:
+    """The largest one of a raw score.
+
+    Raises:
+        ExportError: it is too large.
+    """
+    largest = float(np.abs(scores - expected).max(initial=0))
+    if not largest <= EXACT:
+        raise ExportError(
+            f"the {kind} file would give scores that differ by up to {largest:.2g} from the bundle's, "
+            f"of {EXACT:g} allowed; nothing was written"
+        )
+    return largest

@@ -1,0 +1,123 @@
+"""All that a tagger does with an array, as the content of an ONNX file, held against torch before anyone gets it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+import tagfit
+from tagfit.bundle.bundle import Bundle
+from tagfit.errors import ExportError, MissingExtraError
+from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
+from tagfit.inference.export.whole import WholeTagger
+from tagfit.inference.onnx_runtime import session_of
+from tagfit.inference.torch_runtime import TorchNetworks
+
+#: of ONNX's operators; ONNX Runtime knows it from 1.14 on
+OPSET = 18
+
+#: calibrated probabilities of equal scores may differ by what float32 rounds off
+_ROUNDED = 1e-6
+
+OUTPUTS = ("scores", "probabilities", "decisions")
+
+
+def onnx_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
+    """`bundle` as an ONNX file, which was run in ONNX Runtime beside torch.
+
+    Args:
+        examples: samples to compare on; random ones are taken as well.
+
+    Raises:
+        MissingExtraError: onnx or ONNX Runtime is not installed.
+        ExportError: the network cannot be written as ONNX, or the file would give other scores.
+    """
+    demand_onnx()
+    samples = samples_of(bundle, examples)
+    content = _onnx(bundle, samples[1])
+    return MadeFile(content, OUTPUTS, sum(map(len, samples)), max(_compared(bundle, content, samples)))
+
+
+def demand_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("an ONNX file", "export") from None
+
+
+def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:
+    """The file's content.
+
+    Raises:
+        ExportError: torch's exporter does not know what to make of the network.
+    """
+    import onnx
+
+    try:
+        with _quietly(), torch.no_grad():
+            program = torch.onnx.export(
+                WholeTagger(bundle),
+                (torch.from_numpy(example),),
+                input_names=[bundle.preprocessing.input_name],
+                output_names=list(OUTPUTS),
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter and transformers' networks raise nearly anything
+        why = str(error).strip().partition("\n")[0]
+        raise ExportError(f"this network cannot be written as ONNX: {type(error).__name__}: {why}") from error
+    assert program is not None
+    model = program.model_proto
+    model.producer_name, model.producer_version = "tagfit", tagfit.__version__
+    for node in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        node.ClearField("metadata_props")  # which lines of which files it came of
+        node.ClearField("doc_string")
+    told = {name: json.dumps(value, ensure_ascii=False, allow_nan=False) for name, value in told_of(bundle).items()}
+    onnx.helper.set_model_props(model, told)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _compared(bundle: Bundle, content: bytes, samples: list[NDArray[Any]]) -> Iterator[float]:
+    """The largest difference of a raw score, of each batch of samples.
+
+    Raises:
+        ExportError: it is too large, or other labels are made of the same scores.
+    """
+    session, networks, decider = session_of(content), TorchNetworks(bundle, "cpu"), bundle.decider
+    for x in samples:
+        try:
+            scores, probabilities, decisions = session.run(list(OUTPUTS), {bundle.preprocessing.input_name: x})
+        except Exception as error:  # pybind's own kinds, which derive from nothing else
+            raise ExportError(f"ONNX Runtime does not take the file for {len(x)} samples: {error}") from error
+        worst = difference(scores, networks.scores(x), "ONNX")
+        moved = float(np.abs(probabilities - decider.probabilities(scores)).max(initial=0))
+        if moved > _ROUNDED or not np.array_equal(decisions, decider.decide(scores)):
+            raise ExportError("the ONNX file would make other labels of the same scores; nothing was written")
+        yield worst
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """torch's exporter tells what it does; what matters is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,201 @@
+"""All that a tagger does with an array, as one torch module: what goes into a file for other runtimes.
+
+Shapes: N samples, L labels, K knots of the longest curve, S label sets.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from tagfit.bundle.bundle import Bundle
+from tagfit.decisions.calibration import Calibration
+from tagfit.decisions.rules import Rule
+from tagfit.metrics.curves import HIGHEST, LOWEST, Line, Steps
+from tagfit.metrics.scores import CLIP, THRESHOLD
+from tagfit.models.backbones import BackboneNetwork, Pretrained
+from tagfit.models.ensemble import Ensemble, members_of
+from tagfit.models.fine_tuned import FineTunedNetwork
+from tagfit.models.folding import folded
+from tagfit.models.views import views_of
+from tagfit.training.inputs import PIXEL_SCALE
+
+
+class WholeTagger(nn.Module):
+    """Maps (N, H, W, 3) uint8 pictures or (N, D) float32 features to scores, probabilities and decisions, each (N, L).
+
+    From the logits on it computes in float64, as `scoring` does: runtimes have approximations of their own in float32,
+    and a calibration would show how far off they are.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(_ready(network) for network in members_of(bundle.network))
+        self.several = isinstance(bundle.network, Ensemble)
+        self.scale = bundle.preprocessing.scale
+        headed = any(not isinstance(network, _FromPictures) for network in self.networks)
+        self.extractor = _Extracted(bundle.pretrained) if headed and bundle.pretrained is not None else None
+        decider = bundle.decider
+        calibrated = decider.calibration.method != "none"
+        self.calibrate = _Calibrated(decider.calibration, len(bundle.label_names)) if calibrated else None
+        self.decide = None if decider.rule is None else _decided(decider.rule)
+        self.eval()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = [logits.double() for logits in self._logits(x)]
+        joined = Ensemble.joined(torch.stack(logits)) if self.several else logits[0]
+        scores = _sigmoid(joined).float()
+        probabilities = scores.clone() if self.calibrate is None else self.calibrate(scores)
+        return scores, probabilities, scores > THRESHOLD if self.decide is None else self.decide(probabilities)
+
+    def _logits(self, x: Tensor) -> list[Tensor]:
+        """(N, L) of each network, which is given what it takes."""
+        given = x.float() * self.scale if self.extractor is None else self.extractor(x)
+        return [network(x if isinstance(network, _FromPictures) else given) for network in self.networks]
+
+
+def _ready(network: nn.Module) -> nn.Module:
+    return _FromPictures(network) if isinstance(network, FineTunedNetwork) else network
+
+
+class _FromPictures(nn.Module):
+    """A fine-tuned network in one piece, the trained blocks above those that stayed as they came."""
+
+    def __init__(self, network: FineTunedNetwork) -> None:
+        super().__init__()
+        self.views = network.model.views
+        self.body = copy.deepcopy(network.whole if network.parted else network.upper)
+        if network.parted:
+            self.body.load_state_dict(network.upper.state_dict(), strict=False)
+        self.output = network.output
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        views = torch.stack(views_of(pictures.float() * PIXEL_SCALE, self.views), 1)
+        features = self.body(views.flatten(0, 1)).unflatten(0, (-1, self.views)).mean(1)
+        return cast(Tensor, self.output(features))
+
+
+class _Extracted(nn.Module):
+    """(N, D) features of uint8 pictures, evened as by `training.features.evened`."""
+
+    def __init__(self, pretrained: Pretrained) -> None:
+        super().__init__()
+        size = pretrained.backbone.form.size
+        example = torch.rand(1, size, size, 3, generator=torch.Generator().manual_seed(0))
+        self.network = cast(BackboneNetwork, folded(pretrained.network, example))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        features = self.network(pictures.float() * PIXEL_SCALE)
+        roots = features.sign() * features.abs().sqrt()
+        lengths = (2 * roots.square().mean(1, keepdim=True)).sqrt()
+        return cast(Tensor, roots / lengths.clamp(min=1e-12))
+
+
+class _Calibrated(nn.Module):
+    """`Calibration.apply`: each label by its line, or by its steps."""
+
+    slope: Tensor
+    shift: Tensor
+
+    def __init__(self, calibration: Calibration, labels: int) -> None:
+        super().__init__()
+        shared = Line(1 / calibration.temperature)
+        curves = [shared if curve is None else curve for curve in calibration.by_label or (None,) * labels]
+        lines = [curve if isinstance(curve, Line) else shared for curve in curves]
+        self.register_buffer("slope", torch.tensor([line.slope for line in lines], dtype=torch.float64))
+        self.register_buffer("shift", torch.tensor([line.shift for line in lines], dtype=torch.float64))
+        self.stepwise = _Stepwise(curves) if any(isinstance(curve, Steps) for curve in curves) else None
+
+    def forward(self, scores: Tensor) -> Tensor:
+        clipped = scores.double().clamp(LOWEST, HIGHEST)
+        lines = _sigmoid(self.slope * (clipped.log() - (1 - clipped).log()) + self.shift)
+        return (lines if self.stepwise is None else self.stepwise(clipped, lines)).float()
+
+
+class _Stepwise(nn.Module):
+    """`Steps.apply` for the labels that have steps: straight from knot to knot, as `numpy.interp`."""
+
+    at: Tensor
+    values: Tensor
+    slopes: Tensor
+    has_steps: Tensor
+    first: Tensor
+
+    def __init__(self, curves: Sequence[Line | Steps]) -> None:
+        super().__init__()
+        longest = max(len(curve.at) for curve in curves if isinstance(curve, Steps))
+        at = torch.full((len(curves), longest + 1), math.inf, dtype=torch.float64)
+        at[:, 0] = -1.0  # below every score: level before the first knot
+        values, slopes = torch.zeros_like(at), torch.zeros_like(at)
+        for label, curve in enumerate(curves):
+            if isinstance(curve, Steps):
+                knots, heights = (torch.tensor(one, dtype=torch.float64) for one in curve)
+                at[label, 1 : len(knots) + 1] = knots
+                values[label, 0], values[label, 1 : len(knots) + 1] = heights[0], heights
+                slopes[label, 1 : len(knots)] = heights.diff() / knots.diff()
+        self.register_buffer("at", at)
+        self.register_buffer("values", values.flatten())
+        self.register_buffer("slopes", slopes.flatten())
+        self.register_buffer("has_steps", torch.tensor([isinstance(curve, Steps) for curve in curves]))
+        self.register_buffer("first", torch.arange(len(curves)) * (longest + 1))
+
+    def forward(self, clipped: Tensor, lines: Tensor) -> Tensor:
+        knot = self.first + (clipped[:, :, None] >= self.at).sum(2) - 1
+        steps = self.slopes[knot] * (clipped - self.at.flatten()[knot]) + self.values[knot]
+        return torch.where(self.has_steps, steps, lines)
+
+
+def _decided(rule: Rule) -> nn.Module:
+    return _LikeliestSet(rule) if rule.label_sets else _Thresholds(rule)
+
+
+class _Thresholds(nn.Module):
+    """`Rule.decide` without label sets. Of equal probabilities the first counts, by ONNX's TopK and ArgMax."""
+
+    thresholds: Tensor
+    numbers: Tensor
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.at_least_one, self.at_most = rule.at_least_one, rule.at_most
+        self.register_buffer("thresholds", torch.tensor(rule.thresholds, dtype=torch.float64))
+        self.register_buffer("numbers", torch.arange(len(rule.thresholds)))
+
+    def forward(self, p: Tensor) -> Tensor:
+        given = p.double() > self.thresholds
+        if self.at_most is not None:
+            highest = torch.where(given, p, -1.0).topk(self.at_most, dim=1).indices
+            given = given & (torch.zeros_like(p).scatter(1, highest, 1.0) > 0)
+        if self.at_least_one:
+            given = given | (~given.any(1, keepdim=True) & (self.numbers == p.argmax(1, keepdim=True)))
+        return given
+
+
+class _LikeliestSet(nn.Module):
+    """`Rule.decide` by label sets."""
+
+    sets: Tensor
+    weights: Tensor
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        sets = torch.zeros(len(rule.label_sets), len(rule.thresholds), dtype=torch.float64)
+        for row, labels in zip(sets, rule.label_sets, strict=True):
+            row[list(labels)] = 1
+        self.register_buffer("sets", sets)
+        self.register_buffer("weights", torch.tensor(rule.set_weights, dtype=torch.float64))
+
+    def forward(self, p: Tensor) -> Tensor:
+        clipped = p.double().clamp(CLIP, 1 - CLIP)
+        likelihood = (clipped / (1 - clipped)).log() @ self.sets.T + self.weights
+        return self.sets[likelihood.argmax(1)] > 0
+
+
+def _sigmoid(logits: Tensor) -> Tensor:
+    """In plain operations, which runtimes do not approximate."""
+    return 1 / (1 + (-logits).clamp(max=700).exp())

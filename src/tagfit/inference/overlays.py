@@ -1,0 +1,61 @@
+"""What speaks for each label, as pictures in a folder: an overlay for each label explained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tagfit.errors import DataError, OutputError
+from tagfit.inference.explain import Explanation
+from tagfit.inference.rows import PredictedRow
+from tagfit.runs.folder import write_new
+
+
+def demand_new_folder(folder: Path, read: Sequence[Path]) -> None:
+    """Make `folder`, for overlays, out of what is read, lest they be taken for pictures.
+
+    Raises:
+        OutputError: it has something in it, lies in a folder of `read`, or cannot be made.
+    """
+    if inside := [place for place in read if folder.resolve().is_relative_to(place.resolve())]:
+        raise OutputError(
+            f"{folder} is in {inside[0]}, whose pictures are read", "Choose a folder elsewhere; nothing was written."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror}") from error
+    if taken:
+        raise OutputError(f"{folder} is not empty", "Choose a new folder; nothing was overwritten.")
+
+
+def with_overlays(
+    rows: Iterable[PredictedRow], explain: Callable[[str], Explanation], folder: Path, say: Callable[[str], None]
+) -> Iterator[PredictedRow]:
+    """The same rows; of each that has a picture, an overlay for each label explained is in `folder`.
+
+    Files are called after the row's number, the picture and the label, with `_` for what names of files cannot hold.
+
+    Args:
+        say: told of each picture that could not be read a second time.
+
+    Raises:
+        OutputError: `folder` cannot be written to.
+    """
+    for number, row in enumerate(rows, 1):
+        try:
+            explanation = None if row.error else explain(row.sample)
+        except DataError as error:
+            explanation = None
+            say(str(error))
+        if explanation is not None:
+            for rank, label in enumerate(explanation.label_names, 1):
+                name = f"{number:06}-{_plain(Path(row.sample).stem)}-{rank}-{_plain(label)}.png"
+                write_new(folder / name, explanation.png(label))
+        yield row
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.-]", "_", text)[:24].strip(".") or "_"

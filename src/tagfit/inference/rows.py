@@ -1,0 +1,203 @@
+"""Predictions as rows, one a sample."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from tagfit.data.sources.read import read
+from tagfit.errors import DataError, OutputError
+from tagfit.images.store import OnRead
+from tagfit.inference.paths import STDIN, demand_pictures, lines_of, pictures_at
+from tagfit.inference.tagger import PATHS_AT_ONCE, Prediction, Tagger
+
+
+@dataclass(frozen=True)
+class PredictedRow:
+    """One sample's prediction: its labels and scores, or the reason why there are none."""
+
+    sample: str
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "sample": self.sample,
+            "labels": list(self.labels),
+            "scores": self.scores or None,
+            "error": self.error or None,
+        }
+
+
+def predicted_rows(
+    tagger: Tagger,
+    given: Sequence[Path],
+    calibrated: bool = False,
+    *,
+    lines: Iterable[bytes] = (),
+    known: Iterable[PredictedRow] = (),
+    on_row: OnRead = lambda done, total: None,
+) -> Iterator[PredictedRow]:
+    """A row for every sample at `given`, in order, with scores or calibrated probabilities.
+
+    Samples that are `known` have no row again. The batches stay what they were, so that the other rows come out as if
+    none had been known; the last row that is known is predicted once more, and has to be what it was.
+
+    Args:
+        given: files, folders, and STDIN for the paths in `lines`.
+        known: rows of the first samples, from an earlier time; all are taken before the first row is handed out.
+        on_row: told how many rows there are so far, and how many there will be; 0 where that is not known.
+
+    Raises:
+        DataError: folders without pictures, all of them named; features that do not fit.
+        OutputError: rows are known of other samples, or from another model.
+    """
+    total = 0
+    if tagger.takes_pictures and not _all_arrays(tagger, given):
+        total = demand_pictures(given) or 0
+        first, last, names = _begun(known, pictures_at(given, lines))
+        samples = _picture_rows(tagger, names)
+    else:
+        files = [file for place in given for file in (map(Path, lines_of(lines)) if place == STDIN else (place,))]
+        first, last = 0, list(known)
+        samples = _feature_rows(tagger, files)
+    rows = (_row(sample, prediction, row, calibrated) for sample, prediction, row in samples)
+    return _told(_after(last, rows), first + len(last), lambda done: on_row(done, total))
+
+
+def picture_rows(tagger: Tagger, names: Iterator[str], calibrated: bool = False) -> Iterator[PredictedRow]:
+    """A row for every picture file, in order."""
+    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in _picture_rows(tagger, names))
+
+
+def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
+    """How many rows fill batches, those of the last batch that was begun, and the samples from that batch on."""
+    number, begun = 0, list[PredictedRow]()
+    for number, row in enumerate(known):
+        _demand(row, next(names, None), number)
+        if number % PATHS_AT_ONCE == 0:
+            begun = []
+        begun.append(row)
+    again = [row.sample for row in begun]
+    return (number + 1 - len(begun) if begun else 0), begun, chain(again, names)
+
+
+def _after(known: Sequence[PredictedRow], rows: Iterator[PredictedRow]) -> Iterator[PredictedRow]:
+    """The rows that come after those known, which they begin with."""
+    for number, row in enumerate(known):
+        again = next(rows, None)
+        _demand(row, None if again is None else again.sample, number)
+        if row is known[-1] and again is not None and not _alike(row, again):
+            raise OutputError(
+                f"{row.sample}: its row is another than this model gives",
+                "Go on with the same bundle and the same options, or choose another file with -o.",
+            )
+    yield from rows
+
+
+def _demand(row: PredictedRow, sample: str | None, number: int) -> None:
+    if sample is None or readable(row.sample) != readable(sample):
+        raise OutputError(
+            f"row {number + 1} is of {row.sample}; expected {sample or 'no such row'}",
+            "Go on with the same paths, or choose another file with -o; nothing was written.",
+        )
+
+
+def _alike(row: PredictedRow, again: PredictedRow) -> bool:
+    one, other = list(row.scores.values()), list(again.scores.values())
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=0, atol=1e-4))
+
+
+def readable(text: str) -> str:
+    """What UTF-8 can hold; what a file's name holds beside that as \\udc80."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _told(rows: Iterable[PredictedRow], known: int, on_row: Callable[[int], object]) -> Iterator[PredictedRow]:
+    for number, row in enumerate(rows, known + 1):
+        on_row(number)
+        yield row
+
+
+def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[PredictedRow]:
+    """The same rows; `counts` is kept up to date with how many were `read` and how many `unreadable`."""
+    for row in rows:
+        counts["unreadable" if row.error else "read"] += 1
+        yield row
+
+
+def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
+    """Whether what a backbone made of pictures is given in their place."""
+    return tagger.preprocessing.kind == "features" and all(path.suffix in (".npy", ".npz") for path in paths)
+
+
+def _picture_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
+    names: deque[str] = deque()  # of the pictures at work
+
+    def noted() -> Iterator[str]:
+        for file in files:
+            names.append(file)
+            yield file
+
+    for prediction in tagger.predict_stream(noted()):
+        for row in range(len(prediction)):
+            yield names.popleft(), prediction, row
+
+
+def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
+    for path, (names, x) in [(path, _features_at(path)) for path in paths]:
+        try:
+            prediction = tagger.predict_array(x)
+        except DataError as error:
+            raise DataError([f"{path}: {fault}" for fault in error.faults], error.todo) from None
+        for row, name in enumerate(names):
+            yield f"{path}:{name}", prediction, row
+
+
+def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
+    if path.suffix == ".npy" or _has_x_alone(path):
+        return _rows_of_npy(path)
+    todo = "This bundle takes feature rows, not pictures: .npy, an .npz with X, or a label file with features."
+    try:
+        table = read(path)
+    except DataError as error:
+        raise DataError(error.faults, todo) from None
+    if table.x is None:
+        raise DataError(f"{path}: expected feature rows; got names of pictures", todo)
+    return table.sample_names, table.x
+
+
+def _rows_of_npy(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
+    try:
+        held = np.load(path, allow_pickle=False)
+        x = held["X"] if isinstance(held, NpzFile) else held
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: expected an array of numbers; {error}") from error
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        raise DataError(f"{path}: expected an array of feature rows; got {getattr(x, 'shape', 'several arrays')}")
+    return [f"row {number}" for number in range(1, len(x) + 1)], x
+
+
+def _has_x_alone(path: Path) -> bool:
+    """Whether it is an .npz of feature rows without labels."""
+    if path.suffix != ".npz" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist() == ["X.npy"]
+
+
+def _row(sample: str, prediction: Prediction, row: int, calibrated: bool) -> PredictedRow:
+    if row in prediction.errors:
+        return PredictedRow(sample, (), {}, prediction.errors[row])
+    values = prediction.probabilities if calibrated else prediction.scores
+    scores = dict(zip(prediction.label_names, map(float, values[row]), strict=True))
+    return PredictedRow(sample, prediction.labels(row), scores)

@@ -1,0 +1,116 @@
+"""Labels written into the XMP sidecars of pictures, never into the pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagfit.data.sources.files import PICTURE_SUFFIXES
+from tagfit.data.sources.keywords import Picture, keywords_of
+from tagfit.images.decode import UnreadablePictureError
+from tagfit.images.xmp import MalformedXmpError, xmp_keywords
+from tagfit.inference.rows import PredictedRow
+from tagfit.inference.xmp_edit import new_packet, with_keywords
+
+Refused = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a sidecar becomes.
+
+    Attributes:
+        file: the sidecar.
+        added: the keywords that its `dc:subject` has not had, the picture's own among them.
+        packet: its new content.
+        is_new: whether there is none so far.
+    """
+
+    file: Path
+    added: tuple[str, ...]
+    packet: bytes
+    is_new: bool
+
+
+def with_sidecars(rows: Iterable[PredictedRow], refused: Refused) -> Iterator[PredictedRow]:
+    """The same rows, each once its labels are in a sidecar; `refused` is told which sidecars stay as they are."""
+    for row in rows:
+        if change := _change(row, refused):
+            try:
+                _write(change)
+            except OSError as error:
+                refused(f"{change.file}: cannot be written: {error.strerror or error}")
+        yield row
+
+
+def planned(row: PredictedRow, refused: Refused) -> str:
+    """What would be added to which sidecar, as a line; nothing where nothing would."""
+    change = _change(row, refused)
+    return "" if change is None else f"{change.file}{' (new)' if change.is_new else ''}: + {', '.join(change.added)}"
+
+
+def _change(row: PredictedRow, refused: Refused) -> Change | None:
+    if not row.labels:
+        return None
+    picture = Path(row.sample)
+    try:
+        return _planned(picture, row.labels)
+    except (MalformedXmpError, UnreadablePictureError) as reason:
+        refused(f"{picture}: {reason}")
+    except OSError as error:
+        refused(f"{picture}: its sidecar cannot be read: {error.strerror or error}")
+    return None
+
+
+def _planned(picture: Path, labels: tuple[str, ...]) -> Change | None:
+    beside = _beside(picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata
+        _, keywords, _ = keywords_of(Picture(picture, beside))
+    # the sidecar that readers look at: the first with keywords
+    packets = [(file, file.read_bytes()) for file in beside]
+    file, packet = next((one for one in packets if xmp_keywords(one[1])), packets[0] if packets else (None, b""))
+    wanted = list(dict.fromkeys([*keywords, *labels]))
+    if file is None:
+        return Change(_new_name(picture), tuple(wanted), new_packet(wanted), True)
+    if set(labels) <= set(keywords):
+        return None
+    plain = {" ".join(keyword.split()) for keyword in xmp_keywords(packet, plain_only=True)}
+    added = [keyword for keyword in wanted if keyword not in plain]
+    try:
+        return Change(file, tuple(added), with_keywords(packet, added), False)
+    except MalformedXmpError as reason:
+        raise MalformedXmpError(f"{file.name} {reason}") from reason
+
+
+def _beside(picture: Path) -> tuple[Path, ...]:
+    """The sidecars that are there, the one that names the picture in full first."""
+    names = (f"{whole}{suffix}" for whole in (picture.name, picture.stem) for suffix in (".xmp", ".XMP"))
+    return tuple(file for file in map(picture.with_name, names) if file.is_file())
+
+
+def _new_name(picture: Path) -> Path:
+    """Lightroom's form, but where another picture would share it. No folder is listed: it may be large."""
+    suffixes = {*PICTURE_SUFFIXES, *map(str.upper, PICTURE_SUFFIXES)} - {picture.suffix}
+    shared = any(other.exists() and not other.samefile(picture) for other in map(picture.with_suffix, suffixes))
+    return picture.with_name(f"{picture.name}.xmp") if shared else picture.with_suffix(".xmp")
+
+
+def _write(change: Change) -> None:
+    """Beside, then renamed; a link leads to the sidecar that is meant."""
+    file = Path(os.path.realpath(change.file))
+    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("xb") as stream:
+            stream.write(change.packet)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if not change.is_new:
+            shutil.copymode(file, beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

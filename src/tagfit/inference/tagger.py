@@ -1,0 +1,388 @@
+"""The tagger: a bundle at work."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from tagfit.bundle.audit import Audited, audited
+from tagfit.data.dataset import DEFAULT_SIZE
+from tagfit.decisions.decider import Decider
+from tagfit.errors import DataError, ExportError, MissingExtraError, did_you_mean
+from tagfit.images.decode import MAX_PIXELS, UnreadablePictureError, pixels
+from tagfit.images.workers import Decoders, Outcome
+from tagfit.inference import onnx_runtime as onnx_networks
+from tagfit.inference.explain import Explanation, grad_cam, hidden
+from tagfit.records.data import Dataset
+from tagfit.records.form import Form
+from tagfit.records.runs import Units
+
+if TYPE_CHECKING:  # they load torch, which another runtime does without
+    from tagfit.bundle.bundle import Bundle
+    from tagfit.inference.torch_runtime import TorchNetworks
+
+#: pictures that are held at once while a stream of paths is predicted
+PATHS_AT_ONCE = 128
+
+Runtime = Literal["auto", "torch"]
+
+Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a tagger makes of n samples, in their order.
+
+    Attributes:
+        scores: (n, L) float32, the network's probabilities as they are; NaN where the picture could not be read.
+        probabilities: (n, L) float32, the same calibrated: of all cells given 0.8, about 80% are yes.
+        decisions: (n, L) bool: the labels given by the bundle's rule or, where it has none, to scores above 0.5;
+            none where the picture could not be read.
+        label_names: (L,).
+        errors: the reason for each unreadable picture, by its position.
+    """
+
+    scores: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    decisions: NDArray[np.bool_]
+    label_names: tuple[str, ...]
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+    def labels(self, row: int) -> tuple[str, ...]:
+        """Names of the labels given to one sample."""
+        return tuple(name for name, given in zip(self.label_names, self.decisions[row], strict=True) if given)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Networks(Protocol):
+    """Gives scores to arrays."""
+
+    def takes(self, x: NDArray[Any]) -> bool: ...
+    def scores(self, x: NDArray[Any]) -> NDArray[np.float32]: ...
+
+
+class Tagger:
+    """Gives labels to pictures or feature rows.
+
+    Attributes:
+        label_names: (L,).
+        preprocessing: what a sample goes through before the network.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | Audited,
+        device: str = "auto",
+        networks: Networks | None = None,
+        processes: int | None = None,
+    ) -> None:
+        self._given, self._device, self._processes = bundle, device, processes
+        self.label_names, self.preprocessing = bundle.label_names, bundle.preprocessing
+        self._networks = self.in_torch if networks is None else networks
+
+    @classmethod
+    def load(
+        cls, path: str | Path, device: str = "auto", runtime: Runtime = "auto", processes: int | None = None
+    ) -> Tagger:
+        """Read a bundle, or the bundle of a run folder.
+
+        On a CPU, ONNX Runtime gives the scores where it is installed (`tagfit[export]`): it needs a third of the time
+        or less for a single sample, and no torch. What it runs is made of the bundle the first time, which takes
+        seconds, compared with torch, and kept in the cache.
+
+        Args:
+            device: auto, cpu, cuda or mps.
+            processes: that decode pictures, at most; one for each core unless given.
+            runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
+
+        Raises:
+            BundleError: it cannot be read or is not what was handed over.
+        """
+        found = audited(Path(path))
+        networks = _in_onnx(found) if runtime == "auto" and onnx_networks.installed() and _on_cpu(device) else None
+        return cls(found if networks else _constructed(found), device, networks, processes)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What this was made of.
+
+        Raises:
+            BundleError: it was changed or taken away since.
+        """
+        from tagfit.bundle.bundle import read_bundle
+
+        return read_bundle(self._given.folder) if isinstance(self._given, Audited) else self._given
+
+    @cached_property
+    def in_torch(self) -> TorchNetworks:
+        """The networks in torch, whatever gives the scores."""
+        from tagfit.inference.torch_runtime import TorchNetworks
+
+        return TorchNetworks(self.bundle, self._device)
+
+    @property
+    def decider(self) -> Decider:
+        """What makes labels of scores."""
+        return self._given.decider
+
+    @property
+    def form(self) -> Form:
+        """What picture files are brought to; the default where the bundle takes none."""
+        return self.preprocessing.form or Form(DEFAULT_SIZE)
+
+    @property
+    def takes_pictures(self) -> bool:
+        return self.preprocessing.takes_pictures
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What reading data is told, so that samples come as this bundle takes them."""
+        pretrained = self.bundle.pretrained
+        return {"size": self.form.size} if pretrained is None else {"backbone": pretrained}
+
+    def predict(self, inputs: Inputs) -> Prediction:
+        """Scores and decisions for pictures or feature rows.
+
+        Args:
+            inputs: one path or a list of paths; one PIL image or a list, of which large JPEGs come out a little
+                different, as files are shrunk while they are decoded; an array: (n, D) numeric features, or
+                (n, H, W, 3) uint8 pictures of the size that the bundle was trained on. A bundle with a backbone takes
+                both: pictures of the backbone's size, and features that it has made.
+
+        Raises:
+            DataError: not what this bundle takes.
+        """
+        several: Any = [inputs] if isinstance(inputs, str | Path | Image.Image) else inputs
+        if isinstance(several, list | tuple) and not several:
+            return self._decided(np.empty((0, len(self.label_names)), dtype=np.float32))
+        if _all_of(several, Image.Image):
+            return self._predict_outcomes([self._image_outcome(image) for image in several])
+        if _all_of(several, str | Path):
+            return _joined(list(self.predict_stream(several)), self.label_names)
+        return self.predict_array(np.asarray(several))
+
+    def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
+        """Predictions for picture files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
+
+        Pictures are decoded in processes of their own, as for training: one that crashes a decoder is unreadable.
+
+        Raises:
+            DataError: the bundle takes features, not pictures.
+        """
+        self._demand_pictures()
+        with closing(self._decoders.decoded(map(Path, paths))) as coming:
+            outcomes = _in_order(coming)
+            while batch := list(islice(outcomes, PATHS_AT_ONCE)):
+                yield self._predict_outcomes(batch)
+
+    def predict_array(self, x: NDArray[Any]) -> Prediction:
+        """Scores and decisions of (n, ...) uint8 pictures or numeric features.
+
+        Raises:
+            DataError: another shape or dtype than the bundle was trained on, or values that are not finite.
+        """
+        seen = self.preprocessing.backbone is not None and x.ndim == 4
+        shape = self.preprocessing.taken if seen else self.preprocessing.shape
+        kind = "pictures" if seen else self.preprocessing.kind
+        faults = []
+        if x.shape[1:] != shape:
+            faults.append(f"expected an array of shape (n, {', '.join(map(str, shape))}); got {x.shape}")
+        if kind == "pictures" and x.dtype != np.uint8:
+            faults.append(f"expected uint8 pictures with values from 0 to 255; got {x.dtype}")
+        if kind == "features":
+            if x.dtype.kind not in "fiub":
+                faults.append(f"expected numeric features; got {x.dtype}")
+            else:
+                with np.errstate(over="ignore"):
+                    x = np.ascontiguousarray(x, dtype=np.float32)
+                if not np.isfinite(x).all():
+                    faults.append("expected features that are finite in float32; got NaN, infinite or larger values")
+        if not (seen or faults) and self._fine_tuned:
+            faults.append(
+                f"expected pictures, as the backbone of this bundle was trained further; got {x.shape[1]} features"
+            )
+        if faults:
+            raise DataError(faults, f"This model was trained on {kind} of that shape.")
+        return self._decided(self._scores(x))
+
+    def predict_dataset(self, dataset: Dataset) -> Prediction:
+        """Scores and decisions of samples that were read as this bundle takes them.
+
+        Raises:
+            DataError: as `predict_array`.
+        """
+        return self.predict_array(dataset.pixels if self._fine_tuned and dataset.pixels is not None else dataset.x)
+
+    @property
+    def _fine_tuned(self) -> bool:
+        return self.preprocessing.backbone is not None and self.in_torch.fine_tuned
+
+    def explain(
+        self, picture: str | Path | Image.Image | NDArray[np.uint8], labels: Sequence[str] | None = None
+    ) -> Explanation:
+        """Which parts of a picture speak for labels: of a CNN by Grad-CAM, else by occlusion (`delivery.explaining`).
+
+        Args:
+            picture: as `predict` takes one.
+            labels: names of labels; unless given, those that `predict` gives, or the one with the highest score.
+
+        Raises:
+            DataError: a picture that cannot be read, labels that there are not, a bundle that takes no pictures.
+        """
+        self._demand_pictures()
+        small = self._pixels(picture)
+        prediction = self.predict_array(small[None])
+        if labels is None:
+            labels = prediction.labels(0) or (self.label_names[int(prediction.scores[0].argmax())],)
+        if unknown := [name for name in labels if name not in self.label_names]:
+            faults = [f"there is no label {name!r}{did_you_mean(name, self.label_names)}" for name in unknown]
+            raise DataError(faults, f"Labels: {', '.join(self.label_names)}.")
+        columns = [self.label_names.index(name) for name in labels]
+        cnn = self.in_torch.cnn if self.preprocessing.backbone is None else None
+        if cnn is None:
+            heat = hidden(small, columns, self._scores)
+        else:
+            heat = grad_cam(cnn, small * np.float32(self.preprocessing.scale), columns)
+        method = "occlusion" if cnn is None else "grad-cam"
+        return Explanation(small, tuple(labels), prediction.scores[0, columns], heat, method)
+
+    def _pixels(self, picture: str | Path | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(S, S, 3): one picture as the network sees it.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if isinstance(picture, np.ndarray):
+            return picture
+        if isinstance(picture, Image.Image):
+            outcome = self._image_outcome(picture)
+        else:
+            ((_, outcome),) = self._decoders.decoded([Path(picture)])
+        if outcome.pixels is None:
+            raise DataError(f"{picture}: {outcome.reason}")
+        return outcome.pixels
+
+    def members(self) -> list[Tagger]:
+        """Each network of an ensemble by itself; a single one as it is."""
+        from tagfit.models.ensemble import members_of
+
+        networks = members_of(self.bundle.network)
+        return [self] if len(networks) == 1 else [Tagger(replace(self.bundle, network=one)) for one in networks]
+
+    def dead_units(self, x: NDArray[Any]) -> list[Units]:
+        """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
+        return self.in_torch.dead_units(x)
+
+    @cached_property
+    def _decoders(self) -> Decoders:
+        decoders = Decoders(self.form, MAX_PIXELS, self._processes)
+        weakref.finalize(self, decoders.close)
+        return decoders
+
+    def _image_outcome(self, image: Image.Image) -> Outcome:
+        self._demand_pictures()
+        try:
+            return Outcome(pixels=pixels(image, self.form))
+        except UnreadablePictureError as reason:
+            return Outcome(reason=str(reason))
+
+    def _predict_outcomes(self, outcomes: Sequence[Outcome]) -> Prediction:
+        errors = {row: outcome.reason for row, outcome in enumerate(outcomes) if outcome.pixels is None}
+        readable = [row for row in range(len(outcomes)) if row not in errors]
+        pictures = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
+        scores = np.full((len(outcomes), len(self.label_names)), np.nan, dtype=np.float32)
+        if readable:
+            scores[readable] = self._scores(np.stack(pictures))
+        return self._decided(scores, errors)
+
+    def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        if not len(x):
+            return np.empty((0, len(self.label_names)), dtype=np.float32)
+        return (self._networks if self._networks.takes(x) else self.in_torch).scores(x)
+
+    def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
+        decider = self.decider
+        return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
+
+    def _demand_pictures(self) -> None:
+        kind, shape = self.preprocessing.kind, self.preprocessing.shape
+        if not self.takes_pictures:
+            raise DataError(f"this bundle was trained on {kind} of shape {shape}; got pictures")
+        if self.preprocessing.form is None:
+            raise DataError(f"this bundle takes arrays of shape {shape}, not picture files")
+
+
+def _constructed(found: Audited) -> Bundle:
+    from tagfit.bundle.bundle import constructed
+
+    return constructed(found)
+
+
+def _on_cpu(device: str) -> bool:
+    """Whether that is the CPU; torch is asked only where there may be something else."""
+    other = sys.platform == "darwin" or shutil.which("nvidia-smi") or shutil.which("rocm-smi")
+    if device != "auto" or not other:
+        return device in ("auto", "cpu")
+    from tagfit.training.device import find_device
+
+    return find_device(device).type == "cpu"
+
+
+def _in_onnx(found: Audited) -> Networks | None:
+    """What ONNX Runtime runs for a bundle, made now if it was not before; None where it cannot be made."""
+    if (known := onnx_networks.kept(found)) is not None:
+        found.contents()  # raises where they have changed
+        return known
+    from tagfit.inference.export.onnx_file import onnx_of
+
+    bundle = _constructed(found)
+    try:
+        content = onnx_of(bundle).content
+    except (MissingExtraError, ExportError):
+        return None
+    onnx_networks.keep(found, content)
+    return onnx_networks.OnnxNetworks(content, found.preprocessing)
+
+
+def _in_order(coming: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
+    """What comes with its number, from number 0 on."""
+    waiting: dict[int, Outcome] = {}
+    following = 0
+    for number, outcome in coming:
+        waiting[number] = outcome
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def _all_of(inputs: object, kind: Any) -> bool:
+    return isinstance(inputs, list | tuple) and bool(inputs) and all(isinstance(item, kind) for item in inputs)
+
+
+def _joined(parts: Sequence[Prediction], label_names: tuple[str, ...]) -> Prediction:
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    return Prediction(
+        scores=np.concatenate([part.scores for part in parts]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        decisions=np.concatenate([part.decisions for part in parts]),
+        label_names=label_names,
+        errors={
+            int(start) + row: why
+            for start, part in zip(starts, parts, strict=False)
+            for row, why in part.errors.items()
+        },
+    )

@@ -1,0 +1,66 @@
+"""A bundle's networks in torch."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.bundle.bundle import Bundle
+from tagfit.models.cnn import CnnNetwork
+from tagfit.models.ensemble import members_of
+from tagfit.models.fine_tuned import FineTunedNetwork
+from tagfit.records.runs import Units
+from tagfit.training.device import find_device
+from tagfit.training.features import Extractor
+from tagfit.training.inference import dead_units, probabilities
+from tagfit.training.inputs import NetworkInputs
+
+
+class TorchNetworks:
+    """Gives scores to arrays, on any device.
+
+    Attributes:
+        network: in inference mode, on the device.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+        self._bundle, self._device = bundle, find_device(device)
+        self.network = copy.deepcopy(bundle.network).to(self._device)
+
+    def takes(self, x: NDArray[Any]) -> bool:
+        """Whether `x`, of a shape and dtype that the bundle takes, is what these networks take: always."""
+        return True
+
+    def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """(n, L) float32 of n samples: features, or pictures, which a backbone looks at where there is one."""
+        return probabilities(self.network, self._inputs(x), np.arange(len(x)))
+
+    def dead_units(self, x: NDArray[Any]) -> list[Units]:
+        """The units that answer 0 to every sample of `x`, by layer."""
+        return dead_units(self.network, self._inputs(x), np.arange(len(x)))
+
+    @property
+    def cnn(self) -> CnnNetwork | None:
+        """The network, where it is one CNN."""
+        return self.network if isinstance(self.network, CnnNetwork) else None
+
+    @property
+    def fine_tuned(self) -> bool:
+        """Whether some network looks at the pictures that the others are given features of."""
+        return any(isinstance(network, FineTunedNetwork) for network in members_of(self.network))
+
+    @cached_property
+    def _extractor(self) -> Extractor | None:
+        pretrained = self._bundle.pretrained
+        return None if pretrained is None else Extractor(pretrained, self._device)
+
+    def _inputs(self, x: NDArray[Any]) -> NetworkInputs:
+        """What each network is given of samples, or of the pictures that a backbone looks at."""
+        if x.ndim < 4 or self._extractor is None:
+            return NetworkInputs(x, self._bundle.preprocessing.scale, self._device)
+        features = any(not isinstance(network, FineTunedNetwork) for network in members_of(self.network))
+        return NetworkInputs(self._extractor.features(x) if features else None, 1.0, self._device, pixels=x)

@@ -1,0 +1,166 @@
+"""Calibration curves: what makes a probability of a network's score, for one label. None of them falls.
+
+Shapes: N scores of one label, F features, B blocks of equal frequency, K knots. Everything is float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.metrics.scores import Bools, Floats
+
+#: how many cells that are yes, and how many that are no, it takes to fit a line, and to fit steps
+LEAST_FOR_A_LINE, LEAST_FOR_STEPS = 10, 50
+#: what a line's slope and shift may be at most, either way
+LIMIT = 1e6
+
+#: scores of exactly 0 and 1 are taken to be the numbers next to them that float32 has room for; clipping more would
+#: tie the scores of a saturated network
+LOWEST, HIGHEST = float(np.finfo(np.float32).tiny), 1 - float(np.finfo(np.float32).epsneg)
+#: logits that differ by less say nothing about a slope
+_SAME = 1e-3
+_NEWTON_STEPS, _HALVINGS = 50, 30
+
+
+class Line(NamedTuple):
+    """sigmoid(slope · logit + shift), of the clipped score's logit."""
+
+    slope: float
+    shift: float = 0.0
+
+    def apply(self, scores_N: Floats) -> NDArray[np.float64]:
+        """(N,) probabilities."""
+        return _sigmoid(self.slope * _logits(scores_N) + self.shift)
+
+    @classmethod
+    def fit(cls, scores_N: Floats, yes_N: Bools, *, shifted: bool = True) -> Line | None:
+        """The line of the highest likelihood, or None where the cells are too few, all alike, or ranked upside down.
+
+        Platt, *Probabilistic outputs for support vector machines* (1999); the targets are his, which are not quite
+        0 and 1, so that neither few cells nor a perfect ranking make it infinitely steep. Without a shift it is the
+        temperature scaling of Guo, Pleiss, Sun and Weinberger, *On calibration of modern neural networks* (2017).
+
+        Args:
+            scores_N: (N,) of known cells.
+            yes_N: (N,) which of them are yes.
+            shifted: False: the shift stays 0, and slope is 1 / temperature.
+        """
+        logits_N = _logits(scores_N)
+        if not _enough(yes_N, LEAST_FOR_A_LINE) or np.ptp(logits_N) < _SAME:
+            return None
+        features = [logits_N, np.ones_like(logits_N)] if shifted else [logits_N]
+        slope, *shift = _logistic(np.stack(features), _targets(yes_N)).tolist()
+        line = cls(slope, *shift)
+        return line if 1 / LIMIT <= slope <= LIMIT and abs(line.shift) <= LIMIT else None
+
+
+class Steps(NamedTuple):
+    """Straight from knot to knot; level before the first and after the last.
+
+    Attributes:
+        at: (K,) scores, rising.
+        values: (K,) their probabilities, never falling, above 0 and below 1.
+    """
+
+    at: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def apply(self, scores_N: Floats) -> NDArray[np.float64]:
+        """(N,) probabilities."""
+        return np.interp(_clipped(scores_N), self.at, self.values)
+
+    @classmethod
+    def fit(cls, scores_N: Floats, yes_N: Bools) -> Steps | None:
+        """Isotonic regression, or None where the cells are too few or all alike.
+
+        Zadrozny and Elkan, *Transforming classifier scores into accurate multiclass probability estimates* (2002).
+        Each block of equal frequency is then taken to hold one yes and one no more than it does (Laplace's rule of
+        succession): three cells that are all yes make 0.8, three hundred 0.997.
+
+        Args: as for a line.
+        """
+        at_K, of_cell = np.unique(_clipped(scores_N), return_inverse=True)
+        if not _enough(yes_N, LEAST_FOR_STEPS) or len(at_K) < 2:
+            return None
+        # scikit-learn takes its time to load, and applying a curve does not need it
+        from sklearn.isotonic import isotonic_regression
+
+        cells_K, yes_K = np.bincount(of_cell), np.bincount(of_cell, yes_N)
+        frequency_K = isotonic_regression(yes_K / cells_K, sample_weight=cells_K.astype(np.float64))
+        first_B = np.flatnonzero(np.diff(frequency_K, prepend=-1.0) > 0)
+        last_B = np.append(first_B[1:], len(at_K)) - 1
+        cells_B, yes_B = np.add.reduceat(cells_K, first_B) + 2.0, np.add.reduceat(yes_K, first_B) + 1.0
+        smooth_B = isotonic_regression(yes_B / cells_B, sample_weight=cells_B)
+        return cls._through(np.stack([at_K[first_B], at_K[last_B]], axis=1), smooth_B)
+
+    @classmethod
+    def _through(cls, at_B2: NDArray[np.float64], values_B: NDArray[np.float64]) -> Steps:
+        """The knots at both ends of each block, in no more digits than tell float32 scores apart."""
+        at, kept = np.unique(_rounded(at_B2.ravel(), 9), return_index=True)
+        values = _rounded(np.repeat(values_B, 2), 6)[kept]
+        return cls(tuple(at.tolist()), tuple(values.tolist()))
+
+
+Curve = Line | Steps
+
+
+def _enough(yes_N: Bools, least: int) -> bool:
+    yes = int(np.count_nonzero(yes_N))
+    return min(yes, len(yes_N) - yes) >= least
+
+
+def _targets(yes_N: Bools) -> NDArray[np.float64]:
+    """(N,) Platt's targets: what one more cell that is yes, and one that is no, would make of 1 and 0."""
+    yes = np.count_nonzero(yes_N)
+    return np.where(yes_N, (yes + 1) / (yes + 2), 1 / (len(yes_N) - yes + 2))
+
+
+def _clipped(scores_N: Floats) -> NDArray[np.float64]:
+    return np.clip(np.ascontiguousarray(scores_N, dtype=np.float64), LOWEST, HIGHEST)
+
+
+def _logits(scores_N: Floats) -> NDArray[np.float64]:
+    clipped_N = _clipped(scores_N)
+    logits_N: NDArray[np.float64] = np.log(clipped_N) - np.log1p(-clipped_N)
+    return logits_N
+
+
+def _sigmoid(logits_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    probabilities_N: NDArray[np.float64] = 1 / (1 + np.exp(np.minimum(-logits_N, 700)))
+    return probabilities_N
+
+
+def _rounded(values: NDArray[Any], digits: int) -> NDArray[np.float64]:
+    """Significant digits, as JSON will have them."""
+    return np.array([float(f"{value:.{digits}g}") for value in values])
+
+
+def _logistic(x_FN: NDArray[np.float64], targets_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(F,) the weights of the least cross-entropy, by Newton's method with steps halved until they gain something.
+
+    Lin, Lin and Weng, *A note on Platt's probabilistic outputs for support vector machines* (2007).
+    """
+
+    def loss(weights_F: NDArray[np.float64]) -> float:
+        logits_N = weights_F @ x_FN
+        return float((np.logaddexp(0, logits_N) - targets_N * logits_N).sum())
+
+    weights_F = np.zeros(len(x_FN))
+    now = loss(weights_F)
+    for _ in range(_NEWTON_STEPS):
+        p_N = _sigmoid(weights_F @ x_FN)
+        uphill_F = x_FN @ (targets_N - p_N)
+        curvature_FF = (x_FN * (p_N * (1 - p_N))) @ x_FN.T + 1e-12 * np.eye(len(x_FN))
+        step_F = np.linalg.solve(curvature_FF, uphill_F)
+        for _ in range(_HALVINGS):
+            then = loss(weights_F + step_F)
+            if then <= now:
+                break
+            step_F /= 2
+        weights_F, gained, now = weights_F + step_F, now - then, then
+        if gained <= 1e-12 * len(targets_N):
+            break
+    return weights_F

@@ -1,0 +1,341 @@
+"""How sure a score is: 95% intervals from resampled samples, or groups of samples, paired for differences.
+
+A resample is a random half of the samples: the bootstrap with weights 0 and 2 in place of multinomial ones (Præstgaard
+and Wellner, Exchangeably weighted bootstraps of the general empirical process, 1993), also known as the delete-half
+jackknife (Shao and Wu, A general theory for jackknife variance estimation, 1989). A half spreads about the score as the
+score spreads about the truth, and holds no sample twice: repeated yes samples flatter every average precision.
+
+Shapes: N samples, L labels, G groups, B resamples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from tagfit.errors import DataError
+from tagfit.metrics.scores import (
+    THRESHOLD,
+    Bools,
+    Floats,
+    Labels,
+    checked_labels,
+    checked_probabilities,
+    score_decisions,
+)
+from tagfit.metrics.weighted import Values, Weighable
+from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.scores import METRICS, Interval, Scores
+
+RESAMPLES = 1000
+#: above this many rows in all resamples together there are fewer resamples, though not below LEAST
+MOST_ROWS = 40_000_000
+LEAST = 200
+
+#: the metrics that are not fractions, and the one whose errors cancel: their intervals are not made on the logit scale
+_PLAIN = frozenset({"coverage_error", "log_loss", "ece"})
+#: of all resamples; where more leave a metric undefined it has no interval
+_MOST_UNDEFINED = 0.1
+_CONFIDENCE = 0.95
+_CELLS_A_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model answers to one part.
+
+    Attributes:
+        labels_NL: (N, L) of YES, NO, UNKNOWN.
+        probabilities_NL: (N, L) floats from 0 to 1.
+        decisions_NL: (N, L) bool, True for yes; None for above 0.5.
+    """
+
+    labels_NL: Labels
+    probabilities_NL: Floats
+    decisions_NL: Bools | None = None
+
+    def rows(self, chosen: NDArray[np.intp]) -> Answers:
+        decisions = None if self.decisions_NL is None else self.decisions_NL[chosen]
+        return Answers(self.labels_NL[chosen], self.probabilities_NL[chosen], decisions)
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Which samples each resample holds: made once for all models that are compared.
+
+    Attributes:
+        of_row: (N,) the number of each sample's group, from 0; each its own where there are no groups.
+        groups: G.
+        resamples: B.
+    """
+
+    of_row: NDArray[np.intp]
+    groups: int
+    resamples: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls, count: int, groups: NDArray[np.intp] | None = None, *, resamples: int = RESAMPLES, seed: int = 0
+    ) -> Resampling:
+        """Args:
+            count: how many samples.
+            groups: (count,) numbers of what belongs together and is drawn together, or None: each sample by itself.
+            resamples: at most so many; fewer where all together would hold more than MOST_ROWS rows.
+            seed: of the draws.
+
+        Raises:
+            DataError: the groups are not of as many samples.
+        """
+        if groups is not None and np.shape(groups) != (count,):
+            raise DataError(f"groups must be of shape ({count},), one for each sample; got {np.shape(groups)}")
+        of_row = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+        affordable = max(LEAST, MOST_ROWS // max(count, 1))
+        return cls(of_row, int(of_row.max()) + 1 if count else 0, min(resamples, affordable), seed)
+
+    def draws_as(self, other: Resampling) -> bool:
+        """Whether the resamples are the same, so that what was scored on them can be paired."""
+        same = (self.seed, self.resamples) == (other.seed, other.resamples)
+        return same and np.array_equal(self.of_row, other.of_row)
+
+    @property
+    def scale(self) -> float:
+        """What a deviation counts for: below 1 where one of an odd number of groups makes the halves smaller."""
+        half = self.groups // 2
+        return (half / (self.groups - half)) ** 0.5 if self.groups else 0.0
+
+    def weights(self, cells: int) -> Iterator[Values]:
+        """(N, some of B) 1 for the samples that a resample holds, else 0; fewer at once for a part of many `cells`."""
+        step = min(256, max(8, _CELLS_A_BLOCK // max(cells, 1)))
+        for start in range(0, self.resamples, step):
+            numbers = range(start, min(start + step, self.resamples))
+            held_BG = np.array([self._held(number) for number in numbers], dtype=np.float64)
+            yield np.ascontiguousarray(held_BG.T)[self.of_row]
+
+    def _held(self, number: int) -> Bools:
+        """(G,) half of the groups, drawn without replacement."""
+        return np.random.default_rng((self.seed, number)).permutation(self.groups) < self.groups // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """What a model scores, and how far that is from what it scores on resamples.
+
+    Attributes:
+        scores: of all samples, as `metrics.score` has them.
+        values: (B,) float64 by metric, NaN where undefined.
+    """
+
+    scores: Scores
+    values: Mapping[str, Values]
+    resampling: Resampling
+
+    @property
+    def standard_errors(self) -> dict[str, float | None]:
+        """By metric; None where the metric, or too much of its resamples, is undefined."""
+        noises = {metric: self._noise(metric) for metric in METRICS}
+        return {metric: None if noise is None else noise.error for metric, noise in noises.items()}
+
+    @property
+    def intervals(self) -> dict[str, Interval | None]:
+        """By metric; None also where all resamples agree, which says nothing of what else could have come."""
+        intervals: dict[str, Interval | None] = {}
+        for metric in METRICS:
+            noise, value = self._noise(metric), getattr(self.scores, metric)
+            intervals[metric] = None
+            if noise is not None and noise.error > 0:
+                intervals[metric] = noise.above_zero(value) if metric in _PLAIN else noise.within_one(value)
+        return intervals
+
+    def _noise(self, metric: str) -> _Noise | None:
+        return _Noise.of(getattr(self.scores, metric), self.values[metric], self.resampling)
+
+
+def resample(answers: Answers, resampling: Resampling) -> Spread:
+    """Every metric of the answers, and of each resample of them.
+
+    Raises:
+        DataError: the answers cannot be scored, or the resampling is of another number of samples.
+    """
+    labels_NL = checked_labels(answers.labels_NL)
+    p_NL = checked_probabilities(answers.probabilities_NL, labels_NL.shape)
+    decisions_NL = p_NL > THRESHOLD if answers.decisions_NL is None else answers.decisions_NL
+    scores = score_decisions(labels_NL, decisions_NL, p_NL)
+    if len(labels_NL) != len(resampling.of_row):
+        raise DataError(f"the resampling is of {len(resampling.of_row)} samples; there are {len(labels_NL)}")
+    weighable = Weighable(labels_NL, decisions_NL, p_NL)
+    blocks = [weighable.score(weights_NB) for weights_NB in resampling.weights(labels_NL.size)]
+    return Spread(
+        scores, {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS}, resampling
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much a metric moved.
+
+    Attributes:
+        value: after - before.
+        interval: of that difference, on the same samples.
+        error: its standard error.
+    """
+
+    value: float
+    interval: Interval
+    error: float
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the interval holds 0: other samples might show no difference, or the opposite one."""
+        return 0.0 in self.interval
+
+    def __str__(self) -> str:
+        noise = "inside the noise; " if self.within_noise else ""
+        return f"{self.value:+.3f} ({noise}95%: {self.interval.low:+.3f} to {self.interval.high:+.3f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self.interval), "value": self.value, "within_noise": self.within_noise}
+
+
+def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
+    """By metric, paired: both were scored on the same resamples. None where either has no standard error.
+
+    Raises:
+        DataError: the two were not scored on the same resamples.
+    """
+    if not after.resampling.draws_as(before.resampling):
+        raise DataError("a difference needs both spreads from the same resamples; these are of two kinds")
+    differences: dict[str, Difference | None] = {}
+    for metric in METRICS:
+        now, then = getattr(after.scores, metric), getattr(before.scores, metric)
+        moved = None if now is None or then is None else now - then
+        noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
+        differences[metric] = (
+            None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
+        )
+    return differences
+
+
+def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
+    """By metric, one less the other, of two parts that have no sample in common. None where either has no error."""
+    gaps: dict[str, Difference | None] = {}
+    for metric in METRICS:
+        values = [getattr(spread.scores, metric) for spread in (one, other)]
+        noises = [
+            _Noise.of(value, spread.values[metric], spread.resampling)
+            for value, spread in zip(values, (one, other), strict=True)
+        ]
+        first, second = noises
+        gaps[metric] = None
+        if first is not None and second is not None:
+            noise = _Noise(
+                math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
+            )
+            value = values[0] - values[1]
+            gaps[metric] = Difference(value, noise.around(value), noise.error)
+    return gaps
+
+
+def contrast(spread: Spread, one: str, other: str) -> Difference | None:
+    """By how much one metric of the same answers is above another. None where either has no standard error."""
+    values = [getattr(spread.scores, metric) for metric in (one, other)]
+    if None in values:
+        return None
+    above = values[0] - values[1]
+    noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
+    return None if noise is None else Difference(above, noise.around(above), noise.error)
+
+
+def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
+    """The mean of fractions, one a group, and where it lies with 95% confidence."""
+    if not len(values_G):
+        return None, None
+    resampling = Resampling.of(len(values_G))
+    means = [values_G @ weights_GB / weights_GB.sum(axis=0) for weights_GB in resampling.weights(len(values_G))]
+    mean = float(values_G.mean())
+    noise = _Noise.of(mean, np.concatenate(means), resampling) if len(values_G) > 1 else None
+    return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
+
+
+def label_f1_intervals(answers: Answers, resampling: Resampling) -> list[Interval | None]:
+    """Where the F1 of each label lies with 95% confidence; None where it is undefined, or resamples all agree.
+
+    A label that no sample of a resample has is left out of it, as `macro_f1` does.
+    """
+    decided_NL = answers.probabilities_NL > THRESHOLD if answers.decisions_NL is None else answers.decisions_NL
+    yes_NL, known_NL = answers.labels_NL == YES, answers.labels_NL != UNKNOWN
+    hits_LN = np.ascontiguousarray((yes_NL & decided_NL).T, dtype=np.float64)
+    yes_LN = np.ascontiguousarray(yes_NL.T, dtype=np.float64)
+    both_LN = yes_LN + (known_NL & decided_NL).T
+    values_LB = np.concatenate(
+        [
+            _f1_LB(hits_LN @ weights_NB, yes_LN @ weights_NB, both_LN @ weights_NB)
+            for weights_NB in resampling.weights(answers.labels_NL.size)
+        ],
+        axis=1,
+    )
+    ones_N1 = np.ones((len(yes_NL), 1))
+    f1_L = _f1_LB(hits_LN @ ones_N1, yes_LN @ ones_N1, both_LN @ ones_N1)[:, 0].tolist()
+    return [_within_one(f1, values_B, resampling) for f1, values_B in zip(f1_L, values_LB, strict=True)]
+
+
+def _f1_LB(hits_LB: Values, yes_LB: Values, both_LB: Values) -> Values:
+    """Given the cells that are yes and decided so, those that are yes, and these and those decided so together."""
+    return np.where(yes_LB > 0, 2 * hits_LB / np.maximum(both_LB, 1), np.nan)
+
+
+def _within_one(value: float, values_B: Values, resampling: Resampling) -> Interval | None:
+    noise = None if np.isnan(value) else _Noise.of(value, values_B, resampling)
+    return noise.within_one(value) if noise is not None and noise.error > 0 and 0 < value < 1 else None
+
+
+# ----------------------------------------------------------------------------------------------- noise
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """How resamples deviate from a value.
+
+    Attributes:
+        error: root of the mean squared deviation, the bias included.
+        bias: mean deviation.
+        reach: how many errors an interval extends: the quantile of Student's t with G - 1 degrees of freedom.
+    """
+
+    error: float
+    bias: float
+    reach: float
+
+    @classmethod
+    def of(cls, value: float | None, values: Values, resampling: Resampling) -> _Noise | None:
+        defined = values[~np.isnan(values)]
+        if value is None or resampling.groups < 2 or defined.size < (1 - _MOST_UNDEFINED) * values.size:
+            return None
+        deviations = resampling.scale * (defined - value)
+        error = float(np.sqrt(np.mean(deviations**2)))
+        # what is left of resamples that agree is rounding
+        error = error if error > 1e-12 else 0.0
+        reach = float(special.stdtrit(resampling.groups - 1, (1 + _CONFIDENCE) / 2))
+        return cls(error, resampling.scale * float(deviations.mean()), reach)
+
+    def around(self, value: float) -> Interval:
+        """From the value, or from the value without the bias, whichever reaches farther."""
+        corrected, reach = value - self.bias, self.reach * self.error
+        return Interval(min(value, corrected) - reach, max(value, corrected) + reach)
+
+    def above_zero(self, value: float) -> Interval:
+        """The same of what is never below 0."""
+        interval = self.around(value)
+        return Interval(max(interval.low, 0.0), interval.high)
+
+    def within_one(self, value: float) -> Interval:
+        """The same of a fraction, on the logit scale."""
+        slope = 1 / (value * (1 - value))
+        logits = _Noise(self.error * slope, self.bias * slope, self.reach).around(float(special.logit(value)))
+        return Interval(float(special.expit(logits.low)), float(special.expit(logits.high)))

@@ -1,0 +1,125 @@
+"""What pictures a backbone of transformers takes: its preprocessor_config.json, read as data.
+
+What transformers' own image processor makes of a picture is an affine function of its resized pixels, so that all of it
+is a Form and, on pixels in [0, 1], a mean and a deviation of each colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tagfit.records.form import FILTERS, Form
+
+#: image processors that are known, by name without `ImageProcessor`: what they do unless their file says otherwise
+_KNOWN: dict[str, dict[str, Any]] = {
+    "Beit": {"crop_size": 224},
+    "Bit": {"size": {"shortest_edge": 224}, "do_center_crop": True, "crop_size": 224},
+    "CLIP": {"size": {"shortest_edge": 224}, "do_center_crop": True, "crop_size": 224},
+    "ConvNext": {"crop_pct": 224 / 256},
+    "DINOv3ViT": {},
+    "DeiT": {"do_center_crop": True, "crop_size": 224},
+    "EfficientNet": {"rescale_offset": False, "include_top": True},
+    "Levit": {"do_center_crop": True, "crop_size": 224},
+    "MobileNetV1": {"do_center_crop": True, "crop_size": 224},
+    "MobileNetV2": {"do_center_crop": True, "crop_size": 224},
+    "Pvt": {},
+    "Siglip": {},
+    "ViT": {},
+}
+#: as above, of all of them
+_USUAL = {
+    "do_resize": True,
+    "do_center_crop": False,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+}
+
+#: those whose `size`, where it is one number, is the shorter side
+_SHORTEST = ("Bit", "CLIP", "ConvNext", "Levit", "MobileNetV1", "MobileNetV2")
+
+#: what changes pictures in other ways, unless it is off
+_OTHERWISE = ("do_flip_channel_order", "do_pad", "do_thumbnail", "do_crop_margin", "do_convert_grayscale")
+
+
+class Taken(NamedTuple):
+    """How a picture becomes pixels, and what is subtracted from each colour of them and divided by, in [0, 1]."""
+
+    form: Form
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def read_form(written: Mapping[str, Any]) -> Taken:
+    """What a preprocessor_config.json says.
+
+    Raises:
+        ValueError: something in it that is not known; the message says what.
+    """
+    kind = str(written.get("image_processor_type", written.get("feature_extractor_type", "")))
+    for ending in ("Pil", "Fast", "ImageProcessor", "FeatureExtractor"):
+        kind = kind.removesuffix(ending)
+    if kind not in _KNOWN:
+        raise ValueError(f"image_processor_type {kind!r} is none of those known: {', '.join(_KNOWN)}")
+    settings = {**_USUAL, **_KNOWN[kind], **{name: value for name, value in written.items() if value is not None}}
+    for name in _OTHERWISE:
+        if settings.get(name):
+            raise ValueError(f"{name} is not known here")
+    missing = [name for name in ("size", "resample") if name not in settings]
+    missing += [name for name in ("image_mean", "image_std") if settings["do_normalize"] and name not in settings]
+    if missing:
+        raise ValueError(f"it does not say {', '.join(missing)}")
+    return Taken(_form(kind, settings), *_colours(settings))
+
+
+def _form(kind: str, settings: Mapping[str, Any]) -> Form:
+    if not settings["do_resize"]:
+        raise ValueError("do_resize is false, so that pictures would keep their sizes")
+    if not (isinstance(settings["resample"], int) and 0 <= settings["resample"] < len(FILTERS)):
+        raise ValueError(f"resample must be a number from 0 to {len(FILTERS) - 1}; got {settings['resample']!r}")
+    resampling = FILTERS[settings["resample"]]
+    side, shorter = _size(settings["size"], kind in _SHORTEST)
+    if kind == "ConvNext":
+        if side >= 384:
+            return Form(side, resampling)
+        return Form(side, resampling, int(side / settings["crop_pct"]), True)
+    if kind == "Levit":
+        side = int(256 / 224 * side) if shorter else side
+    if settings["do_center_crop"]:
+        cut, _ = _size(settings["crop_size"], False)
+        return Form(cut, resampling) if cut == side and not shorter else Form(cut, resampling, side, shorter)
+    if shorter:
+        raise ValueError("size is the shorter side and nothing is cropped, so that pictures would not be square")
+    return Form(side, resampling)
+
+
+def _size(size: Any, shortest: bool) -> tuple[int, bool]:
+    """A side, and whether it is the shorter one of two rather than both."""
+    if isinstance(size, int):
+        return size, shortest
+    if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
+        return int(size["shortest_edge"]), True
+    if isinstance(size, Mapping) and set(size) == {"height", "width"} and size["height"] == size["width"]:
+        return int(size["height"]), False
+    raise ValueError(f"a size must be one number, a shortest_edge, or equal height and width; got {size!r}")
+
+
+def _colours(settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(p * factor - offset - mean) / std of pixels p from 0 to 255, as a mean and a deviation of p / 255."""
+    mean, std = [0.0] * 3, [1.0] * 3
+    if settings["do_normalize"]:
+        mean, std = (_three(settings[name]) for name in ("image_mean", "image_std"))
+    spread = [value * value for value in std] if settings.get("include_top") else std
+    factor = 255 * float(settings["rescale_factor"]) if settings["do_rescale"] else 255.0
+    offset = 1.0 if settings["do_rescale"] and settings.get("rescale_offset") else 0.0
+    if not factor > 0 or not min(spread) > 0:
+        raise ValueError("rescale_factor and image_std must be above 0")
+    return tuple((value + offset) / factor for value in mean), tuple(value / factor for value in spread)
+
+
+def _three(values: Any) -> list[float]:
+    several = [float(values)] * 3 if isinstance(values, int | float) else [float(value) for value in values]
+    if len(several) != 3:
+        raise ValueError(f"three colours have three values; got {values!r}")
+    return several

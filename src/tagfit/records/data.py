@@ -1,0 +1,350 @@
+"""Labels, samples, their split and the lock.
+
+Shapes: N samples, L labels, D features, H x W pixels. Suffixes of array names say their axes: `labels_NL`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagfit.records.form import Form
+
+if TYPE_CHECKING:
+    from tagfit.models.backbones import Pretrained
+
+#: the three values of a label cell; an unknown cell is never read as no
+YES, NO, UNKNOWN = 1, 0, -1
+
+#: the parts of a split: fitting uses train, choosing val, fitted rules calibrate; test is scored once, at the end
+Part = Literal["train", "val", "calibrate", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "calibrate", "test")
+
+Kind = Literal["pictures", "features"]
+
+
+def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """(N,) the (N, 32) hashes as single values, to sort and compare."""
+    return np.ascontiguousarray(hashes).view("S32").ravel()
+
+
+def only_yes(labels_NL: NDArray[np.int8]) -> bool:
+    """Whether some cells are yes, some unknown, and none is no: as where one label was written down a sample."""
+    return bool((labels_NL == YES).any() and (labels_NL == UNKNOWN).any() and not (labels_NL == NO).any())
+
+
+def disagree(labels_NL: NDArray[np.int8]) -> bool:
+    """Whether a label is yes of one sample and no of another; unknown says neither."""
+    return bool(((labels_NL == YES).any(axis=0) & (labels_NL == NO).any(axis=0)).any())
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """What a label source says, before any picture is opened.
+
+    Exactly one of `files`, `encoded` and `x` is set.
+
+    Attributes:
+        name: short name of the data, for messages and folder names.
+        label_names: (L,) names in the order of the columns of `labels_NL`.
+        labels_NL: (N, L) int8 of YES, NO, UNKNOWN.
+        sample_names: (N,) how messages and outputs call each sample: the path as written, or `row 17`.
+        files: (N,) the picture files, or None.
+        encoded: (N,) the bytes of picture files that lie in memory, or None.
+        x: (N, D) float32 features or (N, H, W, 3) uint8 pictures, or None.
+        given_split: (N,) int8 index into PARTS where the person brought a split, else None.
+        metadata: further columns, by name, each (N,) text as written.
+        absent_label: what a label name that the source does not mention means: NO where each sample lists
+            all its labels, UNKNOWN where every label has a column.
+        notes: what the person should be told about how the source was read.
+        set_aside: (sample name, reason) of each picture whose labels are inside it and could not be read; not among
+            the N.
+    """
+
+    name: str
+    label_names: tuple[str, ...]
+    labels_NL: NDArray[np.int8]
+    sample_names: tuple[str, ...]
+    files: tuple[Path, ...] | None = None
+    encoded: tuple[bytes, ...] | None = None
+    x: NDArray[Any] | None = None
+    given_split: NDArray[np.int8] | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent_label: int = UNKNOWN
+    notes: tuple[str, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sample_names)
+
+    @property
+    def kind(self) -> Kind:
+        return "features" if self.x is not None and self.x.ndim == 2 else "pictures"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A vision network that was trained elsewhere: what it is, and what pictures it takes.
+
+    Attributes:
+        name: the folder's name or the hub's, as given; for people alone.
+        revision: the hub's commit; empty for a folder.
+        sha256: of its weights file, in hex.
+        config: transformers' own, as plain JSON: what the network is built from.
+        features: D, what it makes of a picture.
+        form: how a picture becomes its (S, S, 3) pixels.
+        mean, std: of each colour, subtracted from pixels in [0, 1] and divided by.
+    """
+
+    name: str
+    revision: str
+    sha256: str
+    config: Mapping[str, Any]
+    features: int
+    form: Form
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({f'revision {self.revision[:12]}, ' if self.revision else ''}sha256 {self.sha256[:12]})"
+
+    def identity(self) -> dict[str, Any]:
+        """What makes its features what they are, wherever it lies and whatever it is called."""
+        return {
+            "sha256": self.sha256,
+            "config": hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest(),
+            "features": self.features,
+            "form": self.form.to_dict(),
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.identity() | {"name": self.name, "revision": self.revision, "config": dict(self.config)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Backbone:
+        """Raises ValueError, KeyError or TypeError."""
+        mean, std = (tuple(map(float, values[name])) for name in ("mean", "std"))
+        if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, mean + std)) or min(std) <= 0:
+            raise ValueError(f"a backbone has the mean and the deviation of three colours; got {mean} and {std}")
+        if not (isinstance(values["config"], dict) and isinstance(values["features"], int) and values["features"] > 0):
+            raise ValueError("a backbone has a config, and a number of features above 0")
+        name, revision, sha256 = (str(values[name]) for name in ("name", "revision", "sha256"))
+        form = Form.from_dict(values["form"])
+        return cls(name, revision, sha256, values["config"], values["features"], form, mean, std)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a sample becomes a network's input: fixed before a cure begins, part of the lock.
+
+    Pictures: the whole picture to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
+    of pictures in its own form.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    scale: float = 1.0
+    backbone: Backbone | None = None
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether pictures go in: as they are, or to be looked at by a backbone."""
+        return self.kind == "pictures" or self.backbone is not None
+
+    @property
+    def form(self) -> Form | None:
+        """What a picture file is brought to; None where no form gives what goes in."""
+        if self.backbone is not None:
+            return self.backbone.form
+        height, width, *_ = *self.shape, 0
+        return Form(height) if self.kind == "pictures" and height == width else None
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """The shape of one sample as it goes in."""
+        return self.shape if self.backbone is None else (self.backbone.form.size, self.backbone.form.size, 3)
+
+    @property
+    def input_name(self) -> str:
+        """What goes in, in a word."""
+        return "pictures" if self.takes_pictures else "features"
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.to_dict()})
+
+    def identity(self) -> dict[str, Any]:
+        """What the lock covers of it."""
+        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.identity()})
+
+    def _plain(self) -> dict[str, Any]:
+        return {"kind": self.kind, "shape": list(self.shape), "scale": self.scale}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        kind, shape = values["kind"], tuple(values["shape"])
+        if kind not in ("pictures", "features") or len(shape) != (3 if kind == "pictures" else 1):
+            raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
+        if not all(type(length) is int and 0 < length < 2**31 for length in shape):
+            raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
+        scale = values["scale"]
+        if type(scale) not in (int, float) or not 0 < scale < math.inf:
+            raise ValueError(f"the scale must be a number above 0; got {scale!r}")
+        backbone = Backbone.from_dict(values["backbone"]) if "backbone" in values else None
+        if backbone is not None and shape != (backbone.features,):
+            raise ValueError(f"the backbone makes {backbone.features} features, not {shape}")
+        return cls(kind, shape, float(scale), backbone)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Samples ready for a network, with their labels.
+
+    Attributes:
+        x: (N, D) float32 or (N, H, W, 3) uint8; may be a memory map.
+        hashes: (N, 32) uint8, SHA-256 of each sample's encoded file bytes or array bytes.
+        set_aside: (sample name, reason) of each picture that could not be read; not among the N.
+        pixels: (N, S, S, 3) uint8 pictures that a backbone made `x` of; may be a memory map. None elsewhere.
+        pretrained: that backbone with its network, for the rooms that may run it.
+        files: (N,) where each picture came from, a file or bytes in memory; None of arrays.
+        the other attributes are as in LabelTable.
+    """
+
+    name: str
+    label_names: tuple[str, ...]
+    labels_NL: NDArray[np.int8]
+    sample_names: tuple[str, ...]
+    x: NDArray[Any]
+    hashes: NDArray[np.uint8]
+    preprocessing: Preprocessing
+    given_split: NDArray[np.int8] | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent_label: int = UNKNOWN
+    notes: tuple[str, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
+    pixels: NDArray[np.uint8] | None = None
+    pretrained: Pretrained | None = None
+    files: tuple[Path | bytes, ...] | None = None
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.preprocessing.shape))
+        return f"<{self.name}: {len(self):,} {self.kind} of {shape}, {len(self.label_names)} labels>"
+
+    def __len__(self) -> int:
+        return len(self.sample_names)
+
+    @property
+    def kind(self) -> Kind:
+        return self.preprocessing.kind
+
+    @property
+    def pictures(self) -> NDArray[np.uint8] | None:
+        """(N, H, W, 3) uint8 pictures, whatever a network is given of them; None of feature rows."""
+        return self.x if self.kind == "pictures" else self.pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Whether pictures that follow each other are more alike than chance.
+
+    Attributes:
+        by: what they follow each other by: `file numbers` or `capture times`.
+        pairs: (M, 2) rows of all neighbours.
+        alike: how often neighbours are more alike than a random pair of the same series and labels; 0.5 by chance.
+        p_value: of the permutation test.
+    """
+
+    by: str
+    pairs: NDArray[np.intp]
+    alike: float
+    p_value: float
+
+    @property
+    def telling(self) -> bool:
+        return self.p_value <= 0.01 and self.alike >= 0.55
+
+    def across(self, parts: NDArray[np.int8]) -> NDArray[np.intp]:
+        """The pairs that lie in two parts."""
+        first, second = self.pairs.T
+        parted: NDArray[np.intp] = self.pairs[parts[first] != parts[second]]
+        return parted
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """Which pictures flatter a score when they lie in two parts; nothing is known of feature rows.
+
+    Attributes:
+        near_copies: groups of rows whose pictures are nearly the same.
+        neighbours: None where there are too few of them.
+    """
+
+    near_copies: tuple[NDArray[np.intp], ...] = ()
+    neighbours: Neighbours | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which part each sample belongs to.
+
+    Attributes:
+        parts: (N,) int8 index into PARTS.
+        notes: what the person should be told about how it came about.
+        likeness: what was known of the samples when they were dealt.
+        folds: (N,) int8 fold of each sample of train, -1 for all others; or None where there are none.
+        groups: (N,) numbers of what was kept together; or None where every sample stands alone.
+    """
+
+    parts: NDArray[np.int8]
+    notes: tuple[str, ...] = ()
+    likeness: Likeness = Likeness()
+    folds: NDArray[np.int8] | None = None
+    groups: NDArray[np.intp] | None = None
+
+    def rows(self, part: Part) -> NDArray[np.intp]:
+        """Row numbers of one part, ascending."""
+        return np.flatnonzero(self.parts == PARTS.index(part))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {part: int((self.parts == code).sum()) for code, part in enumerate(PARTS)}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LockedData:
+    """What every run of a fit or a cure is trained and scored on: data and split, fixed.
+
+    Attributes:
+        lock: the fingerprint, as hex; the same wherever and in whatever order the files lie.
+        content: SHA-256 of `dataset.x` as it lies in memory, to prove that it stayed what it was.
+        source: where the data came from, as `load` takes it: `data` and its options; None where it came from memory.
+            Not part of the lock.
+    """
+
+    dataset: Dataset
+    split: Split
+    lock: str
+    content: str
+    source: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{part} {count:,}" for part, count in self.split.counts.items() if count)
+        return f"<{self.dataset!r}: {parts}; lock {self.lock[:12]}>"
+
+    def labels(self, part: Part) -> NDArray[np.int8]:
+        """(n, L) int8 labels of one part."""
+        return self.dataset.labels_NL[self.split.rows(part)]
+
+    @property
+    def single_positive(self) -> bool:
+        """Whether of train only yes is known, never no: all else is unknown."""
+        return only_yes(self.labels("train"))

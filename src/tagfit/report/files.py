@@ -1,0 +1,82 @@
+"""The report: records of run folders in, one page out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tagfit.errors import OutputError
+from tagfit.io.strict_json import read_json
+from tagfit.report.compose import Records, compose
+from tagfit.report.context import Context
+from tagfit.report.figures import as_png, as_svg, can_draw_png
+from tagfit.report.figures import figures as figures_of
+from tagfit.report.page import render
+from tagfit.runs.folder import REPORT, read_predictions, read_result, writable, write_atomically, write_new
+from tagfit.runs.predictions import Predictions
+
+
+def read_context(run: Path, compare: Sequence[Path] = ()) -> Context:
+    """What the page of a run shows, beside other runs where there are some.
+
+    Raises:
+        BundleError: one of them is no run folder, or cannot be read.
+    """
+    return compose(read_records(run), [read_records(one) for one in compare])
+
+
+def read_records(run: Path) -> Records:
+    """What the folder of a run holds. Errors are those of `read_context`."""
+    result, folder = read_result(run), _folder(run)
+    command = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    files = read_predictions(folder)
+    said = Predictions.from_files(files, len(result["data"]["label_names"])) if files else None
+    return Records(folder.resolve().name, result, command, said)
+
+
+def _folder(run: Path) -> Path:
+    """The run folder, where its result.json or its bundle may have been named."""
+    if (run / "manifest.json").is_file():
+        return run.resolve().parent
+    return run if run.is_dir() else run.parent
+
+
+def write_report(run: Path, context: Context, output: Path | None = None) -> Path:
+    """Write the page of a run; returns where.
+
+    Args:
+        output: a new file; unless given, report.html in the run folder, in place of what was there.
+
+    Raises:
+        OutputError: it cannot be written, or `output` is there already.
+    """
+    page = render(context).encode("utf-8")
+    if output is not None:
+        if output.exists():
+            raise OutputError(f"{output} exists already", "Choose another file with -o; nothing was overwritten.")
+        write_new(output, page)
+        return output
+    output = _folder(run) / REPORT
+    with writable(output):
+        write_atomically(output, page)
+    return output
+
+
+def write_figures(context: Context, folder: Path) -> int:
+    """Write the page's charts into a new or empty folder, as SVG and, where the extra is installed, as PNG.
+
+    Returns how many charts there are.
+
+    Raises:
+        OutputError: the folder cannot be written to, or holds something.
+    """
+    charts = figures_of(context)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OutputError(f"{folder}: expected a new or empty folder", "Choose another one with --figures.")
+        for chart in charts:
+            (folder / f"{chart.slug}.svg").write_text(as_svg(chart), encoding="utf-8")
+            if can_draw_png():
+                (folder / f"{chart.slug}.png").write_bytes(as_png(chart))
+    return len(charts)

@@ -1,0 +1,1 @@
+"""One recipe after the other, trained on one lock; what is written of them."""

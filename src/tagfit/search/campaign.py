@@ -1,0 +1,313 @@
+"""A cure at work: the baseline, the ladder, the search, finalists on several seeds, and what each ingredient brings."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
+
+import numpy as np
+
+from tagfit.metrics.intervals import Answers, Difference, Resampling, difference, resample
+from tagfit.recipes import CnnModel, DenseModel, Recipe
+from tagfit.records.runs import Run
+from tagfit.runs.result import Trained, Work
+from tagfit.runs.session import Job, Session
+from tagfit.search.candidates import first_of
+from tagfit.search.ingredients import ingredients
+from tagfit.search.repeats import Ingredient, Repeats
+from tagfit.search.sampler import GENERATION, Laggards, Search
+from tagfit.search.selection import choose, ranked
+from tagfit.search.space import Space
+from tagfit.search.verdict import meets, value
+
+#: how many recipes are trained again, and on how many seeds each finalist and each ingredient is judged
+FINALISTS, SEEDS = 3, 3
+
+#: how many ingredients are reckoned with
+EXPECTED_INGREDIENTS = 6
+
+#: how many trainings follow a search
+FOLLOWING = FINALISTS * (SEEDS - 1) + EXPECTED_INGREDIENTS * SEEDS
+
+#: the share of the minutes that is kept for finalists and ingredients, at most
+MOST_FOR_FINALS = 0.4
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a cure may try.
+
+    Attributes:
+        trials: recipes to try after the baseline, those of the ladder included; None: the ladder alone.
+        until_met: whether that is enough as soon as one meets the target: where nobody asked for more.
+        minutes: nothing further is tried where it, and what has to follow, would take longer; None: no limit.
+        single: whether one network has to be delivered, and no ensemble.
+        refit: whether it is trained again on all labelled rows but test, once test was scored.
+    """
+
+    trials: int | None = None
+    minutes: float | None = None
+    until_met: bool = True
+    single: bool = False
+    refit: bool = False
+
+    @property
+    def searches(self) -> bool:
+        """Whether more was asked for than the ladder."""
+        return self.trials is not None or self.minutes is not None
+
+
+class Campaign:
+    """One cure in one session.
+
+    Args:
+        first: the baseline.
+        rungs: the ladder, in order.
+        space: what is searched after it, where the budget asks for more.
+    """
+
+    def __init__(self, session: Session, first: Recipe, rungs: Sequence[Recipe], space: Space, budget: Budget) -> None:
+        self._session, self._target = session, session.target
+        self._first, self._rungs, self._space, self._budget = first, rungs, space, budget
+        self._tried: list[Trained] = []
+        self._searched: Mapping[str, float] | None = None
+        self._number = 0
+        self._floor = 0.0  # the baseline's score on val: what is below is never delivered
+
+    def work(self) -> Work:
+        """Try, choose, and score what is delivered on test."""
+        before = self._session.run(replace(self._job(self._first), curve=True))
+        self._floor = value(before.run, "val", self._target) or 0.0
+        findings = self._session.findings(before)
+        self._rungs = first_of(self._rungs, [name for finding in findings for name in finding.tries])
+        self._climb()
+        if self._budget.searches:
+            self._search()
+        runs = [trained.run for trained in self._tried]
+        chosen = choose(before.run, runs, self._target, self._error)
+        after = before if chosen is before.run else self._trained(chosen)
+        finalists: tuple[Repeats, ...] = ()
+        brought: tuple[Ingredient, ...] = ()
+        if self._budget.searches and after is not before and not self._session.stopped:
+            after, finalists = self._finals()
+            brought = self._ingredients()
+        scored = self._session.appraise(before)
+        appraised = scored if after is before else self._session.appraise(after)
+        refit = self._session.refit(appraised) if self._budget.refit and not self._session.stopped else None
+        return Work(
+            before=scored,
+            after=appraised,
+            tried=tuple(runs),
+            complete=not self._session.stopped,
+            finalists=finalists,
+            ingredients=brought,
+            search=self._searched,
+            refit=refit,
+        )
+
+    # ------------------------------------------------------------------------------------------- trying
+
+    def _climb(self) -> None:
+        """The ladder: its dense rungs at the same time, CNNs one after the other."""
+        rungs = self._rungs if self._budget.trials is None else self._rungs[: self._budget.trials]
+        for dense, several in groupby(rungs, key=lambda rung: isinstance(rung.model, DenseModel)):
+            for recipes in [list(several)] if dense else [[rung] for rung in several]:
+                if self._session.stopped or self._affordable < 1 or self._done:
+                    return
+                self._try(recipes)
+
+    def _search(self) -> None:
+        folder = self._session.folder
+        began = time.perf_counter()
+        search = Search(self._space, self._target, self._session.seed, None if folder is None else folder.journal)
+        search.learn(trained.run for trained in self._tried)
+        number, training = 0, 0.0
+        while (size := self._left()) and not (self._session.stopped or self._done):
+            number += 1
+            asked = search.generation(number, size)
+            laggards = Laggards([trained.run for trained in self._tried], self._target.metric, self._deadline)
+            started = time.perf_counter()
+            told = self._try([one.recipe for one in asked], laggards)
+            training += time.perf_counter() - started
+            if len(told) == size and not self._session.stopped:
+                search.tell(asked, [trained.run for trained in told])
+        whole = time.perf_counter() - began
+        self._searched = {"generations": number, "seconds": round(whole, 3), "overhead": round(1 - training / whole, 4)}
+
+    @property
+    def _done(self) -> bool:
+        """Whether what meets the target can be delivered: nothing is left then. Without a train band val can gain."""
+        if not (self._budget.until_met and self._target.train_ranks):
+            return False
+        runs = [trained.run for trained in self._tried]
+        return any(meets(run, self._target) and (value(run, "val", self._target) or 0.0) >= self._floor for run in runs)
+
+    def _left(self) -> int:
+        """How many recipes the next generation may have."""
+        left = GENERATION if self._budget.trials is None else self._budget.trials - len(self._tried)
+        return max(0, min(GENERATION, left, self._affordable))
+
+    @property
+    def _affordable(self) -> int:
+        """How many more recipes there is time for, with what finalists and ingredients need set aside."""
+        if self._budget.minutes is None or not self._tried:
+            return GENERATION
+        seconds = [trained.run.seconds for trained in self._tried[-GENERATION:]]
+        return int((self._deadline - time.perf_counter()) / max(float(np.mean(seconds)), 1e-3))
+
+    @property
+    def _deadline(self) -> float:
+        """When finalists and ingredients have to begin."""
+        leaders = [run.seconds for run in ranked([one.run for one in self._tried], self._target)[:FINALISTS]]
+        follows = SEEDS * (sum(leaders) + EXPECTED_INGREDIENTS * max(leaders, default=0.0))
+        return self._session.began + self._limit - min(follows, MOST_FOR_FINALS * self._limit)
+
+    @property
+    def _spent(self) -> float:
+        return time.perf_counter() - self._session.began
+
+    @property
+    def _limit(self) -> float:
+        """Seconds that all of it may take."""
+        return math.inf if self._budget.minutes is None else 60 * self._budget.minutes
+
+    def _try(self, recipes: Sequence[Recipe], laggards: Laggards | None = None) -> list[Trained]:
+        trained = self._session.attempt([self._job(recipe, laggards=laggards) for recipe in recipes])
+        self._tried += trained
+        scores = [value(one.run, "val", self._target) for one in self._tried if one.run.state == "finished"]
+        self._session.best = max((score for score in scores if score is not None), default=None)
+        return trained
+
+    def _job(self, recipe: Recipe, *, seed: int | None = None, laggards: Laggards | None = None) -> Job:
+        self._number += 1
+        planned = 1 + max(self._budget.trials or 0, len(self._rungs))
+        return Job(recipe, self._number, max(planned, self._number), seed, laggards)
+
+    # ----------------------------------------------------------------------------------------- choosing
+
+    def _trained(self, run: Run) -> Trained:
+        return next(one for one in self._tried if one.run is run)
+
+    def _error(self, one: Run, other: Run) -> float:
+        """The standard error of the difference between two scores on val, over samples or groups of them."""
+        moved = self._moved(self._trained(one), self._trained(other))
+        return 0.0 if moved is None else moved.error
+
+    def _within_noise(self, one: Trained, other: Trained) -> bool:
+        moved = self._moved(one, other)
+        return moved is None or moved.within_noise
+
+    def _moved(self, one: Trained, other: Trained) -> Difference | None:
+        """The score of one on val less that of the other, on the same resamples."""
+        return self._moves(one, other)[self._target.metric]
+
+    def _moves(self, one: Trained, other: Trained) -> dict[str, Difference | None]:
+        draw = _draw(one)
+        return difference(resample(_answers(one), draw), resample(_answers(other), draw))
+
+    def _finals(self) -> tuple[Trained, tuple[Repeats, ...]]:
+        """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
+        order = [
+            self._trained(run)
+            for run in ranked([trained.run for trained in self._tried], self._target)
+            if (value(run, "val", self._target) or 0.0) >= self._floor
+        ]
+        leaders = [order[0], *(one for one in order[1:] if self._within_noise(order[0], one))][:FINALISTS]
+        finals = [self._repeated(leader) for leader in leaders]
+        best = max(finals, key=_Final.rank)
+        near = [
+            one
+            for one in finals
+            if one.meets == best.meets
+            and (one is best or best.mean - one.mean <= self._error(best.leader.run, one.leader.run))
+        ]
+        single = min(near, key=lambda one: (one.leader.run.parameters, -one.mean))
+        self._whole = single.repeats
+        together = [one for final in finals for one in final.trained if one.run.state == "finished"]
+        return self._single_or_ensemble(single.leader, together), tuple(final.repeats for final in finals)
+
+    def _repeated(self, leader: Trained) -> _Final:
+        recipe = leader.run.recipe
+        trained = (leader, *self._session.attempt([self._job(recipe, seed=seed) for seed in self._seeds[1:]]))
+        return _Final(leader, trained, self._repeats(recipe, trained))
+
+    def _single_or_ensemble(self, single: Trained, several: Sequence[Trained]) -> Trained:
+        """All networks together where val prefers that by more than the noise, and the target is met no less."""
+        if self._budget.single or self._budget.refit or len(several) < 2:
+            return single
+        ensemble = self._session.ensemble(several, single)
+        if self._target.train_ranks and meets(single.run, self._target) > meets(ensemble.run, self._target):
+            return single
+        return ensemble if self._preferred(ensemble, single) else single
+
+    def _preferred(self, one: Trained, other: Trained) -> bool:
+        """Whether val prefers one beyond noise: by the target's metric or, where that can't tell, by log loss.
+
+        Log loss looks at every probability, and so tells a difference on far fewer samples.
+        """
+        moved = self._moves(one, other)
+        score, loss = moved[self._target.metric], moved["log_loss"]
+        if score is not None and not score.within_noise:
+            return score.value > 0
+        return loss is not None and not loss.within_noise and loss.value < 0
+
+    def _ingredients(self) -> tuple[Ingredient, ...]:
+        """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
+        left_out = ingredients(self._whole.recipe)
+        seconds = sum(run.seconds for run in self._whole.runs)
+        costs = [seconds * _views(recipe) / _views(self._whole.recipe) for _, recipe in left_out]
+        affordable = sum(cost <= self._limit - self._spent for cost in accumulate(costs))
+        left_out = left_out[:affordable]
+        trained = self._session.attempt(
+            [self._job(recipe, seed=seed) for _, recipe in left_out for seed in self._seeds]
+        )
+        return tuple(
+            Ingredient.of(name, self._whole, self._repeats(recipe, trained[first : first + SEEDS]))
+            for first, (name, recipe) in zip(range(0, len(trained) - SEEDS + 1, SEEDS), left_out, strict=False)
+        )
+
+    @property
+    def _seeds(self) -> list[int]:
+        return [self._session.seed + number for number in range(SEEDS)]
+
+    def _repeats(self, recipe: Recipe, trained: Sequence[Trained]) -> Repeats:
+        return Repeats(recipe, tuple(one.run for one in trained), self._target)
+
+
+@dataclass(frozen=True, eq=False)
+class _Final:
+    """A finalist: its run on the session's seed, and on further ones."""
+
+    leader: Trained
+    trained: tuple[Trained, ...]
+    repeats: Repeats
+
+    @property
+    def mean(self) -> float:
+        mean = self.repeats.mean("val")
+        return -1.0 if mean is None else mean
+
+    @property
+    def meets(self) -> bool:
+        return self.repeats.target.train_ranks and self.repeats.meets
+
+    def rank(self) -> tuple[bool, float]:
+        return self.meets, self.mean
+
+
+def _views(recipe: Recipe) -> int:
+    """How many views of a picture a step looks at."""
+    return recipe.model.views if isinstance(recipe.model, CnnModel) and not recipe.training.draws_a_view else 1
+
+
+def _answers(trained: Trained) -> Answers:
+    said = trained.said["val"]
+    return Answers(said.labels_NL, said.probabilities_NL)
+
+
+def _draw(trained: Trained) -> Resampling:
+    said = trained.said["val"]
+    return Resampling.of(len(said), said.groups)

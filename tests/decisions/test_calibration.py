@@ -1,0 +1,381 @@
+"""Calibration on distortions that are known, and on degenerate input."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from tagfit.api import fit, load
+from tagfit.decisions.calibration import METHODS, Calibration, crossfitted, fit_calibration, reliability, wilson
+from tagfit.errors import BundleError, DataError
+from tagfit.inference.tagger import Tagger
+from tagfit.metrics import curves
+from tagfit.metrics.curves import Line, Steps
+from tagfit.metrics.scores import probability_means
+from tagfit.records.data import NO, UNKNOWN, YES
+
+DOCS = Path(__file__).parents[2] / "docs" / "decisions.md"
+
+SHIFTS = np.array([-2, -1, 0, 1, 2, 3])
+DISTORTIONS = {
+    "none": lambda logits: logits,
+    "temperature": lambda logits: 3 * logits,
+    "platt": lambda logits: logits + SHIFTS[: logits.shape[1]],
+    "isotonic": lambda logits: np.where(logits > 0, 4 * logits, logits / 4) - 1,
+}
+
+
+def drawn(seed, N=300, L=6, distortion="none", unknown=0.0):
+    """Labels, the probabilities that they were drawn from, and what a network says instead; float32."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-1, 2, size=(N, L))
+    truth = 1 / (1 + np.exp(-logits))
+    labels = (rng.random((N, L)) < truth).astype(np.int8)
+    labels[rng.random((N, L)) < unknown] = UNKNOWN
+    said = 1 / (1 + np.exp(-DISTORTIONS[distortion](logits)))
+    return labels, truth.astype(np.float32), said.astype(np.float32)
+
+
+def log_loss(labels, probabilities):
+    return probability_means(labels, probabilities)["log_loss"].value
+
+
+def ece(labels, probabilities):
+    return probability_means(labels, probabilities)["ece"].value
+
+
+class TestChoice:
+    @pytest.mark.parametrize("unknown", [0.0, 0.3])
+    @pytest.mark.parametrize("distortion", DISTORTIONS)
+    def test_a_known_distortion_is_undone_by_the_method_that_is_made_for_it(self, distortion, unknown):
+        labels, _, said = drawn(0, N=1000, distortion=distortion, unknown=unknown)
+        calibration = fit_calibration(labels, said)
+        assert calibration.method == distortion
+        labels, truth, said = drawn(1, N=3000, distortion=distortion)
+        made = calibration.apply(said)
+        assert ece(labels, made) < 0.02
+        assert log_loss(labels, made) < log_loss(labels, truth) + 0.015
+        if distortion != "none":
+            assert log_loss(labels, made) < log_loss(labels, said) - 0.05
+            assert ece(labels, made) < ece(labels, said) / 4
+
+    def test_what_is_calibrated_stays_as_it_is(self):
+        methods, worse = [], []
+        for seed in range(30):
+            labels, _, said = drawn(seed, N=200, L=4)
+            calibration = fit_calibration(labels, said)
+            methods.append(calibration.method)
+            labels, _, said = drawn(1000 + seed, N=1000, L=4)
+            worse.append(log_loss(labels, calibration.apply(said)) - log_loss(labels, said))
+        assert methods.count("none") >= 28
+        assert np.mean(worse) < 0.0005
+        assert max(worse) < 0.01
+
+    def test_near_copies_are_no_evidence(self):
+        labels, _, said = drawn(3, N=30, L=3)
+        groups = np.repeat(np.arange(30), 20)
+        assert fit_calibration(labels, said).method == "none"
+        labels, said = labels.repeat(20, axis=0), said.repeat(20, axis=0)
+        assert fit_calibration(labels, said).method != "none"
+        assert fit_calibration(labels, said, groups).method == "none"
+
+    def test_the_probability_of_an_unknown_cell_is_nothing_to_anyone(self):
+        labels, _, said = drawn(4, distortion="platt", unknown=0.4)
+        other = np.where(labels == UNKNOWN, np.float32(0.99), said)
+        assert fit_calibration(labels, said) == fit_calibration(labels, other)
+
+    def test_it_is_the_same_every_time(self):
+        labels, _, said = drawn(5, distortion="isotonic")
+        assert fit_calibration(labels, said) == fit_calibration(labels, said)
+
+    def test_a_label_with_few_cells_keeps_to_a_simpler_curve(self):
+        labels, _, said = drawn(6, N=1000, distortion="isotonic")
+        yes = [np.flatnonzero(labels[:, label] == YES) for label in range(2)]
+        labels[yes[0][5:], 0] = NO
+        labels[yes[1][20:], 1] = UNKNOWN
+        calibration = fit_calibration(labels, said)
+        assert [type(curve) for curve in calibration.by_label] == [type(None), Line, *[Steps] * 4]
+        expected = Calibration("temperature", calibration.temperature).apply(said)
+        np.testing.assert_array_equal(calibration.apply(said)[:, 0], expected[:, 0])
+
+    def test_saturated_networks_are_made_less_sure(self):
+        labels, _, said = drawn(7, N=1000, distortion="temperature")
+        said = (said > 0.5).astype(np.float32)
+        made = fit_calibration(labels, said).apply(said)
+        assert 0 < made.min() < made.max() < 1
+        assert ece(labels, made) < 0.05 < ece(labels, said)
+
+
+DEGENERATE = {
+    "no rows": (np.zeros((0, 2), np.int8), np.zeros((0, 2), np.float32)),
+    "one row": (np.array([[YES, NO]], np.int8), np.array([[0.2, 0.9]], np.float32)),
+    "one label": (np.array([[YES], [NO], [YES]], np.int8), np.array([[0], [1], [0.5]], np.float32)),
+    "all yes": (np.full((200, 3), YES, np.int8), np.linspace(0, 1, 600, dtype=np.float32).reshape(200, 3)),
+    "all no": (np.full((200, 3), NO, np.int8), np.linspace(0, 1, 600, dtype=np.float32).reshape(200, 3)),
+    "all unknown": (np.full((200, 3), UNKNOWN, np.int8), np.linspace(0, 1, 600, dtype=np.float32).reshape(200, 3)),
+    "constant": (np.tile(np.array([[YES, NO], [NO, NO]], np.int8), (100, 1)), np.full((200, 2), 0.3, np.float32)),
+    "saturated and constant": (np.tile(np.array([[YES], [NO]], np.int8), (100, 1)), np.ones((200, 1), np.float32)),
+    "upside down": (
+        np.repeat(np.array([[YES], [NO]], np.int8), 100, axis=0),
+        np.linspace(0, 1, 200, dtype=np.float32)[:, np.newaxis],
+    ),
+}
+
+
+class TestDegenerate:
+    @pytest.mark.parametrize("what", [name for name in DEGENERATE if name != "upside down"])
+    def test_there_is_nothing_to_learn(self, what):
+        labels, said = DEGENERATE[what]
+        calibration = fit_calibration(labels, said)
+        assert calibration == Calibration()
+        np.testing.assert_array_equal(calibration.apply(said), said)
+        np.testing.assert_array_equal(crossfitted(labels, said), said)
+
+    def test_a_label_that_is_ranked_upside_down_is_made_level_but_never_turned_round(self):
+        labels, said = DEGENERATE["upside down"]
+        made = fit_calibration(labels, said).apply(said)
+        assert (np.diff(made[:, 0]) >= 0).all()
+        assert made == pytest.approx(0.5)
+
+    def test_one_group_says_nothing_of_others(self):
+        labels, _, said = drawn(8, distortion="temperature")
+        assert fit_calibration(labels, said, np.zeros(len(labels), np.intp)) == Calibration()
+
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.integers(1, 300),
+        st.integers(1, 3),
+        st.sampled_from([np.float16, np.float32, np.float64]),
+        st.booleans(),
+    )
+    def test_whatever_comes_makes_probabilities_in_the_same_order(self, seed, N, L, dtype, grouped):
+        rng = np.random.default_rng(seed)
+        truth = rng.beta(0.5, 0.5, size=(N, L))
+        labels = (rng.random((N, L)) < truth).astype(np.int8)
+        labels[rng.random((N, L)) < rng.choice([0, 0.3, 1], p=[0.6, 0.3, 0.1])] = UNKNOWN
+        # from what is true to what has nothing to do with it, and bent
+        said = np.where(rng.random((N, L)) < rng.random(), truth, rng.random((N, L))) ** rng.choice([0.2, 1, 5, 500])
+        said = said.astype(dtype)
+        groups = rng.integers(0, N, size=N) if grouped else None
+        calibration = fit_calibration(labels, said, groups)
+        made = calibration.apply(said)
+        assert made.shape == said.shape
+        assert made.dtype == crossfitted(labels, said, groups).dtype == dtype
+        assert ((made >= 0) & (made <= 1)).all()
+        for label in range(L):
+            # float64 has no wider type to be computed in
+            falls = np.diff(made[np.argsort(said[:, label]), label].astype(np.float64)).min(initial=0)
+            assert falls >= (-1e-12 if dtype == np.float64 else 0)
+        assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), labels=L) == calibration
+
+    @pytest.mark.parametrize(
+        ("labels", "said", "message"),
+        [
+            (np.zeros((2, 3), np.int8), np.zeros((2, 2)), "shape of the labels"),
+            (np.zeros((2, 1), np.int8), np.full((2, 1), np.nan), "from 0 to 1"),
+            (np.full((2, 1), 2, np.int8), np.zeros((2, 1)), "labels must be"),
+        ],
+    )
+    def test_what_cannot_be_calibrated_says_why(self, labels, said, message):
+        for function in (fit_calibration, crossfitted, reliability):
+            with pytest.raises(DataError, match=message):
+                function(labels, said)
+
+
+class TestCrossfitted:
+    def test_no_row_is_calibrated_by_its_own_labels(self):
+        labels, _, said = drawn(9, N=120, distortion="platt")
+        made = crossfitted(labels, said)
+        for row in (0, 50, 119):
+            changed = labels.copy()
+            changed[row] = 1 - changed[row]
+            np.testing.assert_array_equal(crossfitted(changed, said)[row], made[row])
+        assert not np.array_equal(made, fit_calibration(labels, said).apply(said))
+
+    def test_nor_by_those_of_its_group(self):
+        labels, _, said = drawn(10, N=120, distortion="platt")
+        groups = np.arange(120) // 4
+        made = crossfitted(labels, said, groups)
+        changed = np.where((groups == 7)[:, np.newaxis], 1 - labels, labels).astype(np.int8)
+        np.testing.assert_array_equal(crossfitted(changed, said, groups)[groups == 7], made[groups == 7])
+
+    def test_it_tells_what_unseen_rows_will_get(self):
+        labels, _, said = drawn(11, N=400, distortion="platt")
+        later, _, said_later = drawn(12, N=4000, distortion="platt")
+        unseen = log_loss(later, fit_calibration(labels, said).apply(said_later))
+        assert log_loss(labels, crossfitted(labels, said)) == pytest.approx(unseen, abs=0.02)
+
+
+class TestApply:
+    EACH = (
+        Calibration(),
+        Calibration("temperature", 2.5),
+        Calibration("platt", 0.5, (Line(0.5, -1.0), None)),
+        Calibration("isotonic", 3.0, (Steps((0.2, 0.2000001, 0.9), (0.1, 0.6, 0.95)), Line(2.0, 0.0))),
+    )
+
+    @pytest.mark.parametrize("calibration", EACH, ids=METHODS)
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_rows_and_memory_do_not_matter(self, calibration, dtype):
+        said = np.random.default_rng(0).random((500, 2)).astype(dtype)
+        made, before = calibration.apply(said), said.copy()
+        np.testing.assert_array_equal(said, before)
+        np.testing.assert_array_equal(calibration.apply(np.asfortranarray(said)), made)
+        np.testing.assert_array_equal(
+            np.concatenate([calibration.apply(row[np.newaxis]) for row in said[:50]]), made[:50]
+        )
+        assert calibration.apply(said[:0]).shape == (0, 2)
+
+    def test_a_temperature_divides_the_logits(self):
+        said = np.array([[0.9, 0.1, 0.5]])
+        assert Calibration("temperature", 2.0).apply(said)[0] == pytest.approx([0.75, 0.25, 0.5])
+
+    @pytest.mark.parametrize("calibration", EACH, ids=METHODS)
+    def test_a_sample_without_scores_has_no_probabilities(self, calibration):
+        made = calibration.apply(np.array([[np.nan, np.nan], [0.5, 0.5]], dtype=np.float32))
+        assert np.isnan(made).tolist() == [[True, True], [False, False]]
+
+    def test_another_number_of_labels_is_refused(self):
+        with pytest.raises(DataError, match="for 2 labels; the probabilities have 3"):
+            self.EACH[2].apply(np.zeros((1, 3)))
+
+    def test_it_needs_no_scikit_learn(self):
+        code = (
+            "import sys, numpy; from tagfit.decisions.calibration import Calibration;"
+            "Calibration.from_dict({'method': 'isotonic', 'temperature': 1.0, 'by_label': [[[0.1, 0.9], [0.2, 0.3]]]},"
+            "labels=1).apply(numpy.ones((1, 1))); assert not {'sklearn', 'scipy', 'torch'} & {*sys.modules}"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestStored:
+    @pytest.mark.parametrize("distortion", DISTORTIONS)
+    def test_json_there_and_back(self, distortion):
+        labels, _, said = drawn(13, N=500, distortion=distortion)
+        calibration = fit_calibration(labels, said)
+        text = json.dumps(calibration.to_dict(), allow_nan=False)
+        again = Calibration.from_dict(json.loads(text), labels=6)
+        assert again == calibration
+        np.testing.assert_array_equal(again.apply(said), calibration.apply(said))
+        assert len(text) < 10_000
+
+    @pytest.mark.parametrize(
+        ("spoil", "message"),
+        [
+            (lambda v: v.pop("method"), "exactly: method, temperature, by_label"),
+            (lambda v: v.update(more=1), "exactly: method, temperature, by_label"),
+            (lambda v: v.update(method="beta"), "one of none, temperature, platt, isotonic; got 'beta'"),
+            (lambda v: v.update(method=[]), "one of none"),
+            (lambda v: v.update(method="temperature"), "by temperature must be a list of 0"),
+            (lambda v: v.update(method="platt"), r"by_label\[2\] .* a slope from 0 and a shift$"),
+            *[
+                (lambda v, value=value: v.update(temperature=value), "temperature of a calibration")
+                for value in (0, -1, float("nan"), float("inf"), 10**400, "1", True, None)
+            ],
+            (lambda v: v.update(by_label=v["by_label"][:2]), "must be a list of 3"),
+            (lambda v: v.update(by_label=None), "must be a list of 3"),
+            *[
+                (lambda v, value=value: v["by_label"].__setitem__(1, value), r"by_label\[1\] of a calibration")
+                for value in (
+                    *(
+                        [-1, 0],
+                        [1, float("nan")],
+                        [1e7, 0],
+                        [1, -1e7],
+                        [1],
+                        [1, 0, 0],
+                        [True, 0],
+                        ["1", 0],
+                        1,
+                        "12",
+                        {},
+                    ),
+                    *([[], []], [[0.1], []], [[0.1], 0.2], [[0.1], [0.2], [0.3]], [[0.1, 0.2], [0.5]]),
+                    *([[0.2, 0.1], [0.1, 0.2]], [[0.1, 0.1], [0.1, 0.2]], [[0.1, 0.2], [0.2, 0.1]]),
+                    *(
+                        [[-0.1], [0.5]],
+                        [[0.1], [1.5]],
+                        [[0.1], [float("nan")]],
+                        [[float("nan")], [0.1]],
+                        [[0.1], ["0"]],
+                    ),
+                )
+            ],
+        ],
+    )
+    def test_what_was_tampered_with_is_refused(self, spoil, message):
+        curves_of_each = (None, Line(1.0, 0.5), Steps((0.1, 0.9), (0.2, 0.8)))
+        values = json.loads(json.dumps(Calibration("isotonic", 1.5, curves_of_each).to_dict()))
+        Calibration.from_dict(values, labels=3)
+        spoil(values)
+        with pytest.raises(BundleError, match=message):
+            Calibration.from_dict(values, labels=3)
+
+    def test_no_mapping_at_all_is_refused_and_all_faults_are_told(self):
+        with pytest.raises(BundleError):
+            Calibration.from_dict([], labels=1)
+        values = {"method": "platt", "temperature": 0, "by_label": [[-1, 0], None, [0, "x"]]}
+        with pytest.raises(BundleError) as told:
+            Calibration.from_dict(values, labels=3)
+        assert len(told.value.faults) == 3
+
+
+class TestReliability:
+    @pytest.mark.parametrize("unknown", [0.0, 0.5, 1.0])
+    def test_the_bins_are_those_of_ece(self, unknown):
+        labels, _, said = drawn(14, distortion="temperature", unknown=unknown)
+        said[0] = 1.0
+        bins = reliability(labels, said)
+        known = np.count_nonzero(labels != UNKNOWN)
+        assert (len(bins), bins[0].low, bins[-1].high, sum(b.count for b in bins)) == (15, 0, 1, known)
+        filled = [b for b in bins if b.count]
+        assert all(b.low <= b.mean <= b.high and b.yes in b.interval for b in filled)
+        if known:
+            gaps = sum(b.count * abs(b.mean - b.yes) for b in filled) / known
+            assert gaps == pytest.approx(ece(labels, said))
+
+    def test_a_bin_without_cells_says_so(self):
+        first = reliability(np.array([[YES]], np.int8), np.array([[0.5]]))[0].to_dict()
+        assert first == {"low": 0, "high": 1 / 15, "count": 0, "mean": None, "yes": None, "interval": None}
+
+    def test_json(self):
+        labels, _, said = drawn(15)
+        again = json.loads(json.dumps([b.to_dict() for b in reliability(labels, said)], allow_nan=False))
+        assert [b["count"] for b in again] == [b.count for b in reliability(labels, said)]
+
+    @given(st.integers(1, 5000), st.floats(0, 1))
+    def test_the_interval_is_wilsons(self, count, share):
+        hits = round(share * count)
+        expected = binomtest(hits, count).proportion_ci(method="wilson")
+        interval = wilson(hits, count)
+        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert 0 <= interval.low <= hits / count <= interval.high <= 1
+
+
+def test_an_overconfident_network_on_real_data(shared, tmp_path):
+    data = load(shared / "scene")
+    fit(data, recipe="dense-baseline", output=tmp_path / "run")
+    tagger, rows = Tagger.load(tmp_path / "run"), {part: data.split.rows(part) for part in ("val", "test")}
+    said = {part: tagger.predict_array(data.dataset.x[at]).scores for part, at in rows.items()}
+    calibration = fit_calibration(data.labels("val"), said["val"])
+    made, test = calibration.apply(said["test"]), data.labels("test")
+    assert ece(test, made) < ece(test, said["test"]) / 2
+    assert log_loss(test, made) < log_loss(test, said["test"]) / 2
+    honest = crossfitted(data.labels("val"), said["val"])
+    assert ece(data.labels("val"), honest) < ece(data.labels("val"), said["val"]) / 2
+
+
+def test_the_documents_give_the_constants_of_the_code():
+    section = DOCS.read_text("utf-8").split("## Calibration")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*METHODS]
+    assert f"{curves.LEAST_FOR_A_LINE} cells" in section
+    assert f"{curves.LEAST_FOR_STEPS} cells" in section

@@ -1,0 +1,33 @@
+"""Every check, by the same contract."""
+
+import dataclasses
+import json
+
+import pytest
+
+from making import answers, evidence
+from tagfit.diagnosis.evidence import Evidence
+from tagfit.diagnosis.registry import CHECKS, OF_MODEL, look
+from tagfit.recipes import RECIPES
+from tagfit.records.scores import Target
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_without_evidence_says_why_it_cannot_run(name):
+    nothing = Evidence(Target(), RECIPES["dense-baseline"], ("a", "b"), lacks={"said": "nobody asked it"})
+    diagnosis = look(nothing, [name])
+    assert not diagnosis.findings
+    assert [check for check, why in diagnosis.cannot if why] == [name]
+
+
+def test_findings_are_told_the_worst_first_and_are_plain_json():
+    diagnosis = look(evidence(answers(2000, wrong=0.05), answers(2000, wrong=0.3, seed=1)), OF_MODEL, "it")
+    record = json.loads(json.dumps(diagnosis.to_dict()))
+    strengths = [finding["strength"] for finding in record["findings"]]
+    assert strengths
+    assert strengths == sorted(strengths, reverse=True)
+    for finding in diagnosis.findings:
+        assert 0 <= finding.strength <= 1
+        assert finding.check in CHECKS
+        assert all(text[-1] in ".)" for text in (finding.seen, finding.meaning, finding.todo))
+        assert dataclasses.is_dataclass(finding)

@@ -1,0 +1,118 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tagfit.images.decode import UnreadablePictureError, decode, shrink
+from tagfit.records.form import Form
+
+
+def encoded(picture, format="PNG", **options):
+    stream = io.BytesIO()
+    picture.save(stream, format=format, **options)
+    return stream.getvalue()
+
+
+def two_halves(mode="RGB", size=(40, 30)):
+    """Red on the left, blue on the right."""
+    picture = Image.new("RGB", size, (0, 0, 255))
+    picture.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_the_formats_that_are_read(format):
+    pixels = decode(encoded(two_halves(), format), Form(16))
+    assert (pixels.shape, pixels.dtype) == ((16, 16, 3), np.uint8)
+    np.testing.assert_allclose(pixels[8, 3], [255, 0, 0], atol=12)
+    np.testing.assert_allclose(pixels[8, 12], [0, 0, 255], atol=12)
+
+
+@pytest.mark.parametrize("format", ["PPM", "ICO", "TGA"])
+def test_no_other_format_is_opened(format):
+    with pytest.raises(UnreadablePictureError, match="not a picture of a known format"):
+        decode(encoded(two_halves(), format), Form(16))
+
+
+def test_exif_orientation_is_applied():
+    picture = two_halves()
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down: what was left comes to the right
+    pixels = decode(encoded(picture, "JPEG", exif=exif), Form(16))
+    np.testing.assert_allclose(pixels[8, 12], [255, 0, 0], atol=12)
+
+
+def test_alpha_lies_over_white():
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    assert (decode(encoded(clear), Form(8)) == 255).all()
+    palette = Image.new("P", (20, 20), 0)
+    assert (decode(encoded(palette, transparency=0), Form(8)) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "I;16", "CMYK"])
+def test_every_mode_becomes_rgb(mode):
+    if mode == "I;16":
+        grey = Image.fromarray(np.full((20, 20), 40000, dtype=np.uint16))
+        expected = 40000 * 255 / 65535
+    else:
+        grey = Image.new("L", (20, 20), 255).convert("RGB" if mode == "CMYK" else "L").convert(mode)
+        expected = 255
+    pixels = decode(encoded(grey, "TIFF"), Form(8))
+    assert pixels.shape == (8, 8, 3)
+    np.testing.assert_allclose(pixels, expected, atol=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"not a picture at all", "not a picture of a known format"),
+        (encoded(two_halves(size=(200, 200)), "JPEG")[:-300], "truncated"),
+        (encoded(two_halves(size=(200, 200)))[:-200], "truncated"),
+    ],
+)
+def test_what_cannot_be_read_says_why(content, reason):
+    with pytest.raises(UnreadablePictureError, match=reason):
+        decode(content, Form(16))
+
+
+def test_a_picture_that_claims_too_many_pixels_is_refused():
+    with pytest.raises(UnreadablePictureError, match=r"too large: 40x30 pixels are more than 0.001 megapixels"):
+        decode(encoded(two_halves()), Form(16), max_pixels=1000)
+    assert decode(encoded(two_halves()), Form(16), max_pixels=1200).shape == (16, 16, 3)
+
+
+def taken(written):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = written
+    return shrink(encoded(two_halves(), "JPEG", exif=exif), Form(8))[1]
+
+
+def test_when_it_was_taken():
+    assert taken("2024:05:01 12:30:09") == "2024-05-01T12:30:09"
+    assert shrink(encoded(two_halves(), "JPEG"), Form(8))[1] == ""
+
+
+@pytest.mark.parametrize("written", ["0000:00:00 00:00:00", "    :  :     :  :  ", "last summer", ""])
+def test_a_time_that_is_none(written):
+    assert taken(written) == ""
+
+
+@pytest.mark.parametrize(("grey", "expected"), [(0, 0), (255, 0), (256, 0), (257, 1), (65535, 255)])
+def test_sixteen_bits_are_scaled_alike_whatever_the_picture_holds(grey, expected):
+    picture = Image.fromarray(np.full((8, 8), grey, dtype=np.uint16))
+    assert (decode(encoded(picture), Form(8)) == expected).all()
+
+
+def test_floating_point_pixels_are_refused():
+    with pytest.raises(UnreadablePictureError, match="floating-point"):
+        decode(encoded(Image.new("F", (8, 8), 0.7), "TIFF"), Form(8))
+
+
+def test_the_original_size_leaves_no_trace():
+    plain = [
+        decode(encoded(Image.new("RGB", size, (10, 200, 30))), Form(16)) for size in ((16, 16), (300, 40), (5, 900))
+    ]
+    assert (plain[0] == plain[1]).all()
+    assert (plain[0] == plain[2]).all()

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from making import feature_table, locked, picture_folder
+from tagfit.api import fit, load
+from tagfit.errors import DataError
+from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
+from tagfit.recipes import Recipe, Training
+
+RECIPE = Recipe(name="short", training=Training(epochs=30, rate=3e-3, patience=0))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = picture_folder(tmp_path_factory.mktemp("pictures"))
+    return folder, fit(load(folder, size=16), recipe=RECIPE).tagger
+
+
+@pytest.fixture(scope="module")
+def features():
+    data = locked(feature_table())
+    return data.dataset.x, fit(data, recipe=RECIPE).tagger
+
+
+def test_a_path_a_list_an_image_and_an_array_give_the_same(pictures):
+    folder, tagger = pictures
+    paths = [folder / "images" / f"{number}.png" for number in range(5)]
+    by_path = tagger.predict(paths)
+    by_image = tagger.predict([Image.open(path) for path in paths])
+    by_array = tagger.predict(load(folder, size=16).dataset.x[:5])
+    for other in (by_image, by_array):
+        np.testing.assert_allclose(other.scores, by_path.scores, atol=1e-6)
+    one = tagger.predict(str(paths[3]))
+    np.testing.assert_allclose(one.scores, by_path.scores[3:4], atol=1e-6)
+    assert by_path.scores.shape == (5, 2)
+    assert (by_path.decisions == (by_path.scores > 0.5)).all()
+
+
+def test_it_tells_red_from_green(pictures):
+    folder, tagger = pictures
+    prediction = tagger.predict([folder / "images" / f"{number}.png" for number in (0, 1, 2, 3)])
+    assert [prediction.labels(row) for row in range(4)] == [(), ("red",), ("green",), ("green", "red")]
+
+
+def test_unreadable_pictures_keep_their_row_and_say_why(pictures, tmp_path):
+    folder, tagger = pictures
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"nothing")
+    prediction = tagger.predict([folder / "images" / "1.png", broken, tmp_path / "absent.png"])
+    assert sorted(prediction.errors) == [1, 2]
+    assert "known format" in prediction.errors[1]
+    assert "No such file" in prediction.errors[2]
+    assert np.isnan(prediction.scores[1]).all()
+    assert not prediction.decisions[1].any()
+    assert prediction.labels(0) == ("red",)
+
+
+def test_a_long_stream_keeps_its_order(pictures):
+    folder, tagger = pictures
+    numbers = [number % 4 for number in range(PATHS_AT_ONCE + 9)]
+    prediction = tagger.predict([folder / "images" / f"{number}.png" for number in numbers])
+    assert len(prediction) == len(numbers)
+    first = prediction.scores[:4]
+    np.testing.assert_allclose(prediction.scores, first[numbers], atol=1e-6)
+
+
+def test_feature_rows(features):
+    x, tagger = features
+    assert tagger.predict(x.astype(np.float64)).scores.shape == (120, 3)
+    np.testing.assert_allclose(tagger.predict(x[:7].tolist()).scores, tagger.predict(x[:7]).scores)
+    assert tagger.predict(x[:0]).scores.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.zeros((2, 7)), r"shape \(n, 8\); got \(2, 7\)"),
+        (np.zeros(8), r"shape \(n, 8\)"),
+        (np.full((2, 8), np.nan), "NaN"),
+        (np.full((2, 8), 1e300), "finite in float32"),
+        (np.array([["a"] * 8]), "expected numeric features"),
+    ],
+)
+def test_features_that_do_not_fit(features, x, said):
+    with pytest.raises(DataError, match=said):
+        features[1].predict(x)
+
+
+def test_pictures_that_do_not_fit(pictures, features):
+    with pytest.raises(DataError, match="uint8"):
+        pictures[1].predict(np.zeros((1, 16, 16, 3), dtype=np.float32))
+    with pytest.raises(DataError, match=r"\(n, 16, 16, 3\)"):
+        pictures[1].predict(np.zeros((1, 20, 20, 3), dtype=np.uint8))
+    with pytest.raises(DataError, match="trained on features"):
+        features[1].predict("photo.jpg")
+
+
+def test_a_persons_open_image_stays_as_it_is(pictures, tmp_path):
+    Image.new("RGB", (400, 300), (200, 30, 30)).save(tmp_path / "large.jpg")
+    image = Image.open(tmp_path / "large.jpg")
+    pictures[1].predict(image)
+    assert image.size == (400, 300)
+
+
+def test_arrays_that_run_backwards(features, pictures):
+    x, tagger = features
+    np.testing.assert_allclose(tagger.predict(x[::-1]).scores, tagger.predict(x).scores[::-1], atol=1e-6)
+    mirrored = load(pictures[0], size=16).dataset.x[:2, :, ::-1]
+    assert pictures[1].predict(mirrored).scores.shape == (2, 2)
+
+
+def test_nothing_gives_nothing(pictures):
+    assert pictures[1].predict([]).scores.shape == (0, 2)
+
+
+def test_inputs_are_never_changed(features, pictures):
+    x, tagger = features
+    before = x.copy()
+    tagger.predict(x)
+    assert (x == before).all()
+    array = load(pictures[0], size=16).dataset.x
+    before = array.copy()
+    pictures[1].predict(array)
+    assert (array == before).all()
+
+
+def test_loading_what_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="no such folder"):
+        Tagger.load(tmp_path / "nowhere")
