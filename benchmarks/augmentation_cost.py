@@ -2,10 +2,10 @@
 
     python benchmarks/augmentation_cost.py [--size 64] [--labels 12] [--steps 60]
 
-The recipe is the ladder's `cnn-augmented`, which looks at one view of a picture in a step; without augmentation it is
+The recipe is the ladder's `cnn-augmented`, which looks at one view of an image in a step; without augmentation it is
 given one view too, so that the network's own work is the same. All take steps of the same batches, in one process, in
 turns; printed are the median processor time of all threads and the median wall time of a step, with the ratio to the
-step without augmentation. Made-up pictures.
+step without augmentation. Made-up images.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ KINDS = {
 
 def made_up(size: int, labels: int) -> LockedData:
     random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (512, size, size, 3), dtype=np.uint8)
-    return tagfit.load(pictures, random.integers(0, 2, (512, labels)))
+    images = random.integers(0, 256, (512, size, size, 3), dtype=np.uint8)
+    return tagfit.load(images, random.integers(0, 2, (512, labels)))
 
 
 def steps_of(recipe: Recipe, data: LockedData, stack: ExitStack) -> Steps:

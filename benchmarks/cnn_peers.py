@@ -2,8 +2,8 @@
 
     python benchmarks/cnn_peers.py [--peer .venv-peers/bin/python] [--data ../shared/data/ucm] [--record]
 
-First, pictures a second in training of one and the same CNN, layer for layer (the recipe `cnn` with one view and no
-averaging), on random pictures of 64 x 64, in turns: tagfit in float32 and in bfloat16 (which the recipe asks for), a
+First, images a second in training of one and the same CNN, layer for layer (the recipe `cnn` with one view and no
+averaging), on random images of 64 x 64, in turns: tagfit in float32 and in bfloat16 (which the recipe asks for), a
 plain channels_last loop on torch's own threads, Keras. Each side's median round counts. Beside it, the share of the
 multiply-adds that this machine reaches in a large float32 convolution.
 
@@ -46,7 +46,7 @@ from tagfit.training.thread_pool import crew_for
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records"
 PEER = HERE.parent / ".venv-peers" / "bin" / "python"
-SHAPE, LABELS, BATCH, PICTURES = (64, 64, 3), 17, 32, 640
+SHAPE, LABELS, BATCH, IMAGES = (64, 64, 3), 17, 32, 640
 
 _CNN = RECIPES["cnn"]
 SAME = replace(
@@ -59,7 +59,7 @@ KERAS = """
 import sys, json, time
 import keras, numpy as np
 from keras import layers
-width, labels, batch, pictures, rounds = json.loads(sys.argv[1])
+width, labels, batch, images, rounds = json.loads(sys.argv[1])
 def conv(x, channels, side, stride):
     x = layers.Conv2D(channels, side, stride, padding="same", use_bias=False)(x)
     return layers.BatchNormalization(momentum=0.9)(x)
@@ -73,7 +73,7 @@ for channels in (2 * width, 4 * width):
 x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
 model = keras.Model(inputs, layers.Dense(labels, activation="sigmoid")(layers.Dropout(0.5)(x)))
 model.compile(optimizer=keras.optimizers.AdamW(3e-3), loss="binary_crossentropy")
-x, y = np.random.rand(pictures, 64, 64, 3).astype("float32"), (np.random.rand(pictures, labels) > 0.8).astype("float32")
+x, y = np.random.rand(images, 64, 64, 3).astype("float32"), (np.random.rand(images, labels) > 0.8).astype("float32")
 model.fit(x, y, batch_size=batch, epochs=1, verbose=0)
 print(json.dumps({"parameters": model.count_params()}), flush=True)
 for line in sys.stdin:
@@ -84,7 +84,7 @@ for line in sys.stdin:
 
 
 def multiply_adds(network: nn.Module) -> int:
-    """Of one picture's forward pass, in convolutions and linear layers."""
+    """Of one image's forward pass, in convolutions and linear layers."""
     total = 0
 
     def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -116,10 +116,10 @@ def timed(action: Callable[[], object]) -> float:
 
 def random_rows() -> LabelledRows:
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (PICTURES, *SHAPE), dtype=np.uint8)
-    targets = torch.from_numpy((rng.random((PICTURES, LABELS)) > 0.8).astype(np.float32))
+    x = rng.integers(0, 256, (IMAGES, *SHAPE), dtype=np.uint8)
+    targets = torch.from_numpy((rng.random((IMAGES, LABELS)) > 0.8).astype(np.float32))
     samples = Samples.of(x, 1 / 255, torch.device("cpu"))
-    return LabelledRows(samples, torch.arange(PICTURES), targets, None)
+    return LabelledRows(samples, torch.arange(IMAGES), targets, None)
 
 
 def tagfit_epoch(rows: LabelledRows, recipe: Recipe) -> Callable[[], None]:
@@ -130,7 +130,7 @@ def tagfit_epoch(rows: LabelledRows, recipe: Recipe) -> Callable[[], None]:
         with crew_for(network, BATCH) as crew:
             steps = Steps(network, recipe.training, rows, 0, crew)
             network.train()
-            for batch in torch.split(torch.randperm(PICTURES), BATCH):
+            for batch in torch.split(torch.randperm(IMAGES), BATCH):
                 steps.step(batch)
 
     return epoch
@@ -143,7 +143,7 @@ def torch_epoch(rows: LabelledRows) -> Callable[[], None]:
     x = rows.samples.x.float().div(255)
 
     def epoch() -> None:
-        for batch in torch.split(torch.randperm(PICTURES), BATCH):
+        for batch in torch.split(torch.randperm(IMAGES), BATCH):
             loss = nn.functional.binary_cross_entropy_with_logits(network(x[batch]), rows.targets_NL[batch])
             adam.zero_grad()
             loss.backward()
@@ -184,7 +184,7 @@ def throughput(peer: Path | None, rounds: int) -> list[str]:
     }
     lines = []
     if peer is not None:
-        keras = Keras(peer, KERAS, [SAME.model.width, LABELS, BATCH, PICTURES, 0])  # type: ignore[union-attr]
+        keras = Keras(peer, KERAS, [SAME.model.width, LABELS, BATCH, IMAGES, 0])  # type: ignore[union-attr]
         sides["Keras on TensorFlow"] = keras.epoch
         moments = sum(b.numel() for b in network.buffers())
         ours = sum(p.numel() for p in network.parameters()) + moments
@@ -194,12 +194,12 @@ def throughput(peer: Path | None, rounds: int) -> list[str]:
         for side, epoch in sides.items():
             seconds[side].append(epoch())
     work, most = 3 * multiply_adds(network), peak()
-    rate = {side: PICTURES / statistics.median(times) for side, times in seconds.items()}
-    lines.append(f"{work / 3e6:.1f} M multiply-adds a picture forward, thrice that in training; "
+    rate = {side: IMAGES / statistics.median(times) for side, times in seconds.items()}
+    lines.append(f"{work / 3e6:.1f} M multiply-adds an image forward, thrice that in training; "
                  f"peak {most / 1e9:.0f} G multiply-adds/s")  # fmt: skip
-    lines.append(f"\n{'':<22}{'pictures/s':>11}{'of peak':>9}{'/ tagfit':>10}{'/ bfloat16':>12}   all rounds")
+    lines.append(f"\n{'':<22}{'images/s':>11}{'of peak':>9}{'/ tagfit':>10}{'/ bfloat16':>12}   all rounds")
     for side, value in rate.items():
-        every = " ".join(f"{PICTURES / took:.0f}" for took in seconds[side])
+        every = " ".join(f"{IMAGES / took:.0f}" for took in seconds[side])
         ratios = f"{value / rate['tagfit']:>10.2f}{value / rate['tagfit, bfloat16']:>12.2f}"
         lines.append(f"{side:<22}{value:>11.0f}{value * work / most:>9.0%}{ratios}   {every}")
     return lines

@@ -1,17 +1,17 @@
-"""Photographs to small pictures: tagfit's store beside plain Pillow and Keras, in one run on the same files.
+"""Photographs to small images: tagfit's store beside plain Pillow and Keras, in one run on the same files.
 
     python benchmarks/decode_peers.py [--peer .venv-peers/bin/python] [--count 100] [--rounds 3] [--record]
 
 The files are JPEGs of 3 megapixels (2048 x 1536, quality 90) made by code: gradients, soft shapes and some noise, about
 0.9 MB each, which is what a telephone writes. Each side makes 64 x 64 RGB of all of them:
 
-    tagfit   `open_pictures` with an empty cache: reads, hashes and decodes in processes of their own, writes to disk
+    tagfit   `open_images` with an empty cache: reads, hashes and decodes in processes of their own, writes to disk
     Pillow   `Image.open(file).convert("RGB").resize((64, 64))`, one after the other
     Keras    `keras.utils.image_dataset_from_directory(..., image_size=(64, 64))`, on TensorFlow, read to its end
 
 Every side runs in a fresh Python; what is timed leaves out the imports (those of tagfit's processes are in it). A round
 is one run of each; the rates are those of the best round of each, the ratios come from these. Beside them the processor
-time, which other processes on the machine disturb less. And how long a second run needs to open the same pictures.
+time, which other processes on the machine disturb less. And how long a second run needs to open the same images.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ TAGFIT = """
 import os, sys, time, json
 from pathlib import Path
 from tagfit.records.form import Form
-from tagfit.images.store import open_pictures
+from tagfit.images.store import open_images
 files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
 began, busy = time.perf_counter(), sum(os.times()[:4])
-pictures = open_pictures(files, Form(64))
-print(json.dumps([time.perf_counter() - began, sum(os.times()[:4]) - busy, len(pictures.x)]))
+images = open_images(files, Form(64))
+print(json.dumps([time.perf_counter() - began, sum(os.times()[:4]) - busy, len(images.x)]))
 """
 
 PILLOW = """
@@ -111,15 +111,15 @@ def timed(python: str, code: str, folder: Path, cache: Path, count: int) -> Took
     environment = {**os.environ, "TAGFIT_CACHE": str(cache)}
     command = [python, "-c", code, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    wall, cpu, pictures = json.loads(done.stdout.splitlines()[-1])
-    assert pictures == count, f"{pictures} of {count} pictures"
+    wall, cpu, images = json.loads(done.stdout.splitlines()[-1])
+    assert images == count, f"{images} of {count} images"
     return Took(wall, cpu)
 
 
 def report(peer: str | None, count: int, rounds: int) -> str:
     lines = [f"{count} JPEGs of {SHAPE[1]} x {SHAPE[0]}, quality 90, to 64 x 64 RGB; the best of {rounds} rounds"]
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made) / "pictures"
+        folder = Path(made) / "images"
         folder.mkdir()
         sizes = [(folder / f"{number}.jpg").write_bytes(jpeg) for number, jpeg in enumerate(photographs(count))]
         lines.append(f"{sum(sizes) / count / 1e6:.2f} MB each")
@@ -134,7 +134,7 @@ def report(peer: str | None, count: int, rounds: int) -> str:
             again.append(timed(sys.executable, TAGFIT, folder, Path(made) / f"cache{number}", count).wall)
     best = {side: Took(*map(min, zip(*times, strict=True))) for side, times in taken.items()}
     ours = best["tagfit"]
-    lines.append(f"\n{'':<8}{'pictures/s':>12}{'/ tagfit':>10}{'CPU ms each':>14}{'/ tagfit':>10}   wall s, by round")
+    lines.append(f"\n{'':<8}{'images/s':>12}{'/ tagfit':>10}{'CPU ms each':>14}{'/ tagfit':>10}   wall s, by round")
     for side, times in taken.items():
         wall, cpu = best[side]
         walls = " ".join(f"{took.wall:.2f}" for took in times)

@@ -1,9 +1,9 @@
-"""Features of picture files by a pretrained backbone: tagfit beside transformers' own pipeline, in one run.
+"""Features of image files by a pretrained backbone: tagfit beside transformers' own pipeline, in one run.
 
     python benchmarks/feature_extraction.py ../shared/backbones/efficientnet-lite0-in1k ../shared/data/ucm/images
 
-Each measurement is a process of its own, from the first picture to the last feature; the network is loaded before.
-tagfit starts with an empty cache. `decode` is tagfit's decoding alone, `network` its network alone on pictures
+Each measurement is a process of its own, from the first image to the last feature; the network is loaded before.
+tagfit starts with an empty cache. `decode` is tagfit's decoding alone, `network` its network alone on images
 that are decoded already, so that what overlapping the two saves can be read off.
 """
 
@@ -32,7 +32,7 @@ from contextlib import closing
 import numpy as np, torch
 from tagfit.models.backbones import load_backbone
 from tagfit.images.known_features import KnownFeatures
-from tagfit.images.store import open_pictures
+from tagfit.images.store import open_images
 from tagfit.training.features import Extractor
 what, folder, files = sys.argv[1], sys.argv[2], json.loads(sys.stdin.read())
 from pathlib import Path
@@ -42,17 +42,17 @@ form = pretrained.backbone.form
 extractor = Extractor(pretrained, torch.device("cpu"))
 if what == "decode":
     began = time.perf_counter()
-    open_pictures(files, form)
+    open_images(files, form)
 elif what == "network":
-    x = open_pictures(files, form).x
+    x = open_images(files, form).x
     began = time.perf_counter()
     extractor.features(np.asarray(x))
 else:
     began = time.perf_counter()
     with closing(KnownFeatures(pretrained.fingerprint, pretrained.backbone.features)) as known:
         with extractor.looking(known) as looking:
-            pictures = open_pictures(files, form, on_pixels=looking.at)
-            features = looking.features(pictures.x, [row.tobytes() for row in pictures.hashes])
+            images = open_images(files, form, on_pixels=looking.at)
+            features = looking.features(images.x, [row.tobytes() for row in images.hashes])
     np.save(sys.argv[3], features)
 print(json.dumps(time.perf_counter() - began))
 """
@@ -92,16 +92,16 @@ def measured(code: str, what: str, arguments: argparse.Namespace, files: list[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("backbone")
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    files = [str(file.resolve()) for file in sorted(arguments.pictures.rglob("*.jpg"))][: arguments.count]
+    files = [str(file.resolve()) for file in sorted(arguments.images.rglob("*.jpg"))][: arguments.count]
 
     print(f"{date.today()} · {' '.join(map(shlex.quote, sys.argv))}")
     print(f"{platform.machine()}, {torch.get_num_threads()} cores, Python {platform.python_version()}", end=", ")
     print(f"tagfit {tagfit.__version__}, torch {torch.__version__}, transformers {transformers.__version__}")
-    print(f"{len(files)} pictures, {arguments.rounds} rounds, one after the other in each\n")
+    print(f"{len(files)} images, {arguments.rounds} rounds, one after the other in each\n")
     kinds = {
         "tagfit": (TAGFIT, "all"),
         "  decode alone": (TAGFIT, "decode"),
@@ -116,7 +116,7 @@ def main() -> None:
                 seconds[name].append(measured(code, what, arguments, files, Path(folder)))
         apart = _apart(Path(folder))
     rates = {name: len(files) / statistics.median(taken) for name, taken in seconds.items()}
-    print(f"{'pictures/s':26}  median     worst      best")
+    print(f"{'images/s':26}  median     worst      best")
     for name, taken in seconds.items():
         print(f"{name:26}{rates[name]:8.1f}  {len(files) / max(taken):8.1f}  {len(files) / min(taken):8.1f}")
     best = max(rate for name, rate in rates.items() if name.startswith("pipeline"))

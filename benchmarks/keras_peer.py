@@ -7,7 +7,7 @@ Each side trains the two networks that everything starts from: `before` (dense-b
 (dense-regularised, early stopping), both on the CPU, one side at a time. `--seeds` says how often; with every other
 seed the other side is first. tagfit trains with the seeds 0, 1, ...; why Keras is not seeded, its script says. Keras
 runs benchmarks/keras_script.py in a Python of its own. tagfit reads, splits and locks the data; Keras gets the samples
-of that split as float32, pictures as p / 255 in one row each.
+of that split as float32, images as p / 255 in one row each.
 
 Scores: tagfit's metrics, of each side's probabilities in inference mode, with the weights that it delivers.
 Times: from building the network to the end of the last epoch, with the validation of every epoch: for tagfit that is
@@ -181,7 +181,7 @@ def write_arrays(data: LockedData, file: Path) -> None:
     arrays = {}
     for part in parts_of(data):
         x = data.dataset.x[data.split.rows(part)]
-        x = x.astype(np.float32) / 255 if data.dataset.kind == "pictures" else x
+        x = x.astype(np.float32) / 255 if data.dataset.kind == "images" else x
         arrays[f"X_{part}"] = x.reshape(len(x), -1)
         arrays[f"y_{part}"] = data.labels(part).astype(np.float32)
     np.savez(file, **arrays)
@@ -256,7 +256,7 @@ def heading(data: LockedData, seeds: int) -> list[str]:
     dataset, counts = data.dataset, data.split.counts
     sizes = ", ".join(f"{counts[part]} {part}" for part in parts_of(data))
     shape = " x ".join(map(str, dataset.preprocessing.shape))
-    samples = "pictures" if dataset.kind == "pictures" else "feature rows"
+    samples = "images" if dataset.kind == "images" else "feature rows"
     title = f"{dataset.name}: {len(dataset)} {samples} of {shape}, {len(dataset.label_names)} labels"
     several = "" if seeds == 1 else f"; {seeds} trainings each: mean±standard deviation, median times"
     return [title, "=" * len(title), f"{sizes}; lock {data.lock[:12]}", f"scores in %{several}"]

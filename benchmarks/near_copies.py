@@ -1,11 +1,11 @@
-"""What of changed copies is found among real pictures, what else is, and how long it takes.
+"""What of changed copies is found among real images, what else is, and how long it takes.
 
     .venv/bin/python benchmarks/near_copies.py ../shared/data/ucm ../shared/data/miml
 
-A fifth of each folder's pictures is copied, each copy changed in one way, decoded to 64 x 64 and put beside all the
+A fifth of each folder's images is copied, each copy changed in one way, decoded to 64 x 64 and put beside all the
 originals. Recall: copies that are in one group with their original. Others: groups that hold two originals, which the
 folder's own near-copies are too; the folder alone, and the embedded postcards, say how many those are. Then random
-blends of the same pictures, one in fifty a near-copy of another: seconds, and memory of the process beside the pixels.
+blends of the same images, one in fifty a near-copy of another: seconds, and memory of the process beside the pixels.
 """
 
 import argparse
@@ -28,22 +28,22 @@ from tagfit.images.near_copies import near_copies
 from tagfit.records.form import Form
 
 
-def cropped(picture: Image.Image, share: float) -> Image.Image:
-    width, height = picture.size
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    width, height = image.size
     margin_x, margin_y = width * share / 2, height * share / 2
-    return picture.crop((int(margin_x), int(margin_y), int(width - margin_x), int(height - margin_y)))
+    return image.crop((int(margin_x), int(margin_y), int(width - margin_x), int(height - margin_y)))
 
 
 CHANGES = {
-    "quality 60": (lambda picture: picture, 60),
-    "quality 30": (lambda picture: picture, 30),
-    "half the size": (lambda picture: picture.resize((picture.width // 2, picture.height // 2)), 90),
-    "12% brighter": (lambda picture: ImageEnhance.Brightness(picture).enhance(1.12), 90),
-    "15% less contrast": (lambda picture: ImageEnhance.Contrast(picture).enhance(0.85), 90),
+    "quality 60": (lambda image: image, 60),
+    "quality 30": (lambda image: image, 30),
+    "half the size": (lambda image: image.resize((image.width // 2, image.height // 2)), 90),
+    "12% brighter": (lambda image: ImageEnhance.Brightness(image).enhance(1.12), 90),
+    "15% less contrast": (lambda image: ImageEnhance.Contrast(image).enhance(0.85), 90),
     "mirrored": (ImageOps.mirror, 90),
-    "cropped by 3%": (lambda picture: cropped(picture, 0.03), 90),
-    "cropped by 6%": (lambda picture: cropped(picture, 0.06), 90),
-    "cropped by 10%": (lambda picture: cropped(picture, 0.10), 90),
+    "cropped by 3%": (lambda image: cropped(image, 0.03), 90),
+    "cropped by 6%": (lambda image: cropped(image, 0.06), 90),
+    "cropped by 10%": (lambda image: cropped(image, 0.10), 90),
 }
 
 
@@ -63,7 +63,7 @@ def measure(folder: Path) -> np.ndarray:
     table = read(folder)
     x = build(table).x
     alone = groups_of(x)
-    print(f"\n{folder.name}: {len(x)} pictures; alone {len(alone)} groups, sizes {[len(rows) for rows in alone]}")
+    print(f"\n{folder.name}: {len(x)} images; alone {len(alone)} groups, sizes {[len(rows) for rows in alone]}")
     originals = np.random.default_rng(0).choice(len(x), size=len(x) // 5, replace=False)
     print(f"{'':20} {'recall':>8} {'others':>8}")
     for how in CHANGES:
@@ -120,7 +120,7 @@ def main() -> None:
     print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}")
     base = np.concatenate([measure(folder) for folder in given.folders])
     postcards = read_postcards("postcards:2400").x
-    print(f"\npostcards: {len(postcards)} pictures; {len(groups_of(postcards))} groups\n")
+    print(f"\npostcards: {len(postcards)} images; {len(groups_of(postcards))} groups\n")
     for count in given.counts:
         scale(base, count)
 

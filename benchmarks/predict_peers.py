@@ -2,17 +2,17 @@
 
     python benchmarks/predict_peers.py [--peer .venv-peers/bin/python] [--count 200] [--rounds 3] [--record]
 
-The network is the recipe `cnn` with one view, 64 x 64 pictures and 17 labels, with weights as they are before training.
+The network is the recipe `cnn` with one view, 64 x 64 images and 17 labels, with weights as they are before training.
 
-    disk     JPEGs of 3 megapixels, as `decode_peers.py` makes them: pictures/s from the first file to the last score,
+    disk     JPEGs of 3 megapixels, as `decode_peers.py` makes them: images/s from the first file to the last score,
              and the peak of the memory of all processes of a side (proportional set size, read 20 times a second)
-    memory   2,000 pictures of 64 x 64 that are decoded already: pictures/s
-    one      one decoded picture at a time, 200 of them: milliseconds each
+    memory   2,000 images of 64 x 64 that are decoded already: images/s
+    one      one decoded image at a time, 200 of them: milliseconds each
 
     tagfit   `Tagger.load(run).predict(...)`, in ONNX Runtime
     torch    the loop that people write: Pillow, `convert("RGB").resize`, batches of 32, `model(x)` in inference mode
     Keras    `model.predict` on TensorFlow; from disk of `keras.utils.image_dataset_from_directory(batch_size=32)`;
-             `call` is `model(x)`, which its documents advise for one picture
+             `call` is `model(x)`, which its documents advise for one image
 
 Every side runs in a fresh Python, and what is timed leaves out imports and loading. A round is one run of each; rates
 are the medians of the rounds, ratios come from these.
@@ -128,8 +128,8 @@ def arrays(x):
 def disk():
     found = 0
     for start in range(0, len(files), 32):
-        pictures = [Image.open(file).convert("RGB").resize((64, 64)) for file in files[start : start + 32]]
-        found += len(arrays(np.stack([np.asarray(picture) for picture in pictures])))
+        images = [Image.open(file).convert("RGB").resize((64, 64)) for file in files[start : start + 32]]
+        found += len(arrays(np.stack([np.asarray(image) for image in images])))
     return found
 measure(disk, arrays, one=arrays)
 """
@@ -166,7 +166,7 @@ def bundle_of(folder: Path) -> Path:
     names = tuple(f"label {number}" for number in range(LABELS))
     constant = ConstantAnswer.choose(np.full((1, LABELS), NO, np.int8))
     network = build_network(RECIPE, SHAPE, LABELS).eval()
-    taken = Preprocessing("pictures", SHAPE, 1 / 255)
+    taken = Preprocessing("images", SHAPE, 1 / 255)
     bundle = Bundle(RECIPE, network, (RECIPE,), taken, names, Decider(), constant, {}, "0" * 64, {}, None)
     write_bundle(folder / "bundle", bundle)
     return folder

@@ -1,9 +1,9 @@
 """What a Ray cluster of two nodes of one core does, beside this machine's two cores without it, in one run.
 
-    python benchmarks/ray_scaling.py [--only search|prediction] [--trials 64] [--pictures 20000] [--record]
+    python benchmarks/ray_scaling.py [--only search|prediction] [--trials 64] [--images 20000] [--record]
 
     search       `cure` of 6,000 feature rows (120 numbers, 12 labels): recipes tried a second
-    prediction   JPEGs of 160 x 160 through a CNN of 64 x 64, from disk to CSV: pictures a second
+    prediction   JPEGs of 160 x 160 through a CNN of 64 x 64, from disk to CSV: images a second
 
 Both nodes are on this machine (`ray.cluster_utils.Cluster`), so that the same two cores do the work; the head has no
 CPU. Start-up, told apart, is what the cluster takes until its workers have trained for the first time: processes that
@@ -34,7 +34,7 @@ import tagfit
 from tagfit.cluster.connection import connected
 from tagfit.cluster.prediction import PART, predict_parts
 from tagfit.inference.row_files import save_rows
-from tagfit.inference.rows import picture_rows
+from tagfit.inference.rows import image_rows
 from tagfit.recipes import CnnModel, Recipe, Training
 
 RECORDS = Path(__file__).resolve().parent / "records"
@@ -82,8 +82,8 @@ def search_part(trials: int) -> list[str]:
     ]
 
 
-def prediction_part(pictures: int) -> list[str]:
-    """Pictures a second, of the same files."""
+def prediction_part(images: int) -> list[str]:
+    """Images a second, of the same files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rng = np.random.default_rng(0)
@@ -92,14 +92,14 @@ def prediction_part(pictures: int) -> list[str]:
         data = tagfit.load(x, rng.integers(0, 2, (60, 10)))
         run = tagfit.fit(data, recipe=recipe, output=folder / "run").folder
         seen = [Image.effect_noise((160, 160), 60).convert("RGB") for _ in range(20)]
-        files = [str(folder / f"{number:06}.jpg") for number in range(pictures)]
+        files = [str(folder / f"{number:06}.jpg") for number in range(images)]
         for number, file in enumerate(files):
             seen[number % len(seen)].save(file, quality=85)
         tagger = tagfit.Tagger.load(run)
 
         def locally(some: list[str], place: Path) -> float:
             began = time.perf_counter()
-            save_rows(place, tagger.label_names, picture_rows(tagger, iter(some)))
+            save_rows(place, tagger.label_names, image_rows(tagger, iter(some)))
             return time.perf_counter() - began
 
         def on_ray(some: list[str], place: Path) -> float:
@@ -118,12 +118,12 @@ def prediction_part(pictures: int) -> list[str]:
         rows = (folder / "here.csv").read_text().splitlines()
         parts = [part.read_text().splitlines() for part in sorted((folder / "there.csv").glob("part-*"))]
         same = [line for part in parts for line in part[1:]] == rows[1:]
-    rate, rate_there = pictures / here, (pictures - len(few)) / there
+    rate, rate_there = images / here, (images - len(few)) / there
     return [
-        f"prediction   here {here:6.1f} s, {rate:5.0f} pictures/s",
+        f"prediction   here {here:6.1f} s, {rate:5.0f} images/s",
         f"             Ray  {whole:6.1f} s; without what {len(few)} of them take, {again:.1f} s: {rate_there:5.0f} "
-        f"pictures/s, {rate_there / rate:.2f} of it; the same rows: {'yes' if same else 'NO'}",
-        f"             start-up: the cluster {started:.1f} s; a first job of {len(few)} pictures {first:.1f} s",
+        f"images/s, {rate_there / rate:.2f} of it; the same rows: {'yes' if same else 'NO'}",
+        f"             start-up: the cluster {started:.1f} s; a first job of {len(few)} images {first:.1f} s",
     ]
 
 
@@ -131,14 +131,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     lines = []
     if given.only in (None, "search"):
         lines += search_part(given.trials)
     if given.only in (None, "prediction"):
-        lines += prediction_part(given.pictures)
+        lines += prediction_part(given.images)
     text = "\n".join([*lines, f"load {os.getloadavg()[0]:.1f} at the end"])
     print(text)
     if given.record:

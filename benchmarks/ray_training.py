@@ -1,6 +1,6 @@
 """What it costs to share one training among processes: `python benchmarks/ray_training.py DATA [--record]`.
 
-The recipe `cnn` on DATA (pictures of 64 x 64), in turns: one process with a thread for each of two cores, one process
+The recipe `cnn` on DATA (images of 64 x 64), in turns: one process with a thread for each of two cores, one process
 with one thread, and `on="ray"` with two ranks of one thread each, on a cluster of two nodes of one core that is
 started here. An epoch's seconds are those of its row in the history; start-up is all else between a training's
 beginning and its end.
@@ -100,7 +100,7 @@ def main():
         f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
         f"tagfit {tagfit.__version__}, torch {torch.__version__}, Ray {ray.__version__}; "
         f"load {os.getloadavg()[0]:.1f} at the end; {time.perf_counter() - began:.0f} s in all",
-        f"{len(data.dataset)} pictures, {data.split.counts['train']} of them to train on; recipe cnn, "
+        f"{len(data.dataset)} images, {data.split.counts['train']} of them to train on; recipe cnn, "
         f"batches of {recipe.training.batch_size}; {options.rounds} rounds of {options.epochs} epochs; "
         "ours x: how many times as fast as 1 process with 2 threads",
         "",

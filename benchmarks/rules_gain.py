@@ -6,8 +6,8 @@ Networks are trained on one part, stopped by a second, on which the rules are th
 and looked at on a third:
 
 scene      `dense-regularised`; five folds, dealt four times; a quarter of what is left of each fold is val
-ucm        `cnn-mirrored` on pictures of 64 x 64, split 60/20/20 five ways, whole blocks of neighbours in one part
-postcards  the embedded set, of which most pictures with any of 8 labels are dropped; `cnn` on 2,800, val 600, and all
+ucm        `cnn-mirrored` on images of 64 x 64, split 60/20/20 five ways, whole blocks of neighbours in one part
+postcards  the embedded set, of which most images with any of 8 labels are dropped; `cnn` on 2,800, val 600, and all
            the others unseen; three seeds
 
 The differences are paired; intervals are of a bootstrap over unseen rows (over blocks of neighbours in ucm), each with

@@ -1,7 +1,7 @@
-"""What serving costs, and what overload does to it: `python benchmarks/serve_load.py BUNDLE PICTURES`.
+"""What serving costs, and what overload does to it: `python benchmarks/serve_load.py BUNDLE IMAGES`.
 
-1. Throughput over HTTP beside the bare batched model (`Tagger.predict_stream`, pictures decoded inside), in turns.
-2. Load at 1, 2 and 5 times what was reached with one picture a request, in turns: goodput, and how soon the rest is
+1. Throughput over HTTP beside the bare batched model (`Tagger.predict_stream`, images decoded inside), in turns.
+2. Load at 1, 2 and 5 times what was reached with one image a request, in turns: goodput, and how soon the rest is
    refused.
 
 The client shares the cores with the server; the bare model has them for itself.
@@ -18,7 +18,7 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from tagfit.inference.paths import pictures_at
+from tagfit.inference.paths import images_at
 from tagfit.inference.tagger import Tagger
 
 BOUNDARY = b"7d3f5c0a"
@@ -27,11 +27,11 @@ BOUNDARY = b"7d3f5c0a"
 SLICE, RAMP, LOADS = 5.0, 1.0, (1, 2, 5)
 
 
-def form(pictures):
+def form(images):
     """A request for predictions, as its bytes."""
     parts = [
-        b'--%s\r\nContent-Disposition: form-data; name="pictures"; filename="%d.jpg"\r\n\r\n%s\r\n' % (BOUNDARY, n, p)
-        for n, p in enumerate(pictures)
+        b'--%s\r\nContent-Disposition: form-data; name="images"; filename="%d.jpg"\r\n\r\n%s\r\n' % (BOUNDARY, n, p)
+        for n, p in enumerate(images)
     ]
     body = b"".join(parts) + b"--%s--\r\n" % BOUNDARY
     head = (
@@ -106,19 +106,19 @@ def started(bundle):
 
 
 def bare(tagger, files):
-    """Pictures a second without HTTP."""
+    """Images a second without HTTP."""
     begun = time.perf_counter()
     return sum(map(len, tagger.predict_stream(files))) / (time.perf_counter() - begun)
 
 
 def throughput(tagger, files, port, single, several, rounds):
-    """Prints pictures a second, each way in every round; the ratio is that of the same round."""
+    """Prints images a second, each way in every round; the ratio is that of the same round."""
     speeds = {"bare": [], "16 a request": [], "1 a request": []}
     for _ in range(rounds + 1):  # the first warms up
         speeds["bare"].append(bare(tagger, files))
         speeds["16 a request"].append(16 * asyncio.run(closed(port, several, 8)))
         speeds["1 a request"].append(asyncio.run(closed(port, single, 96)))
-    print(f"\n{'pictures a second':<20}{'median':>8}{'of bare':>9}   rounds")
+    print(f"\n{'images a second':<20}{'median':>8}{'of bare':>9}   rounds")
     for name, found in speeds.items():
         ratio = statistics.median(one / other for one, other in zip(found[1:], speeds["bare"][1:], strict=True))
         shown = " ".join(f"{speed:.0f}" for speed in found[1:])
@@ -150,18 +150,18 @@ def overload(port, single, capacity, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--count", type=int, default=512, help="pictures of the folder that are used")
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--count", type=int, default=512, help="images of the folder that are used")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    files = [Path(name) for name in pictures_at([given.pictures], ())][: given.count]
+    files = [Path(name) for name in images_at([given.images], ())][: given.count]
     encoded = [file.read_bytes() for file in files]
     size = sum(map(len, encoded)) / len(encoded) / 1000
     print(f"python {' '.join(sys.argv)}")
-    print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {size:.0f} kB a picture")
+    print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {size:.0f} kB an image")
     tagger = Tagger.load(given.bundle)
     server, port = started(given.bundle)
-    single = cycle([form([picture]) for picture in encoded])
+    single = cycle([form([image]) for image in encoded])
     several = cycle([form(encoded[start : start + 16]) for start in range(0, len(encoded) - 15, 16)])
     try:
         overload(port, single, throughput(tagger, files, port, single, several, given.rounds), given.rounds)

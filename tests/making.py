@@ -44,8 +44,8 @@ def feature_table(samples=120, features=8, labels=3, seed=0, **changes):
     return LabelTable(**{**values, **changes})
 
 
-def picture_table(samples=40, side=16, seed=0, **changes):
-    """Pictures in memory, noisy red and green ones, mixed."""
+def image_table(samples=40, side=16, seed=0, **changes):
+    """Images in memory, noisy red and green ones, mixed."""
     rng = np.random.default_rng(seed)
     labels_NL = rng.integers(0, 2, size=(samples, 2), dtype=np.int8)
     x = rng.integers(0, 60, size=(samples, side, side, 3), dtype=np.uint8)
@@ -67,7 +67,7 @@ def locked(table):
 
 
 def scenes(count, seed=0, size=64):
-    """(count, size, size, 3) uint8 pictures with large forms and small details, each its own."""
+    """(count, size, size, 3) uint8 images with large forms and small details, each its own."""
     rng = np.random.default_rng(seed)
     x = np.full((count, size, size, 3), 128.0)
     for edge, contrast in ((4, 40), (8, 25), (16, 18), (32, 14)):
@@ -87,8 +87,8 @@ def camera_folder(folder, names_and_pixels, cameras):
     return folder
 
 
-def picture_folder(folder, samples=40, size=20):
-    """A folder of PNG pictures, red ones and green ones, with a labels.csv."""
+def image_folder(folder, samples=40, size=20):
+    """A folder of PNG images, red ones and green ones, with a labels.csv."""
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
     lines = ["image,labels"]
@@ -127,19 +127,19 @@ def iptc_block(*keywords, utf8=False):
 
 
 def save_tagged(path, xmp=None, iptc=None):
-    """A small picture, of the format that its suffix says, with metadata in it."""
+    """A small image, of the format that its suffix says, with metadata in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.new("RGB", (6, 5), "red")
+    image = Image.new("RGB", (6, 5), "red")
     suffix = path.suffix.lower()
     if suffix == ".png":
         info = PngImagePlugin.PngInfo()
         if xmp:
             info.add_itxt("XML:com.adobe.xmp", xmp.decode())
-        picture.save(path, pnginfo=info)
+        image.save(path, pnginfo=info)
     elif suffix in (".tif", ".tiff"):
-        picture.save(path, tiffinfo={tag: value for tag, value in ((700, xmp), (33723, iptc)) if value})
+        image.save(path, tiffinfo={tag: value for tag, value in ((700, xmp), (33723, iptc)) if value})
     else:
-        picture.save(path, **({"xmp": xmp} if xmp else {}))
+        image.save(path, **({"xmp": xmp} if xmp else {}))
     if iptc and suffix == ".jpg":
         resource = b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0" * (len(iptc) % 2)
         segment = b"Photoshop 3.0\0" + resource
@@ -218,7 +218,7 @@ PREPROCESSOR = {
 
 
 def tiny_backbone(folder, kind="resnet", preprocessor=None, seed=0):
-    """A folder with a small network of transformers, its weights drawn at random, and what pictures it takes."""
+    """A folder with a small network of transformers, its weights drawn at random, and what images it takes."""
     import torch
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging

@@ -17,13 +17,13 @@ def png(colour=(200, 30, 30), size=(20, 20), format="PNG"):
     return file.getvalue()
 
 
-def form(pictures, boundary="b0"):
+def form(images, boundary="b0"):
     """The body and the type of a form with (name, bytes) files."""
     parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="pictures"; filename="{name}"\r\n\r\n'.encode()
+        f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="{name}"\r\n\r\n'.encode()
         + content
         + b"\r\n"
-        for name, content in pictures
+        for name, content in images
     ]
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
@@ -55,8 +55,8 @@ class Client:
         finally:
             connection.close()
 
-    def predict(self, *pictures):
-        return self.ask("/v1/predict", *form([(f"{number}.png", content) for number, content in enumerate(pictures)]))
+    def predict(self, *images):
+        return self.ask("/v1/predict", *form([(f"{number}.png", content) for number, content in enumerate(images)]))
 
     def rows(self, rows):
         return self.ask("/v1/predict", json.dumps({"features": np.asarray(rows).tolist()}), "application/json")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table, locked, picture_folder, picture_table
+from making import feature_table, image_folder, image_table, locked
 from tagfit import api as workflow
 from tagfit.data.dataset import rows_of
 from tagfit.errors import DataError, LockChangedError, OutputError, RecipeError, TrainingDivergedError
@@ -275,7 +275,7 @@ class TestCure:
 
 class TestLoad:
     def test_fit_takes_what_load_takes(self, tmp_path):
-        folder = picture_folder(tmp_path)
+        folder = image_folder(tmp_path)
         assert tagfit.fit(folder, recipe=QUICK).record["lock"] == tagfit.load(folder).lock
 
     def test_it_says_what_it_is_in_a_line(self, data):
@@ -290,8 +290,8 @@ class TestLoad:
         by_frame = tagfit.load(pandas.DataFrame(table.x), labels)
         by_mapping = tagfit.load({"X": table.x, "y": table.labels_NL, "label_names": list(table.label_names)})
         assert by_array.lock == by_frame.lock == by_mapping.lock
-        pictures = tagfit.load(picture_folder(tmp_path), size=16)
-        assert pictures.dataset.x.shape == (40, 16, 16, 3)
+        images = tagfit.load(image_folder(tmp_path), size=16)
+        assert images.dataset.x.shape == (40, 16, 16, 3)
 
     def test_a_persons_array_is_never_changed(self):
         table = feature_table()
@@ -312,7 +312,7 @@ class TestLoad:
             tagfit.load(data)
 
     def test_the_size_is_part_of_the_lock(self, tmp_path):
-        folder = picture_folder(tmp_path)
+        folder = image_folder(tmp_path)
         assert tagfit.load(folder, size=16).lock != tagfit.load(folder, size=8).lock
 
 
@@ -334,8 +334,8 @@ def test_an_estimate_reckons_with_what_will_train_and_with_the_search(data, monk
     assert estimate.fit_seconds == 1.0
     assert estimate.cure_seconds == 1 + rungs / 2 + (20 - rungs + FOLLOWING) / 2
     timed.clear()
-    pictures = locked(picture_table(samples=20, side=72))
-    assert workflow.estimate(pictures).cure_seconds == 1 + len(ladder(pictures.dataset.preprocessing, Target()))
+    images = locked(image_table(samples=20, side=72))
+    assert workflow.estimate(images).cure_seconds == 1 + len(ladder(images.dataset.preprocessing, Target()))
     assert set(timed) == {"longest_training"}
 
 

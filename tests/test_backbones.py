@@ -1,4 +1,4 @@
-"""Pictures, seen by a pretrained backbone, from the folder to the handed-over model."""
+"""Images, seen by a pretrained backbone, from the folder to the handed-over model."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import tagfit
-from making import PREPROCESSOR, picture_folder, picture_table, tiny_backbone
+from making import PREPROCESSOR, image_folder, image_table, tiny_backbone
 from tagfit.bundle.bundle import BACKBONE, PROTOCOL
 from tagfit.cli.main import main
 from tagfit.data.dataset import build
@@ -32,9 +32,9 @@ MIDDLE = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder of pictures, a backbone, the data as it sees them, and a run."""
+    """A folder of images, a backbone, the data as it sees them, and a run."""
     folder = tmp_path_factory.mktemp("seen")
-    photos = picture_folder(folder / "photos", samples=60, size=48)
+    photos = image_folder(folder / "photos", samples=60, size=48)
     backbone = tiny_backbone(folder / "tiny", preprocessor=MIDDLE)
     data = tagfit.load(photos, backbone=backbone)
     result = tagfit.fit(data, recipe=RECIPE, output=folder / "run")
@@ -51,11 +51,11 @@ def change_manifest(bundle, change):
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_data_are_features_beside_their_pictures(made):
+def test_data_are_features_beside_their_images(made):
     _, _, data, _ = made
     dataset = data.dataset
     assert (dataset.kind, dataset.x.shape, dataset.pixels.shape) == ("features", (60, 16), (60, 32, 32, 3))
-    assert dataset.pictures is dataset.pixels
+    assert dataset.images is dataset.pixels
     assert dataset.preprocessing.backbone.name == "tiny"
 
 
@@ -94,7 +94,7 @@ def test_what_is_predicted_is_what_was_trained_on(made, tmp_path):
     assert compared["scores"] == evaluated.scores.to_dict()
 
 
-def test_pictures_of_another_size_are_refused(made):
+def test_images_of_another_size_are_refused(made):
     tagger = made[3].tagger
     with pytest.raises(DataError, match=r"expected an array of shape \(n, 32, 32, 3\)"):
         tagger.predict(np.zeros((2, 8, 8, 3), np.uint8))
@@ -104,8 +104,8 @@ def test_pictures_of_another_size_are_refused(made):
         tagger.predict(np.zeros((2, 32, 32, 3), np.float32))
 
 
-def test_arrays_of_pictures_are_brought_to_its_form(tmp_path):
-    table = picture_table()
+def test_arrays_of_images_are_brought_to_its_form(tmp_path):
+    table = image_table()
     data = tagfit.load(table.x, table.labels_NL, backbone=tiny_backbone(tmp_path / "tiny", preprocessor=MIDDLE))
     assert data.dataset.pixels.shape == (40, 32, 32, 3)
     assert (data.dataset.hashes == build(table).hashes).all()
@@ -145,7 +145,7 @@ def test_a_backbone_that_does_not_fit_is_refused(made, tmp_path, change, said):
     change_manifest(run / "bundle", change)
     if said is None:  # heads alone are a bundle of features
         (run / "bundle" / BACKBONE).unlink()
-        assert not tagfit.Tagger.load(run).takes_pictures
+        assert not tagfit.Tagger.load(run).takes_images
         return
     with pytest.raises(BundleError, match=said):
         tagfit.Tagger.load(run)
@@ -166,7 +166,7 @@ def test_on_the_command_line(made, tmp_path):
         return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
     shown = run("inspect", photos, "--backbone", backbone)
-    assert "60 pictures of 32x32x3" in shown.output
+    assert "60 images of 32x32x3" in shown.output
     assert "brings knowledge from outside: tiny" in " ".join(shown.output.split())
     (tmp_path / "short.toml").write_text(RECIPE.to_toml(), encoding="utf-8")
     done = run("fit", photos, "--backbone", backbone, "--recipe", tmp_path / "short.toml", "-o", tmp_path / "run")
@@ -184,6 +184,6 @@ def test_on_the_command_line(made, tmp_path):
 
 
 def test_the_data_alone_need_no_backbone():
-    dataset = build(picture_table())
+    dataset = build(image_table())
     assert dataset.pixels is None
     assert lock(dataset, split(dataset)).lock  # an older lock stays what it was

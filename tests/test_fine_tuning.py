@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import picture_folder, tiny_backbone
+from making import image_folder, tiny_backbone
 from tagfit.bundle.bundle import write_bundle
 from tagfit.errors import DataError, RecipeError
 from tagfit.models.ensemble import Ensemble
@@ -19,7 +19,7 @@ RECIPE = Recipe(name="few", model=FineTunedModel(trained=0.5, views=2), training
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("further")
-    photos = picture_folder(folder / "photos", samples=60, size=48)
+    photos = image_folder(folder / "photos", samples=60, size=48)
     data = tagfit.load(photos, backbone=tiny_backbone(folder / "tiny"))
     return photos, data, tagfit.fit(data, recipe=RECIPE, output=folder / "run")
 
@@ -34,7 +34,7 @@ def test_what_is_predicted_is_what_was_scored(made):
     assert tagfit.evaluate(tagger, data, part="val").scores.to_dict() == pytest.approx(
         result.record["after"]["scores"]["val"], abs=1e-5
     )
-    with pytest.raises(DataError, match="expected pictures"):
+    with pytest.raises(DataError, match="expected images"):
         tagger.predict(data.dataset.x)
 
 
@@ -73,7 +73,7 @@ def test_a_cure_tries_it_after_the_dense_rungs_and_may_deliver_all_together(made
     assert names[0] == "dense-regularised"
 
 
-def test_networks_of_features_and_of_pictures_answer_together(made, tmp_path):
+def test_networks_of_features_and_of_images_answer_together(made, tmp_path):
     photos, data, result = made
     dense = tagfit.fit(data, recipe=replace(RECIPES["dense-regularised"], training=RECIPE.training))
     bundle = replace(

@@ -51,7 +51,7 @@ FINE_TUNED = "fine-tuned"
 
 _NOTHING = Wish()
 
-#: how many recipes a cure of features tries unless told otherwise; pictures are left to the ladder
+#: how many recipes a cure of features tries unless told otherwise; images are left to the ladder
 TRIALS: int | None = 48
 
 #: what changes the data, and so has to be asked for
@@ -78,7 +78,7 @@ def read_dataset(
 ) -> Dataset:
     """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`.
 
-    Feature rows are taken for what the backbone has made of pictures already.
+    Feature rows are taken for what the backbone has made of images already.
     """
     root = None if images is None else Path(images)
     table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
@@ -105,7 +105,7 @@ def _seen_by(
     on_read: OnRead | None,
     decode: Decode | None,
 ) -> Dataset:
-    """The features that a backbone makes of pictures, beside the pictures in its form."""
+    """The features that a backbone makes of images, beside the images in its form."""
     backbone = pretrained.backbone
     extractor = Extractor(pretrained, find_device("auto"))
     with (
@@ -150,13 +150,13 @@ def load(
     """Read, split and lock data.
 
     Args:
-        data: a folder with a label file in it or with keywords in its pictures, a label file, an arrays file,
-            `postcards:COUNT` for the embedded set; or a feature array or frame, a frame of picture paths and labels, a
+        data: a folder with a label file in it or with keywords in its images, a label file, an arrays file,
+            `postcards:COUNT` for the embedded set; or a feature array or frame, a frame of image paths and labels, a
             mapping of arrays as in an .npz, or a Hugging Face dataset.
         labels: (N, L) of 1, 0 and -1 or NaN for unknown, where `data` is an array or a frame of features.
-        images: the folder that picture paths are relative to, where it is not the label file's.
-        size: picture files become size x size pixels; 64 unless given.
-        backbone: a network that was trained elsewhere, a folder or its name on the hub (`owner/name`): pictures are
+        images: the folder that image paths are relative to, where it is not the label file's.
+        size: image files become size x size pixels; 64 unless given.
+        backbone: a network that was trained elsewhere, a folder or its name on the hub (`owner/name`): images are
             brought to its own form, and become the features that it makes of them.
         split: `70/15/15`, `60/15/10/15` with a calibrate part before test, or shares by part, where the data brings no
             split of its own.
@@ -169,10 +169,10 @@ def load(
         label_names: names for the columns of `labels`.
         label_separator: what stands between labels in one cell, where it cannot be told.
         minus_one: what -1 means in a matrix of -1 and +1.
-        max_pixels: a picture file with more is not decoded; 100 million unless given.
-        strict: refuse pictures that cannot be read, instead of setting them aside.
-        on_read: told (done, total) while pictures are read.
-        on: `ray` or `ray://HOST:PORT`: the Ray cluster that decodes pictures; what comes of them is kept here.
+        max_pixels: an image file with more is not decoded; 100 million unless given.
+        strict: refuse images that cannot be read, instead of setting them aside.
+        on_read: told (done, total) while images are read.
+        on: `ray` or `ray://HOST:PORT`: the Ray cluster that decodes images; what comes of them is kept here.
 
     Raises:
         DataError: with every fault that was found.
@@ -193,7 +193,7 @@ def load(
         on=on,
     )
     if backbone is not None and dataset.pixels is None:
-        raise DataError(f"a backbone looks at pictures, and {dataset.name} has feature rows", "Leave it away.")
+        raise DataError(f"a backbone looks at images, and {dataset.name} has feature rows", "Leave it away.")
     dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
     options = {
         "images": None if images is None else str(Path(images).resolve()),
@@ -277,7 +277,7 @@ def fit(
         data: what `load` returned, or anything that `load` takes without further options.
         recipe: a name, a TOML file or a Recipe; `dense-regularised` unless given.
         fine_tune: train the backbone that the data was loaded with further: `fine-tuned` is then the usual recipe.
-        allow: `augmentation`, where the recipe may change the pictures in training.
+        allow: `augmentation`, where the recipe may change the images in training.
         decide_for: the metric that labels are decided for: `micro_f1`, `macro_f1`, `sample_f1`, `subset_accuracy`,
             `recall>=0.9` or `precision>=0.8`. Unless given, a label is given above 0.5.
         guarantee: `recall=0.9` or `precision=0.8`, kept on new samples; it takes a calibrate part, which `load` carves
@@ -382,14 +382,14 @@ def cure(
         target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed and
             no backbone used: a strong model may know its training set.
         trials: how many recipes to try, those of the ladder included; further ones are searched for. Unless given, 48
-            on features, and the ladder alone on pictures, which takes minutes.
+            on features, and the ladder alone on images, which takes minutes.
         minutes: search for about so long instead; how many recipes that are depends on the machine.
         single: deliver one network, never an ensemble of the finalists.
         refit: hand over the chosen recipe trained again, on all labelled rows but test, once test was scored. No split
             scores that network; calibration and rules stay those that were fitted before. Not with a guarantee.
         fine_tune: train the backbone that the data was loaded with further as well, which takes minutes.
         baseline: a name, a TOML file or a Recipe: the network to be cured.
-        allow: `augmentation`, where recipes may change the pictures in training as well.
+        allow: `augmentation`, where recipes may change the images in training as well.
         on: `ray` or `ray://HOST:PORT`: the Ray cluster that trains what is trained side by side; what is trained
             alone, such as the baseline, is trained here, and so are fine-tuned networks. It comes to the same.
         the others are as in `fit`.

@@ -2,7 +2,7 @@
 
     TagfitError                     the root: catch this to catch them all
     ├── InputError (ValueError)     what was given cannot be used; lists every fault at once
-    │   ├── DataError               label files, arrays, pictures
+    │   ├── DataError               label files, arrays, images
     │   ├── RecipeError             a recipe, a registry name, a training option
     │   ├── BundleError             a bundle or a run folder that cannot be read
     │   └── OutputError             the place to write to is taken, locked or not writable
@@ -55,7 +55,7 @@ class InputError(TagfitError, ValueError):
 
 
 class DataError(InputError):
-    """A label file, an array or a picture cannot be used."""
+    """A label file, an array or an image cannot be used."""
 
 
 class RecipeError(InputError):

@@ -39,7 +39,7 @@ class DenseModel:
         widths: units of each hidden layer, first to last; none at all is a linear model.
         batch_norm: BatchNorm after each hidden activation.
         dropout: share of units dropped after each hidden layer; one value a layer, or one for all, or none.
-        standardise: a first layer that brings every feature, or every colour of pictures, to mean 0 and deviation 1
+        standardise: a first layer that brings every feature, or every colour of images, to mean 0 and deviation 1
             on train.
         input_noise: standard deviation of the Gaussian noise that is added to every input in training, after
             `standardise`; pixels that are not standardised lie in [0, 1].
@@ -83,27 +83,27 @@ class DenseModel:
         return self.dropout[layer if len(self.dropout) > 1 else 0]
 
 
-#: how much a CNN may shrink a picture before it looks closer
+#: how much a CNN may shrink an image before it looks closer
 STRIDES = (2, 4)
 
-#: how many mirrored and turned views of a picture a network may look at
+#: how many mirrored and turned views of an image a network may look at
 VIEWS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CnnModel:
-    """A small residual network for small pictures and few of them (see `models.cnn`).
+    """A small residual network for small images and few of them (see `models.cnn`).
 
     Attributes:
         width: channels of the first stage; the second has twice, the third four times as many.
         depth: residual blocks a stage.
-        stride: 2 or 4: how many times narrower and lower the first convolutions make the picture. 4 is about thrice
+        stride: 2 or 4: how many times narrower and lower the first convolutions make the image. 4 is about thrice
             as fast; 2 sees smaller things.
         dropout: share of the pooled features dropped before the output.
         stochastic_depth: chance that the last residual block is left out for a sample in training; earlier blocks
             less, in proportion (Huang et al. 2016).
-        views: 1 looks at the picture as it is; 2 also at its mirror image; 4 at all mirrorings left-right and
-            upside-down; 8 at these turned by a quarter as well (square pictures only). Their features are averaged
+        views: 1 looks at the image as it is; 2 also at its mirror image; 4 at all mirrorings left-right and
+            upside-down; 8 at these turned by a quarter as well (square images only). Their features are averaged
             inside the network, in training and in use alike, so that it cannot tell them apart.
         standardise: a first layer that brings every colour to mean 0 and deviation 1 on train.
     """
@@ -135,7 +135,7 @@ class FineTunedModel:
             where they are empty, it is the one that the data was made ready for.
         trained: the share of its blocks, from the top, that are trained. What lies below stays as it came.
         dropout: share of the pooled features dropped before the output.
-        views: as in CnnModel, but in training one of them is looked at: the picture as it is or, where augmentation
+        views: as in CnnModel, but in training one of them is looked at: the image as it is or, where augmentation
             draws views, any.
         body_rate: the share of the training's rate that the uppermost of the body gets.
         layer_decay: each trained block gets this share of the rate of the one above it.
@@ -190,13 +190,13 @@ LOSSES = ("bce", *RARE_LOSSES, *SINGLE_POSITIVE_LOSSES)
 #: the courses of the learning rate that a recipe may name; `training.schedule` holds their formulas
 SCHEDULES = ("constant", "cosine", "one-cycle")
 
-#: what augmentation may do to a picture in training; `training.augmentation` holds how
+#: what augmentation may do to an image in training; `training.augmentation` holds how
 AUGMENTATIONS = ("mirror", "flip", "turn", "crop", "zoom", "colour", "mixup", "cutmix")
 
 #: the changes that draw one of the views that a network may look at
 VIEWS_DRAWN = frozenset({"mirror", "flip", "turn"})
 
-#: augmentation stronger than this leaves little of a picture
+#: augmentation stronger than this leaves little of an image
 STRONGEST = 2.0
 
 
@@ -222,10 +222,10 @@ class Training:
             restored. 0 trains all epochs and delivers the last weights.
         train_ceiling: training ends before the epoch whose weights would reach this score on train, by the metric of
             the target; 1 lets it learn train by heart.
-        augmentation: what is done at random to every picture in training, names from AUGMENTATIONS. It changes the
+        augmentation: what is done at random to every image in training, names from AUGMENTATIONS. It changes the
             data, so a cure uses it only where it was allowed to.
         augmentation_strength: how far that goes: 1 as far as `training.augmentation` has it, 0.5 half as far, and 0
-            does nothing. Pictures are mirrored and turned or not, at any strength above 0.
+            does nothing. Images are mirrored and turned or not, at any strength above 0.
     """
 
     epochs: int = 50

@@ -25,7 +25,7 @@ import numpy as np
 import safetensors.numpy
 
 BUNDLES = Path(__file__).parent / "bundles"
-FEATURES, PICTURES, BACKBONE, TUNED = "protocol-3", "protocol-2", "protocol-3-backbone", "protocol-3-fine-tuned"
+FEATURES, IMAGES, BACKBONE, TUNED = "protocol-3", "protocol-2", "protocol-3-backbone", "protocol-3-fine-tuned"
 MANIFEST, MODEL, SAMPLES = "manifest.json", "model.safetensors", "samples.safetensors"
 SEEING, CARD = "backbone.safetensors", "MODEL_CARD.md"
 HUGE = 100 * 10**9
@@ -342,17 +342,17 @@ ATTACKS = [
         ("a field that is not there", FEATURES, model(architecture="dense", hook="x"), "there is no field 'hook'"),
         ("widths of 17 gigabytes", FEATURES, model(architecture="dense", widths=[65536] * 2), "far larger than all"),
         ("a million layers", FEATURES, model(architecture="dense", widths=[1] * 1_000_000), "far more parts"),
-        ("a CNN on rows", FEATURES, model(architecture="cnn"), "expected pictures"),
-        ("a CNN of a billion blocks", PICTURES, model(architecture="cnn", depth=10**9, width=2), "far more parts"),
-        ("a CNN of two billion channels", PICTURES, model(architecture="cnn", width=2**31 - 1), "not a usable bundle"),
-        ("pictures of two billion", PICTURES, put("preprocessing", "shape", to=[2**31 - 1] * 3), "far larger than all"),
-        ("a dense network of such pictures", PICTURES, lambda b: (
+        ("a CNN on rows", FEATURES, model(architecture="cnn"), "expected images"),
+        ("a CNN of a billion blocks", IMAGES, model(architecture="cnn", depth=10**9, width=2), "far more parts"),
+        ("a CNN of two billion channels", IMAGES, model(architecture="cnn", width=2**31 - 1), "not a usable bundle"),
+        ("images of two billion", IMAGES, put("preprocessing", "shape", to=[2**31 - 1] * 3), "far larger than all"),
+        ("a dense network of such images", IMAGES, lambda b: (
             put("preprocessing", "shape", to=[2**31 - 1] * 3)(b), model(architecture="dense")(b)
         ), "not a usable bundle"),
         ("fine-tuned without a backbone", FEATURES, model(architecture="fine-tuned"), "output.weight of a fine-tuned"),
-        ("a thousand members", PICTURES, members(1000), "1 to 100 recipes"),
-        ("a hundred members", PICTURES, members(100), "is missing"),
-        ("a member too few", PICTURES, members(1), "is not part of the network"),
+        ("a thousand members", IMAGES, members(1000), "1 to 100 recipes"),
+        ("a hundred members", IMAGES, members(100), "is missing"),
+        ("a member too few", IMAGES, members(1), "is not part of the network"),
         # tensors
         ("a tensor is missing", FEATURES, tensors(lambda held: held.pop(BAD_BIAS)), f"{BAD_BIAS} is missing"),
         ("a tensor too many", FEATURES, tensors(lambda held: held.update(x=np.zeros(1))), "'x' is not part of"),
@@ -363,7 +363,7 @@ ATTACKS = [
         ("bfloat16", FEATURES, header(lambda says: says[BAD_BIAS].update(dtype="BF16", shape=[6])), "is of BF16"),
         ("NaN", FEATURES, tensors(filled(np.nan)), "values that are not finite"),
         ("infinite", FEATURES, tensors(filled(np.inf)), "values that are not finite"),
-        ("a tensor of no member", PICTURES, tensors(lambda held: held.update(x=np.zeros(1))), "'x' is of no member"),
+        ("a tensor of no member", IMAGES, tensors(lambda held: held.update(x=np.zeros(1))), "'x' is of no member"),
         ("samples as floats", FEATURES, tensors(lambda h: h.update(val=np.zeros((1, 32), "f4")), SAMPLES), "expected SHA"),
         ("samples of no part", FEATURES, tensors(lambda h: h.update(x=np.zeros((1, 32), "u1")), SAMPLES), "expected SHA"),
         ("short hashes", FEATURES, tensors(lambda h: h.update(val=np.zeros((1, 31), "u1")), SAMPLES), "expected SHA"),
@@ -426,7 +426,7 @@ def main() -> None:
     from tagfit.bundle.bundle import read_bundle
     from tagfit.errors import BundleError
 
-    for honest in (FEATURES, PICTURES, BACKBONE, TUNED):
+    for honest in (FEATURES, IMAGES, BACKBONE, TUNED):
         read_bundle(BUNDLES / honest)
     for attack in ATTACKS:
         with tempfile.TemporaryDirectory() as folder:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from bundle.attacks import ATTACKS, BACKBONE, BUNDLES, FEATURES, MANIFEST, MODEL, PICTURES, SAMPLES
 
+from bundle.attacks import ATTACKS, BACKBONE, BUNDLES, FEATURES, IMAGES, MANIFEST, MODEL, SAMPLES
 from making import PROVE
 from tagfit.bundle.bundle import read_bundle
 from tagfit.errors import BundleError
@@ -128,6 +128,6 @@ print(*seen, sep="\\n")
 
 
 def test_reading_imports_nothing_runs_nothing_and_writes_nothing():
-    told = run("-c", WATCHED, *(BUNDLES / name for name in (FEATURES, PICTURES, BACKBONE))).splitlines()
+    told = run("-c", WATCHED, *(BUNDLES / name for name in (FEATURES, IMAGES, BACKBONE))).splitlines()
     assert len(told) == 3  # it lists each bundle's folder
     assert [line for line in told if not line.startswith("('os.scandir'")] == []

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from bundle.attacks import tensors
 
+from bundle.attacks import tensors
 from making import PROVE, feature_table, locked
 from tagfit.api import fit
 from tagfit.bundle.bundle import read_bundle

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from making import camera_folder, feature_table, picture_folder, scenes
+from making import camera_folder, feature_table, image_folder, scenes
 from tagfit import api as workflow
 from tagfit.cli.main import main
 from tagfit.inference.tagger import PATHS_AT_ONCE
@@ -123,18 +123,18 @@ def test_without_o_every_run_gets_a_folder_of_its_own(tagfit, arrays, quick):
 
 
 def test_inspect(tagfit, tmp_path):
-    folder = picture_folder(tmp_path / "pictures")
+    folder = image_folder(tmp_path / "images")
     (folder / "images" / "5.png").write_bytes(b"broken")
     (folder / "images" / "1.png").write_bytes((folder / "images" / "9.png").read_bytes())
     result = tagfit("inspect", folder, "--size", "16")
     assert result.exit_code == 0, result.stderr
     assert widest(result.stdout) <= 80
-    for word in ("39 pictures of 16x16x3", "images/5.png", "byte-identical", "green", "red", "cure"):
+    for word in ("39 images of 16x16x3", "images/5.png", "byte-identical", "green", "red", "cure"):
         assert word in result.stdout
 
 
-def test_pictures_that_cannot_be_read_are_counted_by_reason_and_strict_stops(tagfit, quick, tmp_path):
-    folder = picture_folder(tmp_path / "pictures")
+def test_images_that_cannot_be_read_are_counted_by_reason_and_strict_stops(tagfit, quick, tmp_path):
+    folder = image_folder(tmp_path / "images")
     for number, content in ((3, b"broken"), (7, b""), (9, b"")):
         (folder / "images" / f"{number}.png").write_bytes(content)
     words = [folder, "--size", "16", "--recipe", quick, "-o", "run"]
@@ -144,7 +144,7 @@ def test_pictures_that_cannot_be_read_are_counted_by_reason_and_strict_stops(tag
     assert not (tmp_path / "run").exists()
     done = tagfit("fit", *words)
     assert done.exit_code == 0, done.stderr
-    for line in ("3 of 40 pictures cannot be read", "2 × the file is empty", "1 × not a picture of a known format"):
+    for line in ("3 of 40 images cannot be read", "2 × the file is empty", "1 × not an image of a known format"):
         assert line in done.stderr
     set_aside = json.loads((tmp_path / "run" / "result.json").read_text())["data"]["set_aside"]
     assert [entry["sample"] for entry in set_aside] == ["images/3.png", "images/7.png", "images/9.png"]
@@ -153,7 +153,7 @@ def test_pictures_that_cannot_be_read_are_counted_by_reason_and_strict_stops(tag
 
 
 def test_a_limit_of_megapixels(tagfit, tmp_path):
-    folder = picture_folder(tmp_path / "pictures")
+    folder = image_folder(tmp_path / "images")
     result = tagfit("inspect", folder, "--max-megapixels", "0.0003")
     assert result.exit_code == 2
     assert "20x20 pixels are more than 0.0003 megapixels" in result.stderr
@@ -162,7 +162,7 @@ def test_a_limit_of_megapixels(tagfit, tmp_path):
 
 def test_the_cache_is_shown_and_cleared(tagfit, tmp_path, monkeypatch):
     monkeypatch.setenv("TAGFIT_CACHE", str(tmp_path / "cache"))
-    folder = picture_folder(tmp_path / "pictures")
+    folder = image_folder(tmp_path / "images")
     assert str(tmp_path / "cache") in tagfit("inspect", folder, "--size", "16").stdout.replace("\n", "")
     stored = json.loads(tagfit("inspect", folder, "--size", "16", "--json").stdout)["stored"]
     assert stored["bytes"] == 40 * 16 * 16 * 3
@@ -174,11 +174,11 @@ def test_the_cache_is_shown_and_cleared(tagfit, tmp_path, monkeypatch):
 
 @pytest.fixture
 def cameras(tmp_path):
-    """80 pictures, 4 of 20 cameras each; the last ten are darker copies of the first."""
+    """80 images, 4 of 20 cameras each; the last ten are darker copies of the first."""
     x = scenes(80)
     x[70:] = x[:10] * 0.9
-    pictures = [(f"shot{row:02}.png", pixels) for row, pixels in enumerate(x)]
-    return camera_folder(tmp_path / "shots", pictures, [f"c{row // 4}" for row in range(80)])
+    images = [(f"shot{row:02}.png", pixels) for row, pixels in enumerate(x)]
+    return camera_folder(tmp_path / "shots", images, [f"c{row // 4}" for row in range(80)])
 
 
 def test_groups_are_kept_named_and_part_of_the_run_only_by_what_they_do(tagfit, quick, cameras):
@@ -206,10 +206,10 @@ def test_a_column_that_is_not_there_is_refused_with_the_nearest(tagfit, cameras)
     assert "Did you mean 'camera'?" in refused.stderr
 
 
-def test_predict_pictures_and_what_cannot_be_read(tagfit, quick, tmp_path):
-    folder = picture_folder(tmp_path / "pictures")
+def test_predict_images_and_what_cannot_be_read(tagfit, quick, tmp_path):
+    folder = image_folder(tmp_path / "images")
     tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     result = tagfit("predict", "run", folder, "notes.txt", "-o", "out.csv")
     assert result.exit_code == 0, result.stderr
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
@@ -269,14 +269,14 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tagfit, tmp_path, qui
 
 
 def test_predicting_nothing_readable_fails(tagfit, quick, tmp_path):
-    folder = picture_folder(tmp_path / "pictures")
+    folder = image_folder(tmp_path / "images")
     tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
     result = tagfit("predict", "run", "broken.jpg")
     assert result.exit_code == 1
-    assert "1 of 1 pictures could not be read" in result.stderr
+    assert "1 of 1 images could not be read" in result.stderr
     (tmp_path / "empty").mkdir()
-    assert "no picture in it" in tagfit("predict", "run", "empty").stderr
+    assert "no image in it" in tagfit("predict", "run", "empty").stderr
 
 
 def test_feature_rows_without_labels(tagfit, arrays, quick, tmp_path):
@@ -357,18 +357,18 @@ def test_diagnose_data_and_a_run(tagfit, arrays, quick):
 
 @pytest.fixture
 def tagged(tagfit, quick, tmp_path):
-    """A folder of pictures, and a run on them."""
-    folder = picture_folder(tmp_path / "pictures")
+    """A folder of images, and a run on them."""
+    folder = image_folder(tmp_path / "images")
     tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")
     return folder
 
 
 def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, tmp_path):
-    folder = tagfit("predict", "run", "pictures", "-o", "out.csv")
+    folder = tagfit("predict", "run", "images", "-o", "out.csv")
     assert folder.exit_code == 0, folder.stderr
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     names = [row["sample"] for row in rows]
-    pattern = list(csv.DictReader(tagfit("predict", "run", "pictures/**/*.png").stdout.splitlines()))
+    pattern = list(csv.DictReader(tagfit("predict", "run", "images/**/*.png").stdout.splitlines()))
     assert pattern == rows
     lines = "".join(f"{name}\r\n" for name in [*names, "absent.png"])
     piped = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.jsonl"], input=lines)
@@ -378,7 +378,7 @@ def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, t
     assert held[-1]["scores"] is None
     assert "No such file" in held[-1]["error"]
     assert [";".join(row["labels"]) for row in held[:-1]] == [row["labels"] for row in rows]
-    assert tagfit("predict", "run", "pictures", "-o", "out.parquet").exit_code == 0
+    assert tagfit("predict", "run", "images", "-o", "out.parquet").exit_code == 0
     from pyarrow import parquet
 
     columns = parquet.read_table(tmp_path / "out.parquet").to_pydict()
@@ -391,7 +391,7 @@ def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, t
 
 def test_a_kill_in_the_middle_and_resume_give_what_an_uninterrupted_run_gives(tagfit, tagged, tmp_path):
     count = 2 * PATHS_AT_ONCE + 30
-    lines = [f"pictures/images/{number % 41}.png\n" for number in range(count)]  # one of 41 is absent
+    lines = [f"images/images/{number % 41}.png\n" for number in range(count)]  # one of 41 is absent
     whole = CliRunner().invoke(main, ["predict", "run", "-", "-o", "whole.csv"], input="".join(lines))
     assert whole.exit_code == 0, whole.stderr
     command = [sys.executable, "-m", "tagfit", "predict", "run", "-", "-o", "out.csv"]
@@ -404,7 +404,7 @@ def test_a_kill_in_the_middle_and_resume_give_what_an_uninterrupted_run_gives(ta
             time.sleep(0.05)
         process.kill()
     with out.open("ab") as stream:
-        stream.write(b'pictures/images/1"')
+        stream.write(b'images/images/1"')
     resumed = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.csv", "--resume"], input="".join(lines))
     assert resumed.exit_code == 0, resumed.stderr
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -412,19 +412,19 @@ def test_a_kill_in_the_middle_and_resume_give_what_an_uninterrupted_run_gives(ta
     assert again.exit_code == 0
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     for words, said in (
-        (["pictures", "-o", "out.csv", "--resume"], "expected pictures/images/10.png"),
-        (["pictures", "-o", "out.parquet", "--resume"], "write .csv or .jsonl"),
-        (["pictures", "--resume"], "name it with -o"),
+        (["images", "-o", "out.csv", "--resume"], "expected images/images/10.png"),
+        (["images", "-o", "out.parquet", "--resume"], "write .csv or .jsonl"),
+        (["images", "--resume"], "name it with -o"),
     ):
         refused = tagfit("predict", "run", *words)
         assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
 
 
 def test_resuming_with_another_model_is_refused(tagfit, tagged, quick, tmp_path):
-    tagfit("predict", "run", "pictures", "-o", "out.csv")
+    tagfit("predict", "run", "images", "-o", "out.csv")
     tagfit("fit", tagged, "--size", "16", "--recipe", quick, "--seed", "1", "-o", "other")
     before = (tmp_path / "out.csv").read_bytes()
-    refused = tagfit("predict", "other", "pictures", "-o", "out.csv", "--resume")
+    refused = tagfit("predict", "other", "images", "-o", "out.csv", "--resume")
     assert (refused.exit_code, "another than this model" in refused.stderr) == (2, True)
     assert (tmp_path / "out.csv").read_bytes() == before
 
@@ -433,16 +433,16 @@ def test_labels_go_into_sidecars_once_the_dry_run_has_shown_them(tagfit, tagged,
     def sidecars():
         return sorted(tagged.rglob("*.xmp"))
 
-    rows = csv.DictReader(tagfit("predict", "run", "pictures").stdout.splitlines())
+    rows = csv.DictReader(tagfit("predict", "run", "images").stdout.splitlines())
     given = {row["sample"]: row["labels"].split(";") for row in rows if row["labels"]}
     assert given
-    shown = tagfit("predict", "run", "pictures", "--write-xmp", "--dry-run")
+    shown = tagfit("predict", "run", "images", "--write-xmp", "--dry-run")
     assert shown.exit_code == 0, shown.stderr
     assert shown.stdout.splitlines() == [
         f"{name.removesuffix('.png')}.xmp (new): + {', '.join(labels)}" for name, labels in given.items()
     ]
     assert not sidecars()
-    assert tagfit("predict", "run", "pictures", "--write-xmp", "-o", "out.csv").exit_code == 0
+    assert tagfit("predict", "run", "images", "--write-xmp", "-o", "out.csv").exit_code == 0
     assert len(sidecars()) == len(given)
-    assert tagfit("predict", "run", "pictures", "--write-xmp", "--dry-run").stdout == ""
-    assert tagfit("predict", "run", "pictures", "--dry-run").exit_code == 2
+    assert tagfit("predict", "run", "images", "--write-xmp", "--dry-run").stdout == ""
+    assert tagfit("predict", "run", "images", "--dry-run").exit_code == 2

@@ -1,26 +1,26 @@
-"""Pictures that are decoded on a cluster are kept as they are here."""
+"""Images that are decoded on a cluster are kept as they are here."""
 
 import numpy as np
 import pytest
-from images.test_corpus import ODD
 from PIL import Image
 
 import tagfit
-from making import picture_folder
-from tagfit.cluster import loading as pictures
+from images.test_corpus import ODD
+from making import image_folder
+from tagfit.cluster import loading as images
 from tagfit.cluster.connection import connected
 from tagfit.errors import TagfitError
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Some ordinary pictures, and all odd ones, some of which cannot be read."""
-    made = picture_folder(tmp_path / "pictures")
+    """Some ordinary images, and all odd ones, some of which cannot be read."""
+    made = image_folder(tmp_path / "images")
     lines = (made / "labels.csv").read_text().splitlines()
     for number, (name, (content, *_)) in enumerate(ODD.items()):
         (made / f"{name}.bin").write_bytes(content)
         lines.append(f"{name}.bin,{('red', 'green')[number % 2]}")
-    (made / "broken.png").write_bytes(b"no picture")
+    (made / "broken.png").write_bytes(b"no image")
     Image.new("RGB", (9, 9)).save(made / "twice.png")
     lines += ["broken.png,red", "twice.png,red"]
     (made / "labels.csv").write_text("\n".join(lines) + "\n")
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 
 def test_what_is_loaded_and_kept_is_the_same(cluster, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "AT_ONCE", 16)
+    monkeypatch.setattr(images, "AT_ONCE", 16)
     read = []
     loaded = []
     for place, on in (("here", None), ("there", "ray")):
@@ -46,7 +46,7 @@ def test_what_is_loaded_and_kept_is_the_same(cluster, folder, tmp_path, monkeypa
 
 
 def test_a_node_that_is_lost_costs_time_and_nothing_else(doomed_cluster, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "AT_ONCE", 8)
+    monkeypatch.setattr(images, "AT_ONCE", 8)
     here = tagfit.load(folder, size=16)
     monkeypatch.setenv("TAGFIT_CACHE", str(tmp_path / "there"))
 
@@ -60,6 +60,6 @@ def test_a_node_that_is_lost_costs_time_and_nothing_else(doomed_cluster, folder,
 
 
 def test_another_version_on_a_node_is_said(cluster, folder, monkeypatch):
-    monkeypatch.setattr(pictures, "version", lambda: ("9.9", "3.11"))
+    monkeypatch.setattr(images, "version", lambda: ("9.9", "3.11"))
     with connected("ray") as ray, pytest.raises(TagfitError, match=r"expected 9\.9 on Python"):
-        list(pictures.decoding(ray)([folder / "twice.png"], tagfit.load(folder).dataset.preprocessing.form, 100))
+        list(images.decoding(ray)([folder / "twice.png"], tagfit.load(folder).dataset.preprocessing.form, 100))

@@ -1,4 +1,4 @@
-"""Pictures that are predicted on a cluster get the rows that they get here, once each."""
+"""Images that are predicted on a cluster get the rows that they get here, once each."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from making import picture_folder
+from making import image_folder
 from tagfit.api import fit, load
 from tagfit.cli.main import main
 from tagfit.cluster import prediction
@@ -28,18 +28,18 @@ COUNT = 3 * PART + 100
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    data = load(picture_folder(tmp_path_factory.mktemp("pictures")), size=16)
+    data = load(image_folder(tmp_path_factory.mktemp("images")), size=16)
     recipe = Recipe(name="short", model=DenseModel(widths=(8,)), training=Training(epochs=3, patience=0))
     return fit(data, recipe=recipe, output=tmp_path_factory.mktemp("fit") / "run").folder
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Small pictures for some parts, among them one that cannot be read."""
+    """Small images for some parts, among them one that cannot be read."""
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for number in range(COUNT):
         Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(folder / f"{number:05}.png", compress_level=0)
-    (folder / "00007.png").write_bytes(b"no picture")
+    (folder / "00007.png").write_bytes(b"no image")
     return folder
 
 
@@ -63,7 +63,7 @@ def test_the_command_writes_parts_that_are_the_local_file(cluster, run, photos, 
     command = ["predict", str(run), str(photos), "-o", str(tmp_path / "rows.csv"), "--on", "ray"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
-    assert "1 of 3172 pictures could not be read" in done.output
+    assert "1 of 3172 images could not be read" in done.output
     assert lines_of(tmp_path / "rows.csv") == expected
     held = sorted(file.name for file in (tmp_path / "rows.csv").iterdir())
     assert held == ["manifest.json", *(f"part-{number:06}.csv" for number in range(4))]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import PROVE, locked, picture_table, tiny_backbone
+from making import PROVE, image_table, locked, tiny_backbone
 from tagfit.cluster import training
 from tagfit.errors import InputError, RecipeError, TagfitError
 from tagfit.recipes import CnnModel, Recipe, Training, find_recipe
@@ -71,7 +71,7 @@ class Loses:
 
 
 def test_a_training_that_loses_a_node_ends_as_on_one_machine(doomed_cluster, tmp_path):
-    data, loses = locked(picture_table()), Loses(doomed_cluster)
+    data, loses = locked(image_table()), Loses(doomed_cluster)
     result = tagfit.fit(data, recipe=RECIPE, on="ray", output=tmp_path / "run", on_event=loses)
     assert loses.epochs == [row["epoch"] for row in result.record["after"]["history"]]  # each is told once
     assert 4 < len(loses.epochs) < RECIPE.training.epochs
@@ -83,7 +83,7 @@ def test_a_lost_node_that_is_replaced_changes_nothing(doomed_cluster):
     """To the bit, with all that draws at random."""
     model = replace(RECIPE.model, dropout=0.5, depth=1, stochastic_depth=0.3)
     recipe = replace(RECIPE, model=model, training=replace(RECIPE.training, augmentation=("mirror",), patience=0))
-    data = locked(picture_table())
+    data = locked(image_table())
     straight, lossy = (
         tagfit.fit(data, recipe=recipe, allow=["augmentation"], on="ray", on_event=listener)
         for listener in (lambda event: None, Loses(doomed_cluster, replaced=True))
@@ -93,7 +93,7 @@ def test_a_lost_node_that_is_replaced_changes_nothing(doomed_cluster):
 
 @pytest.mark.skipif(not PROVE, reason="the long form: make prove")
 def test_ranks_fine_tune_and_stop_when_asked(cluster, tmp_path, monkeypatch):
-    table = picture_table(side=32)
+    table = image_table(side=32)
     data = tagfit.load({"x": table.x, "y": table.labels_NL}, backbone=tiny_backbone(tmp_path / "backbone"))
     recipe = find_recipe("fine-tuned")
     recipe = replace(
@@ -115,6 +115,6 @@ def test_ranks_fine_tune_and_stop_when_asked(cluster, tmp_path, monkeypatch):
 
 def test_a_dense_recipe_is_refused_before_anything_is_done():
     with pytest.raises(RecipeError, match=r"(?s)dense.*--on away"):
-        tagfit.fit(locked(picture_table()), recipe="dense-baseline", on="ray")
+        tagfit.fit(locked(image_table()), recipe="dense-baseline", on="ray")
     with pytest.raises(InputError, match="expected ray"):
-        tagfit.fit(locked(picture_table()), recipe=RECIPE, on="spark")
+        tagfit.fit(locked(image_table()), recipe=RECIPE, on="spark")

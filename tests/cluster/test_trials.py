@@ -14,7 +14,7 @@ import pytest
 from ray import cloudpickle
 
 import tagfit
-from making import locked, picture_table, scenes
+from making import image_table, locked, scenes
 from tagfit.cluster.connection import connected
 from tagfit.cluster.trials import RETRIES, ClusterTrainer
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
@@ -70,7 +70,7 @@ def equal(outcome):
 
 
 def test_cnns_come_to_the_same(cluster, together):
-    data = locked(picture_table(samples=60, x=scenes(60)))
+    data = locked(image_table(samples=60, x=scenes(60)))
     recipes = [Recipe(name="cnn", model=CnnModel(width=4, views=views), training=SHORT.training) for views in (1, 2)]
     outcomes, events = together(
         [Task(recipe, data, 0, f"cnn {number}", number) for number, recipe in enumerate(recipes)]

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from making import feature_table, picture_folder
+from making import feature_table, image_folder
 from tagfit.data.dataset import align_labels, build, rows_of_part
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
 from tagfit.records.data import NO, UNKNOWN
 
 
-def test_picture_files_become_pixels_and_hashes_of_their_bytes(tmp_path):
-    folder = picture_folder(tmp_path)
+def test_image_files_become_pixels_and_hashes_of_their_bytes(tmp_path):
+    folder = image_folder(tmp_path)
     seen = []
     dataset = build(read(folder), size=16, on_read=lambda done, total: seen.append((done, total)))
     assert (dataset.x.shape, dataset.x.dtype) == ((40, 16, 16, 3), np.uint8)
@@ -24,8 +24,8 @@ def test_picture_files_become_pixels_and_hashes_of_their_bytes(tmp_path):
     assert seen[-1] == (40, 40)
 
 
-def test_unreadable_pictures_are_set_aside_with_their_reason(tmp_path):
-    folder = picture_folder(tmp_path)
+def test_unreadable_images_are_set_aside_with_their_reason(tmp_path):
+    folder = image_folder(tmp_path)
     (folder / "images" / "3.png").write_bytes(b"broken")
     (folder / "images" / "7.png").write_bytes(b"")
     table = read(folder)
@@ -38,7 +38,7 @@ def test_unreadable_pictures_are_set_aside_with_their_reason(tmp_path):
 
 
 def test_strict_refuses_them_all_at_once(tmp_path):
-    folder = picture_folder(tmp_path)
+    folder = image_folder(tmp_path)
     (folder / "images" / "3.png").write_bytes(b"broken")
     (folder / "images" / "7.png").write_bytes(b"")
     with pytest.raises(DataError, match="set aside") as caught:
@@ -47,7 +47,7 @@ def test_strict_refuses_them_all_at_once(tmp_path):
 
 
 def timed_folder(folder, header="image,labels"):
-    picture_folder(folder)
+    image_folder(folder)
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2024:05:01 12:30:09"
     Image.new("RGB", (9, 9)).save(folder / "images" / "1.png", format="JPEG", exif=exif)
@@ -58,12 +58,12 @@ def timed_folder(folder, header="image,labels"):
     return folder
 
 
-def test_when_pictures_were_taken_is_metadata(tmp_path):
+def test_when_images_were_taken_is_metadata(tmp_path):
     folder = timed_folder(tmp_path / "timed")
     (folder / "images" / "0.png").write_bytes(b"broken")
     times = build(read(folder), size=16).metadata["capture time"]
     assert times == ("2024-05-01T12:30:09", *[""] * 38)
-    assert "capture time" not in build(read(picture_folder(tmp_path / "untimed")), size=16).metadata
+    assert "capture time" not in build(read(image_folder(tmp_path / "untimed")), size=16).metadata
 
 
 def test_a_persons_own_times_stay(tmp_path):
@@ -79,7 +79,7 @@ def test_a_memory_map_stays_one(tmp_path):
 
 
 def test_a_limit_of_pixels(tmp_path):
-    folder = picture_folder(tmp_path, size=20)
+    folder = image_folder(tmp_path, size=20)
     with pytest.raises(DataError, match="too large: 20x20"):
         build(read(folder), max_pixels=399)
     assert len(build(read(folder), max_pixels=400)) == 40
@@ -92,12 +92,12 @@ def test_a_limit_of_pixels(tmp_path):
 def test_nobody_elses_warning_filters_are_touched(tmp_path):
     before = list(warnings.filters)
     for number in range(3):
-        build(read(picture_folder(tmp_path / str(number))), size=8)
+        build(read(image_folder(tmp_path / str(number))), size=8)
     assert warnings.filters == before
 
 
 def test_nothing_readable_is_an_error(tmp_path):
-    folder = picture_folder(tmp_path, samples=3)
+    folder = image_folder(tmp_path, samples=3)
     for file in (folder / "images").iterdir():
         file.write_bytes(b"broken")
     with pytest.raises(DataError) as caught:
@@ -105,8 +105,8 @@ def test_nothing_readable_is_an_error(tmp_path):
     assert len(caught.value.faults) == 3
 
 
-def test_picture_bytes_in_memory_read_like_files(tmp_path):
-    table = read(picture_folder(tmp_path))
+def test_image_bytes_in_memory_read_like_files(tmp_path):
+    table = read(image_folder(tmp_path))
     in_memory = replace(table, files=None, encoded=tuple(file.read_bytes() for file in table.files))
     assert (build(in_memory, size=16).x == build(table, size=16).x).all()
     assert (build(in_memory, size=16).hashes == build(table, size=16).hashes).all()
@@ -117,13 +117,13 @@ def test_arrays_stay_as_they_are():
     dataset = build(table)
     assert dataset.x is table.x
     assert dataset.preprocessing.scale == 1.0
-    pictures = build(replace(table, x=np.zeros((120, 8, 8, 3), dtype=np.uint8)))
-    assert (pictures.kind, pictures.preprocessing.scale) == ("pictures", 1 / 255)
+    images = build(replace(table, x=np.zeros((120, 8, 8, 3), dtype=np.uint8)))
+    assert (images.kind, images.preprocessing.scale) == ("images", 1 / 255)
 
 
 @pytest.mark.parametrize("size", [0, -3, 5000, 2.5])
 def test_sizes_that_make_no_sense(size):
-    with pytest.raises(DataError, match="picture size"):
+    with pytest.raises(DataError, match="image size"):
         build(feature_table(), size=size)
 
 

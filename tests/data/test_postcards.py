@@ -11,7 +11,7 @@ from tagfit.data import postcards
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
 
-#: SHA-256 of the first 64 pictures of seed 0, and of their labels: the same on every machine and library version
+#: SHA-256 of the first 64 images of seed 0, and of their labels: the same on every machine and library version
 GOLDEN_PIXELS = "cb6bde36c1830a108153204a37befa9861a6ec3b59d7ad04f8ecb6b5d311fae8"
 GOLDEN_LABELS = "a69044cd3b7beca1b781fe8dffed58624056e46cbaf7df598396ec894c475944"
 
@@ -46,20 +46,20 @@ def test_any_slice_is_as_in_the_whole(first, start, stop):
     assert (labels_NL == first[1][start:stop]).all()
 
 
-def test_a_far_picture_needs_none_before_it():
+def test_a_far_image_needs_none_before_it():
     x, _ = draw(999_990, 1_000_000)
     assert len(x) == 10
     assert (x == draw(999_990, 999_995)[0][:5].tolist() + draw(999_995, 1_000_000)[0].tolist()).all()
 
 
-def test_every_seed_has_its_own_pictures(first):
+def test_every_seed_has_its_own_images(first):
     x, labels_NL = draw(0, 40, seed=1)
     assert (x != first[0][:40]).any(axis=(1, 2, 3)).all()
     assert (labels_NL != first[1][:40]).any()
-    assert len({picture.tobytes() for picture in first[0]}) == 1500
+    assert len({image.tobytes() for image in first[0]}) == 1500
 
 
-def test_about_three_labels_a_picture_and_none_too_rare_or_common(first):
+def test_about_three_labels_a_image_and_none_too_rare_or_common(first):
     labels_NL = first[1]
     assert 2.7 < labels_NL.sum(axis=1).mean() < 3.6
     assert labels_NL.sum(axis=1).min() >= 0

@@ -77,7 +77,7 @@ def test_a_stop_keeps_what_is_drawn(drawn):
     assert len(drawn) == 20 - already
 
 
-def test_other_pictures_are_other_files():
+def test_other_images_are_other_files():
     assert hashlib.sha256(draw(0, 64)[0].tobytes()).hexdigest().startswith(DRAWING)
 
 

@@ -320,8 +320,8 @@ def test_a_val_part_taken_from_train_keeps_groups_together():
     assert all(len(set(parts[row : row + 5])) == 1 for row in range(0, 100, 5))
 
 
-class TestPictures:
-    """Two of the 60 pictures in five are a picture and its darker copy."""
+class TestImages:
+    """Two of the 60 images in five are an image and its darker copy."""
 
     def table(self, **changes):
         x = scenes(60)

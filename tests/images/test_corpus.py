@@ -11,17 +11,17 @@ import pytest
 from PIL import Image, ImageCms
 
 from tagfit.images import workers as decoder
-from tagfit.images.decode import UnreadablePictureError, decode
-from tagfit.images.store import open_pictures
+from tagfit.images.decode import UnreadableImageError, decode
+from tagfit.images.store import open_images
 from tagfit.records.form import Form
 
 SIZE, FORM = 16, Form(16)
 RED, BLUE, GREEN, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 255), (0, 0, 0)
 
 
-def encoded(picture, format="PNG", **options):
+def encoded(image, format="PNG", **options):
     stream = io.BytesIO()
-    picture.save(stream, format=format, **options)
+    image.save(stream, format=format, **options)
     return stream.getvalue()
 
 
@@ -31,18 +31,18 @@ def plain(colour=RED, mode="RGB", size=(40, 30)):
 
 def halves(first=RED, second=BLUE, size=(40, 30)):
     """`first` on the left, `second` on the right."""
-    picture = Image.new("RGB", size, second)
-    picture.paste(first, (0, 0, size[0] // 2, size[1]))
-    return picture
+    image = Image.new("RGB", size, second)
+    image.paste(first, (0, 0, size[0] // 2, size[1]))
+    return image
 
 
 def palette(colours, **options):
     """Columns of the given colours, as numbers into a palette."""
-    picture = Image.new("P", (8 * len(colours), 20))
-    picture.putpalette([value for colour in colours for value in colour])
+    image = Image.new("P", (8 * len(colours), 20))
+    image.putpalette([value for colour in colours for value in colour])
     for number in range(len(colours)):
-        picture.paste(number, (8 * number, 0, 8 * number + 8, 20))
-    return encoded(picture, "PNG", **options)
+        image.paste(number, (8 * number, 0, 8 * number + 8, 20))
+    return encoded(image, "PNG", **options)
 
 
 def png(width, height, depth, colour_type, rows):
@@ -73,15 +73,15 @@ def frames(format, **options):
 
 
 def half_clear(mode):
-    picture = halves().convert("RGBA")
-    picture.putalpha(Image.new("L", picture.size, 0))
-    return picture.convert(mode)
+    image = halves().convert("RGBA")
+    image.putalpha(Image.new("L", image.size, 0))
+    return image.convert(mode)
 
 
 def middle_grey(mode):
-    picture = plain((0, 0, 0)).convert("RGBA")
-    picture.putalpha(Image.new("L", picture.size, 128))
-    return picture.convert(mode)
+    image = plain((0, 0, 0)).convert("RGBA")
+    image.putalpha(Image.new("L", image.size, 128))
+    return image.convert(mode)
 
 
 JPEG, PNG = encoded(halves(size=(200, 200)), "JPEG"), encoded(Image.effect_noise((200, 200), 50))
@@ -101,7 +101,7 @@ ODD = {
     "jpeg-with-a-profile-that-is-broken": (encoded(halves(), "JPEG", icc_profile=b"no profile"), RED, BLUE),
     "jpeg-with-a-profile-of-another-space": (encoded(halves(), "JPEG", icc_profile=LAB_PROFILE), RED, BLUE),
     "jpeg-with-something-behind-it": (JPEG + b"something else" * 100, RED, BLUE),
-    "jpeg-of-several-pictures": (frames("MPO"), RED, RED),
+    "jpeg-of-several-images": (frames("MPO"), RED, RED),
     "jpeg-of-a-pixel": (encoded(plain(size=(1, 1)), "JPEG"), RED, RED),
     "jpeg-that-is-very-long": (encoded(plain(size=(4000, 1)), "JPEG"), RED, RED),
     "png-clear": (encoded(half_clear("RGBA")), WHITE, WHITE),
@@ -143,28 +143,28 @@ ODD = {
 #: file by file: its bytes, and what the reason says
 BAD = {
     "empty": (b"", "the file is empty"),
-    "text": (b"not a picture at all", "not a picture of a known format"),
-    "zeros": (bytes(5000), "not a picture of a known format"),
-    "page": (b"<!DOCTYPE html><html><img></html>", "not a picture of a known format"),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a picture of a known format"),
-    "pdf": (encoded(plain(), "PDF"), "not a picture of a known format"),
-    "eps": (encoded(plain(), "EPS"), "not a picture of a known format"),
-    "ppm": (encoded(plain(), "PPM"), "not a picture of a known format"),
-    "ico": (encoded(plain(), "ICO"), "not a picture of a known format"),
-    "tga": (encoded(plain(), "TGA"), "not a picture of a known format"),
-    "jpeg-2000": (encoded(plain(), "JPEG2000"), "not a picture of a known format"),
-    "heic-head": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not a picture of a known format"),
-    "jpeg-head-alone": (JPEG[:20], "not a picture of a known format"),
+    "text": (b"not an image at all", "not an image of a known format"),
+    "zeros": (bytes(5000), "not an image of a known format"),
+    "page": (b"<!DOCTYPE html><html><img></html>", "not an image of a known format"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not an image of a known format"),
+    "pdf": (encoded(plain(), "PDF"), "not an image of a known format"),
+    "eps": (encoded(plain(), "EPS"), "not an image of a known format"),
+    "ppm": (encoded(plain(), "PPM"), "not an image of a known format"),
+    "ico": (encoded(plain(), "ICO"), "not an image of a known format"),
+    "tga": (encoded(plain(), "TGA"), "not an image of a known format"),
+    "jpeg-2000": (encoded(plain(), "JPEG2000"), "not an image of a known format"),
+    "heic-head": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not an image of a known format"),
+    "jpeg-head-alone": (JPEG[:20], "not an image of a known format"),
     "jpeg-cut": (JPEG[: len(JPEG) // 2], "truncated"),
     "jpeg-without-its-end": (JPEG[:-40], "truncated"),
     "png-cut": (PNG[: len(PNG) // 2], "truncated"),
     "png-without-pixels": (PNG[:60], "cannot be decoded|truncated"),
     "png-with-a-wrong-checksum": (PNG[:2000] + b"\0" * 2000 + PNG[4000:], "cannot be decoded"),
-    "png-without-width": (png(0, 10, 8, 2, b""), "cannot be decoded|not a picture"),
+    "png-without-width": (png(0, 10, 8, 2, b""), "cannot be decoded|not an image"),
     "gif-cut": (encoded(Image.effect_noise((200, 200), 50), "GIF")[:5000], "truncated"),
-    "webp-cut": (encoded(Image.effect_noise((200, 200), 50), "WEBP")[:900], "not a picture|cannot be decoded"),
+    "webp-cut": (encoded(Image.effect_noise((200, 200), 50), "WEBP")[:900], "not an image|cannot be decoded"),
     "bmp-cut": (encoded(halves(), "BMP")[:900], "truncated"),
-    "tiff-cut": (encoded(halves(), "TIFF")[:900], "truncated|cannot be decoded|not a picture"),
+    "tiff-cut": (encoded(halves(), "TIFF")[:900], "truncated|cannot be decoded|not an image"),
     "tiff-of-floats": (encoded(Image.new("F", (8, 8), 0.7), "TIFF"), "its pixels are floating-point"),
     "png-that-claims-too-much": (png(60_000, 60_000, 8, 2, b""), "too large: 60000x60000 pixels"),
     "png-just-above-the-limit": (png(10_001, 10_000, 8, 2, b""), "too large: 10001x10000 pixels"),
@@ -183,13 +183,13 @@ def corpus(tmp_path_factory):
     files = [folder / f"{name}.jpg" for name in names]
     for name, file in zip(names, files, strict=True):
         file.write_bytes({**ODD, **BAD}[name][0])
-    pictures = open_pictures(files, FORM)
-    pixels = {names[row]: pictures.x[position] for position, row in enumerate(pictures.rows)}
-    return pixels, {names[row]: reason for row, reason in pictures.set_aside.items()}
+    images = open_images(files, FORM)
+    pixels = {names[row]: images.x[position] for position, row in enumerate(images.rows)}
+    return pixels, {names[row]: reason for row, reason in images.set_aside.items()}
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_an_odd_picture_becomes(corpus, name):
+def test_what_an_odd_image_becomes(corpus, name):
     pixels = corpus[0][name]
     for column, colour in ((2, ODD[name][1]), (SIZE - 3, ODD[name][2])):
         if colour is not None:
@@ -209,9 +209,9 @@ def test_why_a_bad_file_is_set_aside(corpus, name):
 
 @pytest.mark.parametrize("name", BAD)
 def test_why_a_bad_file_is_not_predicted(corpus, name):
-    with pytest.raises(UnreadablePictureError) as caught:
+    with pytest.raises(UnreadableImageError) as caught:
         decode(BAD[name][0], FORM)
-    # beyond a limit of its own, Pillow does not say how large a picture is
+    # beyond a limit of its own, Pillow does not say how large an image is
     assert str(caught.value).partition(":")[0] == corpus[1][name].partition(":")[0]
 
 
@@ -229,23 +229,23 @@ worker.main()
 
 
 @pytest.mark.parametrize("signal", ["SIGSEGV", "SIGKILL"])
-def test_a_picture_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_path, monkeypatch, signal):
+def test_a_image_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_path, monkeypatch, signal):
     files = [tmp_path / f"{number}.jpg" for number in range(8)]
     for number, file in enumerate(files):
         file.write_bytes(b"crash" + signal.encode() if number in (2, 3) else encoded(plain((30 * number, 9, 9))))
     monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", CRASHING))
-    pictures = open_pictures(files, FORM)
-    assert pictures.rows.tolist() == [0, 1, 4, 5, 6, 7]
-    assert pictures.x[:, 0, 0, 0].tolist() == [0, 30, 120, 150, 180, 210]
-    assert list(pictures.set_aside) == [2, 3]
-    assert all(reason.startswith("the decoder crashed: signal") for reason in pictures.set_aside.values())
+    images = open_images(files, FORM)
+    assert images.rows.tolist() == [0, 1, 4, 5, 6, 7]
+    assert images.x[:, 0, 0, 0].tolist() == [0, 30, 120, 150, 180, 210]
+    assert list(images.set_aside) == [2, 3]
+    assert all(reason.startswith("the decoder crashed: signal") for reason in images.set_aside.values())
     # memory may have been short: the next run tries again
     monkeypatch.undo()
-    assert open_pictures(files, FORM).set_aside[2].startswith("not a picture")
+    assert open_images(files, FORM).set_aside[2].startswith("not an image")
 
 
-def test_a_decoder_that_does_not_start_is_no_fault_of_the_pictures(tmp_path, monkeypatch):
+def test_a_decoder_that_does_not_start_is_no_fault_of_the_images(tmp_path, monkeypatch):
     (tmp_path / "new.png").write_bytes(encoded(plain((1, 2, 3))))
     monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", "raise SystemExit(7)"))
     with pytest.raises(decoder.TagfitError, match="does not start: exit code 7"):
-        open_pictures([tmp_path / "new.png"], FORM)
+        open_images([tmp_path / "new.png"], FORM)

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagfit.images.decode import UnreadablePictureError, decode, shrink
+from tagfit.images.decode import UnreadableImageError, decode, shrink
 from tagfit.records.form import Form
 
 
-def encoded(picture, format="PNG", **options):
+def encoded(image, format="PNG", **options):
     stream = io.BytesIO()
-    picture.save(stream, format=format, **options)
+    image.save(stream, format=format, **options)
     return stream.getvalue()
 
 
 def two_halves(mode="RGB", size=(40, 30)):
     """Red on the left, blue on the right."""
-    picture = Image.new("RGB", size, (0, 0, 255))
-    picture.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
-    return picture.convert(mode)
+    image = Image.new("RGB", size, (0, 0, 255))
+    image.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
+    return image.convert(mode)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
@@ -31,15 +31,15 @@ def test_the_formats_that_are_read(format):
 
 @pytest.mark.parametrize("format", ["PPM", "ICO", "TGA"])
 def test_no_other_format_is_opened(format):
-    with pytest.raises(UnreadablePictureError, match="not a picture of a known format"):
+    with pytest.raises(UnreadableImageError, match="not an image of a known format"):
         decode(encoded(two_halves(), format), Form(16))
 
 
 def test_exif_orientation_is_applied():
-    picture = two_halves()
+    image = two_halves()
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down: what was left comes to the right
-    pixels = decode(encoded(picture, "JPEG", exif=exif), Form(16))
+    pixels = decode(encoded(image, "JPEG", exif=exif), Form(16))
     np.testing.assert_allclose(pixels[8, 12], [255, 0, 0], atol=12)
 
 
@@ -67,18 +67,18 @@ def test_every_mode_becomes_rgb(mode):
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"not a picture at all", "not a picture of a known format"),
+        (b"not an image at all", "not an image of a known format"),
         (encoded(two_halves(size=(200, 200)), "JPEG")[:-300], "truncated"),
         (encoded(two_halves(size=(200, 200)))[:-200], "truncated"),
     ],
 )
 def test_what_cannot_be_read_says_why(content, reason):
-    with pytest.raises(UnreadablePictureError, match=reason):
+    with pytest.raises(UnreadableImageError, match=reason):
         decode(content, Form(16))
 
 
-def test_a_picture_that_claims_too_many_pixels_is_refused():
-    with pytest.raises(UnreadablePictureError, match=r"too large: 40x30 pixels are more than 0.001 megapixels"):
+def test_a_image_that_claims_too_many_pixels_is_refused():
+    with pytest.raises(UnreadableImageError, match=r"too large: 40x30 pixels are more than 0.001 megapixels"):
         decode(encoded(two_halves()), Form(16), max_pixels=1000)
     assert decode(encoded(two_halves()), Form(16), max_pixels=1200).shape == (16, 16, 3)
 
@@ -100,13 +100,13 @@ def test_a_time_that_is_none(written):
 
 
 @pytest.mark.parametrize(("grey", "expected"), [(0, 0), (255, 0), (256, 0), (257, 1), (65535, 255)])
-def test_sixteen_bits_are_scaled_alike_whatever_the_picture_holds(grey, expected):
-    picture = Image.fromarray(np.full((8, 8), grey, dtype=np.uint16))
-    assert (decode(encoded(picture), Form(8)) == expected).all()
+def test_sixteen_bits_are_scaled_alike_whatever_the_image_holds(grey, expected):
+    image = Image.fromarray(np.full((8, 8), grey, dtype=np.uint16))
+    assert (decode(encoded(image), Form(8)) == expected).all()
 
 
 def test_floating_point_pixels_are_refused():
-    with pytest.raises(UnreadablePictureError, match="floating-point"):
+    with pytest.raises(UnreadableImageError, match="floating-point"):
         decode(encoded(Image.new("F", (8, 8), 0.7), "TIFF"), Form(8))
 
 

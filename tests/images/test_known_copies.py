@@ -22,11 +22,11 @@ def counted(monkeypatch):
     return calls
 
 
-def pictures():
-    """Eight pictures; the last is a softer copy of the first and stands twice."""
+def images():
+    """Eight images; the last is a softer copy of the first and stands twice."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
-    large = [np.asarray(Image.fromarray(picture).resize((64, 64), Image.Resampling.BICUBIC)) for picture in small]
+    large = [np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BICUBIC)) for image in small]
     copy = (large[0].astype(np.int16) * 19 // 20 + 5).astype(np.uint8)
     x = np.stack([*large, copy, copy])
     hashes = rng.integers(0, 256, (9, 32), dtype=np.uint8)
@@ -39,14 +39,14 @@ def as_lists(groups):
 
 
 def test_they_are_looked_for_once_in_whatever_order(cache, counted):
-    x, hashes = pictures()
+    x, hashes = images()
     assert as_lists(known_near_copies(x, hashes)) == as_lists(known_near_copies(x, hashes)) == [[0, 7, 8]]
     assert as_lists(known_near_copies(x[::-1], hashes[::-1])) == [[0, 1, 8]]
     assert len(counted) == 1
 
 
-def test_other_pictures_are_looked_at_anew(cache, counted):
-    x, hashes = pictures()
+def test_other_images_are_looked_at_anew(cache, counted):
+    x, hashes = images()
     known_near_copies(x, hashes)
     known_near_copies(x[:7], hashes[:7])
     assert len(counted) == 2
@@ -54,7 +54,7 @@ def test_other_pictures_are_looked_at_anew(cache, counted):
 
 @pytest.mark.parametrize("written", ["", "[[", "[[0, 99]]", '["ab"]', "[[1]]", "7"])
 def test_what_cannot_be_read_is_found_anew(cache, counted, written):
-    x, hashes = pictures()
+    x, hashes = images()
     known_near_copies(x, hashes)
     (file,) = cache.glob("tagfit-copies-*")
     assert json.loads(file.read_text()) != []
@@ -67,4 +67,4 @@ def test_without_a_cache_it_still_works(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("TAGFIT_CACHE", str(blocked))
-    assert as_lists(known_near_copies(*pictures())) == [[0, 7, 8]]
+    assert as_lists(known_near_copies(*images())) == [[0, 7, 8]]

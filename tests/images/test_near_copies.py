@@ -15,20 +15,20 @@ from tagfit.images.near_copies import near_copies, shrink
 SCENES = scenes(80)
 
 
-def encoded(picture, quality=90):
+def encoded(image, quality=90):
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality)
+    image.save(file, "JPEG", quality=quality)
     return Image.open(file)
 
 
 CHANGES = {
-    "quality 40": lambda picture: encoded(picture, 40),
-    "half the size": lambda picture: encoded(picture.resize((32, 32), Image.Resampling.LANCZOS)),
-    "brighter": lambda picture: ImageEnhance.Brightness(picture).enhance(1.12),
-    "less contrast": lambda picture: ImageEnhance.Contrast(picture).enhance(0.8),
+    "quality 40": lambda image: encoded(image, 40),
+    "half the size": lambda image: encoded(image.resize((32, 32), Image.Resampling.LANCZOS)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.12),
+    "less contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.8),
     "mirrored": ImageOps.mirror,
-    "cropped": lambda picture: picture.crop((2, 2, 64, 64)),
-    "dated": lambda picture: Image.composite(picture, Image.new("RGB", (64, 64)), corner()),
+    "cropped": lambda image: image.crop((2, 2, 64, 64)),
+    "dated": lambda image: Image.composite(image, Image.new("RGB", (64, 64)), corner()),
 }
 
 
@@ -39,8 +39,8 @@ def corner():
 
 
 def changed(x, how):
-    pictures = [CHANGES[how](Image.fromarray(pixels)).resize((64, 64), Image.Resampling.BICUBIC) for pixels in x]
-    return np.stack([np.asarray(picture) for picture in pictures])
+    images = [CHANGES[how](Image.fromarray(pixels)).resize((64, 64), Image.Resampling.BICUBIC) for pixels in x]
+    return np.stack([np.asarray(image) for image in images])
 
 
 def found(x):
@@ -55,7 +55,7 @@ def test_a_changed_copy_is_found_and_nothing_else(how):
     assert len(found(x)) >= 35
 
 
-def test_different_pictures_are_nobodys_copies():
+def test_different_images_are_nobodys_copies():
     assert found(SCENES) == []
 
 
@@ -70,7 +70,7 @@ def skies(count):
     return np.clip(gradient + rng.normal(scale=3, size=(count, 64, 64, 3)), 0, 255).astype(np.uint8)
 
 
-def test_flat_pictures_are_not_glued_together():
+def test_flat_images_are_not_glued_together():
     assert found(skies(60)) == []
     assert found(np.arange(60, dtype=np.uint8)[:, None, None, None].repeat(64, 1).repeat(64, 2).repeat(3, 3)) == []
 
@@ -81,8 +81,8 @@ def test_a_shared_frame_or_horizon_is_not_enough():
     assert found(x) == []
 
 
-def test_nothing_is_chained_from_one_picture_to_the_next():
-    """A slow pan: each picture is nearly the next one, the first and the last have nothing in common."""
+def test_nothing_is_chained_from_one_image_to_the_next():
+    """A slow pan: each image is nearly the next one, the first and the last have nothing in common."""
     wide = scenes(1, seed=3, size=256)[0]
     x = np.stack([wide[:64, 2 * step : 2 * step + 64] for step in range(60)])
     groups = found(x)
@@ -96,7 +96,7 @@ def test_a_large_family_is_one_group():
     assert found(np.concatenate([SCENES[1:30], family])) == [tuple(range(29, 69))]
 
 
-def test_byte_identical_pictures_count_as_one():
+def test_byte_identical_images_count_as_one():
     x = np.concatenate([SCENES[:10], SCENES[:5], changed(SCENES[:2], "brighter")])
     assert found(x) == [(0, 10, 15), (1, 11, 16)]
 
@@ -117,7 +117,7 @@ def test_buckets_find_what_comparing_all_finds(monkeypatch):
 
 @given(st.integers(0, 4), st.integers(1, 40), st.integers(1, 40), st.integers(0, 255))
 @settings(max_examples=30)
-def test_any_shape_and_any_number_of_pictures(count, height, width, value):
+def test_any_shape_and_any_number_of_images(count, height, width, value):
     x = np.full((count, height, width, 3), value, dtype=np.uint8)
     x[: count // 2, : height // 2] = 0
     groups = near_copies(x, np.arange(count * 32, dtype=np.uint8).reshape(count, 32))

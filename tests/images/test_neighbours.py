@@ -9,7 +9,7 @@ NAMES = [f"images/beach{number:02}.jpg" for number in range(80)]
 
 
 def drifting(count=80):
-    """Pictures whose light changes slowly from one to the next."""
+    """Images whose light changes slowly from one to the next."""
     return np.clip(scenes(count) * 0.4 + 1.8 * np.arange(count)[:, None, None, None], 0, 255).astype(np.uint8)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from making import iptc_block, save_tagged, xmp_packet
-from tagfit.images.decode import UnreadablePictureError
+from tagfit.images.decode import UnreadableImageError
 from tagfit.images.packets import read_packets
 
 XMP = xmp_packet(subject=["sea"])
@@ -31,7 +31,7 @@ def test_iptc_keywords(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "gif", "bmp"])
-def test_a_picture_may_have_neither(tmp_path, suffix):
+def test_a_image_may_have_neither(tmp_path, suffix):
     save_tagged(tmp_path / f"a.{suffix}")
     assert read_packets(tmp_path / f"a.{suffix}").xmp == b""
 
@@ -40,15 +40,15 @@ def test_a_picture_may_have_neither(tmp_path, suffix):
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b"hello", "not a picture of a known format"),
-        (b"8BPS" + bytes(40), "not a picture of a known format"),
+        (b"hello", "not an image of a known format"),
+        (b"8BPS" + bytes(40), "not an image of a known format"),
         (None, "cannot be read: No such file"),
     ],
 )
 def test_reasons(tmp_path, content, reason):
     if content is not None:
         (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(UnreadablePictureError, match=reason):
+    with pytest.raises(UnreadableImageError, match=reason):
         read_packets(tmp_path / "a.jpg")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tagfit.images import store
 from tagfit.images import workers as decoder
 from tagfit.images.decode import decode
-from tagfit.images.store import open_pictures
+from tagfit.images.store import open_images
 from tagfit.records.form import Form
 
 SIZE, FORM = 8, Form(8)
@@ -64,33 +64,33 @@ def expected(files):
     return np.stack([decode(file.read_bytes(), FORM) for file in files])
 
 
-def test_pictures_come_in_order_from_one_read_only_map(cache, files):
-    pictures = open_pictures(files, FORM)
-    assert isinstance(pictures.x, np.memmap)
-    assert not pictures.x.flags.writeable
-    assert (pictures.x == expected(files)).all()
-    assert pictures.rows.tolist() == list(range(12))
-    assert (pictures.set_aside, pictures.notes) == ({}, ())
+def test_images_come_in_order_from_one_read_only_map(cache, files):
+    images = open_images(files, FORM)
+    assert isinstance(images.x, np.memmap)
+    assert not images.x.flags.writeable
+    assert (images.x == expected(files)).all()
+    assert images.rows.tolist() == list(range(12))
+    assert (images.set_aside, images.notes) == ({}, ())
     assert sorted(file.suffix for file in cache.iterdir()) == [".pixels", ".sqlite"]
 
 
 @pytest.mark.usefixtures("cache", "trusting")
 def test_a_second_run_opens_no_file(files, work):
-    first = open_pictures(files, FORM)
+    first = open_images(files, FORM)
     work.clear()
-    second = open_pictures(files, FORM)
+    second = open_images(files, FORM)
     assert not work
     assert second.x.filename == first.x.filename
     assert (second.hashes == first.hashes).all()
 
 
 @pytest.mark.usefixtures("cache", "trusting")
-def test_a_changed_picture_is_decoded_again_alone(files, work):
-    before = open_pictures(files, FORM)
+def test_a_changed_image_is_decoded_again_alone(files, work):
+    before = open_images(files, FORM)
     seen = before.x.copy()
     work.clear()
     save(files[5], 99)
-    after = open_pictures(files, FORM)
+    after = open_images(files, FORM)
     assert work == {files[5]: True}
     assert (after.x == expected(files)).all()
     assert (before.x == seen).all()  # whoever has the old ones mapped keeps them
@@ -98,35 +98,35 @@ def test_a_changed_picture_is_decoded_again_alone(files, work):
 
 @pytest.mark.usefixtures("cache")
 def test_a_change_that_leaves_size_and_time_alone_is_seen(files):
-    open_pictures(files, FORM)
+    open_images(files, FORM)
     was = files[5].stat()
     save(files[5], 6)
     assert files[5].stat().st_size == was.st_size
     os.utime(files[5], ns=(was.st_atime_ns, was.st_mtime_ns))
-    assert (open_pictures(files, FORM).x == expected(files)).all()
+    assert (open_images(files, FORM).x == expected(files)).all()
 
 
 @pytest.mark.usefixtures("cache", "trusting")
 def test_a_copied_folder_is_read_but_not_decoded(files, work, tmp_path):
-    open_pictures(files, FORM)
+    open_images(files, FORM)
     work.clear()
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
     copies = [tmp_path / "copy" / file.name for file in files]
-    assert (open_pictures(copies, FORM).x == expected(files)).all()
+    assert (open_images(copies, FORM).x == expected(files)).all()
     assert work == dict.fromkeys(copies, False)
 
 
 @pytest.mark.usefixtures("cache", "trusting")
 def test_another_order_size_or_limit(files, work):
-    open_pictures(files, FORM)
+    open_images(files, FORM)
     work.clear()
-    assert (open_pictures(files[::-1], FORM).x == expected(files[::-1])).all()
-    assert (open_pictures([*files[3:6], *files[3:5]], FORM).x == expected([*files[3:6], *files[3:5]])).all()
+    assert (open_images(files[::-1], FORM).x == expected(files[::-1])).all()
+    assert (open_images([*files[3:6], *files[3:5]], FORM).x == expected([*files[3:6], *files[3:5]])).all()
     assert not work
-    assert open_pictures(files, Form(5)).x.shape == (12, 5, 5, 3)
+    assert open_images(files, Form(5)).x.shape == (12, 5, 5, 3)
     assert all(work.values())
-    assert "too large: 20x10" in open_pictures(files, FORM, max_pixels=100).set_aside[11]
-    assert open_pictures(files, FORM).set_aside == {}
+    assert "too large: 20x10" in open_images(files, FORM, max_pixels=100).set_aside[11]
+    assert open_images(files, FORM).set_aside == {}
 
 
 @pytest.mark.usefixtures("cache", "trusting")
@@ -135,33 +135,33 @@ def test_what_is_bad_is_remembered_too_and_files_that_are_not_there_are_not(file
     files[3].unlink()
     for _ in range(2):
         work.clear()
-        pictures = open_pictures(files, FORM)
-        assert list(pictures.set_aside) == [2, 3]
-        assert pictures.set_aside[2] == "the file is empty"
-        assert pictures.set_aside[3].startswith("cannot be read: No such file")
-        assert (pictures.x == expected([file for file in files if file not in files[2:4]])).all()
+        images = open_images(files, FORM)
+        assert list(images.set_aside) == [2, 3]
+        assert images.set_aside[2] == "the file is empty"
+        assert images.set_aside[3].startswith("cannot be read: No such file")
+        assert (images.x == expected([file for file in files if file not in files[2:4]])).all()
     assert work == {files[3]: False}
     save(files[3], 50)
-    assert list(open_pictures(files, FORM).set_aside) == [2]
+    assert list(open_images(files, FORM).set_aside) == [2]
 
 
 @pytest.mark.usefixtures("cache")
 def test_nothing_readable_is_no_array_at_all(files):
     for file in files:
         file.write_bytes(b"broken")
-    pictures = open_pictures(files, FORM)
-    assert pictures.x.shape == (0, SIZE, SIZE, 3)
-    assert len(pictures.set_aside) == 12
+    images = open_images(files, FORM)
+    assert images.x.shape == (0, SIZE, SIZE, 3)
+    assert len(images.set_aside) == 12
 
 
 @pytest.mark.usefixtures("cache")
-def test_when_pictures_were_taken(tmp_path):
+def test_when_images_were_taken(tmp_path):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2024:05:01 12:30:09"
     Image.new("RGB", (9, 9)).save(tmp_path / "timed.jpg", exif=exif)
     files = [tmp_path / "timed.jpg", save(tmp_path / "untimed.png", 3)]
     for _ in range(2):
-        assert open_pictures(files, FORM).times == ("2024-05-01T12:30:09", "")
+        assert open_images(files, FORM).times == ("2024-05-01T12:30:09", "")
 
 
 # ------------------------------------------------------------------------------------------- what goes wrong
@@ -177,7 +177,7 @@ def on_read(done, total):
     if done == stop_at:
         os.kill(os.getpid(), 9)
 files = sorted(Path(sys.argv[1]).iterdir(), key=lambda file: int(file.stem))
-print(int(store.open_pictures(files, Form(8), on_read=on_read).x.astype(int).sum()))
+print(int(store.open_images(files, Form(8), on_read=on_read).x.astype(int).sum()))
 """  # without a main guard: it must not run twice
 
 
@@ -191,8 +191,8 @@ def run(folder, stop_at=-1):
 def test_a_run_that_was_killed_goes_on_where_it_was(files, work, tmp_path, stop_at):
     with run(tmp_path / "data", stop_at) as killed:
         assert killed.wait() == -signal.SIGKILL
-    pictures = open_pictures(files, FORM)
-    assert (pictures.x == expected(files)).all()
+    images = open_images(files, FORM)
+    assert (images.x == expected(files)).all()
     assert sum(work.values()) == 12 - stop_at
 
 
@@ -205,13 +205,13 @@ def test_two_at_once(files, tmp_path):
 
 @pytest.mark.parametrize("harm", ["gone", "cut", "emptied"])
 def test_an_array_that_was_harmed_is_made_anew(cache, files, harm):
-    open_pictures(files, FORM)
+    open_images(files, FORM)
     (array,) = cache.glob("*.pixels")
     content = array.read_bytes()
     array.unlink()
     if harm != "gone":
         array.write_bytes(content[: len(content) // 2] if harm == "cut" else b"")
-    assert (open_pictures(files, FORM).x == expected(files)).all()
+    assert (open_images(files, FORM).x == expected(files)).all()
 
 
 @pytest.mark.parametrize("harm", ["no folder", "no index"])
@@ -219,15 +219,15 @@ def test_without_a_cache_everything_is_in_memory(cache, files, harm):
     if harm == "no folder":
         cache.write_text("a file in its place")
     else:
-        open_pictures(files, FORM)
+        open_images(files, FORM)
         next(cache.glob("*.sqlite")).write_bytes(b"not a database" * 100)
     files[4].write_bytes(b"")
-    pictures = open_pictures(files, FORM)
-    assert "not kept for the next run" in pictures.notes[0]
-    assert not isinstance(pictures.x, np.memmap)
-    assert (pictures.x == expected(files[:4] + files[5:])).all()
-    assert pictures.set_aside == {4: "the file is empty"}
-    assert pictures.rows.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]
+    images = open_images(files, FORM)
+    assert "not kept for the next run" in images.notes[0]
+    assert not isinstance(images.x, np.memmap)
+    assert (images.x == expected(files[:4] + files[5:])).all()
+    assert images.set_aside == {4: "the file is empty"}
+    assert images.rows.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]
 
 
 def test_a_full_disk_costs_nothing_but_the_cache(cache, files, monkeypatch):
@@ -235,15 +235,15 @@ def test_a_full_disk_costs_nothing_but_the_cache(cache, files, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store, "write_all", full)
-    pictures = open_pictures(files, FORM)
-    assert "No space left" in pictures.notes[0]
-    assert (pictures.x == expected(files)).all()
+    images = open_images(files, FORM)
+    assert "No space left" in images.notes[0]
+    assert (images.x == expected(files)).all()
 
 
 @pytest.mark.usefixtures("cache")
 def test_the_persons_folder_stays_as_it_is(files, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "data").rglob("*")}
-    open_pictures(files, FORM)
+    open_images(files, FORM)
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "data").rglob("*")} == before
 
 
@@ -262,6 +262,6 @@ def test_a_stop_while_reading_leaves_no_process(cache, files):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", Watched)
         with pytest.raises(KeyboardInterrupt):
-            open_pictures(files, FORM, on_read=stop)
+            open_images(files, FORM, on_read=stop)
     assert started
     assert all(process.returncode is not None for process in started)

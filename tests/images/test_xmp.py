@@ -34,7 +34,7 @@ def test_keywords_of_a_packet(packet, expected):
     assert xmp_keywords(packet) == expected
 
 
-def test_keywords_of_another_document_are_not_the_pictures():
+def test_keywords_of_another_document_are_not_the_images():
     other = b"<rdf:Description><dc:subject>ham</dc:subject></rdf:Description>"
     pantry = b"<pantry><rdf:Bag><rdf:li>" + other + b"</rdf:li></rdf:Bag></pantry>"
     packet = xmp_packet(subject=["sea"]).replace(b"<dc:subject>", pantry + b"<dc:subject>")

@@ -78,8 +78,8 @@ def test_the_hottest_part_by_occlusion_is_the_thing():
     rng = np.random.default_rng(3)
     pixels, places = scene(rng, ("red",))
 
-    def scores(pictures):  # how much red there is, and a label that looks at nothing
-        red = ((pictures[..., 0] > 200) & (pictures[..., 1] < 50)).mean((1, 2))
+    def scores(images):  # how much red there is, and a label that looks at nothing
+        red = ((images[..., 0] > 200) & (images[..., 1] < 50)).mean((1, 2))
         return np.stack([0.5 + red, np.full(len(red), 0.3)], 1).astype(np.float32)
 
     heat = hidden(pixels, [0, 1], scores)
@@ -92,7 +92,7 @@ def test_the_hottest_part_by_occlusion_is_the_thing():
     assert not heat[1].any()
 
 
-def test_a_picture_and_its_mirror_image_are_explained_alike(cnn):
+def test_a_image_and_its_mirror_image_are_explained_alike(cnn):
     pixels, _ = scene(np.random.default_rng(5), ("red",))
     heat = cnn.explain(pixels, ["red"]).heat
     for turned, back in (
@@ -178,8 +178,8 @@ def test_on_the_command_line_names_never_leave_the_folder(tmp_path):
     fit(load(data, size=8), recipe=recipe, output=tmp_path / "run")
     other = tmp_path / "other"
     other.mkdir()
-    (other / "0.png").write_bytes((data / "0.png").read_bytes())  # another picture of the same name
-    (other / "1.png").write_bytes(b"no picture")
+    (other / "0.png").write_bytes((data / "0.png").read_bytes())  # another image of the same name
+    (other / "1.png").write_bytes(b"no image")
     paths = [str(data / "0.png"), str(other)]
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     arguments = ["predict", str(tmp_path / "run"), *paths, "--explain", str(tmp_path / "maps"), "--json"]
@@ -193,15 +193,15 @@ def test_on_the_command_line_names_never_leave_the_folder(tmp_path):
     assert "is not empty" in again.output
     within = CliRunner().invoke(main, [*arguments[:-2], str(other / "maps"), "-o", str(tmp_path / "out.csv")])
     assert within.exit_code == 2
-    assert f"is in {other}, whose pictures are read" in " ".join(within.output.split())
+    assert f"is in {other}, whose images are read" in " ".join(within.output.split())
     assert not (tmp_path / "out.csv").exists()
     assert not (other / "maps").exists()
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
-def test_a_picture_that_goes_away_meanwhile_ends_nothing(dense, scenes):
-    def explain(picture):
-        raise DataError(f"{picture}: No such file or directory")
+def test_a_image_that_goes_away_meanwhile_ends_nothing(dense, scenes):
+    def explain(image):
+        raise DataError(f"{image}: No such file or directory")
 
     rows, said = list(predicted_rows(dense, [scenes / "1.png", scenes / "2.png"], calibrated=False)), []
     assert list(with_overlays(rows, explain, scenes, said.append)) == rows

@@ -30,7 +30,7 @@ from tagfit.records.data import NO, Preprocessing
 onnxruntime = pytest.importorskip("onnxruntime")
 
 FEATURES = Preprocessing("features", (20,))
-PICTURES = Preprocessing("pictures", (16, 16, 3), 1 / 255)
+IMAGES = Preprocessing("images", (16, 16, 3), 1 / 255)
 DENSE = Recipe(name="d", model=DenseModel(widths=(8,), batch_norm=True, standardise=True, dropout=(0.2,)))
 CNN = Recipe(name="c", model=CnnModel(width=8, depth=1, views=8))
 FINE_TUNED = Recipe(name="f", model=FineTunedModel(trained=0.5, views=2))
@@ -88,10 +88,10 @@ def test_features(tmp_path, recipes, decider):
 
 
 @pytest.mark.parametrize("recipes", [(CNN,), (CNN, DENSE)], ids=["cnn", "ensemble"])
-def test_pictures(tmp_path, recipes):
-    ours = tagger(*recipes, samples=PICTURES)
+def test_images(tmp_path, recipes):
+    ours = tagger(*recipes, samples=IMAGES)
     found = export(ours, tmp_path / "model.onnx", examples=pixels(16))
-    assert found.input == {"name": "pictures", "dtype": "uint8", "shape": ["N", 16, 16, 3]}
+    assert found.input == {"name": "images", "dtype": "uint8", "shape": ["N", 16, 16, 3]}
     assert found.samples == sum(made_file.BATCHES) + 5
     check(found.file, ours, pixels(16))
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from inference.test_export import CNN, DENSE, FEATURES, PICTURES, THRESHOLDS, tagger
 
+from inference.test_export import CNN, DENSE, FEATURES, IMAGES, THRESHOLDS, tagger
 from making import tiny_backbone
 from tagfit.bundle.bundle import write_bundle
 from tagfit.cli.main import main
@@ -47,13 +47,13 @@ CASES = {
     "one feature": ((dense(widths=(3,)),), Preprocessing("features", (1,))),
     "features of any size": ((dense(widths=(6,), standardise=True),), ANY_SIZE),
     "ensemble": ((DENSE, dense(widths=(4,))), FEATURES),
-    "dense on pictures": ((dense(widths=(7,), standardise=True),), PICTURES),
-    "cnn": ((cnn(depth=2, dropout=0.0, stochastic_depth=0.2, standardise=False),), PICTURES),
-    "cnn of stride 4": ((cnn(stride=4, depth=0),), PICTURES),
-    "2 views": ((cnn(views=2),), Preprocessing("pictures", (23, 17, 3), 1 / 255)),
-    "4 views": ((cnn(views=4),), Preprocessing("pictures", (17, 24, 3), 1 / 255)),
-    "8 views": ((CNN,), PICTURES),
-    "two kinds": ((CNN, DENSE), PICTURES),
+    "dense on images": ((dense(widths=(7,), standardise=True),), IMAGES),
+    "cnn": ((cnn(depth=2, dropout=0.0, stochastic_depth=0.2, standardise=False),), IMAGES),
+    "cnn of stride 4": ((cnn(stride=4, depth=0),), IMAGES),
+    "2 views": ((cnn(views=2),), Preprocessing("images", (23, 17, 3), 1 / 255)),
+    "4 views": ((cnn(views=4),), Preprocessing("images", (17, 24, 3), 1 / 255)),
+    "8 views": ((CNN,), IMAGES),
+    "two kinds": ((CNN, DENSE), IMAGES),
 }  # fmt: skip
 
 WRITES = """
@@ -115,7 +115,7 @@ def run(code, folder, *arguments):
 
 def given(samples):
     rng = np.random.default_rng(1)
-    if samples.kind == "pictures":
+    if samples.kind == "images":
         return rng.integers(0, 256, (6, *samples.shape), dtype=np.uint8)
     spread = np.logspace(-12, 20, 32) if samples is ANY_SIZE else 1
     return (rng.normal(size=(6, *samples.shape)) * spread).astype(np.float32)

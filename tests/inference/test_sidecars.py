@@ -1,11 +1,11 @@
 from making import save_tagged, xmp_packet
-from tagfit.data.sources.keywords import keywords_of, pictures_below
+from tagfit.data.sources.keywords import images_below, keywords_of
 from tagfit.inference.rows import PredictedRow
 from tagfit.inference.sidecars import planned, with_sidecars
 
 
 def read_back(folder):
-    return {picture.file.name: keywords_of(picture)[1] for picture in pictures_below(folder)}
+    return {image.file.name: keywords_of(image)[1] for image in images_below(folder)}
 
 
 def test_labels_join_the_keywords_that_are_there_and_nothing_else_changes(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from making import feature_table, locked, picture_folder
+from making import feature_table, image_folder, locked
 from tagfit.api import fit, load
 from tagfit.errors import DataError
 from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
@@ -12,8 +12,8 @@ RECIPE = Recipe(name="short", training=Training(epochs=30, rate=3e-3, patience=0
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = picture_folder(tmp_path_factory.mktemp("pictures"))
+def images(tmp_path_factory):
+    folder = image_folder(tmp_path_factory.mktemp("images"))
     return folder, fit(load(folder, size=16), recipe=RECIPE).tagger
 
 
@@ -23,8 +23,8 @@ def features():
     return data.dataset.x, fit(data, recipe=RECIPE).tagger
 
 
-def test_a_path_a_list_an_image_and_an_array_give_the_same(pictures):
-    folder, tagger = pictures
+def test_a_path_a_list_an_image_and_an_array_give_the_same(images):
+    folder, tagger = images
     paths = [folder / "images" / f"{number}.png" for number in range(5)]
     by_path = tagger.predict(paths)
     by_image = tagger.predict([Image.open(path) for path in paths])
@@ -37,14 +37,14 @@ def test_a_path_a_list_an_image_and_an_array_give_the_same(pictures):
     assert (by_path.decisions == (by_path.scores > 0.5)).all()
 
 
-def test_it_tells_red_from_green(pictures):
-    folder, tagger = pictures
+def test_it_tells_red_from_green(images):
+    folder, tagger = images
     prediction = tagger.predict([folder / "images" / f"{number}.png" for number in (0, 1, 2, 3)])
     assert [prediction.labels(row) for row in range(4)] == [(), ("red",), ("green",), ("green", "red")]
 
 
-def test_unreadable_pictures_keep_their_row_and_say_why(pictures, tmp_path):
-    folder, tagger = pictures
+def test_unreadable_images_keep_their_row_and_say_why(images, tmp_path):
+    folder, tagger = images
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"nothing")
     prediction = tagger.predict([folder / "images" / "1.png", broken, tmp_path / "absent.png"])
@@ -56,8 +56,8 @@ def test_unreadable_pictures_keep_their_row_and_say_why(pictures, tmp_path):
     assert prediction.labels(0) == ("red",)
 
 
-def test_a_long_stream_keeps_its_order(pictures):
-    folder, tagger = pictures
+def test_a_long_stream_keeps_its_order(images):
+    folder, tagger = images
     numbers = [number % 4 for number in range(PATHS_AT_ONCE + 9)]
     prediction = tagger.predict([folder / "images" / f"{number}.png" for number in numbers])
     assert len(prediction) == len(numbers)
@@ -87,41 +87,41 @@ def test_features_that_do_not_fit(features, x, said):
         features[1].predict(x)
 
 
-def test_pictures_that_do_not_fit(pictures, features):
+def test_images_that_do_not_fit(images, features):
     with pytest.raises(DataError, match="uint8"):
-        pictures[1].predict(np.zeros((1, 16, 16, 3), dtype=np.float32))
+        images[1].predict(np.zeros((1, 16, 16, 3), dtype=np.float32))
     with pytest.raises(DataError, match=r"\(n, 16, 16, 3\)"):
-        pictures[1].predict(np.zeros((1, 20, 20, 3), dtype=np.uint8))
+        images[1].predict(np.zeros((1, 20, 20, 3), dtype=np.uint8))
     with pytest.raises(DataError, match="trained on features"):
         features[1].predict("photo.jpg")
 
 
-def test_a_persons_open_image_stays_as_it_is(pictures, tmp_path):
+def test_a_persons_open_image_stays_as_it_is(images, tmp_path):
     Image.new("RGB", (400, 300), (200, 30, 30)).save(tmp_path / "large.jpg")
     image = Image.open(tmp_path / "large.jpg")
-    pictures[1].predict(image)
+    images[1].predict(image)
     assert image.size == (400, 300)
 
 
-def test_arrays_that_run_backwards(features, pictures):
+def test_arrays_that_run_backwards(features, images):
     x, tagger = features
     np.testing.assert_allclose(tagger.predict(x[::-1]).scores, tagger.predict(x).scores[::-1], atol=1e-6)
-    mirrored = load(pictures[0], size=16).dataset.x[:2, :, ::-1]
-    assert pictures[1].predict(mirrored).scores.shape == (2, 2)
+    mirrored = load(images[0], size=16).dataset.x[:2, :, ::-1]
+    assert images[1].predict(mirrored).scores.shape == (2, 2)
 
 
-def test_nothing_gives_nothing(pictures):
-    assert pictures[1].predict([]).scores.shape == (0, 2)
+def test_nothing_gives_nothing(images):
+    assert images[1].predict([]).scores.shape == (0, 2)
 
 
-def test_inputs_are_never_changed(features, pictures):
+def test_inputs_are_never_changed(features, images):
     x, tagger = features
     before = x.copy()
     tagger.predict(x)
     assert (x == before).all()
-    array = load(pictures[0], size=16).dataset.x
+    array = load(images[0], size=16).dataset.x
     before = array.copy()
-    pictures[1].predict(array)
+    images[1].predict(array)
     assert (array == before).all()
 
 

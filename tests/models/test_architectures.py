@@ -8,7 +8,7 @@ from tagfit.recipes import RECIPES
 
 SHAPES = {"dense": [(7,), (6, 5, 3)], "cnn": [(16, 16, 3), (4, 4, 3), (37, 20, 3)]}
 
-#: a fine-tuned network takes what its backbone makes of pictures: see test_fine_tuned
+#: a fine-tuned network takes what its backbone makes of images: see test_fine_tuned
 ALONE = {name: recipe for name, recipe in RECIPES.items() if recipe.model.architecture != "fine-tuned"}
 
 

@@ -16,7 +16,7 @@ def folder(tmp_path):
     return tiny_backbone(tmp_path / "tiny")
 
 
-def pictures(count=3, size=32, seed=0):
+def images(count=3, size=32, seed=0):
     return torch.rand(count, size, size, 3, generator=torch.Generator().manual_seed(seed))
 
 
@@ -35,7 +35,7 @@ def change_weights(folder, change):
 @pytest.mark.parametrize("kind", TAKEN)
 def test_every_kind_is_loaded_described_and_built_again(tmp_path, kind):
     pretrained = load_backbone(tiny_backbone(tmp_path / kind, kind))
-    x = pictures()
+    x = images()
     made = features(pretrained.network, x)
     assert made.shape == (3, pretrained.backbone.features)
     assert torch.isfinite(made).all()
@@ -55,7 +55,7 @@ def test_there_is_a_small_one_of_every_kind():
 def test_features_are_those_of_transformers(folder):
     from transformers import AutoModel
 
-    x = pictures()
+    x = images()
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
     with torch.inference_mode():
         theirs = AutoModel.from_pretrained(folder).eval()(((x - mean) / std).permute(0, 3, 1, 2)).pooler_output
@@ -65,7 +65,7 @@ def test_features_are_those_of_transformers(folder):
 @pytest.mark.parametrize("kind", ["resnet", "efficientnet", "mobilenet_v2", "regnet", "levit", "vit"])
 def test_folded_normalisation_moves_no_feature(tmp_path, kind):
     network = load_backbone(tiny_backbone(tmp_path / kind, kind)).network
-    lighter, x = folded(network, pictures(1)), pictures(4, seed=1)
+    lighter, x = folded(network, images(1)), images(4, seed=1)
     expected = features(network, x)
     assert (lighter is network) == (kind in ("vit",))
     assert (features(lighter, x) - expected).abs().max() <= EXACT * expected.abs().max()
@@ -74,7 +74,7 @@ def test_folded_normalisation_moves_no_feature(tmp_path, kind):
 def test_its_moments_stay_what_they_are(folder):
     network = load_backbone(folder).network.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network(pictures())
+    network(images())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
@@ -122,10 +122,10 @@ def test_a_pooler_that_was_never_trained_is_left_out(tmp_path):
     assert plain.backbone.features == pooled.backbone.features
     again = build_backbone(plain.backbone)
     again.load_state_dict(plain.network.state_dict())
-    assert torch.equal(features(again, pictures()), features(plain.network, pictures()))
+    assert torch.equal(features(again, images()), features(plain.network, images()))
 
 
-def test_the_half_that_looks_at_pictures_is_taken(tmp_path):
+def test_the_half_that_looks_at_images_is_taken(tmp_path):
     folder = tiny_backbone(tmp_path / "siglip", "siglip_vision_model")
     vision = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(
@@ -237,7 +237,7 @@ def test_without_transformers_the_extra_is_named(folder, monkeypatch):
 @pytest.mark.parametrize("name", ["efficientnet-lite0-in1k", "mobilenet-v2-1.0-224-in1k"])
 def test_real_ones(backbones, name):
     pretrained = load_backbone(backbones / name)
-    x = pictures(2, 224)
+    x = images(2, 224)
     made = features(pretrained.network, x)
     assert made.shape == (2, 1280)
     lighter = folded(pretrained.network, x[:1])

@@ -46,12 +46,12 @@ def test_features_are_refused():
         build_network(Recipe(name="small", model=CnnModel()), (7,), 2)
 
 
-def test_pictures_smaller_than_the_stride_are_refused():
+def test_images_smaller_than_the_stride_are_refused():
     with pytest.raises(RecipeError, match="at least that size"):
         build_network(Recipe(name="small", model=CnnModel(stride=4)), (3, 9, 3), 2)
 
 
-def test_turned_views_need_square_pictures():
+def test_turned_views_need_square_images():
     with pytest.raises(RecipeError, match="square"):
         build_network(Recipe(name="small", model=CnnModel(views=8)), (8, 9, 3), 2)
 

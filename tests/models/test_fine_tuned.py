@@ -20,7 +20,7 @@ SOME = ("convnext", "dinov2", "dinov3_vit", "efficientnet", "mobilenet_v2", "res
 LABELS = 3
 
 
-def pictures(count=2, size=32):
+def images(count=2, size=32):
     return torch.rand(count, size, size, 3, generator=torch.Generator().manual_seed(1))
 
 
@@ -34,10 +34,10 @@ def test_before_it_is_trained_it_says_what_the_backbone_and_its_head_say(tmp_pat
     pretrained, network = network_of(tmp_path, kind, trained=0.5, views=2)
     assert network.parted == (kind not in WHOLE)
     network.eval()
-    x = pictures()
+    x = images()
     with torch.no_grad():
         features = torch.stack([pretrained.network(view) for view in (x, x.flip(2))]).mean(0)
-        torch.testing.assert_close(network.from_pictures(x), network.output(features), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(network.from_images(x), network.output(features), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["resnet", "swin"])
@@ -46,7 +46,7 @@ def test_only_the_upper_blocks_and_the_output_are_trained(tmp_path, kind):
     came = copy.deepcopy(pretrained.network.state_dict())
     network.train()
     adam = KerasAdam(network, Training(rate=0.1), steps=4)
-    x = pictures()
+    x = images()
     network(network.activations(x) if network.parted else x).sum().backward()
     adam.step()
     lower = [weight for weight in network.parameters() if not weight.requires_grad]
@@ -72,14 +72,14 @@ def test_rates_fall_from_block_to_block_and_blocks_are_thawed_from_the_top(tmp_p
         0.5 * 0.5 ** (len(blocks) - n) for n in range(len(blocks))
     ]
     network.train()
-    network(network.activations(pictures())).sum().backward()
+    network(network.activations(images())).sum().backward()
     adam.step()
     moved = {name for name, weight in network.named_parameters() if not torch.equal(before[name], weight)}
     assert "output.weight" in moved
     assert any(name.startswith("upper.body.layernorm") for name in moved)
     assert not any(name.startswith("upper.body.layers") for name in moved)
     for _ in range(9):
-        network(network.activations(pictures())).sum().backward()
+        network(network.activations(images())).sum().backward()
         adam.step()
     moved = {name for name, weight in network.named_parameters() if not torch.equal(before[name], weight)}
     assert any(name.startswith("upper.body.layers.0.") for name in moved)
@@ -87,7 +87,7 @@ def test_rates_fall_from_block_to_block_and_blocks_are_thawed_from_the_top(tmp_p
 
 def test_in_training_one_view_is_looked_at(tmp_path):
     _, network = network_of(tmp_path, trained=0.5, views=8, dropout=0.0)
-    x = pictures()
+    x = images()
     with torch.no_grad():
         given = network.activations(x)
         assert given.shape[:2] == (2, 8)
@@ -100,7 +100,7 @@ def test_in_training_one_view_is_looked_at(tmp_path):
 
 
 def test_views_are_all_mirrorings_and_quarter_turns():
-    x = pictures(1, 4)
+    x = images(1, 4)
     views = torch.stack(views_of(x, 8), 1)[0]
     turned = [torch.rot90(side, turns, (0, 1)) for side in (x[0], x[0].flip(1)) for turns in range(4)]
     assert len(views.unique(dim=0)) == 8

@@ -39,7 +39,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("case", WRITTEN)
-def test_pictures_are_those_of_transformers(case):
+def test_images_are_those_of_transformers(case):
     import transformers
 
     kind, written = WRITTEN[case]
@@ -47,9 +47,9 @@ def test_pictures_are_those_of_transformers(case):
     processor = getattr(transformers, f"{kind}ImageProcessorPil")(**written)
     form, mean, std = read_form({"image_processor_type": f"{kind}ImageProcessor", **written})
     for width, height in ((64, 64), (64, 44), (37, 64)):
-        picture = Image.fromarray(scenes(1)[0, :height, :width])
-        theirs = processor(picture, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
-        ours = (pixels(picture, form) / 255 - mean) / std
+        image = Image.fromarray(scenes(1)[0, :height, :width])
+        theirs = processor(image, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
+        ours = (pixels(image, form) / 255 - mean) / std
         assert theirs.shape == ours.shape
         # the middle is cut out before rather than after, so that single pixels are rounded otherwise
         levels = np.abs(theirs - ours) * std * 255
@@ -88,6 +88,6 @@ def test_a_plain_form_is_known_by_its_size():
     assert len(keys) == 4
 
 
-def test_a_picture_of_any_length_takes_no_more_room():
+def test_a_image_of_any_length_takes_no_more_room():
     thin = Image.new("RGB", (100_000, 1), (10, 200, 30))
     assert (pixels(thin, Form(24, "bicubic", 32, True)) == (10, 200, 30)).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import locked, picture_table, scenes
+from making import image_table, locked, scenes
 from tagfit import api as workflow
 from tagfit.metrics.intervals import Answers
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -21,7 +21,7 @@ PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(e
 
 @pytest.fixture(scope="session")
 def cured(tmp_path_factory):
-    """The run folder of a cure of small pictures, some of which are copies, with two recipes tried."""
+    """The run folder of a cure of small images, some of which are copies, with two recipes tried."""
     x = scenes(90)
     labels_NL = np.random.default_rng(0).integers(0, 2, size=(90, 2), dtype=np.int8)
     x[..., :2] = np.clip(x[..., :2] * 0.6 + 90.0 * labels_NL[:, None, None, :], 0, 255)
@@ -29,7 +29,7 @@ def cured(tmp_path_factory):
     rungs = tuple(replace(PLAIN, name=name, training=Training(epochs=epochs)) for name, epochs in (("a", 3), ("b", 20)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow, "ladder", lambda *data, **options: rungs)
-        data = locked(picture_table(samples=90, x=x, labels_NL=labels_NL))
+        data = locked(image_table(samples=90, x=x, labels_NL=labels_NL))
         return tagfit.cure(data, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
 
 

@@ -6,7 +6,7 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
-from making import picture_folder
+from making import image_folder
 from tagfit import api as workflow
 from tagfit.cli.main import main
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
@@ -36,18 +36,18 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return picture_folder(tmp_path_factory.mktemp("it's here") / "photos; rm", samples=40)
+def images(tmp_path_factory):
+    return image_folder(tmp_path_factory.mktemp("it's here") / "photos; rm", samples=40)
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_command_is_taken_for_the_same(name, pictures, tmp_path, monkeypatch):
+def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (QUICK,))
     (tmp_path / "mine.toml").write_text(QUICK.to_toml())
     command, *options = RUNS[name]
     role = "recipe" if command == "fit" else "baseline"
-    first = CliRunner().invoke(main, [command, str(pictures), f"--{role}", "mine.toml", *options, "-o", "run"])
+    first = CliRunner().invoke(main, [command, str(images), f"--{role}", "mine.toml", *options, "-o", "run"])
     assert first.exit_code in (0, 3), first.output
 
     result = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -55,7 +55,7 @@ def test_the_command_is_taken_for_the_same(name, pictures, tmp_path, monkeypatch
     assert f"{role}.toml" in remark
     (tmp_path / f"{role}.toml").write_text(QUICK.to_toml())
     words = shlex.split(line)
-    assert words[:3] == ["tagfit", command, str(pictures)]
+    assert words[:3] == ["tagfit", command, str(images)]
     again = CliRunner().invoke(main, [*words[1:], "-o", "run"])
     assert "holds this run's finished result already" in again.stderr, again.output
 

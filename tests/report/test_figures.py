@@ -28,8 +28,8 @@ def test_a_file_of_its_own_has_its_colours_inside(cured):
 def test_pixels_show_what_was_drawn(cured):
     pytest.importorskip("resvg_py")
     chart = figures(read_context(cured))[0]
-    picture = Image.open(io.BytesIO(as_png(chart))).convert("RGB")
-    colours = {colour for _, colour in picture.getcolors(1 << 20)}
+    image = Image.open(io.BytesIO(as_png(chart))).convert("RGB")
+    colours = {colour for _, colour in image.getcolors(1 << 20)}
     assert {(255, 255, 255), (0x0A, 0x63, 0xA8), (0xB4, 0x47, 0x0F)} <= colours
 
 

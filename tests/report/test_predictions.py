@@ -102,7 +102,7 @@ def damaged(said, how):
     elif how == "not a number":
         broken = replace(answers, probabilities_NL=answers.probabilities_NL * np.nan)
         files |= replace(said, runs={"after": {**said.runs["after"], "val": broken}}).to_files()
-    elif how == "no picture":
+    elif how == "no image":
         files["thumbnails/val-0.webp"] = b"<svg onload=alert(1)>"
     elif how == "deep JSON":
         files["samples.json"] = b"[" * 100_000
@@ -117,7 +117,7 @@ HOW = (
     "a part of its own",
     "near-copies beyond the end",
     "not a number",
-    "no picture",
+    "no image",
     "deep JSON",
 )
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from making import feature_table, picture_table
+from making import feature_table, image_table
 from tagfit import api as workflow
 from tagfit.diagnosis.evidence import cheapest_features
 from tagfit.errors import DataError
@@ -71,9 +71,9 @@ def test_a_run_of_folds_is_scored_by_the_networks_that_have_not_seen_a_sample(ar
     ]
 
 
-def test_the_cheapest_features_of_pictures_are_the_means_of_cells():
-    x = picture_table(side=17).x
-    features = cheapest_features(x, Preprocessing("pictures", (17, 17, 3), 1 / 255))
+def test_the_cheapest_features_of_images_are_the_means_of_cells():
+    x = image_table(side=17).x
+    features = cheapest_features(x, Preprocessing("images", (17, 17, 3), 1 / 255))
     assert features.x_ND.shape == (40, 192)
     assert features.name == "8 x 8 pixels"
     np.testing.assert_allclose(features.x_ND[3, :3], x[3, :2, :2].mean((0, 1)) / 255, rtol=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table, locked, picture_folder
+from making import feature_table, image_folder, locked
 from tagfit.errors import DataError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -59,7 +59,7 @@ class TestEvaluate:
         assert any("zebra" in note for note in tagfit.evaluate(tagger, dataset).notes)
 
     def test_a_bundle_and_a_folder_by_path(self, tmp_path):
-        folder = picture_folder(tmp_path / "data")
+        folder = image_folder(tmp_path / "data")
         tagfit.fit(tagfit.load(folder, size=16), recipe=QUICK, output=tmp_path / "run")
         evaluation = tagfit.evaluate(tmp_path / "run", folder)
         assert evaluation.samples == 40

@@ -9,23 +9,23 @@ from tagfit.records.scores import Target
 from tagfit.search.candidates import first_of, ladder, losses_for
 
 TARGET = Target(train_below=0.9)
-FEATURES, PICTURES = Preprocessing("features", (9,)), Preprocessing("pictures", (64, 64, 3))
-TINY = Preprocessing("pictures", (5, 64, 3))
+FEATURES, IMAGES = Preprocessing("features", (9,)), Preprocessing("images", (64, 64, 3))
+TINY = Preprocessing("images", (5, 64, 3))
 
 
-@pytest.mark.parametrize("samples", [FEATURES, PICTURES, TINY])
+@pytest.mark.parametrize("samples", [FEATURES, IMAGES, TINY])
 def test_the_ladder_starts_at_the_reference_cure(samples):
     assert ladder(samples, TARGET)[0] == RECIPES["dense-regularised"]
 
 
 def test_every_rung_is_another_recipe():
-    rungs = ladder(PICTURES, TARGET, augmentation=True)
+    rungs = ladder(IMAGES, TARGET, augmentation=True)
     assert len({rung.name for rung in rungs}) == len(rungs)
     assert len({(rung.model, rung.training) for rung in rungs}) == len(rungs)
 
 
-def test_pictures_get_cnns_after_the_dense_ones():
-    rungs = ladder(PICTURES, TARGET)
+def test_images_get_cnns_after_the_dense_ones():
+    rungs = ladder(IMAGES, TARGET)
     dense = ladder(TINY, TARGET)
     assert rungs[: len(dense)] == dense
     assert all(isinstance(rung.model, DenseModel) for rung in dense)
@@ -33,27 +33,27 @@ def test_pictures_get_cnns_after_the_dense_ones():
     assert len(rungs) > len(dense)
 
 
-def test_features_and_tiny_pictures_get_dense_ones_only():
+def test_features_and_tiny_images_get_dense_ones_only():
     for samples in (TINY, FEATURES):
         assert all(isinstance(rung.model, DenseModel) for rung in ladder(samples, TARGET))
 
 
 def test_cnns_stop_below_the_train_band_where_it_ranks():
     ceilings = {
-        ranks: {rung.training.train_ceiling for rung in ladder(PICTURES, Target("micro_f1", 0.9, 0.8, ranks))[6:]}
+        ranks: {rung.training.train_ceiling for rung in ladder(IMAGES, Target("micro_f1", 0.9, 0.8, ranks))[6:]}
         for ranks in (True, False)
     }
     assert ceilings == {True: {0.9}, False: {1.0}}
 
 
 def test_no_rung_changes_the_data_unless_it_may():
-    assert not any(rung.training.augmentation for rung in ladder(PICTURES, TARGET))
-    assert any(rung.training.augmentation for rung in ladder(PICTURES, TARGET, augmentation=True))
+    assert not any(rung.training.augmentation for rung in ladder(IMAGES, TARGET))
+    assert any(rung.training.augmentation for rung in ladder(IMAGES, TARGET, augmentation=True))
 
 
 @pytest.mark.parametrize("augmentation", [False, True])
-def test_pictures_that_are_not_square_are_not_turned(augmentation):
-    for rung in ladder(Preprocessing("pictures", (64, 48, 3)), TARGET, augmentation=augmentation):
+def test_images_that_are_not_square_are_not_turned(augmentation):
+    for rung in ladder(Preprocessing("images", (64, 48, 3)), TARGET, augmentation=augmentation):
         assert "turn" not in rung.training.augmentation
         build_network(rung, (64, 48, 3), 2)
 
@@ -75,7 +75,7 @@ class TestLosses:
         assert rungs[-1].training.loss == RARE_LOSSES[0]
 
     def test_where_only_yes_is_known_no_rung_leaves_unknown_cells_out(self):
-        for samples in (FEATURES, PICTURES):
+        for samples in (FEATURES, IMAGES):
             rungs = ladder(samples, TARGET, losses=SINGLE_POSITIVE_LOSSES)
             assert {rung.training.loss for rung in rungs} == set(SINGLE_POSITIVE_LOSSES[:2])
             assert all(rung.training.patience for rung in rungs)

@@ -164,5 +164,5 @@ def test_augmentation_is_said():
     after = run("changed", 0.90, 0.86)
     recipe = replace(after.recipe, training=replace(after.recipe.training, augmentation=("mirror", "crop")))
     said = " ".join(judge(BASELINE, replace(after, recipe=recipe), TARGET, [after]).sentences)
-    assert "pictures changed at random in training (mirror, crop)" in said
+    assert "images changed at random in training (mirror, crop)" in said
     assert "changed at random" not in " ".join(judge(BASELINE, after, TARGET, [after]).sentences)

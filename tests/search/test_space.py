@@ -7,7 +7,7 @@ from tagfit.records.scores import Target
 from tagfit.search.candidates import ladder
 from tagfit.search.space import Choice, Range, Space, cnn_space, dense_space, space
 
-FEATURES, PICTURES = Preprocessing("features", (9,)), Preprocessing("pictures", (64, 64, 3))
+FEATURES, IMAGES = Preprocessing("features", (9,)), Preprocessing("images", (64, 64, 3))
 BASE = RECIPES["dense-regularised"]
 
 
@@ -22,8 +22,8 @@ def test_values_that_no_recipe_may_have_cannot_be_written():
         Space(BASE, model={}, training={"rate": Range(-1, 1)})
 
 
-@pytest.mark.parametrize(("samples", "model"), [(FEATURES, DenseModel), (PICTURES, CnnModel)])
-def test_features_are_searched_with_dense_networks_and_pictures_with_cnns(samples, model):
+@pytest.mark.parametrize(("samples", "model"), [(FEATURES, DenseModel), (IMAGES, CnnModel)])
+def test_features_are_searched_with_dense_networks_and_images_with_cnns(samples, model):
     found = space(samples, Target())
     assert isinstance(found.base.model, model)
     assert found.base.training.train_ceiling == Target().train_below
@@ -43,27 +43,27 @@ def test_a_recipe_outside_is_not_of_the_space():
 
 def test_the_best_known_recipes_seed_it():
     assert any(space(FEATURES, Target()).values_of(rung) for rung in ladder(FEATURES, Target()))
-    assert any(space(PICTURES, Target()).values_of(rung) for rung in ladder(PICTURES, Target()))
+    assert any(space(IMAGES, Target()).values_of(rung) for rung in ladder(IMAGES, Target()))
 
 
 def test_augmentation_is_searched_only_where_it_is_allowed():
-    strict, allowed = (space(PICTURES, Target(), augmentation=allowed).dimensions for allowed in (False, True))
+    strict, allowed = (space(IMAGES, Target(), augmentation=allowed).dimensions for allowed in (False, True))
     assert not {name for name in strict if "augmentation" in name}
     assert {name for name in allowed if "augmentation" in name} == set(allowed) - set(strict)
     assert () in allowed["training.augmentation"].values
-    oblong = space(Preprocessing("pictures", (32, 64, 3)), Target(), augmentation=True).dimensions
+    oblong = space(Preprocessing("images", (32, 64, 3)), Target(), augmentation=True).dimensions
     assert not any("turn" in names for names in oblong["training.augmentation"].values)
     assert space(FEATURES, Target(), augmentation=True) == space(FEATURES, Target())
 
 
 def test_an_augmented_rung_seeds_it():
     target = Target(train_ranks=False)
-    rungs = ladder(PICTURES, target, augmentation=True)
-    assert any(space(PICTURES, target, augmentation=True).values_of(rung) for rung in rungs)
+    rungs = ladder(IMAGES, target, augmentation=True)
+    assert any(space(IMAGES, target, augmentation=True).values_of(rung) for rung in rungs)
 
 
-def test_turned_views_are_for_square_pictures():
-    views = space(Preprocessing("pictures", (32, 64, 3)), Target()).dimensions["model.views"]
+def test_turned_views_are_for_square_images():
+    views = space(Preprocessing("images", (32, 64, 3)), Target()).dimensions["model.views"]
     assert views.values == (1, 2, 4)
 
 

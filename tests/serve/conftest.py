@@ -2,7 +2,7 @@
 
 import pytest
 
-from making import feature_table, locked, picture_folder
+from making import feature_table, image_folder, locked
 from serving import running
 from tagfit.api import fit, load
 from tagfit.recipes import Recipe, Training
@@ -13,8 +13,8 @@ RECIPE = Recipe(name="short", training=Training(epochs=5, rate=3e-3, patience=0)
 
 
 @pytest.fixture(scope="session")
-def picture_tagger(tmp_path_factory):
-    return fit(load(picture_folder(tmp_path_factory.mktemp("pictures")), size=16), recipe=RECIPE).tagger
+def image_tagger(tmp_path_factory):
+    return fit(load(image_folder(tmp_path_factory.mktemp("images")), size=16), recipe=RECIPE).tagger
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +23,8 @@ def feature_tagger():
 
 
 @pytest.fixture(scope="session")
-def pictures_served(picture_tagger):
-    with running(picture_tagger) as client:
+def images_served(image_tagger):
+    with running(image_tagger) as client:
         yield client
 
 

@@ -14,9 +14,9 @@ FUZZ = settings(max_examples=CASES, deadline=None, suppress_health_check=SLOW, d
 
 
 @pytest.fixture(scope="module")
-def served(picture_tagger):
+def served(image_tagger):
     """Its own, so that no other test's requests are in the way."""
-    with running(picture_tagger) as client:
+    with running(image_tagger) as client:
         yield client
 
 
@@ -85,7 +85,7 @@ def test_what_the_description_allows_and_what_it_does_not(served):
             def check(case):
                 answer = case.call(base_url=served.url)
                 assert answer.status_code < 500, (case.as_curl_command(), answer.text)
-                # bytes at random are no pictures, though the description can say no more than that they are bytes;
+                # bytes at random are no images, though the description can say no more than that they are bytes;
                 # and a form that was meant to be wrong may be right once it is written
                 left_out = [checks.positive_data_acceptance]
                 if case.media_type != "application/json":

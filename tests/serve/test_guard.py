@@ -31,15 +31,15 @@ TOKEN = "a-token-of-some-length"
         ("", 400),
     ],
 )
-def test_a_name_that_someone_else_may_lead_here_is_not_answered_to(pictures_served, host, status):
-    answer = pictures_served.ask("/v1/labels", host=host)
+def test_a_name_that_someone_else_may_lead_here_is_not_answered_to(images_served, host, status):
+    answer = images_served.ask("/v1/labels", host=host)
     assert answer.status == status
     assert b"evil" not in answer.body
 
 
 @pytest.mark.parametrize("heads", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
-def test_one_host_header(pictures_served, heads):
-    with socket.create_connection(("127.0.0.1", pictures_served.port)) as connection:
+def test_one_host_header(images_served, heads):
+    with socket.create_connection(("127.0.0.1", images_served.port)) as connection:
         connection.sendall(b"GET /v1/labels HTTP/1.1\r\nConnection: close\r\n" + heads + b"\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
@@ -60,19 +60,19 @@ def test_one_host_header(pictures_served, heads):
         ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}, 200),
     ],
 )
-def test_no_other_page_may_ask(pictures_served, headers, status):
-    assert pictures_served.ask("/v1/labels", host="localhost:1", **headers).status == status
+def test_no_other_page_may_ask(images_served, headers, status):
+    assert images_served.ask("/v1/labels", host="localhost:1", **headers).status == status
     if status == 403:
-        assert pictures_served.ask("/v1/predict", png(), "image/png", host="localhost:1", **headers).status == 403
+        assert images_served.ask("/v1/predict", png(), "image/png", host="localhost:1", **headers).status == 403
 
 
-def test_a_followed_link_may_only_get(pictures_served):
+def test_a_followed_link_may_only_get(images_served):
     headers = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
-    assert pictures_served.ask("/v1/predict", png(), "image/png", **headers).status == 403
+    assert images_served.ask("/v1/predict", png(), "image/png", **headers).status == 403
 
 
-def test_a_token_is_needed_for_all_but_the_page_and_health(picture_tagger):
-    with running(picture_tagger, token=TOKEN) as client:
+def test_a_token_is_needed_for_all_but_the_page_and_health(image_tagger):
+    with running(image_tagger, token=TOKEN) as client:
         for path in ("/", "/page.js", "/page.css", "/icon.svg", "/docs", "/openapi.json", "/healthz", "/readyz"):
             assert client.ask(path).status == 200, path
         for path in ("/v1/labels", "/metrics", "/nothing"):
@@ -85,13 +85,13 @@ def test_a_token_is_needed_for_all_but_the_page_and_health(picture_tagger):
             assert client.ask("/v1/predict", png(), "image/png", authorization=right).status == 200
 
 
-def test_every_answer_keeps_browsers_strict(pictures_served):
+def test_every_answer_keeps_browsers_strict(images_served):
     answers = [
-        pictures_served.ask("/"),
-        pictures_served.ask("/nothing"),
-        pictures_served.ask("/v1/labels"),
-        pictures_served.ask("/v1/labels", host="evil.example"),
-        pictures_served.predict(b"nothing"),
+        images_served.ask("/"),
+        images_served.ask("/nothing"),
+        images_served.ask("/v1/labels"),
+        images_served.ask("/v1/labels", host="evil.example"),
+        images_served.predict(b"nothing"),
     ]
     for answer in answers:
         policy = answer.headers["content-security-policy"]

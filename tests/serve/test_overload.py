@@ -60,7 +60,7 @@ def wait_until(reached):
 
 
 def test_requests_gather_while_the_network_is_at_work(held):
-    with running(held, pictures=8, queue=64) as client, ThreadPoolExecutor(20) as pool:
+    with running(held, images=8, queue=64) as client, ThreadPoolExecutor(20) as pool:
         first = pool.submit(client.rows, rows(1))
         assert held.at_work.acquire(timeout=10)
         others = [pool.submit(client.rows, rows(2)) for _ in range(5)]
@@ -71,7 +71,7 @@ def test_requests_gather_while_the_network_is_at_work(held):
 
 
 def test_what_does_not_fit_the_queue_is_refused_at_once_and_later_taken(held):
-    with running(held, pictures=4, queue=8) as client, ThreadPoolExecutor(20) as pool:
+    with running(held, images=4, queue=8) as client, ThreadPoolExecutor(20) as pool:
         taken = [pool.submit(client.rows, rows(4)) for _ in range(2)]
         wait_until(lambda: waiting(client) == 8)
         begun = time.monotonic()
@@ -141,9 +141,9 @@ worker.main()
 """
 
 
-def test_pictures_that_crash_or_hang_their_decoder_harm_nobody_else(picture_tagger, monkeypatch):
+def test_images_that_crash_or_hang_their_decoder_harm_nobody_else(image_tagger, monkeypatch):
     monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", HOSTILE))
-    with running(picture_tagger, seconds=4) as client:
+    with running(image_tagger, seconds=4) as client:
         records = client.predict(RED, b"crash", RED).json["predictions"]
         assert records[1]["error"] == "the decoder crashed: signal 11"
         assert records[0]["scores"] == records[2]["scores"] is not None
@@ -242,13 +242,13 @@ def test_what_was_accepted_is_answered_before_the_end(held):
         assert [one.result().status for one in sent] == [200] * 10
 
 
-def test_a_server_told_to_end_under_load_loses_nothing_that_it_accepted(tmp_path, picture_tagger):
+def test_a_server_told_to_end_under_load_loses_nothing_that_it_accepted(tmp_path, image_tagger):
     """As a program of its own: every connection gets a whole answer, or was never accepted."""
     import subprocess
 
     from tagfit.bundle.bundle import write_bundle
 
-    write_bundle(tmp_path / "bundle", picture_tagger.bundle)
+    write_bundle(tmp_path / "bundle", image_tagger.bundle)
     for _ in range(10 if PROVE else 1):
         command = [sys.executable, "-m", "tagfit", "serve", str(tmp_path / "bundle"), "--port", "0"]
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

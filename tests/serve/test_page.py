@@ -51,21 +51,21 @@ def drop(page, *files, kind="drop"):
     page.wait_for_selector(f".photo:nth-child({page.locator('.photo').count()}) :is(.bars li, .given.bad)")
 
 
-def test_a_real_photo_that_is_dropped_gets_its_labels(opened, pictures_served, picture_tagger, shared):
+def test_a_real_photo_that_is_dropped_gets_its_labels(opened, images_served, image_tagger, shared):
     photo = sorted((shared / "miml").rglob("*.jpg"))[0]
-    page = opened(pictures_served.url)
+    page = opened(images_served.url)
     drop(page, (photo.name, photo.read_bytes()))
-    scores = dict(zip(picture_tagger.label_names, picture_tagger.predict(photo).scores[0], strict=True))
+    scores = dict(zip(image_tagger.label_names, image_tagger.predict(photo).scores[0], strict=True))
     shown = dict(
         zip(page.locator(".bar .name").all_inner_texts(), page.locator(".value").all_inner_texts(), strict=True)
     )
     assert shown == {name: f"{score:.2f}" for name, score in sorted(scores.items(), key=lambda item: -item[1])}
     assert page.locator(".photo h2").inner_text() == photo.name
-    assert page.evaluate("document.querySelector('.picture').naturalWidth") > 100
+    assert page.evaluate("document.querySelector('.image').naturalWidth") > 100
 
 
-def test_a_threshold_that_is_moved_acts_on_all_photos_and_the_csv(opened, pictures_served):
-    page = opened(pictures_served.url)
+def test_a_threshold_that_is_moved_acts_on_all_photos_and_the_csv(opened, images_served):
+    page = opened(images_served.url)
     drop(page, ("a.png", png((210, 10, 10))), (HOSTILE, png((10, 10, 10))), ("broken.png", b"nothing"))
     slider = page.locator("#sliders input").nth(1)
     for value, given in (("0", 2), ("1", 0)):
@@ -80,7 +80,7 @@ def test_a_threshold_that_is_moved_acts_on_all_photos_and_the_csv(opened, pictur
     assert rows[0] == ["sample", "labels", "error", "green", "red"]
     assert [row[0] for row in rows[1:]] == ["a.png", "'" + HOSTILE, "broken.png"]
     assert all("red" in row[1] for row in rows[1:3])
-    assert rows[3][2].startswith("not a picture")
+    assert rows[3][2].startswith("not an image")
     assert page.locator(".photo h2").nth(1).inner_text() == HOSTILE
     assert page.title() == "model · tagfit"
     page.click("#reset")
@@ -89,30 +89,30 @@ def test_a_threshold_that_is_moved_acts_on_all_photos_and_the_csv(opened, pictur
     assert page.locator(".photo").count() == 0
 
 
-def test_what_speaks_for_a_label_is_laid_over_the_photo_and_taken_away(opened, pictures_served):
-    page = opened(pictures_served.url)
+def test_what_speaks_for_a_label_is_laid_over_the_photo_and_taken_away(opened, images_served):
+    page = opened(images_served.url)
     drop(page, ("a.png", png(size=(300, 200))))
     bar = page.locator("button.bar").first
     bar.click()
     page.wait_for_selector(".heat:not([hidden])")
-    boxes = [page.locator(name).bounding_box() for name in (".heat", ".picture")]
+    boxes = [page.locator(name).bounding_box() for name in (".heat", ".image")]
     assert boxes[0] == pytest.approx(boxes[1], abs=1)
     assert bar.get_attribute("aria-pressed") == "true"
     bar.click()
     assert page.locator(".heat").is_hidden()
 
 
-def test_photos_are_chosen_and_pasted_too(opened, pictures_served):
-    page = opened(pictures_served.url)
+def test_photos_are_chosen_and_pasted_too(opened, images_served):
+    page = opened(images_served.url)
     page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": png()}])
     page.wait_for_selector(".photo .bars li")
     drop(page, ("b.png", png()), kind="paste")
     assert page.locator(".photo h2").all_inner_texts() == ["a.png", "b.png"]
 
 
-def test_the_token_is_asked_for(opened, picture_tagger):
+def test_the_token_is_asked_for(opened, image_tagger):
     token = "a-token-of-some-length"
-    with running(picture_tagger, token=token) as client:
+    with running(image_tagger, token=token) as client:
         page = opened(client.url, allowed="401")
         page.fill("#token", "wrong")
         page.click("#ask-token button")
@@ -128,13 +128,13 @@ def test_a_model_of_features_says_so(opened, features_served):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")])
-def test_it_fits_and_axe_finds_nothing(opened, pictures_served, width, scheme):
+def test_it_fits_and_axe_finds_nothing(opened, images_served, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = opened(pictures_served.url, width, color_scheme=scheme, reduced_motion="reduce")
+    page = opened(images_served.url, width, color_scheme=scheme, reduced_motion="reduce")
     drop(page, ("a-name-without-a-place-to-break" * 5 + ".png", png()), ("broken.png", b"nothing"))
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for path in (None, "/docs"):
         if path is not None:
-            page.goto(pictures_served.url + path)
+            page.goto(images_served.url + path)
         found = axe.run(page)
         assert found.response["violations"] == [], found.generate_report()

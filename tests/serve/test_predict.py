@@ -14,8 +14,8 @@ from tagfit.images.decode import decode
 RED, GREEN, BLACK = png((220, 20, 20)), png((20, 220, 20)), png((9, 9, 9))
 
 
-def expected(tagger, *pictures):
-    return tagger.predict_array(np.stack([decode(picture, tagger.form) for picture in pictures]))
+def expected(tagger, *images):
+    return tagger.predict_array(np.stack([decode(image, tagger.form) for image in images]))
 
 
 def check(records, prediction):
@@ -28,20 +28,20 @@ def check(records, prediction):
         assert record["error"] is None
 
 
-def test_pictures_in_every_form_get_what_the_tagger_says(pictures_served, picture_tagger):
-    three = expected(picture_tagger, RED, GREEN, BLACK)
-    answer = pictures_served.predict(RED, GREEN, BLACK)
+def test_images_in_every_form_get_what_the_tagger_says(images_served, image_tagger):
+    three = expected(image_tagger, RED, GREEN, BLACK)
+    answer = images_served.predict(RED, GREEN, BLACK)
     assert answer.status == 200
     check(answer.json["predictions"], three)
     assert [record["sample"] for record in answer.json["predictions"]] == ["0.png", "1.png", "2.png"]
-    in_json = json.dumps({"pictures": [base64.b64encode(one).decode() for one in (RED, GREEN, BLACK)]})
-    answer = pictures_served.ask("/v1/predict", in_json, "application/json")
+    in_json = json.dumps({"images": [base64.b64encode(one).decode() for one in (RED, GREEN, BLACK)]})
+    answer = images_served.ask("/v1/predict", in_json, "application/json")
     check(answer.json["predictions"], three)
     assert [record["sample"] for record in answer.json["predictions"]] == ["1", "2", "3"]
     for kind in ("image/png", "application/octet-stream", "IMAGE/jpeg; q=1"):
-        check(pictures_served.ask("/v1/predict", RED, kind).json["predictions"], expected(picture_tagger, RED))
-    chunked = pictures_served.ask("/v1/predict", (RED[at : at + 9] for at in range(0, len(RED), 9)), "image/png")
-    check(chunked.json["predictions"], expected(picture_tagger, RED))
+        check(images_served.ask("/v1/predict", RED, kind).json["predictions"], expected(image_tagger, RED))
+    chunked = images_served.ask("/v1/predict", (RED[at : at + 9] for at in range(0, len(RED), 9)), "image/png")
+    check(chunked.json["predictions"], expected(image_tagger, RED))
 
 
 def test_feature_rows_get_what_the_tagger_says(features_served, feature_tagger):
@@ -51,30 +51,30 @@ def test_feature_rows_get_what_the_tagger_says(features_served, feature_tagger):
     check(answer.json["predictions"], feature_tagger.predict(x))
 
 
-def test_an_unreadable_picture_among_others_says_why_and_alone_is_refused(pictures_served, picture_tagger):
-    answer = pictures_served.predict(RED, b"nothing", GREEN)
+def test_an_unreadable_image_among_others_says_why_and_alone_is_refused(images_served, image_tagger):
+    answer = images_served.predict(RED, b"nothing", GREEN)
     records = answer.json["predictions"]
-    check([records[0], records[2]], expected(picture_tagger, RED, GREEN))
+    check([records[0], records[2]], expected(image_tagger, RED, GREEN))
     assert records[1] == {
         "sample": "1.png",
         "labels": [],
         "scores": None,
         "probabilities": None,
-        "error": "not a picture of a known format (JPEG, PNG, WEBP, BMP, GIF, TIFF)",
+        "error": "not an image of a known format (JPEG, PNG, WEBP, BMP, GIF, TIFF)",
     }
-    answer = pictures_served.predict(b"nothing", b"")
+    answer = images_served.predict(b"nothing", b"")
     assert answer.status == 422
     assert answer.json["faults"][1] == "1.png: the file is empty"
 
 
-def test_a_hostile_name_comes_back_as_json_only(pictures_served):
+def test_a_hostile_name_comes_back_as_json_only(images_served):
     name = "<img src=x onerror=alert(1)>\u202e" + "x" * 400
-    answer = pictures_served.ask("/v1/predict", *form([(name, RED)]))
+    answer = images_served.ask("/v1/predict", *form([(name, RED)]))
     assert answer.json["predictions"][0]["sample"] == name[:255]
     assert answer.headers["content-type"] == "application/json"
-    answer = pictures_served.ask("/v1/predict", *form([(name, b"nothing")]))
+    answer = images_served.ask("/v1/predict", *form([(name, b"nothing")]))
     assert answer.headers["content-type"] == "application/problem+json"
-    assert b"<img" not in pictures_served.ask("/%3Cimg%20src=x%3E").body
+    assert b"<img" not in images_served.ask("/%3Cimg%20src=x%3E").body
 
 
 B64 = base64.b64encode(RED).decode()
@@ -89,16 +89,16 @@ B64 = base64.b64encode(RED).decode()
         (422, b"", "image/png"),
         (400, b"{", "application/json"),
         (400, b"[" * 100_000, "application/json"),
-        (400, b'{"pictures": ["\xff"]}', "application/json"),
+        (400, b'{"images": ["\xff"]}', "application/json"),
         (422, b"[]", "application/json"),
         (422, b"{}", "application/json"),
-        (422, b'{"pictures": []}', "application/json"),
-        (422, b'{"pictures": ["%%%"]}', "application/json"),
-        (422, '{"pictures": ["é"]}'.encode(), "application/json"),
-        (422, b'{"pictures": [""]}', "application/json"),
-        (422, b'{"pictures": [1]}', "application/json"),
-        (422, b'{"picture": ["x"]}', "application/json"),
-        (422, json.dumps({"pictures": [B64], "features": [[1.0]]}).encode(), "application/json"),
+        (422, b'{"images": []}', "application/json"),
+        (422, b'{"images": ["%%%"]}', "application/json"),
+        (422, '{"images": ["é"]}'.encode(), "application/json"),
+        (422, b'{"images": [""]}', "application/json"),
+        (422, b'{"images": [1]}', "application/json"),
+        (422, b'{"image": ["x"]}', "application/json"),
+        (422, json.dumps({"images": [B64], "features": [[1.0]]}).encode(), "application/json"),
         (422, b'{"features": [[1.0]]}', "application/json"),
         (400, b"x", "multipart/form-data"),
         (400, b"x", "multipart/form-data; boundary=b0"),
@@ -106,13 +106,13 @@ B64 = base64.b64encode(RED).decode()
         (400, form([("a", RED)])[0][:-6], "multipart/form-data; boundary=b0"),
         (400, form([("a", RED)])[0], "multipart/form-data; boundary=" + "b" * 300),
         (422, form([])[0], "multipart/form-data; boundary=b0"),
-        (422, form([("a", RED)])[0].replace(b"pictures", b"picture"), "multipart/form-data; boundary=b0"),
+        (422, form([("a", RED)])[0].replace(b"images", b"image"), "multipart/form-data; boundary=b0"),
         (413, form([("a", b"x")] * 65)[0], "multipart/form-data; boundary=b0"),
-        (413, json.dumps({"pictures": [B64] * 65}).encode(), "application/json"),
+        (413, json.dumps({"images": [B64] * 65}).encode(), "application/json"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_problem(pictures_served, status, body, kind):
-    answer = pictures_served.ask("/v1/predict", body, kind)
+def test_what_does_not_fit_is_refused_with_a_problem(images_served, status, body, kind):
+    answer = images_served.ask("/v1/predict", body, kind)
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["status"] == status
@@ -135,12 +135,12 @@ def test_features_that_are_not_finite(features_served, value):
     assert features_served.ask("/v1/predict", f'{{"features": [[{row}]]}}', "application/json").status in (400, 422)
 
 
-def test_pictures_for_a_model_of_features(features_served):
+def test_images_for_a_model_of_features(features_served):
     assert "takes feature rows" in features_served.predict(RED).json["detail"]
 
 
-def test_limits_of_bytes_and_pixels_and_no_compression(picture_tagger):
-    with running(picture_tagger, body=2000, pixels=300, pictures=2, queue=2) as client:
+def test_limits_of_bytes_and_pixels_and_no_compression(image_tagger):
+    with running(image_tagger, body=2000, pixels=300, images=2, queue=2) as client:
         assert client.predict(png(size=(10, 10))).status == 200
         refused = client.predict(png(size=(20, 20)))
         assert refused.status == 422
@@ -151,46 +151,46 @@ def test_limits_of_bytes_and_pixels_and_no_compression(picture_tagger):
         assert client.predict(RED, RED, RED).status == 413
 
 
-def test_labels_say_how_they_are_given(pictures_served, features_served, picture_tagger):
-    found = pictures_served.ask("/v1/labels").json
-    assert found["labels"] == [{"name": name, "threshold": 0.5} for name in picture_tagger.label_names]
-    assert (found["takes"], found["decides_by"], found["features"]) == ("pictures", "scores", None)
+def test_labels_say_how_they_are_given(images_served, features_served, image_tagger):
+    found = images_served.ask("/v1/labels").json
+    assert found["labels"] == [{"name": name, "threshold": 0.5} for name in image_tagger.label_names]
+    assert (found["takes"], found["decides_by"], found["features"]) == ("images", "scores", None)
     assert features_served.ask("/v1/labels").json["features"] == 8
 
 
-def test_health_and_metrics(pictures_served):
-    pictures_served.predict(RED)
-    assert pictures_served.ask("/healthz").json == pictures_served.ask("/readyz").json == {"state": "ok"}
-    text = pictures_served.ask("/metrics").body.decode()
+def test_health_and_metrics(images_served):
+    images_served.predict(RED)
+    assert images_served.ask("/healthz").json == images_served.ask("/readyz").json == {"state": "ok"}
+    text = images_served.ask("/metrics").body.decode()
     assert 'tagfit_requests_total{path="/v1/predict",status="200"}' in text
     assert "tagfit_waiting_rows 0.0" in text
-    pictures_served.ask("/" + "x" * 50)
-    assert 'path="other",status="404"' in pictures_served.ask("/metrics").body.decode()
+    images_served.ask("/" + "x" * 50)
+    assert 'path="other",status="404"' in images_served.ask("/metrics").body.decode()
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/v1/predict", 405), ("POST", "/", 405), ("GET", "/v2", 404)]
 )
-def test_other_paths_and_methods(pictures_served, method, path, status):
-    answer = pictures_served.ask(path, b"" if method == "POST" else None, method=method)
+def test_other_paths_and_methods(images_served, method, path, status):
+    answer = images_served.ask(path, b"" if method == "POST" else None, method=method)
     assert (answer.status, answer.json["status"]) == (status, status)
 
 
-def test_the_documents_page_needs_no_script_and_names_every_path(pictures_served):
-    page = pictures_served.ask("/docs").body.decode()
-    described = pictures_served.ask("/openapi.json").json
+def test_the_documents_page_needs_no_script_and_names_every_path(images_served):
+    page = images_served.ask("/docs").body.decode()
+    described = images_served.ask("/openapi.json").json
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert all(path in page for path in described["paths"])
     assert all(f'id="{name}"' in page for name in described["components"]["schemas"])
 
 
-def test_what_speaks_for_a_label_is_a_picture(pictures_served, picture_tagger):
-    assert pictures_served.ask("/v1/labels").json["explains"]
-    answer = pictures_served.ask("/v1/explain?label=red", RED, "image/png")
+def test_what_speaks_for_a_label_is_a_image(images_served, image_tagger):
+    assert images_served.ask("/v1/labels").json["explains"]
+    answer = images_served.ask("/v1/explain?label=red", RED, "image/png")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
     overlay = np.asarray(Image.open(io.BytesIO(answer.body)))
-    found = picture_tagger.explain(Image.open(io.BytesIO(RED)), ["red"]).heat[0]
+    found = image_tagger.explain(Image.open(io.BytesIO(RED)), ["red"]).heat[0]
     assert overlay.shape == (*found.shape, 4)
     assert np.abs(overlay[..., 3] - 255 * np.maximum(found, 0) / max(found.max(), 0.1)).max() <= 1.001
     refused = {
@@ -199,9 +199,9 @@ def test_what_speaks_for_a_label_is_a_picture(pictures_served, picture_tagger):
         "/v1/explain?label=red": b"nothing",
     }
     for path, body in refused.items():
-        answer = pictures_served.ask(path, body, "image/png")
+        answer = images_served.ask(path, body, "image/png")
         assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
-    assert pictures_served.ask("/v1/explain?label=red", *form([("a", RED), ("b", RED)])).status == 422
+    assert images_served.ask("/v1/explain?label=red", *form([("a", RED), ("b", RED)])).status == 422
 
 
 MANY = 10**6

@@ -27,7 +27,7 @@ def test_every_name_does_something_and_nothing_else_does():
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_pictures_are_changed_at_random_and_by_the_generator_alone(name):
+def test_images_are_changed_at_random_and_by_the_generator_alone(name):
     before = X.clone()
     changed, targets, _ = changed_by(name)
     again, _, _ = changed_by(name)
@@ -81,7 +81,7 @@ def test_about_half_are_turned(name, undone):
     assert 70 < int(turned.sum()) < 130
 
 
-def test_a_crop_is_the_picture_moved():
+def test_a_crop_is_the_image_moved():
     row = torch.arange(20.0)
     x = row[None, None, :, None].expand(50, 30, 20, 3)
     shifts = changed_by("crop", x=x)[0][:, 15, 10, 0] - 10
@@ -99,7 +99,7 @@ def test_a_share_is_drawn_from_beta():
 
 
 @pytest.mark.parametrize("name", MIXES)
-def test_labels_are_mixed_as_the_pictures_are(name):
+def test_labels_are_mixed_as_the_images_are(name):
     x = torch.arange(8.0)[:, None, None, None].expand(8, 10, 10, 3)
     mixed, targets, _ = Augmentation((name,), generator())(x, torch.eye(8), None)
     torch.testing.assert_close(targets.sum(1), torch.ones(8))

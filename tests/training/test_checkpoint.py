@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from making import PROVE, feature_table, locked, picture_folder, picture_table
+from making import PROVE, feature_table, image_folder, image_table, locked
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe, Training
 from tagfit.training import checkpoint, loop
@@ -58,7 +58,7 @@ def always_due(monkeypatch):
 
 
 def data_for(recipe):
-    return locked(picture_table() if recipe is CNN else feature_table())
+    return locked(image_table() if recipe is CNN else feature_table())
 
 
 def run(recipe, keeper=None, die_after=None):
@@ -144,7 +144,7 @@ def words(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     recipe = '[model]\narchitecture = "cnn"\nwidth = 4\n[training]\nepochs = 20\npatience = 0\nbatch_size = 4\n'
     (folder / "long.toml").write_text(recipe)
-    data = picture_folder(folder / "data", samples=60)
+    data = image_folder(folder / "data", samples=60)
     script = (
         "from tagfit.training import checkpoint; checkpoint.EVERY = checkpoint.PATIENCE_FOR_WRITING = 0.0;"
         "from tagfit.cli import main; main()"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from making import feature_table, locked, picture_table
+from making import feature_table, image_table, locked
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.losses import LOSSES, bce
 from tagfit.models.registry import build_network
@@ -163,7 +163,7 @@ def test_label_smoothing_keeps_probabilities_from_the_edge(data):
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "fine-tuned"])
 def test_a_last_batch_of_one_is_no_trouble(name):
-    table = picture_table(samples=44) if name == "cnn" else feature_table(samples=44)
+    table = image_table(samples=44) if name == "cnn" else feature_table(samples=44)
     data = locked(replace(table, given_split=np.array([0] * 33 + [1] * 11, dtype=np.int8)))
     recipe = replace(RECIPES[name], training=replace(RECIPES[name].training, epochs=2))
     assert np.isfinite(run(data, recipe)[1].history[-1]["val_loss"])

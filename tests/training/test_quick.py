@@ -46,8 +46,8 @@ def test_a_fitting_that_diverges_is_an_error():
 def test_units_that_never_answer_are_dead(model, shape):
     network = build_network(Recipe(name="mine", model=model), shape, 2)
     x = np.random.default_rng(0).integers(0, 256, size=(20, *shape)).astype(np.uint8)
-    scale, kind = (1 / 255, "pictures") if len(shape) == 3 else (1.0, "features")
-    x = x if kind == "pictures" else x.astype(np.float32) - 128
+    scale, kind = (1 / 255, "images") if len(shape) == 3 else (1.0, "features")
+    x = x if kind == "images" else x.astype(np.float32) - 128
     inputs = NetworkInputs(x, scale, torch.device("cpu"))
     before = dead_units(network, inputs, np.arange(20))
     first = next(layer for layer in network.modules() if getattr(layer, "bias", None) is not None)

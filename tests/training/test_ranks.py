@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ranking
-from making import locked, picture_table
+from making import image_table, locked
 from tagfit.recipes import CnnModel, Recipe, Training
 from tagfit.records.data import UNKNOWN
 from tagfit.training.batches import LabelledRows
@@ -36,7 +36,7 @@ DRAWING = Recipe(
 
 
 def data_of(hide=False):
-    table = picture_table()
+    table = image_table()
     if hide:
         labels_NL = table.labels_NL.copy()
         labels_NL[::3, 1] = UNKNOWN

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from making import feature_table, locked, picture_table
+from making import feature_table, image_table, locked
 from tagfit.models.registry import build_network
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
 from tagfit.records.data import UNKNOWN
@@ -47,7 +47,7 @@ def test_a_crew_takes_the_step_that_one_would(hide):
 def test_a_view_is_drawn_only_where_augmentation_does_something(strength, views):
     training = Training(augmentation=("mirror",), augmentation_strength=strength)
     recipe = Recipe(name="views", model=CnnModel(width=4, views=4), training=training)
-    rows = LabelledRows.of(locked(picture_table()), "train", torch.device("cpu"))
+    rows = LabelledRows.of(locked(image_table()), "train", torch.device("cpu"))
     shape, looked = tuple(rows.samples.x.shape[1:]), []
     network = build_network(recipe, shape, rows.targets_NL.shape[1])
     network.trunk.register_forward_pre_hook(lambda module, inputs: looked.append(len(inputs[0])))

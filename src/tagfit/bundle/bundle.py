@@ -54,7 +54,7 @@ class Bundle:
         decider: what makes labels of its scores.
         scores: of the delivered weights, by part, as result.json has them; none of a refitted network.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
-        pretrained: what makes features of pictures, where the preprocessing has a backbone.
+        pretrained: what makes features of images, where the preprocessing has a backbone.
     """
 
     recipe: Recipe

@@ -52,7 +52,7 @@ class _Group(click.Group):
 def main() -> None:
     """Train multi-label classifiers, see honestly why they overfit, cure them.
 
-    DATA is a folder with a label file in it or with keywords in its pictures, a label file (CSV, TSV, JSONL, COCO,
+    DATA is a folder with a label file in it or with keywords in its images, a label file (CSV, TSV, JSONL, COCO,
     ARFF), an arrays file (.npz), or postcards:COUNT, the embedded set.
     """
 
@@ -73,22 +73,22 @@ _SEED = click.IntRange(0, 2**63 - 1)
 _MEGAPIXELS = click.FloatRange(0.000001, 1_000_000)
 
 _reading = _options(
-    click.option("--images", metavar="ROOT", help="The folder that picture paths are relative to."),
+    click.option("--images", metavar="ROOT", help="The folder that image paths are relative to."),
     click.option("--label-separator", metavar="TEXT", help="What stands between the labels of one cell."),
     click.option(
         "--minus-one-is",
         type=click.Choice(["no", "unknown"]),
         help="What -1 means in a matrix of -1 and +1.",
     ),
-    click.option("--max-megapixels", type=_MEGAPIXELS, help="Larger pictures are not decoded.  [default: 100]"),
-    click.option("--strict", is_flag=True, help="Stop where a picture cannot be read, instead of setting it aside."),
+    click.option("--max-megapixels", type=_MEGAPIXELS, help="Larger images are not decoded.  [default: 100]"),
+    click.option("--strict", is_flag=True, help="Stop where an image cannot be read, instead of setting it aside."),
 )
 _splitting = _options(
-    click.option("--size", type=int, metavar="PIXELS", help="Pictures become this wide and high.  [default: 64]"),
+    click.option("--size", type=int, metavar="PIXELS", help="Images become this wide and high.  [default: 64]"),
     click.option(
         "--backbone",
         metavar="FOLDER|NAME",
-        help="A network that was trained elsewhere: features that it makes of pictures take their place.",
+        help="A network that was trained elsewhere: features that it makes of images take their place.",
     ),
     click.option("--split", metavar="A/B/C", help="Train/val/test in percent.  [default: 70/15/15]"),
     click.option(
@@ -134,7 +134,7 @@ _allow = click.option(
     "--allow",
     multiple=True,
     type=click.Choice(["augmentation"]),
-    help="Let recipes change the pictures in training.",
+    help="Let recipes change the images in training.",
 )
 _fine_tune = click.option("--fine-tune", is_flag=True, help="Train the backbone's upper blocks further as well.")
 _target = _options(
@@ -149,7 +149,7 @@ _target = _options(
     click.option(
         "--trials",
         type=click.IntRange(1),
-        help="How many recipes to try: the ladder, then a search.  [default: 48 on features, the ladder on pictures]",
+        help="How many recipes to try: the ladder, then a search.  [default: 48 on features, the ladder on images]",
     ),
     click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Search for about so long."),
     click.option("--single", is_flag=True, help="Deliver one network, never an ensemble."),
@@ -355,11 +355,9 @@ def evaluate(
 @click.argument("paths", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", help="The .csv, .jsonl or .parquet file to write.  [default: stdout]")
 @click.option("--calibrated", is_flag=True, help="Calibrated probabilities instead of the network's scores.")
-@click.option(
-    "--explain", metavar="DIR", help="Write to a new folder which parts of each picture speak for its labels."
-)
+@click.option("--explain", metavar="DIR", help="Write to a new folder which parts of each image speak for its labels.")
 @click.option("--resume", is_flag=True, help="Go on with the file of -o after a stop: what it has is skipped.")
-@click.option("--write-xmp", is_flag=True, help="Add the labels to XMP sidecars beside the pictures.")
+@click.option("--write-xmp", is_flag=True, help="Add the labels to XMP sidecars beside the images.")
 @click.option("--dry-run", is_flag=True, help="With --write-xmp: print what would be added, and write nothing.")
 @_on
 @_json
@@ -375,11 +373,11 @@ def predict(
     on: str | None,
     as_json: bool,
 ) -> None:
-    """Give labels to pictures or feature rows.
+    """Give labels to images or feature rows.
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
 
-    PATHS are files, folders, which stand for all pictures below them, patterns such as 'photos/**/*.jpg', and - for
+    PATHS are files, folders, which stand for all images below them, patterns such as 'photos/**/*.jpg', and - for
     the paths that come on stdin, one a line. One row comes out for each, in order.
     """
     from tagfit.cli.progress import reading_bar, working
@@ -413,8 +411,8 @@ def predict(
             _predict_on(ray, tagger, bundle, places(paths), str(output), calibrated=calibrated, resume=resume)
             return
     for option, asked in (("--write-xmp", write_xmp), ("--explain", explain is not None)):
-        if asked and not tagger.takes_pictures:
-            raise click.UsageError(f"{option} is for pictures, and this bundle takes feature rows")
+        if asked and not tagger.takes_images:
+            raise click.UsageError(f"{option} is for images, and this bundle takes feature rows")
     given = places(paths)
     if explain is not None:
         demand_new_folder(Path(explain), given)
@@ -449,13 +447,13 @@ def _predict_on(ray: Any, tagger: Tagger, bundle: str, given: Sequence[Path], ou
     """Predict on a cluster."""
     from tagfit.cli.progress import reading_bar
     from tagfit.cluster.prediction import predict_parts
-    from tagfit.inference.paths import demand_pictures, pictures_at
+    from tagfit.inference.paths import demand_images, images_at
 
-    if not tagger.takes_pictures:
-        raise click.UsageError("--on is for pictures, and this bundle takes feature rows")
-    demand_pictures(given)
+    if not tagger.takes_images:
+        raise click.UsageError("--on is for images, and this bundle takes feature rows")
+    demand_images(given)
     with reading_bar("predicting") as on_row:
-        names = pictures_at(given, sys.stdin.buffer)
+        names = images_at(given, sys.stdin.buffer)
         counts = predict_parts(ray, Path(bundle), names, Path(output), on_row=on_row, **options)
     _say_written(output, counts)
 
@@ -465,7 +463,7 @@ def _say_written(output: str | None, counts: Mapping[str, int]) -> None:
         click.echo(f"tagfit: written to {output}", err=True)
     if counts["unreadable"]:
         total = counts["read"] + counts["unreadable"]
-        click.echo(f"tagfit: {counts['unreadable']} of {total} pictures could not be read", err=True)
+        click.echo(f"tagfit: {counts['unreadable']} of {total} images could not be read", err=True)
 
 
 _RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}
@@ -516,12 +514,12 @@ def export(bundle: str, to: Any, output: str | None, as_json: bool) -> None:
 @click.option("--token-file", metavar="FILE", help="Holds what requests must bring: Authorization: Bearer TOKEN.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name that this server is asked by.")
 @click.option("--max-megabytes", default=32, show_default=True, type=click.IntRange(1, 1024), help="Of one request.")
-@click.option("--max-megapixels", type=_MEGAPIXELS, default=100, show_default=True, help="Of one picture.")
-@click.option("--max-pictures", default=64, show_default=True, type=click.IntRange(1, 1024), help="Of one request.")
+@click.option("--max-megapixels", type=_MEGAPIXELS, default=100, show_default=True, help="Of one image.")
+@click.option("--max-images", default=64, show_default=True, type=click.IntRange(1, 1024), help="Of one request.")
 @click.option(
     "--max-seconds", default=30, show_default=True, type=click.FloatRange(0.1, 3600), help="For a request's answer."
 )
-@click.option("--queue", default=256, show_default=True, type=click.IntRange(1), help="Pictures that may wait.")
+@click.option("--queue", default=256, show_default=True, type=click.IntRange(1), help="Images that may wait.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda", "mps"]))
 def serve(
     bundle: str,
@@ -531,7 +529,7 @@ def serve(
     allow_host: tuple[str, ...],
     max_megabytes: int,
     max_megapixels: float,
-    max_pictures: int,
+    max_images: int,
     max_seconds: float,
     queue: int,
     device: str,
@@ -550,7 +548,7 @@ def serve(
     from tagfit.inference.tagger import Tagger
     from tagfit.serve.limits import Limits
 
-    limits = Limits(max_megabytes << 20, round(max_megapixels * 1e6), max_pictures, max_seconds, queue)
+    limits = Limits(max_megabytes << 20, round(max_megapixels * 1e6), max_images, max_seconds, queue)
     token = None if token_file is None else server.read_token(Path(token_file))
     with server.bind(host, port) as listener:
         server.demand_token(listener, token)
@@ -659,7 +657,7 @@ def report(
 @click.option("--clear", is_flag=True, help="Delete what is in it.")
 @_json
 def cache(clear: bool, as_json: bool) -> None:
-    """Say where decoded pictures are kept, and how much they take."""
+    """Say where decoded images are kept, and how much they take."""
     from tagfit.io import cache as kept
 
     used = kept.clear() if clear else kept.usage()
@@ -711,10 +709,10 @@ def _python_names(*, minus_one_is: Any = None, max_megapixels: float | None = No
 
 
 def _say_set_aside(dataset: Dataset) -> None:
-    """How many pictures could not be read, by kind of reason: what stands before its colon."""
+    """How many images could not be read, by kind of reason: what stands before its colon."""
     if dataset.set_aside:
         total = len(dataset.set_aside)
-        click.echo(f"tagfit: {total} of {len(dataset) + total} pictures cannot be read and are set aside", err=True)
+        click.echo(f"tagfit: {total} of {len(dataset) + total} images cannot be read and are set aside", err=True)
         for kind, count in Counter(reason.partition(":")[0] for _, reason in dataset.set_aside).most_common():
             click.echo(f"    {count:,} × {kind}", err=True)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tagfit.images.store import OnRead
-from tagfit.training.events import EpochEnded, Event, PicturesPassed, RunEnded, RunStarted
+from tagfit.training.events import EpochEnded, Event, ImagesPassed, RunEnded, RunStarted
 
 
 def _progress() -> Progress:
@@ -29,8 +29,8 @@ def _progress() -> Progress:
 
 
 @contextmanager
-def reading_bar(what: str = "reading pictures") -> Iterator[OnRead]:
-    """A bar of the pictures read so far; a total of 0 is one that is not known."""
+def reading_bar(what: str = "reading images") -> Iterator[OnRead]:
+    """A bar of the images read so far; a total of 0 is one that is not known."""
     with _progress() as progress:
         task = progress.add_task(what, total=None, extra="", visible=False)
 
@@ -65,7 +65,7 @@ class TrainingBar:
 
     def __call__(self, event: Event) -> bool:
         match event:
-            case PicturesPassed():
+            case ImagesPassed():
                 self._progress.update(self._task, completed=event.done, total=event.total, description="lower blocks")
             case RunStarted():
                 place = f"{event.number}/{event.of} {event.recipe}"

@@ -1,4 +1,4 @@
-"""Pictures decoded on a Ray cluster, in tasks of one CPU; the cache is written where the command runs."""
+"""Images decoded on a Ray cluster, in tasks of one CPU; the cache is written where the command runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagfit.cluster.connection import demand_version, told, version
 from tagfit.images.workers import Decode, Decoders, Outcome, Source, Wanted
 from tagfit.records.form import Form
 
-#: pictures of one task
+#: images of one task
 AT_ONCE = 64
 
 #: tasks that are sent ahead, for each CPU
@@ -23,7 +23,7 @@ _DECODERS: dict[tuple[Form, int], Decoders] = {}
 
 
 def decoding(ray: Any) -> Decode:
-    """What decodes on the cluster, as `pictures.decoder.decoded` does here: the same outcomes, as they come."""
+    """What decodes on the cluster, as `images.decoder.decoded` does here: the same outcomes, as they come."""
 
     def decoded(
         sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = lambda digest: True
@@ -43,7 +43,7 @@ def decoding(ray: Any) -> Decode:
             try:
                 outcomes = ray.get(ended)
             except ray.exceptions.RayError as error:
-                raise told(error, "the cluster could not decode pictures") from error
+                raise told(error, "the cluster could not decode images") from error
             for number, outcome in zip(numbers, outcomes, strict=True):
                 known = outcome.pixels is not None and not wanted(outcome.digest)
                 yield number, replace(outcome, pixels=None) if known else outcome

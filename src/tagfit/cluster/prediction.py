@@ -1,11 +1,11 @@
-"""Predictions of many pictures on a Ray cluster: a folder of numbered parts, by Ray Data's pool of actors.
+"""Predictions of many images on a Ray cluster: a folder of numbered parts, by Ray Data's pool of actors.
 
-DIR/manifest.json     what the parts are of: bundle, options, how many pictures in which order, by hash
-DIR/inputs/           the pictures of each part, a JSON string a line, and the bundle; gone when all is done
+DIR/manifest.json     what the parts are of: bundle, options, how many images in which order, by hash
+DIR/inputs/           the images of each part, a JSON string a line, and the bundle; gone when all is done
 DIR/part-000000.csv   their rows, in that order; or .jsonl, .parquet
 
-The pictures are listed once, and a part is a fixed range of that list: whoever makes it, and how often, its file comes
-out the same, is written beside and renamed, and holds one row for each picture.
+The images are listed once, and a part is a fixed range of that list: whoever makes it, and how often, its file comes
+out the same, is written beside and renamed, and holds one row for each image.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tagfit.bundle.files import MANIFEST
 from tagfit.cluster.connection import demand_version, told, version
 from tagfit.errors import OutputError, TagfitError
 from tagfit.inference.row_files import save_rows
-from tagfit.inference.rows import counted, picture_rows
+from tagfit.inference.rows import counted, image_rows
 from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
 from tagfit.runs.folder import find_bundle, writable, write_atomically
 
-#: pictures of one part: whole batches, so that scores are those of a single machine
+#: images of one part: whole batches, so that scores are those of a single machine
 PART = 8 * PATHS_AT_ONCE
 
 _INPUTS, _BUNDLE = "inputs", "inputs/bundle"
@@ -51,14 +51,14 @@ def predict_parts(
     resume: bool = False,
     on_row: Callable[[int, int], object] = lambda done, total: None,
 ) -> Mapping[str, int]:
-    """Predict the pictures `names` into the folder `output`; how many were `read` now, and how many `unreadable`.
+    """Predict the images `names` into the folder `output`; how many were `read` now, and how many `unreadable`.
 
     Args:
         ray: as `connected` gives it.
         names: paths as all nodes see them, those that are relative from the folder that this process works in.
         output: its suffix says what the parts are: .csv, .jsonl or .parquet.
         resume: go on with what was begun there; parts that are there stay as they are.
-        on_row: told how many pictures are done, of how many.
+        on_row: told how many images are done, of how many.
 
     Raises:
         OutputError: the folder exists, or holds another job; it cannot be written to.
@@ -67,12 +67,12 @@ def predict_parts(
     job = _begun(bundle, names, output, calibrated, resume)
     counts = {"read": 0, "unreadable": 0}
     todo = [number for number in range(job["parts"]) if not _part(output, number).exists()]
-    done = job["pictures"] - sum(_size(job, number) for number in todo)
-    on_row(done, job["pictures"])
+    done = job["images"] - sum(_size(job, number) for number in todo)
+    on_row(done, job["images"])
     for found in _run(ray, bundle, output, todo, calibrated) if todo else ():
         done += sum(found.values())
         counts = {name: counts[name] + found[name] for name in counts}
-        on_row(done, job["pictures"])
+        on_row(done, job["images"])
     with writable(output):
         for left in (output / _INPUTS, *output.glob(f"{_BESIDE}*")):
             shutil.rmtree(left, ignore_errors=True)
@@ -93,11 +93,11 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
     with writable(output):
         output.mkdir(parents=True, exist_ok=True)
-        digest, pictures = hashlib.sha256(), 0
+        digest, images = hashlib.sha256(), 0
         for number, part in enumerate(_ranges(names)):
             lines = "".join(json.dumps(name) + "\n" for name in part).encode()
             digest.update(lines)
-            pictures += len(part)
+            images += len(part)
             if not _part(output, number).exists():
                 place = output / _INPUTS / f"{number:06}.jsonl"
                 place.parent.mkdir(exist_ok=True)
@@ -106,9 +106,9 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
             "tagfit": tagfit.__version__,
             "bundle": hashlib.sha256((find_bundle(bundle) / MANIFEST).read_bytes()).hexdigest(),
             "calibrated": calibrated,
-            "pictures": pictures,
+            "images": images,
             "inputs": digest.hexdigest(),
-            "parts": -(-pictures // PART),
+            "parts": -(-images // PART),
             "of": PART,
         }
         if known is not None and known != job:
@@ -131,8 +131,8 @@ def _part(output: Path, number: int) -> Path:
 
 
 def _size(job: Mapping[str, Any], number: int) -> int:
-    """Pictures of one part."""
-    left: int = job["pictures"] - number * PART
+    """Images of one part."""
+    left: int = job["images"] - number * PART
     return min(PART, left)
 
 
@@ -186,7 +186,7 @@ class _Predictor:
         missing = [folder for folder in (output, work) if not Path(folder).is_dir()]
         if missing:
             raise TagfitError(
-                f"a node of the cluster has no folder {missing[0]}: pictures and parts lie where all see them"
+                f"a node of the cluster has no folder {missing[0]}: images and parts lie where all see them"
             )
         os.chdir(work)
         self._output, self._calibrated = Path(output), calibrated
@@ -197,7 +197,7 @@ class _Predictor:
         for number in batch["part"]:
             place = _part(self._output, int(number))
             listed = (self._output / _INPUTS / f"{int(number):06}.jsonl").read_text(encoding="utf-8")
-            rows = picture_rows(self._tagger, map(json.loads, listed.splitlines()), self._calibrated)
+            rows = image_rows(self._tagger, map(json.loads, listed.splitlines()), self._calibrated)
             with tempfile.TemporaryDirectory(dir=self._output, prefix=_BESIDE) as beside:
                 made = Path(beside) / place.name
                 save_rows(made, self._tagger.label_names, counted(rows, counts))

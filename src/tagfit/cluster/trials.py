@@ -89,7 +89,7 @@ class ClusterTrainer(Trainer):
         self._sent: dict[int, tuple[LockedData, Any]] = {}
 
     def side_by_side(self, tasks: Sequence[Task]) -> bool:
-        """Several, but for those that look at pictures through a backbone: what its lower blocks make stays here."""
+        """Several, but for those that look at images through a backbone: what its lower blocks make stays here."""
         return len(tasks) > 1 and not any(isinstance(task.recipe.model, FineTunedModel) for task in tasks)
 
     def train_together(self, tasks: Sequence[Task]) -> list[Outcome]:

@@ -12,7 +12,7 @@ from PIL import Image
 from tagfit.data.lock import hash_rows
 from tagfit.errors import DataError
 from tagfit.images.decode import MAX_PIXELS, pixels
-from tagfit.images.store import OnPixels, OnRead, open_pictures
+from tagfit.images.store import OnPixels, OnRead, open_images
 from tagfit.images.workers import Decode
 from tagfit.records.data import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
 from tagfit.records.form import MOST_PIXELS_A_SIDE, Form
@@ -21,7 +21,7 @@ DEFAULT_SIZE = 64
 
 T = TypeVar("T")
 
-#: the column of metadata that says when each picture was taken, where its file says so and no other column does
+#: the column of metadata that says when each image was taken, where its file says so and no other column does
 CAPTURE_TIME = "capture time"
 
 
@@ -39,31 +39,31 @@ def build(
 
     Args:
         table: N rows of labels.
-        size: picture files become `size` x `size`, and arrays keep the shape they have; or the form of both.
-        max_pixels: a picture file with more is set aside; 100 megapixels unless given.
-        strict: refuse pictures that cannot be read, instead of setting them aside.
+        size: image files become `size` x `size`, and arrays keep the shape they have; or the form of both.
+        max_pixels: an image file with more is set aside; 100 megapixels unless given.
+        strict: refuse images that cannot be read, instead of setting them aside.
         on_read: told of progress.
-        on_pixels: shown the pictures that are decoded, as they come.
+        on_pixels: shown the images that are decoded, as they come.
         decode: decodes them, here unless given.
 
     Raises:
-        DataError: no readable sample, or nothing to learn; where `strict`, every unreadable picture.
+        DataError: no readable sample, or nothing to learn; where `strict`, every unreadable image.
     """
     if not isinstance(size, Form) and not (isinstance(size, int) and 1 <= size <= MOST_PIXELS_A_SIDE):
-        raise DataError(f"the picture size must be a whole number from 1 to {MOST_PIXELS_A_SIDE}; got {size!r}")
+        raise DataError(f"the image size must be a whole number from 1 to {MOST_PIXELS_A_SIDE}; got {size!r}")
     if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
-        raise DataError(f"the most pixels of a picture must be a whole number above 0; got {max_pixels!r}")
+        raise DataError(f"the most pixels of an image must be a whole number above 0; got {max_pixels!r}")
     if table.x is None:
         form = size if isinstance(size, Form) else Form(size)
-        return _from_pictures(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels, decode)
+        return _from_images(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels, decode)
     if max_pixels is not None:
         raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
     # once here, rather than at every use; a memory map stays one
     x = table.x if table.x.flags.c_contiguous else np.ascontiguousarray(table.x)
     hashes = hash_rows(x)
-    if isinstance(size, Form) and table.kind == "pictures":
+    if isinstance(size, Form) and table.kind == "images":
         x = _resized(x, size)
-    scale = 1 / 255 if table.kind == "pictures" else 1.0
+    scale = 1 / 255 if table.kind == "images" else 1.0
     return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale))
 
 
@@ -126,12 +126,12 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
 def _resized(x: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
     """(N, size, size, 3) uint8 of (N, H, W, 3)."""
     found = np.empty((len(x), form.size, form.size, 3), np.uint8)
-    for number, picture in enumerate(x):
-        found[number] = pixels(Image.fromarray(picture), form)
+    for number, image in enumerate(x):
+        found[number] = pixels(Image.fromarray(image), form)
     return found
 
 
-def _from_pictures(
+def _from_images(
     table: LabelTable,
     form: Form,
     max_pixels: int,
@@ -141,22 +141,22 @@ def _from_pictures(
     decode: Decode | None,
 ) -> Dataset:
     sources = table.files or table.encoded or ()
-    pictures = open_pictures(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels, decode=decode)
-    reasons = tuple((table.sample_names[row], reason) for row, reason in pictures.set_aside.items())
-    if reasons and (strict or not len(pictures.rows)):
+    images = open_images(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels, decode=decode)
+    reasons = tuple((table.sample_names[row], reason) for row, reason in images.set_aside.items())
+    if reasons and (strict or not len(images.rows)):
         raise DataError(
             [f"{name}: {reason}" for name, reason in reasons],
             "Mend them or take them out of the label file; without --strict (strict=True) they are set aside."
-            if len(pictures.rows)
-            else "No picture could be read, so there is nothing to learn from.",
+            if len(images.rows)
+            else "No image could be read, so there is nothing to learn from.",
         )
     if reasons:
-        table = _rows(table, pictures.rows)
-    if any(pictures.times) and CAPTURE_TIME not in table.metadata:
-        table = replace(table, metadata={**table.metadata, CAPTURE_TIME: pictures.times})
-    table = replace(table, notes=(*table.notes, *pictures.notes))
-    preprocessing = Preprocessing("pictures", (form.size, form.size, 3), 1 / 255)
-    return _dataset(table, pictures.x, pictures.hashes, preprocessing, reasons)
+        table = _rows(table, images.rows)
+    if any(images.times) and CAPTURE_TIME not in table.metadata:
+        table = replace(table, metadata={**table.metadata, CAPTURE_TIME: images.times})
+    table = replace(table, notes=(*table.notes, *images.notes))
+    preprocessing = Preprocessing("images", (form.size, form.size, 3), 1 / 255)
+    return _dataset(table, images.x, images.hashes, preprocessing, reasons)
 
 
 def _rows(table: LabelTable, rows: NDArray[np.intp]) -> LabelTable:

@@ -30,12 +30,12 @@ class Groups:
 
 
 def likeness(dataset: Dataset, *, neighbours: bool = True) -> Likeness:
-    """Near-copies and, unless they do not matter, runs of neighbours among pictures; of feature rows nothing."""
-    pictures = dataset.pictures
-    if pictures is None:
+    """Near-copies and, unless they do not matter, runs of neighbours among images; of feature rows nothing."""
+    images = dataset.images
+    if images is None:
         return Likeness()
-    runs = runs_of_neighbours(pictures, dataset.labels_NL, _series(dataset)) if neighbours else None
-    return Likeness(known_near_copies(pictures, dataset.hashes), runs)
+    runs = runs_of_neighbours(images, dataset.labels_NL, _series(dataset)) if neighbours else None
+    return Likeness(known_near_copies(images, dataset.hashes), runs)
 
 
 def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
@@ -82,9 +82,9 @@ def _series(dataset: Dataset) -> Series:
 
 
 def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
-    if dataset.pictures is None:
+    if dataset.images is None:
         raise DataError(
-            "blocks are made of pictures that follow each other; these are feature rows",
+            "blocks are made of images that follow each other; these are feature rows",
             "Leave --groups blocks away.",
         )
     series = _series(dataset)

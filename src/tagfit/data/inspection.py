@@ -41,7 +41,7 @@ class LabelPair:
 
 @dataclass(frozen=True)
 class NeighbourReport:
-    """Pairs of pictures that follow each other by file number or capture time.
+    """Pairs of images that follow each other by file number or capture time.
 
     Attributes:
         alike: how often they are more alike than a random pair of the same series and labels; 0.5 by chance.
@@ -63,13 +63,13 @@ class Inspection:
 
     Attributes:
         labels_per_sample: number of samples by number of yes labels.
-        set_aside: (sample, reason) of unreadable pictures.
+        set_aside: (sample, reason) of unreadable images.
         copies: groups of sample names whose bytes are identical.
-        near_copies: groups of (sample name, part) of pictures that are nearly the same.
-        neighbours: whether pictures that follow each other are alike; None where there are too few.
+        near_copies: groups of (sample name, part) of images that are nearly the same.
+        neighbours: whether images that follow each other are alike; None where there are too few.
         notes: how the data was read and split.
         suspicions: sentences on what looks wrong.
-        backbone: what makes features of the pictures, in words; empty for none.
+        backbone: what makes features of the images, in words; empty for none.
         stored: the file in the cache that holds the samples as they are trained on, and its size; empty for none.
     """
 
@@ -97,14 +97,14 @@ class Inspection:
 
 def look(data: LockedData) -> Inspection:
     """Inspect `data`; nothing is trained."""
-    dataset, split, pictures = data.dataset, data.split, data.dataset.pictures
+    dataset, split, images = data.dataset, data.split, data.dataset.images
     per_sample, samples = np.unique((dataset.labels_NL == YES).sum(axis=1), return_counts=True)
     copies = _copies(dataset)
     labels = tuple(_label_counts(data))
     return Inspection(
         name=dataset.name,
-        kind=dataset.kind if pictures is None else "pictures",
-        shape=dataset.x.shape[1:] if pictures is None else pictures.shape[1:],
+        kind=dataset.kind if images is None else "images",
+        shape=dataset.x.shape[1:] if images is None else images.shape[1:],
         samples=len(dataset),
         parts=split.counts,
         labels=labels,
@@ -147,13 +147,13 @@ def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
 
 
 def _stored(dataset: Dataset) -> dict[str, str | int]:
-    x = dataset.x if dataset.pictures is None else dataset.pictures
+    x = dataset.x if dataset.images is None else dataset.images
     return {"file": str(x.filename), "bytes": x.nbytes} if isinstance(x, np.memmap) else {}
 
 
 def _backbone(dataset: Dataset) -> str:
     backbone = dataset.preprocessing.backbone
-    return "" if backbone is None else f"{backbone}: {backbone.features:,} features of each picture"
+    return "" if backbone is None else f"{backbone}: {backbone.features:,} features of each image"
 
 
 def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
@@ -196,7 +196,7 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
     parted = sum(len(np.unique(parts[rows])) > 1 for rows in data.split.likeness.near_copies)
     if parted:
         yield f"{parted} groups of near-copies lie in more than one part of the split: val or test flatter."
-    if dataset.pictures is None:
+    if dataset.images is None:
         constant = int((dataset.x == dataset.x[:1]).all(axis=0).sum())
         if constant:
             yield f"{constant} of the {dataset.x.shape[1]} features have the same value in every row."

@@ -61,7 +61,7 @@ def split(
     wanted = _wanted(own, shares, calibrate, folds)
     _check(own, wanted, shares, groups, folds)
     by = AUTO if groups is None else groups
-    group(dataset, by, Likeness())  # what cannot be is said before pictures are compared
+    group(dataset, by, Likeness())  # what cannot be is said before images are compared
     known = likeness(dataset)
     grouped = group(dataset, by, known)
     parts = np.zeros(len(dataset), dtype=np.int8) if own is None else own.copy()
@@ -151,7 +151,7 @@ def _neighbour_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]
     if parted * 4 < count:
         return ()
     return (
-        f"Pictures with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of them, by "
+        f"Images with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of them, by "
         f"chance 50%), and {parted} of {count} such pairs are parted: val and test flatter. "
         "--groups blocks keeps them together.",
     )

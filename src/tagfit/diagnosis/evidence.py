@@ -22,7 +22,7 @@ from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LockedData, Part, Prepr
 from tagfit.records.runs import Fitting, Units
 from tagfit.records.scores import Target
 
-#: pictures are brought to so many cells a side where quick trainings look at them
+#: images are brought to so many cells a side where quick trainings look at them
 CELLS = 8
 
 
@@ -206,7 +206,7 @@ def frequent(labels_ML: NDArray[np.int8], least: int) -> NDArray[np.bool_]:
 
 
 def cheapest_features(x: NDArray[Any], preprocessing: Preprocessing) -> Features:
-    """Features as they are; pictures as 8 x 8 cells of mean colours from 0 to 1."""
+    """Features as they are; images as 8 x 8 cells of mean colours from 0 to 1."""
     if preprocessing.kind == "features":
         name = "the features" if preprocessing.backbone is None else "the backbone's features"
         return Features(np.asarray(x, dtype=np.float32), name)

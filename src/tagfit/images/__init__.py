@@ -1,1 +1,1 @@
-"""Pictures: from encoded bytes to pixels."""
+"""Images: from encoded bytes to pixels."""

@@ -1,4 +1,4 @@
-"""Arrays of pictures in files, mapped into memory: written once, whole when they appear, never changed."""
+"""Arrays of images in files, mapped into memory: written once, whole when they appear, never changed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class GoneError(Exception):
 
 
 class Arrays:
-    """`tagfit-KEY.pixels`, the pictures of one data set in its order, and `tagfit-KEY.part`, others on their way there.
+    """`tagfit-KEY.pixels`, the images of one data set in its order, and `tagfit-KEY.part`, others on their way there.
 
     Attributes:
-        row_bytes: of one picture, (size, size, 3) uint8.
-        at_a_time: pictures that are worth a write.
+        row_bytes: of one image, (size, size, 3) uint8.
+        at_a_time: images that are worth a write.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -53,7 +53,7 @@ class Arrays:
         return np.memmap(self._folder / name, np.uint8, "r", shape=(rows, *self._shape))
 
     def rows(self, name: str) -> int:
-        """How many pictures it holds: none where it is not there."""
+        """How many images it holds: none where it is not there."""
         try:
             return (self._folder / name).stat().st_size // self.row_bytes
         except OSError:

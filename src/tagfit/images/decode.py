@@ -1,6 +1,6 @@
 """From encoded bytes to pixels, safely.
 
-Told by content, never by name; only the formats listed here are ever opened. The picture is shrunk while it is decoded.
+Told by content, never by name; only the formats listed here are ever opened. The image is shrunk while it is decoded.
 NumPy is imported where it is needed: the processes that decode start in a third of the time without it.
 """
 
@@ -27,7 +27,7 @@ VERSION = 1
 #: the formats that are read; no other decoder of Pillow is ever reached
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
-#: a picture that claims more pixels is refused before any of them is allocated
+#: an image that claims more pixels is refused before any of them is allocated
 MAX_PIXELS = 100_000_000
 
 #: how the values of the EXIF orientation are undone
@@ -42,45 +42,45 @@ _UPRIGHT = {
 }
 
 
-class UnreadablePictureError(Exception):
-    """One picture cannot be used; the message is the reason, for people. Callers set the picture aside."""
+class UnreadableImageError(Exception):
+    """One image cannot be used; the message is the reason, for people. Callers set the image aside."""
 
 
 def decode(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """The picture, upright, as (size, size, 3) uint8 sRGB, in the form asked for.
+    """The image, upright, as (size, size, 3) uint8 sRGB, in the form asked for.
 
     The original width and height leave no trace in the result: resolution must never reach a model.
 
     Raises:
-        UnreadablePictureError: empty, not a picture of a known format, truncated, or too large.
+        UnreadableImageError: empty, not an image of a known format, truncated, or too large.
     """
     return _array(shrink(encoded, form, max_pixels=max_pixels)[0])
 
 
 def shrink(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
-    """What `decode` makes an array of; and when the picture was taken, as ISO text, or nothing where it does not say.
+    """What `decode` makes an array of; and when the image was taken, as ISO text, or nothing where it does not say.
 
     Raises:
-        UnreadablePictureError: as `decode`.
+        UnreadableImageError: as `decode`.
     """
     if not encoded:
-        raise UnreadablePictureError("the file is empty")
-    with _readable(max_pixels), Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-        _check_size(picture, max_pixels)
+        raise UnreadableImageError("the file is empty")
+    with _readable(max_pixels), Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        _check_size(image, max_pixels)
         side = 2 * (form.shrunk_to or form.size)
-        picture.draft(None, (side, side))
-        return _small(picture, form), _capture_time(picture)
+        image.draft(None, (side, side))
+        return _small(image, form), _capture_time(image)
 
 
-def pixels(picture: Image.Image, form: Form) -> NDArray[np.uint8]:
-    """As `decode`, of a picture that is open already, which stays as it is.
+def pixels(image: Image.Image, form: Form) -> NDArray[np.uint8]:
+    """As `decode`, of an image that is open already, which stays as it is.
 
     Raises:
-        UnreadablePictureError: truncated or too large.
+        UnreadableImageError: truncated or too large.
     """
     with _readable(MAX_PIXELS):
-        _check_size(picture, MAX_PIXELS)
-        return _array(_small(picture, form))
+        _check_size(image, MAX_PIXELS)
+        return _array(_small(image, form))
 
 
 def _array(small: Image.Image) -> NDArray[np.uint8]:
@@ -91,58 +91,58 @@ def _array(small: Image.Image) -> NDArray[np.uint8]:
 
 @contextmanager
 def _readable(max_pixels: int) -> Iterator[None]:
-    """Whatever goes wrong within becomes an UnreadablePictureError. What stands before a colon is its kind."""
+    """Whatever goes wrong within becomes an UnreadableImageError. What stands before a colon is its kind."""
     try:
         yield
-    except UnreadablePictureError:
+    except UnreadableImageError:
         raise
     except UnidentifiedImageError:
-        raise UnreadablePictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
+        raise UnreadableImageError(f"not an image of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # Pillow's own limit, asked before ours
-        raise UnreadablePictureError(_too_large("its", max_pixels)) from None
+        raise UnreadableImageError(_too_large("its", max_pixels)) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
         kind = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
-        raise UnreadablePictureError(f"{kind}: {error or type(error).__name__}") from error
+        raise UnreadableImageError(f"{kind}: {error or type(error).__name__}") from error
 
 
-def _check_size(picture: Image.Image, max_pixels: int) -> None:
-    width, height = picture.size
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
     if width * height > max_pixels:
-        raise UnreadablePictureError(_too_large(f"{width}x{height}", max_pixels))
+        raise UnreadableImageError(_too_large(f"{width}x{height}", max_pixels))
 
 
 def _too_large(claimed: str, max_pixels: int) -> str:
     return f"too large: {claimed} pixels are more than {max_pixels / 1e6:g} megapixels"
 
 
-def _small(picture: Image.Image, form: Form) -> Image.Image:
-    picture.load()  # before its metadata is asked: some of it may stand behind the pixels
+def _small(image: Image.Image, form: Form) -> Image.Image:
+    image.load()  # before its metadata is asked: some of it may stand behind the pixels
     resampling = Image.Resampling[form.filter.upper()]
-    small = _plain(picture).resize((form.size, form.size), resampling, form.box(*picture.size), reducing_gap=2.0)
-    turn = _UPRIGHT.get(_exif(picture).get(ExifTags.Base.Orientation, 1))
+    small = _plain(image).resize((form.size, form.size), resampling, form.box(*image.size), reducing_gap=2.0)
+    turn = _UPRIGHT.get(_exif(image).get(ExifTags.Base.Orientation, 1))
     upright = small if turn is None else small.transpose(turn)
-    return _over_white(upright, picture.info.get("icc_profile"))
+    return _over_white(upright, image.info.get("icc_profile"))
 
 
-def _plain(picture: Image.Image) -> Image.Image:
-    """The picture as L, RGB, RGBA or CMYK; greys of 16 bits are scaled to 8."""
-    if picture.mode == "F":
-        raise UnreadablePictureError("its pixels are floating-point numbers, of which no white is known")
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _eight_bits(picture)
-    if picture.has_transparency_data:
-        return picture.convert("RGBA")
-    if picture.mode == "1":
-        return picture.convert("L")
-    return picture if picture.mode in {"L", "RGB", "CMYK"} else picture.convert("RGB")
+def _plain(image: Image.Image) -> Image.Image:
+    """The image as L, RGB, RGBA or CMYK; greys of 16 bits are scaled to 8."""
+    if image.mode == "F":
+        raise UnreadableImageError("its pixels are floating-point numbers, of which no white is known")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _eight_bits(image)
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in {"L", "RGB", "CMYK"} else image.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image) -> Image.Image:
     import numpy as np
 
-    grey = np.asarray(picture)
+    grey = np.asarray(image)
     small = Image.fromarray((np.clip(grey, 0, 65535).astype(np.uint16) // 257).astype(np.uint8))
-    clear = picture.info.get("transparency")
+    clear = image.info.get("transparency")
     if not isinstance(clear, int):
         return small
     small.putalpha(Image.fromarray(np.where(grey == clear, 0, 255).astype(np.uint8)))
@@ -159,14 +159,14 @@ def _over_white(small: Image.Image, profile: object) -> Image.Image:
 
 
 def _srgb(small: Image.Image, profile: object) -> Image.Image:
-    """RGB from L, RGB or CMYK, by the picture's colour profile where it has one that fits."""
+    """RGB from L, RGB or CMYK, by the image's colour profile where it has one that fits."""
     transform = _to_srgb(profile, small.mode) if isinstance(profile, bytes) and profile else None
     return small.convert("RGB") if transform is None else transform.apply(small)
 
 
 @lru_cache(maxsize=64)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """None where the profile is broken or of another colour space: a picture is not lost for that."""
+    """None where the profile is broken or of another colour space: an image is not lost for that."""
     try:
         given, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         return ImageCms.ImageCmsTransform(given, ImageCms.ImageCmsProfile(srgb), mode, "RGB")
@@ -174,18 +174,18 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def _exif(picture: Image.Image) -> Image.Exif:
-    """Nothing where it cannot be read: a picture is not lost for that either."""
+def _exif(image: Image.Image) -> Image.Exif:
+    """Nothing where it cannot be read: an image is not lost for that either."""
     try:
-        return picture.getexif()
+        return image.getexif()
     except Exception:  # as above
         return Image.Exif()
 
 
-def _capture_time(picture: Image.Image) -> str:
+def _capture_time(image: Image.Image) -> str:
     """When it was taken, e.g. `2024-05-01T12:30:00`, or nothing."""
     try:
-        written = _exif(picture).get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal, "")
+        written = _exif(image).get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal, "")
         return datetime.strptime(str(written).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
     except Exception:  # as above
         return ""

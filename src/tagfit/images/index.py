@@ -27,7 +27,7 @@ Stamp = tuple[int, ...]
 
 
 class Entry(NamedTuple):
-    """Where one picture's pixels lie, and when it was taken; or the reason why it has none."""
+    """Where one image's pixels lie, and when it was taken; or the reason why it has none."""
 
     array: str = ""
     slot: int = 0
@@ -70,22 +70,22 @@ class Index:
         rows = [(path, *stamp, digest) for path, stamp, digest in files]
         self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def remember_pictures(self, entries: Iterable[tuple[bytes, Entry]]) -> None:
+    def remember_images(self, entries: Iterable[tuple[bytes, Entry]]) -> None:
         """What is known already stays as it is."""
         rows = [(self._preprocessing, digest, *entry) for digest, entry in entries]
         self._write("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def move(self, digests: Iterable[tuple[bytes, int]], array: str) -> None:
-        """From now on these pictures lie in `array`, at these slots."""
+        """From now on these images lie in `array`, at these slots."""
         rows = [(array, slot, self._preprocessing, digest) for digest, slot in digests]
         self._write("UPDATE pictures SET array = ?, slot = ? WHERE preprocessing = ? AND digest = ?", rows)
 
     def forget(self, array: str) -> None:
-        """An array that is gone takes its pictures with it."""
+        """An array that is gone takes its images with it."""
         self._write("DELETE FROM pictures WHERE array = ?", [(array,)])
 
     def needs(self, array: str) -> bool:
-        """Whether pictures lie in `array` and nowhere else."""
+        """Whether images lie in `array` and nowhere else."""
         return self._one("SELECT 1 FROM pictures WHERE array = ? LIMIT 1", array) is not None
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:

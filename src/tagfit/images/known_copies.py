@@ -1,4 +1,4 @@
-"""Near-copies, looked for once: what was found among the same pictures is kept in the cache."""
+"""Near-copies, looked for once: what was found among the same images is kept in the cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERSION = 1
 
 
 def known_near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], ...]:
-    """What `near_copies` finds, found anew only where no earlier run had the same pictures, in whatever order.
+    """What `near_copies` finds, found anew only where no earlier run had the same images, in whatever order.
 
     Without a cache that can be written to, it is found every time.
     """
@@ -38,7 +38,7 @@ def known_near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[
 
 
 def _file(content: bytes, shape: tuple[int, ...]) -> Path | None:
-    """Where it is kept for these pictures."""
+    """Where it is kept for these images."""
     digest = hashlib.sha256(f"near copies {VERSION} {shape} ".encode() + content).hexdigest()
     try:
         return made_folder() / f"tagfit-copies-{digest[:32]}.json"

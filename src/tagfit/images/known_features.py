@@ -1,4 +1,4 @@
-"""Features of pictures, made once: kept in the cache by the SHA-256 of a picture's bytes, a file for each network."""
+"""Features of images, made once: kept in the cache by the SHA-256 of an image's bytes, a file for each network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class KnownFeatures:
     What is written is whole or not there, whatever happens. Where the cache cannot be used, all is held in memory.
 
     Args:
-        key: what the features depend on beside a picture's bytes, in hex.
+        key: what the features depend on beside an image's bytes, in hex.
         width: D.
     """
 
@@ -54,7 +54,7 @@ class KnownFeatures:
                 self._write()
 
     def rows(self, digests: Iterable[bytes]) -> NDArray[np.float32]:
-        """(n, D) of pictures that are known.
+        """(n, D) of images that are known.
 
         Raises:
             KeyError: one is not.

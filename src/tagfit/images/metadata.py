@@ -1,4 +1,4 @@
-"""What picture files say beside their pixels: what no model should use.
+"""What image files say beside their pixels: what no model should use.
 
 Only their heads are read.
 """
@@ -18,7 +18,7 @@ from tagfit.images.decode import FORMATS
 
 @dataclass(frozen=True)
 class Traits:
-    """Of one picture file.
+    """Of one image file.
 
     Attributes:
         width, height: of its pixels, as they are stored.
@@ -43,17 +43,17 @@ def _traits(file: Path | bytes) -> Traits | None:
     try:
         size = len(file) if isinstance(file, bytes) else file.stat().st_size
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pictures that are many pixels, or whose EXIF is odd
-            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as picture:
-                return Traits(picture.width, picture.height, size, str(picture.format), _camera(picture))
+            warnings.simplefilter("ignore")  # of images that are many pixels, or whose EXIF is odd
+            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
+                return Traits(image.width, image.height, size, str(image.format), _camera(image))
     except Exception:  # Pillow's readers raise nearly anything on hostile bytes
         return None
 
 
-def _camera(picture: Image.Image) -> str:
+def _camera(image: Image.Image) -> str:
     """Nothing where EXIF cannot be read."""
     try:
-        exif = picture.getexif()
+        exif = image.getexif()
         named = [str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
     except Exception:  # as above
         return ""

@@ -1,15 +1,15 @@
-"""Pictures that are nearly the same: re-encoded, resized, made brighter, mirrored or slightly cropped copies.
+"""Images that are nearly the same: re-encoded, resized, made brighter, mirrored or slightly cropped copies.
 
 Three steps, each on fewer pairs than the one before:
 
-1. A signature of 4 x 4 block colours, as a perceptual hash has it but compared by its angle, names for each picture
-   the few others that it may be a copy of. Beyond `EXACT` pictures only those of one bucket are compared, which random
+1. A signature of 4 x 4 block colours, as a perceptual hash has it but compared by its angle, names for each image
+   the few others that it may be a copy of. Beyond `EXACT` images only those of one bucket are compared, which random
    planes cut (Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002).
 2. The one is laid over the other (`registration`).
-3. Colours must agree, and the details, which are what is left when a blurred picture is taken out, nearly everywhere.
-   A shared sky, horizon or frame does not pass; a picture without details is nobody's near-copy.
+3. Colours must agree, and the details, which are what is left when a blurred image is taken out, nearly everywhere.
+   A shared sky, horizon or frame does not pass; an image without details is nobody's near-copy.
 
-Shapes: N pictures of H x W pixels, U of them with different bytes, P pairs, S pixels a side after shrinking.
+Shapes: N images of H x W pixels, U of them with different bytes, P pairs, S pixels a side after shrinking.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tagfit.images.registration import LUMA, blurred, moved, registered
 from tagfit.io.memory_maps import release
 from tagfit.records.data import hash_keys
 
-#: pictures that are all compared with each other; beyond, buckets are
+#: images that are all compared with each other; beyond, buckets are
 EXACT = 2**14
 #: draws of buckets beyond `EXACT`: a pair has to meet in one of them
 TABLES = 12
-#: cosine of two signatures from which on a pair is looked at, and how many such others a picture may have on each side
+#: cosine of two signatures from which on a pair is looked at, and how many such others an image may have on each side
 ALIKE, NEAREST = 0.85, 4
 
 #: a side of what is registered first, and of what is compared in the end
@@ -39,13 +39,13 @@ PROMISING = 0.88
 COLOURS, PLACES, DETAILS, COVERED = 0.93, 0.7, 0.8, 0.8
 #: places (of 16) that must have details, and the standard deviation, in grey levels of 255, that counts as detail
 DETAILED, DETAIL = 6, 2.0
-#: how often a picture is blurred before what is left of it counts as detail
+#: how often an image is blurred before what is left of it counts as detail
 SMOOTHINGS = 8
 #: standard deviation of what encoding leaves: details are not compared below it
 NOISE = 0.7
 
-#: pictures, and pairs of pictures, that are held at once; and bytes of those that are being shrunk
-PICTURES_AT_ONCE, PAIRS_AT_ONCE = 512, 256
+#: images, and pairs of images, that are held at once; and bytes of those that are being shrunk
+IMAGES_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 BYTES_AT_ONCE = 2**23
 #: rows and columns of the similarities that are held at once
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 8192
@@ -55,11 +55,11 @@ OPPONENT = np.stack([LUMA, np.array([1, -1, 0]), np.array([0.5, 0.5, -1])]).asty
 
 
 def near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], ...]:
-    """Groups of pictures that are near-copies of each group's centre; nothing is chained from one to the next.
+    """Groups of images that are near-copies of each group's centre; nothing is chained from one to the next.
 
     Args:
         x: (N, H, W, 3) uint8; may be a memory map.
-        hashes: (N, 32) uint8; byte-identical pictures count as one, and alone they make no group.
+        hashes: (N, 32) uint8; byte-identical images count as one, and alone they make no group.
 
     Returns:
         For each group its rows, ascending; groups in the order of their first row. The same for any order of rows.
@@ -67,16 +67,16 @@ def near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArra
     if len(x) < 2:
         return ()
     _, row_of, copy_of = np.unique(hash_keys(hashes), return_index=True, return_inverse=True)
-    pictures = _Pictures(x, row_of, _coarse(x)[row_of])
-    pairs = _candidates(_signatures(pictures.coarse))
-    pairs = pairs[_confirmed(pictures, pairs)]
-    members = [np.flatnonzero(np.isin(copy_of.ravel(), group)) for group in _stars(pictures, pairs)]
+    images = _Images(x, row_of, _coarse(x)[row_of])
+    pairs = _candidates(_signatures(images.coarse))
+    pairs = pairs[_confirmed(images, pairs)]
+    members = [np.flatnonzero(np.isin(copy_of.ravel(), group)) for group in _stars(images, pairs)]
     return tuple(sorted(members, key=lambda rows: int(rows[0])))
 
 
 @dataclass(frozen=True, eq=False)
-class _Pictures:
-    """The U pictures of different bytes, in the order of their hashes: small in memory, large where they lie."""
+class _Images:
+    """The U images of different bytes, in the order of their hashes: small in memory, large where they lie."""
 
     x: NDArray[np.uint8]
     row_of: NDArray[np.intp]
@@ -100,8 +100,8 @@ class _Pictures:
 def _coarse(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(N, COARSE, COARSE, 3) uint8."""
     found = np.empty((len(x), COARSE, COARSE, 3), dtype=np.uint8)
-    for start in range(0, len(x), PICTURES_AT_ONCE):
-        some = slice(start, start + PICTURES_AT_ONCE)
+    for start in range(0, len(x), IMAGES_AT_ONCE):
+        some = slice(start, start + IMAGES_AT_ONCE)
         found[some] = np.rint(shrink(x[some], COARSE))
         release(x)
     return found
@@ -110,8 +110,8 @@ def _coarse(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _signatures(coarse: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(U, 4, 4, 3) float32 of length 1: block means in opponent colours, each colour's mean taken out."""
     found = np.empty((len(coarse), 4, 4, 3), dtype=np.float32)
-    for start in range(0, len(coarse), PICTURES_AT_ONCE):
-        some = slice(start, start + PICTURES_AT_ONCE)
+    for start in range(0, len(coarse), IMAGES_AT_ONCE):
+        some = slice(start, start + IMAGES_AT_ONCE)
         blocks = _halved(_halved(coarse[some].astype(np.float32))) @ OPPONENT.T
         blocks -= blocks.mean(axis=(1, 2), keepdims=True)
         lengths = np.sqrt((blocks**2).sum(axis=(1, 2, 3), keepdims=True))
@@ -158,7 +158,7 @@ def _buckets(items: NDArray[np.float32], count: int) -> Iterator[NDArray[np.intp
 def _alike(
     items: NDArray[np.float32], count: int, bucket: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Of one bucket: pictures, items behind them in order that are alike, and how much; a few for each picture."""
+    """Of one bucket: images, items behind them in order that are alike, and how much; a few for each image."""
     firsts, seconds, likenesses = [], [], []
     originals = bucket[bucket < count]
     for rows in _slices(originals, ROWS_AT_ONCE):
@@ -183,31 +183,31 @@ def _slices(rows: NDArray[np.intp], length: int) -> Iterator[NDArray[np.intp]]:
         yield rows[start : start + length]
 
 
-def _nearest(picture: NDArray[np.intp], likeness: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-    """Which entries are among the `limit` most alike of their `picture`."""
-    order = np.lexsort((-likeness, picture))
-    begins = np.searchsorted(picture[order], picture[order])
-    return np.sort(order[np.arange(len(picture)) - begins < limit])
+def _nearest(image: NDArray[np.intp], likeness: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
+    """Which entries are among the `limit` most alike of their `image`."""
+    order = np.lexsort((-likeness, image))
+    begins = np.searchsorted(image[order], image[order])
+    return np.sort(order[np.arange(len(image)) - begins < limit])
 
 
 # -------------------------------------------------------------------------------------- whether they are
 
 
-def _confirmed(pictures: _Pictures, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _confirmed(images: _Images, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
     """(P,) whether each of the (P, 3) pairs is one of near-copies."""
     chunks = range(0, len(pairs), PAIRS_AT_ONCE)
-    found = [_same(pictures, pairs[start : start + PAIRS_AT_ONCE]) for start in chunks]
+    found = [_same(images, pairs[start : start + PAIRS_AT_ONCE]) for start in chunks]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *found])
 
 
-def _same(pictures: _Pictures, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-    first, second = pictures.pair(pairs, COARSE)
+def _same(images: _Images, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+    first, second = images.pair(pairs, COARSE)
     still = np.tile(np.array([1, 0, 1, 0], dtype=np.float32), (len(pairs), 1))
     moves = registered(first, second, still, rounds=6)
     laid, covered = moved(second, moves)
     same = _correlation(first, laid, covered) > PROMISING
     if same.any():
-        first, second = pictures.pair(pairs[same], FINE)
+        first, second = images.pair(pairs[same], FINE)
         moves = registered(first, second, moves[same], rounds=4)
         laid, covered = moved(second, moves)
         colours = _correlation(first, laid, covered) > COLOURS
@@ -231,7 +231,7 @@ def _details_agree(
     first: NDArray[np.float32], second: NDArray[np.float32], covered: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """(P,) whether the details are the same in nearly all of the 4 x 4 places that have any."""
-    one, other = (_by_place(_details(pictures) * covered[..., None]) for pictures in (first, second))
+    one, other = (_by_place(_details(images) * covered[..., None]) for images in (first, second))
     values = np.maximum(_by_place(np.broadcast_to(covered[..., None], first.shape)).sum(axis=-1), 1)
     energy, others = (one**2).sum(axis=-1) / values, (other**2).sum(axis=-1) / values
     alike = (one * other).sum(axis=-1) / values / np.sqrt((energy + NOISE**2) * (others + NOISE**2))
@@ -245,28 +245,28 @@ def _details_agree(
     return agree
 
 
-def _by_place(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+def _by_place(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """(P, FINE, FINE, 3) as (P, 16 places, values)."""
     edge = FINE // 4
-    return pictures.reshape(-1, 4, edge, 4, edge, 3).swapaxes(2, 3).reshape(-1, 16, edge * edge * 3)
+    return images.reshape(-1, 4, edge, 4, edge, 3).swapaxes(2, 3).reshape(-1, 16, edge * edge * 3)
 
 
-def _details(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+def _details(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """What is finer than a few pixels; nothing of a gradient."""
-    coarse = pictures
+    coarse = images
     for _ in range(SMOOTHINGS):
         coarse = blurred(coarse)
-    return pictures - coarse
+    return images - coarse
 
 
-def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    count, side = pictures.shape[:2]
-    halved: NDArray[np.float32] = pictures.reshape(count, side // 2, 2, side // 2, 2, -1).mean(axis=(2, 4))
+def _halved(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    count, side = images.shape[:2]
+    halved: NDArray[np.float32] = images.reshape(count, side // 2, 2, side // 2, 2, -1).mean(axis=(2, 4))
     return halved
 
 
 def shrink(x: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """(N, side, side, 3) float32: the mean colour of each of side x side equal areas of (N, H, W, 3) pictures."""
+    """(N, side, side, 3) float32: the mean colour of each of side x side equal areas of (N, H, W, 3) images."""
     count, height, width, _ = x.shape
     down, across = _areas(height, side), _areas(width, side).T
     found = np.empty((count, side, side, 3), dtype=np.float32)
@@ -291,7 +291,7 @@ def _areas(length: int, side: int) -> NDArray[np.float32]:
 # --------------------------------------------------------------------------------------------- groups
 
 
-def _stars(pictures: _Pictures, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def _stars(images: _Images, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     """Groups of two or more: a centre, which has most near-copies, and those that are confirmed to be copies of it."""
     mates: dict[int, set[int]] = {}
     for first, second in pairs[:, :2].tolist():
@@ -299,7 +299,7 @@ def _stars(pictures: _Pictures, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.
         mates.setdefault(second, set()).add(first)
     while mates:
         centre = min(mates, key=lambda one: (-len(mates[one]), one))
-        around = {centre} | mates[centre] | _further(pictures, mates, centre)
+        around = {centre} | mates[centre] | _further(images, mates, centre)
         yield np.array(sorted(around), dtype=np.intp)
         for one in around:
             for other in mates.pop(one, ()):
@@ -308,7 +308,7 @@ def _stars(pictures: _Pictures, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.
         mates = {one: others for one, others in mates.items() if others}
 
 
-def _further(pictures: _Pictures, mates: dict[int, set[int]], centre: int) -> set[int]:
+def _further(images: _Images, mates: dict[int, set[int]], centre: int) -> set[int]:
     """Near-copies of the centre's near-copies, and so on, that are the centre's as well."""
     reached, edge = {centre} | mates[centre], mates[centre]
     while edge:
@@ -318,4 +318,4 @@ def _further(pictures: _Pictures, mates: dict[int, set[int]], centre: int) -> se
     pairs = np.array([(centre, other, mirrored) for other in others for mirrored in (0, 1)], dtype=np.intp)
     if not others:
         return set()
-    return {int(pair[1]) for pair in pairs[_confirmed(pictures, pairs)]}
+    return {int(pair[1]) for pair in pairs[_confirmed(images, pairs)]}

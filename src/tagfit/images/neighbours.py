@@ -1,4 +1,4 @@
-"""Runs of neighbours: pictures whose file numbers or capture times follow each other.
+"""Runs of neighbours: images whose file numbers or capture times follow each other.
 
 They are often of one place, one minute or one hand. Whether they are shows in their colours: neighbours are compared
 with random pairs of the same series and labels in a permutation test.
@@ -21,7 +21,7 @@ from tagfit.records.data import Neighbours
 
 #: neighbours lie this near: file numbers, or seconds of capture time
 NEAR = {"file numbers": 2, "capture times": 60}
-#: a block is of the file numbers that differ in their last digit only, or of so many pictures of one run of times
+#: a block is of the file numbers that differ in their last digit only, or of so many images of one run of times
 BLOCK = 10
 #: pairs that are compared, pairs that are too few to say anything, and shuffles
 PAIRS, TOO_FEW, SHUFFLES = 2000, 20, 199

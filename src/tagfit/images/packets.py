@@ -1,4 +1,4 @@
-"""What a picture file says beside its pixels: its XMP packet and its IPTC keywords, read without decoding it."""
+"""What an image file says beside its pixels: its XMP packet and its IPTC keywords, read without decoding it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, IptcImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from tagfit.images.decode import FORMATS, UnreadablePictureError
+from tagfit.images.decode import FORMATS, UnreadableImageError
 
 _KEYWORDS, _CHARACTER_SET = (2, 25), (1, 90)
 _UTF8 = b"\x1b%G"
@@ -33,30 +33,30 @@ def read_packets(file: Path) -> Packets:
     """Read them from JPEG, PNG, WebP and TIFF; IPTC from JPEG and TIFF only.
 
     Raises:
-        UnreadablePictureError: not a picture of a known format, or damaged.
+        UnreadableImageError: not an image of a known format, or damaged.
     """
     try:
         if not file.stat().st_size:
-            raise UnreadablePictureError("the file is empty")
-        with Image.open(file, formats=FORMATS) as picture:
-            xmp = picture.info.get("xmp") or b""
-            iptc, fault = _iptc(picture)
-    except UnreadablePictureError:
+            raise UnreadableImageError("the file is empty")
+        with Image.open(file, formats=FORMATS) as image:
+            xmp = image.info.get("xmp") or b""
+            iptc, fault = _iptc(image)
+    except UnreadableImageError:
         raise
     except UnidentifiedImageError:
-        raise UnreadablePictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
+        raise UnreadableImageError(f"not an image of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
         what = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UnreadablePictureError(f"cannot be read: {what}") from error
+        raise UnreadableImageError(f"cannot be read: {what}") from error
     if not isinstance(xmp, bytes):
-        raise UnreadablePictureError("its XMP is not stored as bytes")
+        raise UnreadableImageError("its XMP is not stored as bytes")
     return Packets(xmp, iptc, fault)
 
 
-def _iptc(picture: ImageFile) -> tuple[tuple[str, ...], str]:
+def _iptc(image: ImageFile) -> tuple[tuple[str, ...], str]:
     """The keywords, and why there are none where they cannot be read."""
     try:
-        records = IptcImagePlugin.getiptcinfo(picture) or {}
+        records = IptcImagePlugin.getiptcinfo(image) or {}
         written = records.get(_KEYWORDS) or b""
         is_utf8 = records.get(_CHARACTER_SET) == _UTF8
         keywords = written if isinstance(written, list) else [written]

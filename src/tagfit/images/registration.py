@@ -1,8 +1,8 @@
-"""Lay one picture over another: scale and shift of both axes by Gauss-Newton steps.
+"""Lay one image over another: scale and shift of both axes by Gauss-Newton steps.
 
 Lucas & Kanade, "An iterative image registration technique with an application to stereo vision", IJCAI 1981.
 
-Shapes: P pairs of pictures, S pixels a side, C colours.
+Shapes: P pairs of images, S pixels a side, C colours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def registered(
     first: NDArray[np.float32], second: NDArray[np.float32], moves: NDArray[np.float32], *, rounds: int
 ) -> NDArray[np.float32]:
     """(P, 4) scale and shift of rows, scale and shift of columns that lay `second` over `first`."""
-    target, source = (_standardised(blurred(pictures @ LUMA)) for pictures in (first, second))
+    target, source = (_standardised(blurred(images @ LUMA)) for images in (first, second))
     count, side = len(target), target.shape[1]
     place = _places(side)
     damping = 0.1 * np.eye(6, dtype=np.float32)
@@ -39,12 +39,12 @@ def registered(
     return moves
 
 
-def moved(pictures: NDArray[np.float32], moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(P, S, S, C) pictures after their (P, 4) moves, bilinear; (P, S, S) where there was a picture to take from."""
-    count, side, _, colours = pictures.shape
+def moved(images: NDArray[np.float32], moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(P, S, S, C) images after their (P, 4) moves, bilinear; (P, S, S) where there was an image to take from."""
+    count, side, _, colours = images.shape
     down, inside_down = _taken(moves[:, :2], side)
     across, inside_across = _taken(moves[:, 2:], side)
-    lines = (down @ pictures.reshape(count, side, -1)).reshape(count, side, side, colours)
+    lines = (down @ images.reshape(count, side, -1)).reshape(count, side, side, colours)
     columns = (across @ lines.swapaxes(1, 2).reshape(count, side, -1)).reshape(count, side, side, colours)
     laid: NDArray[np.float32] = np.ascontiguousarray(columns.swapaxes(1, 2))
     return laid, inside_down[:, :, None] & inside_across[:, None, :]
@@ -59,14 +59,14 @@ def _taken(moves: NDArray[np.float32], side: int) -> tuple[NDArray[np.float32], 
     return share.astype(np.float32), inside
 
 
-def blurred(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+def blurred(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """(P, S, S, ...) averaged with their neighbours, 1:2:1 along both axes; a gradient stays what it is."""
     for axis in (1, 2):
-        margin = [(int(number == axis),) * 2 for number in range(pictures.ndim)]
-        padded = np.moveaxis(np.pad(pictures, margin, mode="reflect", reflect_type="odd"), axis, 0)
+        margin = [(int(number == axis),) * 2 for number in range(images.ndim)]
+        padded = np.moveaxis(np.pad(images, margin, mode="reflect", reflect_type="odd"), axis, 0)
         mixed = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / np.float32(4)
-        pictures = np.moveaxis(mixed, 0, axis)
-    return pictures
+        images = np.moveaxis(mixed, 0, axis)
+    return images
 
 
 def _standardised(grey: NDArray[np.float32]) -> NDArray[np.float32]:

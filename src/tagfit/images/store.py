@@ -1,10 +1,10 @@
-"""Pictures decoded once, into arrays on disk that are mapped into memory.
+"""Images decoded once, into arrays on disk that are mapped into memory.
 
 Keyed by content and preprocessing: the same bytes are never decoded twice to the same pixels, wherever they lie. What
 the index speaks of is on disk before it is spoken of, and an array that was served is never written to again, so that
 a run that is killed leaves what it had decoded, and two at once do each other no harm.
 
-Pictures are decoded into a part, in the order in which they come; once all of a data set are known, they are copied
+Images are decoded into a part, in the order in which they come; once all of a data set are known, they are copied
 into an array of their own, in its order, and the part goes.
 """
 
@@ -32,10 +32,10 @@ from tagfit.images.workers import Decode, Outcome, Source, decoded
 from tagfit.io.cache import made_folder
 from tagfit.records.form import Form
 
-#: called with (done, total) while pictures are read
+#: called with (done, total) while images are read
 OnRead = Callable[[int, int], object]
 
-#: shown the SHA-256 of a picture's bytes, and its (size, size, 3) uint8 pixels
+#: shown the SHA-256 of an image's bytes, and its (size, size, 3) uint8 pixels
 OnPixels = Callable[[bytes, NDArray[np.uint8]], object]
 
 #: a kill loses no more than this
@@ -46,8 +46,8 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """Pictures as pixels: n of them, in the order of their sources.
+class Images:
+    """Images as pixels: n of them, in the order of their sources.
 
     Attributes:
         x: (n, size, size, 3) uint8, a read-only memory map where there is a cache.
@@ -66,7 +66,7 @@ class Pictures:
     notes: tuple[str, ...] = ()
 
 
-def open_pictures(
+def open_images(
     sources: Sequence[Source],
     form: Form,
     *,
@@ -74,8 +74,8 @@ def open_pictures(
     on_read: OnRead | None = None,
     on_pixels: OnPixels | None = None,
     decode: Decode | None = None,
-) -> Pictures:
-    """The pictures at `sources` (files, or the bytes of files), decoded only where they never were before.
+) -> Images:
+    """The images at `sources` (files, or the bytes of files), decoded only where they never were before.
 
     `on_pixels` is shown those that are decoded now, as they come; `decode` decodes them, `decoded` unless given.
     """
@@ -84,13 +84,13 @@ def open_pictures(
         with closing(_Store(made_folder(), form, max_pixels, on_pixels, decode)) as store:
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
-        note = f"Decoded pictures are not kept for the next run, as the cache folder cannot be used: {error}."
+        note = f"Decoded images are not kept for the next run, as the cache folder cannot be used: {error}."
         return _in_memory(sources, form, max_pixels, on_read, note, decode)
 
 
 def _in_memory(
     sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str, decode: Decode
-) -> Pictures:
+) -> Images:
     x = np.empty((len(sources), form.size, form.size, 3), np.uint8)
     outcomes: dict[int, Outcome] = {}
     for number, outcome in decode(sources, form, max_pixels):
@@ -100,7 +100,7 @@ def _in_memory(
         if on_read is not None:
             on_read(len(outcomes), len(sources))
     rows = [number for number in range(len(sources)) if not outcomes[number].reason]
-    return Pictures(
+    return Images(
         x=x if len(rows) == len(x) else x[rows],
         rows=np.array(rows, np.intp),
         hashes=_hashes([outcomes[number].digest for number in rows]),
@@ -151,7 +151,7 @@ class _Store:
     def close(self) -> None:
         self._index.close()
 
-    def open(self, sources: Sequence[Source], on_read: OnRead | None) -> Pictures:
+    def open(self, sources: Sequence[Source], on_read: OnRead | None) -> Images:
         """Raises OSError or sqlite3.Error where the folder cannot be used."""
         failed: dict[int, str] = {}
         for _ in range(_ATTEMPTS):
@@ -164,7 +164,7 @@ class _Store:
                 on_read(len(sources), len(sources))
             if not known.missing():
                 try:
-                    return self._pictures(known)
+                    return self._images(known)
                 except GoneError as gone:
                     self._index.forget(str(gone))
                 finally:
@@ -238,12 +238,12 @@ class _Store:
                 entries.append((outcome.digest, Entry(reason=outcome.reason)))
         write_all(file, b"".join(rows))
         os.fsync(file.fileno())  # the pixels first, then what speaks of them
-        self._index.remember_pictures(entries)
+        self._index.remember_images(entries)
         self._index.remember_files(files)
 
     # ------------------------------------------------------------------------------ one array for a data set
 
-    def _pictures(self, known: _Known) -> Pictures:
+    def _images(self, known: _Known) -> Images:
         """Raises GoneError where an array was taken away meanwhile."""
         rows, digests, entries, set_aside = [], [], [], dict(known.failed)
         for number, digest in enumerate(known.digests):
@@ -256,7 +256,7 @@ class _Store:
             rows.append(number)
             digests.append(digest)
             entries.append(entry)
-        return Pictures(
+        return Images(
             x=self._array_of(digests, entries),
             rows=np.array(rows, np.intp),
             hashes=_hashes(digests),

@@ -1,4 +1,4 @@
-"""Small pictures for people to look at, made of pixels alone: nothing of what a file says beside them is in there."""
+"""Small images for people to look at, made of pixels alone: nothing of what a file says beside them is in there."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SIDE, QUALITY = 128, 75
 
 def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
     """A WebP file of (H, W, 3) uint8 pixels; what is small already stays as it is."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((SIDE, SIDE))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY)
+    image.save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()

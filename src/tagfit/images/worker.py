@@ -1,4 +1,4 @@
-"""The process that opens pictures, and nothing else: a picture that takes it down takes nothing with it.
+"""The process that opens images, and nothing else: an image that takes it down takes nothing with it.
 
 It speaks over its stdin and stdout in frames of eight bytes of length and the content: a path or a file's bytes come
 in; where a digest is asked for, it goes out, and whether pixels are wanted comes in; if so, they go out.
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from tagfit.images.decode import UnreadablePictureError, shrink
+from tagfit.images.decode import UnreadableImageError, shrink
 from tagfit.records.form import Form
 
 #: how a request begins: whether a digest is asked for, and what follows; and what is answered to a digest
@@ -81,9 +81,9 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO, form: Form, max_pixels: int) -
                 continue
         try:
             small, taken = shrink(encoded, form, max_pixels=max_pixels)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             if isinstance(error.__cause__, MemoryError):
-                raise  # that says nothing of the picture
+                raise  # that says nothing of the image
             send(outgoing, _told(reason=str(error)))
         else:
             send(outgoing, _told(time=taken))

@@ -1,4 +1,4 @@
-"""Many pictures decoded at a time, each in a process that may crash.
+"""Many images decoded at a time, each in a process that may crash.
 
 The processes are started as programs of their own (`python -m tagfit.images.worker`), so that neither a script
 without a main guard nor a notebook is run a second time, and nothing but NumPy and Pillow is loaded.
@@ -27,10 +27,10 @@ from tagfit.errors import TagfitError
 from tagfit.images.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
 from tagfit.records.form import Form
 
-#: pictures that are worth the start of one more process
+#: images that are worth the start of one more process
 _WORTH_A_PROCESS = 48
 
-#: pictures that wait to be taken, and bytes of their pixels
+#: images that wait to be taken, and bytes of their pixels
 _MOST_WAITING, _WAITING = 64, 16 << 20
 
 Source = Path | bytes
@@ -41,7 +41,7 @@ Wanted = Callable[[bytes], bool]
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of one picture.
+    """What came of one image.
 
     Attributes:
         digest: SHA-256 of the encoded bytes; empty where none was asked for, they could not be read, or crashed the
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class Decode(Protocol):
-    """Decodes many pictures: `decoded`, or its like elsewhere."""
+    """Decodes many images: `decoded`, or its like elsewhere."""
 
     def __call__(
         self, sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = ...
@@ -79,7 +79,7 @@ def decoded(
 
 
 class Decoders:
-    """Processes that open pictures, one for each core unless told otherwise, and stay for the next ones.
+    """Processes that open images, one for each core unless told otherwise, and stay for the next ones.
 
     May be used from several threads.
     """
@@ -156,10 +156,10 @@ def _cores() -> int:
 
 
 class Decoder:
-    """One process that opens pictures; where a picture takes it down, the next one gets a new process.
+    """One process that opens images; where an image takes it down, the next one gets a new process.
 
     Attributes:
-        abandoned: whether it was given up, and opens no more pictures.
+        abandoned: whether it was given up, and opens no more images.
     """
 
     def __init__(self, form: Form, max_pixels: int) -> None:
@@ -168,7 +168,7 @@ class Decoder:
         self.abandoned = False
 
     def read(self, source: Source, wanted: Wanted | None = None) -> Outcome:
-        """Read and decode one picture, and hash it where `wanted` is to be told.
+        """Read and decode one image, and hash it where `wanted` is to be told.
 
         A crash is tried once more, as memory may have been short.
         """

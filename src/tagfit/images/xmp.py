@@ -62,7 +62,7 @@ def _trimmed(packet: bytes) -> bytes:
 
 
 class _Reader:
-    """Gathers the items of the properties that are the picture's own: those of others may be nested deeper."""
+    """Gathers the items of the properties that are the image's own: those of others may be nested deeper."""
 
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {}

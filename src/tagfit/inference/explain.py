@@ -1,10 +1,10 @@
-"""Which parts of a picture speak for a label.
+"""Which parts of an image speak for a label.
 
 Of a CNN, Grad-CAM (Selvaraju et al. 2017): maps of the network, times how a label's logit grows with them. Taken are
 the first stage's maps, each place with a gradient of its own (HiResCAM, Draelos & Carin 2020): the last maps are
-coarse, each of their places sees much of the picture, and they say less of where (benchmarks/explain_deletion.py). Of
+coarse, each of their places sees much of the image, and they say less of where (benchmarks/explain_deletion.py). Of
 any other network, occlusion (Zeiler & Fergus 2014): how much lower the logit is where a window is hidden behind the
-picture's mean colour. Both say what this network looks at, which need not be what makes the label true.
+image's mean colour. Both say what this network looks at, which need not be what makes the label true.
 
 Shapes: S x S pixels, K labels.
 """
@@ -25,10 +25,10 @@ from tagfit.metrics.scores import CLIP
 if TYPE_CHECKING:
     from tagfit.models.cnn import CnnNetwork
 
-#: gives (n, L) scores of (n, S, S, 3) uint8 pictures
+#: gives (n, L) scores of (n, S, S, 3) uint8 images
 Scores = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
-#: windows that hide a part, along each side of a picture
+#: windows that hide a part, along each side of an image
 _WINDOWS = 13
 
 #: sides of an overlay that is easy to look at
@@ -43,26 +43,26 @@ _HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252,
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What of one picture speaks for some labels.
+    """What of one image speaks for some labels.
 
     Attributes:
-        picture: (S, S, 3) uint8, as the network sees it.
+        image: (S, S, 3) uint8, as the network sees it.
         label_names: (K,).
         scores: (K,) float32, the network's scores of these labels.
-        heat: (K, S, S) float32, in logits: above 0 where the picture speaks for the label, below where it speaks
-            against. By occlusion, what hiding the place takes; by Grad-CAM, a mean over the picture that is about what
+        heat: (K, S, S) float32, in logits: above 0 where the image speaks for the label, below where it speaks
+            against. By occlusion, what hiding the place takes; by Grad-CAM, a mean over the image that is about what
             all of it brings.
         method: `grad-cam` or `occlusion`.
     """
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     label_names: tuple[str, ...]
     scores: NDArray[np.float32]
     heat: NDArray[np.float32]
     method: str
 
     def overlay(self, label: str) -> Image.Image:
-        """The picture in grey, and over it, the lighter the more, what speaks for `label`; at least 256 pixels wide.
+        """The image in grey, and over it, the lighter the more, what speaks for `label`; at least 256 pixels wide.
 
         Raises:
             ValueError: the label was not explained.
@@ -73,7 +73,7 @@ class Explanation:
         size = (max(_SHOWN, len(heat)),) * 2
         part = np.asarray(Image.fromarray(heat / max(float(heat.max()), FAINT)).resize(size, Image.Resampling.BICUBIC))
         part = part.clip(0, 1)[..., None]
-        grey = Image.fromarray(self.picture).convert("L").resize(size, Image.Resampling.BICUBIC)
+        grey = Image.fromarray(self.image).convert("L").resize(size, Image.Resampling.BICUBIC)
         below = np.asarray(grey, np.float32)[..., None] * 0.7
         step = part[..., 0] * (len(_HEAT) - 1)
         colour = np.stack([np.interp(step, range(len(_HEAT)), channel) for channel in _HEAT.T], -1)
@@ -86,18 +86,18 @@ class Explanation:
         return stream.getvalue()
 
 
-def hidden(picture: NDArray[np.uint8], labels: Sequence[int], scores: Scores) -> NDArray[np.float32]:
+def hidden(image: NDArray[np.uint8], labels: Sequence[int], scores: Scores) -> NDArray[np.float32]:
     """(K, S, S) by occlusion: of each pixel the mean drop of the logit over the windows that hide it.
 
-    Logits beyond 16 are clipped: where a network is surer than that, with the picture and without, nothing shows.
+    Logits beyond 16 are clipped: where a network is surer than that, with the image and without, nothing shows.
     """
-    starts, side = _windows(len(picture))
-    mean = picture.mean((0, 1)).round().astype(np.uint8)
-    drops = np.zeros((len(labels), *picture.shape[:2]), np.float32)
-    count = np.zeros(picture.shape[:2], np.float32)
-    whole = _logits(scores(picture[None]))[0, labels]
+    starts, side = _windows(len(image))
+    mean = image.mean((0, 1)).round().astype(np.uint8)
+    drops = np.zeros((len(labels), *image.shape[:2]), np.float32)
+    count = np.zeros(image.shape[:2], np.float32)
+    whole = _logits(scores(image[None]))[0, labels]
     for top in starts:
-        masked = np.repeat(picture[None], len(starts), axis=0)
+        masked = np.repeat(image[None], len(starts), axis=0)
         for row, left in enumerate(starts):
             masked[row, max(0, top) : top + side, max(0, left) : left + side] = mean
         found = whole - _logits(scores(masked))[:, labels]

@@ -22,8 +22,8 @@ from tagfit.io.cache import cache_folder, made_folder
 from tagfit.records.data import Preprocessing
 from tagfit.runs.folder import write_atomically
 
-#: samples at a time: the maps of many pictures take memory, and are no quicker to make
-PICTURES_AT_ONCE, ROWS_AT_ONCE = 16, 512
+#: samples at a time: the maps of many images take memory, and are no quicker to make
+IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
 
 
 class OnnxNetworks:
@@ -33,7 +33,7 @@ class OnnxNetworks:
         self._session = session_of(content)
         self._name, self._dimensions = preprocessing.input_name, 1 + len(preprocessing.taken)
         self._labels = self._session.get_outputs()[0].shape[1]
-        self._at_once = PICTURES_AT_ONCE if preprocessing.takes_pictures else ROWS_AT_ONCE
+        self._at_once = IMAGES_AT_ONCE if preprocessing.takes_images else ROWS_AT_ONCE
 
     def takes(self, x: NDArray[Any]) -> bool:
         """Whether `x` goes into the file: features that a backbone has made before do not."""
@@ -51,7 +51,7 @@ class OnnxNetworks:
 def session_of(content: bytes) -> Any:
     """ONNX Runtime with the file `content`, on all cores, or as many as OMP_NUM_THREADS says.
 
-    Its threads wait without spinning: the cores have pictures to decode.
+    Its threads wait without spinning: the cores have images to decode.
     """
     import onnxruntime
 

@@ -1,4 +1,4 @@
-"""What speaks for each label, as pictures in a folder: an overlay for each label explained."""
+"""What speaks for each label, as images in a folder: an overlay for each label explained."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tagfit.runs.folder import write_new
 
 
 def demand_new_folder(folder: Path, read: Sequence[Path]) -> None:
-    """Make `folder`, for overlays, out of what is read, lest they be taken for pictures.
+    """Make `folder`, for overlays, out of what is read, lest they be taken for images.
 
     Raises:
         OutputError: it has something in it, lies in a folder of `read`, or cannot be made.
     """
     if inside := [place for place in read if folder.resolve().is_relative_to(place.resolve())]:
         raise OutputError(
-            f"{folder} is in {inside[0]}, whose pictures are read", "Choose a folder elsewhere; nothing was written."
+            f"{folder} is in {inside[0]}, whose images are read", "Choose a folder elsewhere; nothing was written."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,12 +34,12 @@ def demand_new_folder(folder: Path, read: Sequence[Path]) -> None:
 def with_overlays(
     rows: Iterable[PredictedRow], explain: Callable[[str], Explanation], folder: Path, say: Callable[[str], None]
 ) -> Iterator[PredictedRow]:
-    """The same rows; of each that has a picture, an overlay for each label explained is in `folder`.
+    """The same rows; of each that has an image, an overlay for each label explained is in `folder`.
 
-    Files are called after the row's number, the picture and the label, with `_` for what names of files cannot hold.
+    Files are called after the row's number, the image and the label, with `_` for what names of files cannot hold.
 
     Args:
-        say: told of each picture that could not be read a second time.
+        say: told of each image that could not be read a second time.
 
     Raises:
         OutputError: `folder` cannot be written to.

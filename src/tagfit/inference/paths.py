@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tagfit.errors import DataError
 
-#: what counts as a picture in a folder; a file that is named itself is always tried
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+#: what counts as an image in a folder; a file that is named itself is always tried
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 #: stands for the paths that come on stdin, one a line
 STDIN = Path("-")
@@ -42,24 +42,24 @@ def places(words: Sequence[str]) -> list[Path]:
     return found
 
 
-def demand_pictures(given: Sequence[Path]) -> int | None:
-    """How many pictures there are; None where some come on stdin.
+def demand_images(given: Sequence[Path]) -> int | None:
+    """How many images there are; None where some come on stdin.
 
     Raises:
-        DataError: folders without pictures, all of them named.
+        DataError: folders without images, all of them named.
     """
-    counts = [sum(1 for _ in _pictures_at(place)) for place in given if place != STDIN]
+    counts = [sum(1 for _ in _images_at(place)) for place in given if place != STDIN]
     folders = [place for place in given if place != STDIN]
-    faults = [f"{place}: no picture in it or below it" for place, n in zip(folders, counts, strict=True) if not n]
+    faults = [f"{place}: no image in it or below it" for place, n in zip(folders, counts, strict=True) if not n]
     if faults:
         raise DataError(faults)
     return None if STDIN in given else sum(counts)
 
 
-def pictures_at(given: Sequence[Path], lines: Iterable[bytes]) -> Iterator[str]:
-    """The picture files, listed as they are asked for; of `lines` each is one, and blank ones are passed over."""
+def images_at(given: Sequence[Path], lines: Iterable[bytes]) -> Iterator[str]:
+    """The image files, listed as they are asked for; of `lines` each is one, and blank ones are passed over."""
     for place in given:
-        yield from lines_of(lines) if place == STDIN else map(str, _pictures_at(place))
+        yield from lines_of(lines) if place == STDIN else map(str, _images_at(place))
 
 
 def lines_of(lines: Iterable[bytes]) -> Iterator[str]:
@@ -68,10 +68,10 @@ def lines_of(lines: Iterable[bytes]) -> Iterator[str]:
     return (os.fsdecode(line) for line in stripped if line.strip())
 
 
-def _pictures_at(path: Path) -> Iterator[Path]:
+def _images_at(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
     for folder, folders, files in os.walk(path):
         folders.sort()
-        yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in PICTURE_SUFFIXES)
+        yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in IMAGE_SUFFIXES)

@@ -16,7 +16,7 @@ from numpy.lib.npyio import NpzFile
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError, OutputError
 from tagfit.images.store import OnRead
-from tagfit.inference.paths import STDIN, demand_pictures, lines_of, pictures_at
+from tagfit.inference.paths import STDIN, demand_images, images_at, lines_of
 from tagfit.inference.tagger import PATHS_AT_ONCE, Prediction, Tagger
 
 
@@ -58,14 +58,14 @@ def predicted_rows(
         on_row: told how many rows there are so far, and how many there will be; 0 where that is not known.
 
     Raises:
-        DataError: folders without pictures, all of them named; features that do not fit.
+        DataError: folders without images, all of them named; features that do not fit.
         OutputError: rows are known of other samples, or from another model.
     """
     total = 0
-    if tagger.takes_pictures and not _all_arrays(tagger, given):
-        total = demand_pictures(given) or 0
-        first, last, names = _begun(known, pictures_at(given, lines))
-        samples = _picture_rows(tagger, names)
+    if tagger.takes_images and not _all_arrays(tagger, given):
+        total = demand_images(given) or 0
+        first, last, names = _begun(known, images_at(given, lines))
+        samples = _image_rows(tagger, names)
     else:
         files = [file for place in given for file in (map(Path, lines_of(lines)) if place == STDIN else (place,))]
         first, last = 0, list(known)
@@ -74,9 +74,9 @@ def predicted_rows(
     return _told(_after(last, rows), first + len(last), lambda done: on_row(done, total))
 
 
-def picture_rows(tagger: Tagger, names: Iterator[str], calibrated: bool = False) -> Iterator[PredictedRow]:
-    """A row for every picture file, in order."""
-    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in _picture_rows(tagger, names))
+def image_rows(tagger: Tagger, names: Iterator[str], calibrated: bool = False) -> Iterator[PredictedRow]:
+    """A row for every image file, in order."""
+    return (_row(sample, prediction, row, calibrated) for sample, prediction, row in _image_rows(tagger, names))
 
 
 def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
@@ -136,12 +136,12 @@ def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[Pr
 
 
 def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
-    """Whether what a backbone made of pictures is given in their place."""
+    """Whether what a backbone made of images is given in their place."""
     return tagger.preprocessing.kind == "features" and all(path.suffix in (".npy", ".npz") for path in paths)
 
 
-def _picture_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
-    names: deque[str] = deque()  # of the pictures at work
+def _image_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
+    names: deque[str] = deque()  # of the images at work
 
     def noted() -> Iterator[str]:
         for file in files:
@@ -166,13 +166,13 @@ def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, 
 def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
     if path.suffix == ".npy" or _has_x_alone(path):
         return _rows_of_npy(path)
-    todo = "This bundle takes feature rows, not pictures: .npy, an .npz with X, or a label file with features."
+    todo = "This bundle takes feature rows, not images: .npy, an .npz with X, or a label file with features."
     try:
         table = read(path)
     except DataError as error:
         raise DataError(error.faults, todo) from None
     if table.x is None:
-        raise DataError(f"{path}: expected feature rows; got names of pictures", todo)
+        raise DataError(f"{path}: expected feature rows; got names of images", todo)
     return table.sample_names, table.x
 
 

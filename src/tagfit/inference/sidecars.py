@@ -1,4 +1,4 @@
-"""Labels written into the XMP sidecars of pictures, never into the pictures."""
+"""Labels written into the XMP sidecars of images, never into the images."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagfit.data.sources.files import PICTURE_SUFFIXES
-from tagfit.data.sources.keywords import Picture, keywords_of
-from tagfit.images.decode import UnreadablePictureError
+from tagfit.data.sources.files import IMAGE_SUFFIXES
+from tagfit.data.sources.keywords import Image, keywords_of
+from tagfit.images.decode import UnreadableImageError
 from tagfit.images.xmp import MalformedXmpError, xmp_keywords
 from tagfit.inference.rows import PredictedRow
 from tagfit.inference.xmp_edit import new_packet, with_keywords
@@ -25,7 +25,7 @@ class Change:
 
     Attributes:
         file: the sidecar.
-        added: the keywords that its `dc:subject` has not had, the picture's own among them.
+        added: the keywords that its `dc:subject` has not had, the image's own among them.
         packet: its new content.
         is_new: whether there is none so far.
     """
@@ -56,27 +56,27 @@ def planned(row: PredictedRow, refused: Refused) -> str:
 def _change(row: PredictedRow, refused: Refused) -> Change | None:
     if not row.labels:
         return None
-    picture = Path(row.sample)
+    image = Path(row.sample)
     try:
-        return _planned(picture, row.labels)
-    except (MalformedXmpError, UnreadablePictureError) as reason:
-        refused(f"{picture}: {reason}")
+        return _planned(image, row.labels)
+    except (MalformedXmpError, UnreadableImageError) as reason:
+        refused(f"{image}: {reason}")
     except OSError as error:
-        refused(f"{picture}: its sidecar cannot be read: {error.strerror or error}")
+        refused(f"{image}: its sidecar cannot be read: {error.strerror or error}")
     return None
 
 
-def _planned(picture: Path, labels: tuple[str, ...]) -> Change | None:
-    beside = _beside(picture)
+def _planned(image: Path, labels: tuple[str, ...]) -> Change | None:
+    beside = _beside(image)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        _, keywords, _ = keywords_of(Picture(picture, beside))
+        _, keywords, _ = keywords_of(Image(image, beside))
     # the sidecar that readers look at: the first with keywords
     packets = [(file, file.read_bytes()) for file in beside]
     file, packet = next((one for one in packets if xmp_keywords(one[1])), packets[0] if packets else (None, b""))
     wanted = list(dict.fromkeys([*keywords, *labels]))
     if file is None:
-        return Change(_new_name(picture), tuple(wanted), new_packet(wanted), True)
+        return Change(_new_name(image), tuple(wanted), new_packet(wanted), True)
     if set(labels) <= set(keywords):
         return None
     plain = {" ".join(keyword.split()) for keyword in xmp_keywords(packet, plain_only=True)}
@@ -87,17 +87,17 @@ def _planned(picture: Path, labels: tuple[str, ...]) -> Change | None:
         raise MalformedXmpError(f"{file.name} {reason}") from reason
 
 
-def _beside(picture: Path) -> tuple[Path, ...]:
-    """The sidecars that are there, the one that names the picture in full first."""
-    names = (f"{whole}{suffix}" for whole in (picture.name, picture.stem) for suffix in (".xmp", ".XMP"))
-    return tuple(file for file in map(picture.with_name, names) if file.is_file())
+def _beside(image: Path) -> tuple[Path, ...]:
+    """The sidecars that are there, the one that names the image in full first."""
+    names = (f"{whole}{suffix}" for whole in (image.name, image.stem) for suffix in (".xmp", ".XMP"))
+    return tuple(file for file in map(image.with_name, names) if file.is_file())
 
 
-def _new_name(picture: Path) -> Path:
-    """Lightroom's form, but where another picture would share it. No folder is listed: it may be large."""
-    suffixes = {*PICTURE_SUFFIXES, *map(str.upper, PICTURE_SUFFIXES)} - {picture.suffix}
-    shared = any(other.exists() and not other.samefile(picture) for other in map(picture.with_suffix, suffixes))
-    return picture.with_name(f"{picture.name}.xmp") if shared else picture.with_suffix(".xmp")
+def _new_name(image: Path) -> Path:
+    """Lightroom's form, but where another image would share it. No folder is listed: it may be large."""
+    suffixes = {*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES)} - {image.suffix}
+    shared = any(other.exists() and not other.samefile(image) for other in map(image.with_suffix, suffixes))
+    return image.with_name(f"{image.name}.xmp") if shared else image.with_suffix(".xmp")
 
 
 def _write(change: Change) -> None:

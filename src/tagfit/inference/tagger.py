@@ -21,7 +21,7 @@ from tagfit.bundle.audit import Audited, audited
 from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.decisions.decider import Decider
 from tagfit.errors import DataError, ExportError, MissingExtraError, did_you_mean
-from tagfit.images.decode import MAX_PIXELS, UnreadablePictureError, pixels
+from tagfit.images.decode import MAX_PIXELS, UnreadableImageError, pixels
 from tagfit.images.workers import Decoders, Outcome
 from tagfit.inference import onnx_runtime as onnx_networks
 from tagfit.inference.explain import Explanation, grad_cam, hidden
@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # they load torch, which another runtime does without
     from tagfit.bundle.bundle import Bundle
     from tagfit.inference.torch_runtime import TorchNetworks
 
-#: pictures that are held at once while a stream of paths is predicted
+#: images that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 128
 
 Runtime = Literal["auto", "torch"]
@@ -46,12 +46,12 @@ class Prediction:
     """What a tagger makes of n samples, in their order.
 
     Attributes:
-        scores: (n, L) float32, the network's probabilities as they are; NaN where the picture could not be read.
+        scores: (n, L) float32, the network's probabilities as they are; NaN where the image could not be read.
         probabilities: (n, L) float32, the same calibrated: of all cells given 0.8, about 80% are yes.
         decisions: (n, L) bool: the labels given by the bundle's rule or, where it has none, to scores above 0.5;
-            none where the picture could not be read.
+            none where the image could not be read.
         label_names: (L,).
-        errors: the reason for each unreadable picture, by its position.
+        errors: the reason for each unreadable image, by its position.
     """
 
     scores: NDArray[np.float32]
@@ -76,7 +76,7 @@ class Networks(Protocol):
 
 
 class Tagger:
-    """Gives labels to pictures or feature rows.
+    """Gives labels to images or feature rows.
 
     Attributes:
         label_names: (L,).
@@ -106,7 +106,7 @@ class Tagger:
 
         Args:
             device: auto, cpu, cuda or mps.
-            processes: that decode pictures, at most; one for each core unless given.
+            processes: that decode images, at most; one for each core unless given.
             runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
 
         Raises:
@@ -141,12 +141,12 @@ class Tagger:
 
     @property
     def form(self) -> Form:
-        """What picture files are brought to; the default where the bundle takes none."""
+        """What image files are brought to; the default where the bundle takes none."""
         return self.preprocessing.form or Form(DEFAULT_SIZE)
 
     @property
-    def takes_pictures(self) -> bool:
-        return self.preprocessing.takes_pictures
+    def takes_images(self) -> bool:
+        return self.preprocessing.takes_images
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -155,13 +155,13 @@ class Tagger:
         return {"size": self.form.size} if pretrained is None else {"backbone": pretrained}
 
     def predict(self, inputs: Inputs) -> Prediction:
-        """Scores and decisions for pictures or feature rows.
+        """Scores and decisions for images or feature rows.
 
         Args:
             inputs: one path or a list of paths; one PIL image or a list, of which large JPEGs come out a little
                 different, as files are shrunk while they are decoded; an array: (n, D) numeric features, or
-                (n, H, W, 3) uint8 pictures of the size that the bundle was trained on. A bundle with a backbone takes
-                both: pictures of the backbone's size, and features that it has made.
+                (n, H, W, 3) uint8 images of the size that the bundle was trained on. A bundle with a backbone takes
+                both: images of the backbone's size, and features that it has made.
 
         Raises:
             DataError: not what this bundle takes.
@@ -176,33 +176,33 @@ class Tagger:
         return self.predict_array(np.asarray(several))
 
     def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
-        """Predictions for picture files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
+        """Predictions for image files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
 
-        Pictures are decoded in processes of their own, as for training: one that crashes a decoder is unreadable.
+        Images are decoded in processes of their own, as for training: one that crashes a decoder is unreadable.
 
         Raises:
-            DataError: the bundle takes features, not pictures.
+            DataError: the bundle takes features, not images.
         """
-        self._demand_pictures()
+        self._demand_images()
         with closing(self._decoders.decoded(map(Path, paths))) as coming:
             outcomes = _in_order(coming)
             while batch := list(islice(outcomes, PATHS_AT_ONCE)):
                 yield self._predict_outcomes(batch)
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
-        """Scores and decisions of (n, ...) uint8 pictures or numeric features.
+        """Scores and decisions of (n, ...) uint8 images or numeric features.
 
         Raises:
             DataError: another shape or dtype than the bundle was trained on, or values that are not finite.
         """
         seen = self.preprocessing.backbone is not None and x.ndim == 4
         shape = self.preprocessing.taken if seen else self.preprocessing.shape
-        kind = "pictures" if seen else self.preprocessing.kind
+        kind = "images" if seen else self.preprocessing.kind
         faults = []
         if x.shape[1:] != shape:
             faults.append(f"expected an array of shape (n, {', '.join(map(str, shape))}); got {x.shape}")
-        if kind == "pictures" and x.dtype != np.uint8:
-            faults.append(f"expected uint8 pictures with values from 0 to 255; got {x.dtype}")
+        if kind == "images" and x.dtype != np.uint8:
+            faults.append(f"expected uint8 images with values from 0 to 255; got {x.dtype}")
         if kind == "features":
             if x.dtype.kind not in "fiub":
                 faults.append(f"expected numeric features; got {x.dtype}")
@@ -213,7 +213,7 @@ class Tagger:
                     faults.append("expected features that are finite in float32; got NaN, infinite or larger values")
         if not (seen or faults) and self._fine_tuned:
             faults.append(
-                f"expected pictures, as the backbone of this bundle was trained further; got {x.shape[1]} features"
+                f"expected images, as the backbone of this bundle was trained further; got {x.shape[1]} features"
             )
         if faults:
             raise DataError(faults, f"This model was trained on {kind} of that shape.")
@@ -232,19 +232,19 @@ class Tagger:
         return self.preprocessing.backbone is not None and self.in_torch.fine_tuned
 
     def explain(
-        self, picture: str | Path | Image.Image | NDArray[np.uint8], labels: Sequence[str] | None = None
+        self, image: str | Path | Image.Image | NDArray[np.uint8], labels: Sequence[str] | None = None
     ) -> Explanation:
-        """Which parts of a picture speak for labels: of a CNN by Grad-CAM, else by occlusion (`delivery.explaining`).
+        """Which parts of an image speak for labels: of a CNN by Grad-CAM, else by occlusion (`delivery.explaining`).
 
         Args:
-            picture: as `predict` takes one.
+            image: as `predict` takes one.
             labels: names of labels; unless given, those that `predict` gives, or the one with the highest score.
 
         Raises:
-            DataError: a picture that cannot be read, labels that there are not, a bundle that takes no pictures.
+            DataError: an image that cannot be read, labels that there are not, a bundle that takes no images.
         """
-        self._demand_pictures()
-        small = self._pixels(picture)
+        self._demand_images()
+        small = self._pixels(image)
         prediction = self.predict_array(small[None])
         if labels is None:
             labels = prediction.labels(0) or (self.label_names[int(prediction.scores[0].argmax())],)
@@ -260,20 +260,20 @@ class Tagger:
         method = "occlusion" if cnn is None else "grad-cam"
         return Explanation(small, tuple(labels), prediction.scores[0, columns], heat, method)
 
-    def _pixels(self, picture: str | Path | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(S, S, 3): one picture as the network sees it.
+    def _pixels(self, image: str | Path | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(S, S, 3): one image as the network sees it.
 
         Raises:
             DataError: it cannot be read.
         """
-        if isinstance(picture, np.ndarray):
-            return picture
-        if isinstance(picture, Image.Image):
-            outcome = self._image_outcome(picture)
+        if isinstance(image, np.ndarray):
+            return image
+        if isinstance(image, Image.Image):
+            outcome = self._image_outcome(image)
         else:
-            ((_, outcome),) = self._decoders.decoded([Path(picture)])
+            ((_, outcome),) = self._decoders.decoded([Path(image)])
         if outcome.pixels is None:
-            raise DataError(f"{picture}: {outcome.reason}")
+            raise DataError(f"{image}: {outcome.reason}")
         return outcome.pixels
 
     def members(self) -> list[Tagger]:
@@ -294,19 +294,19 @@ class Tagger:
         return decoders
 
     def _image_outcome(self, image: Image.Image) -> Outcome:
-        self._demand_pictures()
+        self._demand_images()
         try:
             return Outcome(pixels=pixels(image, self.form))
-        except UnreadablePictureError as reason:
+        except UnreadableImageError as reason:
             return Outcome(reason=str(reason))
 
     def _predict_outcomes(self, outcomes: Sequence[Outcome]) -> Prediction:
         errors = {row: outcome.reason for row, outcome in enumerate(outcomes) if outcome.pixels is None}
         readable = [row for row in range(len(outcomes)) if row not in errors]
-        pictures = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
+        images = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
         scores = np.full((len(outcomes), len(self.label_names)), np.nan, dtype=np.float32)
         if readable:
-            scores[readable] = self._scores(np.stack(pictures))
+            scores[readable] = self._scores(np.stack(images))
         return self._decided(scores, errors)
 
     def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -318,12 +318,12 @@ class Tagger:
         decider = self.decider
         return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
 
-    def _demand_pictures(self) -> None:
+    def _demand_images(self) -> None:
         kind, shape = self.preprocessing.kind, self.preprocessing.shape
-        if not self.takes_pictures:
-            raise DataError(f"this bundle was trained on {kind} of shape {shape}; got pictures")
+        if not self.takes_images:
+            raise DataError(f"this bundle was trained on {kind} of shape {shape}; got images")
         if self.preprocessing.form is None:
-            raise DataError(f"this bundle takes arrays of shape {shape}, not picture files")
+            raise DataError(f"this bundle takes arrays of shape {shape}, not image files")
 
 
 def _constructed(found: Audited) -> Bundle:

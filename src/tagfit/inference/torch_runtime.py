@@ -36,7 +36,7 @@ class TorchNetworks:
         return True
 
     def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """(n, L) float32 of n samples: features, or pictures, which a backbone looks at where there is one."""
+        """(n, L) float32 of n samples: features, or images, which a backbone looks at where there is one."""
         return probabilities(self.network, self._inputs(x), np.arange(len(x)))
 
     def dead_units(self, x: NDArray[Any]) -> list[Units]:
@@ -50,7 +50,7 @@ class TorchNetworks:
 
     @property
     def fine_tuned(self) -> bool:
-        """Whether some network looks at the pictures that the others are given features of."""
+        """Whether some network looks at the images that the others are given features of."""
         return any(isinstance(network, FineTunedNetwork) for network in members_of(self.network))
 
     @cached_property
@@ -59,7 +59,7 @@ class TorchNetworks:
         return None if pretrained is None else Extractor(pretrained, self._device)
 
     def _inputs(self, x: NDArray[Any]) -> NetworkInputs:
-        """What each network is given of samples, or of the pictures that a backbone looks at."""
+        """What each network is given of samples, or of the images that a backbone looks at."""
         if x.ndim < 4 or self._extractor is None:
             return NetworkInputs(x, self._bundle.preprocessing.scale, self._device)
         features = any(not isinstance(network, FineTunedNetwork) for network in members_of(self.network))

@@ -3,7 +3,7 @@
 Nothing but safetensors and JSON is read, and no code comes with them. transformers is loaded where it is needed, since
 that takes seconds.
 
-Shapes: B pictures of S x S pixels, D features, T tokens.
+Shapes: B images of S x S pixels, D features, T tokens.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ TAKEN = {
     "vit_msn": True,
 }
 
-#: networks of pictures and text, of which the half that looks at pictures is taken
+#: networks of images and text, of which the half that looks at images is taken
 _HALVES = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
 
 #: what a published file may hold beside the body: heads, the other half, and what only pretraining needs
@@ -67,7 +67,7 @@ _HEADS = re.compile(
     r"|decoder|lm_head|mask_token)\.|logit_(scale|bias)$|(.*\.)?(mask_token|position_ids|relative_position_index)$"
 )
 
-#: no number in a config is higher, and no list longer; LeViT loops over all pairs of places in a picture
+#: no number in a config is higher, and no list longer; LeViT loops over all pairs of places in an image
 MOST, LONGEST = 65536, 256
 _MOST_OF = {"levit": 512}
 
@@ -79,7 +79,7 @@ _NOT_OF_THE_NETWORK = re.compile(
 
 
 class BackboneNetwork(nn.Module):
-    """(B, S, S, 3) pictures in [0, 1] to (B, D) features; BatchNorm keeps to the moments it came with."""
+    """(B, S, S, 3) images in [0, 1] to (B, D) features; BatchNorm keeps to the moments it came with."""
 
     mean: Tensor
     std: Tensor
@@ -99,9 +99,9 @@ class BackboneNetwork(nn.Module):
                 module.eval()
         return self
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         # pixels that lie colour by colour at each place are what torch calls channels last
-        return self.pooled(((pictures - self.mean) / self.std).permute(0, 3, 1, 2))
+        return self.pooled(((images - self.mean) / self.std).permute(0, 3, 1, 2))
 
     def pooled(self, x: Tensor) -> Tensor:
         """(B, D) features of what the body is given."""
@@ -230,7 +230,7 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def _preprocessor(folder: Path) -> Mapping[str, Any]:
-    """What pictures it takes; networks of pictures and text may say so within another file."""
+    """What images it takes; networks of images and text may say so within another file."""
     both = folder / "processor_config.json"
     if both.exists() and not (folder / "preprocessor_config.json").exists():
         return dict(_json(both)["image_processor"])
@@ -238,7 +238,7 @@ def _preprocessor(folder: Path) -> Mapping[str, Any]:
 
 
 def _config(folder: Path, name: str) -> dict[str, Any]:
-    """What config.json says of the half that looks at pictures."""
+    """What config.json says of the half that looks at images."""
     written = _json(folder / "config.json")
     model_type = str(written.get("model_type"))
     if model_type in _HALVES:
@@ -341,18 +341,18 @@ def _read(folder: Path, config: dict[str, Any], name: str) -> tuple[nn.Module, l
 
 
 def _tried(network: BackboneNetwork, backbone: Backbone) -> int:
-    """How many features it makes of a picture of its form."""
+    """How many features it makes of an image of its form."""
     size = backbone.form.size
     try:
         with torch.inference_mode(), one_thread():
             features = network(torch.zeros(1, size, size, 3))
     except Exception as error:  # as above
         raise DataError(
-            f"{backbone.name}: does not take pictures of {size}x{size}, its own form: {type(error).__name__}: {error}"
+            f"{backbone.name}: does not take images of {size}x{size}, its own form: {type(error).__name__}: {error}"
         ) from error
     if features.ndim != 2:
         raise DataError(
-            f"{backbone.name}: expected one row of features a picture; got the shape {tuple(features.shape)}"
+            f"{backbone.name}: expected one row of features an image; got the shape {tuple(features.shape)}"
         )
     return int(features.shape[1])
 

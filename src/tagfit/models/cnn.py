@@ -1,9 +1,9 @@
-"""The CNN family: small residual networks for small pictures, quick on a CPU.
+"""The CNN family: small residual networks for small images, quick on a CPU.
 
 One or two strided convolutions first, so that most of the work is done on small maps; then three
 stages of residual blocks (He et al. 2016), each at half the size and twice the channels of the one before; then the
-mean and the maximum over the picture, Dropout, and a linear layer. Sizes are halved by 4 x 4 convolutions and by
-averaging 2 x 2 points, which fall alike on a picture and on its mirror image; a strided 3 x 3 convolution does not.
+mean and the maximum over the image, Dropout, and a linear layer. Sizes are halved by 4 x 4 convolutions and by
+averaging 2 x 2 points, which fall alike on an image and on its mirror image; a strided 3 x 3 convolution does not.
 
 Shapes: B batch, V views, C channels, H x W pixels.
 """
@@ -25,7 +25,7 @@ MOMENTUM = 0.9
 
 
 class CnnNetwork(nn.Module):
-    """Maps pictures (B, H, W, 3) to (B, L) logits."""
+    """Maps images (B, H, W, 3) to (B, L) logits."""
 
     def __init__(self, model: CnnModel, shape: tuple[int, ...], labels: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -59,24 +59,24 @@ class CnnNetwork(nn.Module):
         maps: Tensor = self.trunk[: self._first_stage()](self._looked_at(x))
         return maps
 
-    def answer(self, maps: Tensor, pictures: int) -> Tensor:
+    def answer(self, maps: Tensor, images: int) -> Tensor:
         """(B, L) logits of what `maps` gave."""
-        return self._logits(self.trunk[self._first_stage() :](maps), pictures)
+        return self._logits(self.trunk[self._first_stage() :](maps), images)
 
     def _first_stage(self) -> int:
         """Where in the trunk it ends."""
         return next(number for number, layer in enumerate(self.trunk) if isinstance(layer, nn.AvgPool2d))
 
     def _looked_at(self, x: Tensor) -> Tensor:
-        """(V * B, C, H, W): all views of pictures (B, H, W, C)."""
+        """(V * B, C, H, W): all views of images (B, H, W, C)."""
         views = 1 if self.training and self.one_view_in_training else self.views
         return _views(self.standardise(x).permute(0, 3, 1, 2), views)
 
-    def _logits(self, maps: Tensor, pictures: int) -> Tensor:
+    def _logits(self, maps: Tensor, images: int) -> Tensor:
         """(B, L) of the last maps of every view."""
         maps = maps.float()
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
-        pooled = pooled.view(-1, pictures, pooled.shape[1]).mean(0)
+        pooled = pooled.view(-1, images, pooled.shape[1]).mean(0)
         logits: Tensor = self.output(self.dropout(pooled))
         return logits
 
@@ -109,7 +109,7 @@ class Residual(nn.Module):
 
 
 def _views(x: Tensor, count: int) -> Tensor:
-    """(V * B, C, H, W): all views of the pictures (B, C, H, W)."""
+    """(V * B, C, H, W): all views of the images (B, C, H, W)."""
     if count == 1:
         return x
     return torch.cat(views_of(x, count, height=2, width=3)).contiguous(memory_format=torch.channels_last)
@@ -118,9 +118,9 @@ def _views(x: Tensor, count: int) -> Tensor:
 def _check(model: CnnModel, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise RecipeError(
-            f"the architecture cnn expected pictures; got rows of {shape[0]} features", "Take a dense recipe for them."
+            f"the architecture cnn expected images; got rows of {shape[0]} features", "Take a dense recipe for them."
         )
     if min(shape[:2]) < model.stride:
-        raise RecipeError(f"model.stride = {model.stride} needs pictures of at least that size; got {shape[:2]}")
+        raise RecipeError(f"model.stride = {model.stride} needs images of at least that size; got {shape[:2]}")
     if model.views == 8 and shape[0] != shape[1]:
-        raise RecipeError(f"model.views = 8 turns pictures, which must be square; got {shape[0]} x {shape[1]}")
+        raise RecipeError(f"model.views = 8 turns images, which must be square; got {shape[0]} x {shape[1]}")

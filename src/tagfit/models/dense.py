@@ -13,7 +13,7 @@ from tagfit.recipes import DenseModel
 
 
 class DenseNetwork(nn.Module):
-    """Maps a batch of any shape (B, ...) to (B, L) logits; pictures are flattened row by row, channels last."""
+    """Maps a batch of any shape (B, ...) to (B, L) logits; images are flattened row by row, channels last."""
 
     def __init__(self, model: DenseModel, shape: tuple[int, ...], labels: int, generator: torch.Generator) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
 """A backbone whose upper blocks are trained on: the lower ones stay as they came, so they need to run only once.
 
-What a picture has become where the trained blocks begin is its *activation*. A training takes stored activations for
+What an image has become where the trained blocks begin is its *activation*. A training takes stored activations for
 its samples (`training.activations`), and so costs what the upper blocks cost. Where a backbone cannot be parted there,
 its lower blocks run every time.
 
-Shapes: B pictures of S x S pixels, V views, D features, L labels.
+Shapes: B images of S x S pixels, V views, D features, L labels.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Pace:
 
 
 class FineTunedNetwork(Drawing):
-    """Maps activations (B, V, ...), one of each view of a picture, to (B, L) logits.
+    """Maps activations (B, V, ...), one of each view of an image, to (B, L) logits.
 
     In use the views' features are averaged. In training one view is looked at: the first, or one drawn at random where
     augmentation allows (`draws_views`). The body stays in inference mode throughout: BatchNorm keeps the moments it
     came with, and nothing in it is dropped at random.
 
     Attributes:
-        parted: whether it takes activations; otherwise it takes pictures (B, S, S, 3) in [0, 1] itself.
+        parted: whether it takes activations; otherwise it takes images (B, S, S, 3) in [0, 1] itself.
         first: the number of the lowest block that is trained.
 
     Raises:
@@ -105,16 +105,16 @@ class FineTunedNetwork(Drawing):
         # half as long as with one colour, or channel, after the other
         return self.upper.pooled(x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x)
 
-    def from_pictures(self, pictures: Tensor) -> Tensor:
-        """(B, L) logits of (B, S, S, 3) pictures in [0, 1]."""
-        logits: Tensor = self(self.activations(pictures) if self.parted else pictures)
+    def from_images(self, images: Tensor) -> Tensor:
+        """(B, L) logits of (B, S, S, 3) images in [0, 1]."""
+        logits: Tensor = self(self.activations(images) if self.parted else images)
         return logits
 
-    def activations(self, pictures: Tensor) -> Tensor:
-        """(B, V, ...) of (B, S, S, 3) pictures in [0, 1]: what the lower blocks make of every view."""
-        views = torch.stack(views_of(pictures, self.model.views), 1)
+    def activations(self, images: Tensor) -> Tensor:
+        """(B, V, ...) of (B, S, S, 3) images in [0, 1]: what the lower blocks make of every view."""
+        views = torch.stack(views_of(images, self.model.views), 1)
         reached = _below(self.whole, self.first, views.flatten(0, 1))
-        return reached.view(len(pictures), self.model.views, *reached.shape[1:])
+        return reached.view(len(images), self.model.views, *reached.shape[1:])
 
     def paces(self) -> Mapping[nn.Parameter, Pace]:
         """How fast each weight of the body is moved: the slower and the later, the lower it lies.
@@ -159,7 +159,7 @@ class _Passed(nn.Module):
 
     Args:
         made: what that module made of an example. Where it is a tuple, what is handed on takes the first place in it,
-            and sizes, which are the same for all pictures, keep theirs.
+            and sizes, which are the same for all images, keep theirs.
     """
 
     def __init__(self, instead_of: nn.Module, made: Any) -> None:
@@ -190,7 +190,7 @@ def _check(model: FineTunedModel, network: BackboneNetwork) -> None:
     if model.sha256 and model.sha256 != backbone.sha256:
         raise RecipeError(
             f"the recipe is of the backbone {model.backbone} (sha256 {model.sha256[:12]}); "
-            f"these pictures were made ready for {backbone}",
+            f"these images were made ready for {backbone}",
             "Give that backbone, or take its name, revision and sha256 out of the recipe.",
         )
 
@@ -203,15 +203,15 @@ def _blocks(body: nn.Module) -> nn.ModuleList:
     return max(lists, key=lambda one: sum(weight.numel() for weight in one.parameters()))
 
 
-def _below(network: BackboneNetwork, first: int, pictures: Tensor) -> Tensor:
-    """What (B, S, S, 3) pictures have become where block number `first` begins."""
+def _below(network: BackboneNetwork, first: int, images: Tensor) -> Tensor:
+    """What (B, S, S, 3) images have become where block number `first` begins."""
 
     def stop(block: nn.Module, given: tuple[Any, ...]) -> None:
         raise _Reached(given[0])
 
     hook = _blocks(network.body)[first].register_forward_pre_hook(stop)
     try:
-        network(pictures)
+        network(images)
     except _Reached as reached:
         return reached.activations
     finally:
@@ -234,7 +234,7 @@ def _upper(network: BackboneNetwork, first: int) -> BackboneNetwork | None:
     return upper if same else None
 
 
-def _run_before(network: BackboneNetwork, first: int, pictures: Tensor) -> dict[str, Any]:
+def _run_before(network: BackboneNetwork, first: int, images: Tensor) -> dict[str, Any]:
     """What the body's outermost modules made that are over before block `first` begins, by their names."""
     over: dict[str, Any] = {}
     names = {module: name for name, module in network.body.named_modules()}
@@ -243,7 +243,7 @@ def _run_before(network: BackboneNetwork, first: int, pictures: Tensor) -> dict[
         for module in network.body.modules()
     ]
     try:
-        _below(network, first, pictures)
+        _below(network, first, images)
     finally:
         for hook in hooks:
             hook.remove()

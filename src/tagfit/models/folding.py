@@ -1,4 +1,4 @@
-"""BatchNorm folded into the convolutions before it: the same function of a picture, in fewer passes over memory."""
+"""BatchNorm folded into the convolutions before it: the same function of an image, in fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def folded(network: nn.Module, example: Tensor) -> nn.Module:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """A single picture is looked at on one core: threads that wait for each other take longer on a busy machine."""
+    """A single image is looked at on one core: threads that wait for each other take longer on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,6 +1,6 @@
-"""What pictures a backbone of transformers takes: its preprocessor_config.json, read as data.
+"""What images a backbone of transformers takes: its preprocessor_config.json, read as data.
 
-What transformers' own image processor makes of a picture is an affine function of its resized pixels, so that all of it
+What transformers' own image processor makes of an image is an affine function of its resized pixels, so that all of it
 is a Form and, on pixels in [0, 1], a mean and a deviation of each colour.
 """
 
@@ -39,12 +39,12 @@ _USUAL = {
 #: those whose `size`, where it is one number, is the shorter side
 _SHORTEST = ("Bit", "CLIP", "ConvNext", "Levit", "MobileNetV1", "MobileNetV2")
 
-#: what changes pictures in other ways, unless it is off
+#: what changes images in other ways, unless it is off
 _OTHERWISE = ("do_flip_channel_order", "do_pad", "do_thumbnail", "do_crop_margin", "do_convert_grayscale")
 
 
 class Taken(NamedTuple):
-    """How a picture becomes pixels, and what is subtracted from each colour of them and divided by, in [0, 1]."""
+    """How an image becomes pixels, and what is subtracted from each colour of them and divided by, in [0, 1]."""
 
     form: Form
     mean: tuple[float, ...]
@@ -75,7 +75,7 @@ def read_form(written: Mapping[str, Any]) -> Taken:
 
 def _form(kind: str, settings: Mapping[str, Any]) -> Form:
     if not settings["do_resize"]:
-        raise ValueError("do_resize is false, so that pictures would keep their sizes")
+        raise ValueError("do_resize is false, so that images would keep their sizes")
     if not (isinstance(settings["resample"], int) and 0 <= settings["resample"] < len(FILTERS)):
         raise ValueError(f"resample must be a number from 0 to {len(FILTERS) - 1}; got {settings['resample']!r}")
     resampling = FILTERS[settings["resample"]]
@@ -90,7 +90,7 @@ def _form(kind: str, settings: Mapping[str, Any]) -> Form:
         cut, _ = _size(settings["crop_size"], False)
         return Form(cut, resampling) if cut == side and not shorter else Form(cut, resampling, side, shorter)
     if shorter:
-        raise ValueError("size is the shorter side and nothing is cropped, so that pictures would not be square")
+        raise ValueError("size is the shorter side and nothing is cropped, so that images would not be square")
     return Form(side, resampling)
 
 

@@ -196,7 +196,7 @@ class StochasticDepth(Dropout):
 
 
 class Standardise(nn.Module):
-    """Brings each feature, or each colour of (B, H, W, 3) pictures, to mean 0 and deviation 1 on train.
+    """Brings each feature, or each colour of (B, H, W, 3) images, to mean 0 and deviation 1 on train.
 
     Both are buffers, set once by `fit` before training. A feature that never changes is only shifted.
     """

@@ -1,4 +1,4 @@
-"""The mirrored and turned views of a picture that a network may look at.
+"""The mirrored and turned views of an image that a network may look at.
 
 Shapes: B batch, H x W pixels, C channels.
 """
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> list[Tensor]:
-    """The pictures (B, H, W, C), their mirror images, both upside down, and all these turned by a quarter.
+    """The images (B, H, W, C), their mirror images, both upside down, and all these turned by a quarter.
 
     Args:
         x: (B, H, W, C), or with other axes for `height` and `width`.
@@ -26,7 +26,7 @@ def views_of(x: Tensor, count: int, *, height: int = 1, width: int = 2) -> list[
 
 
 def turned_back(view: Tensor, number: int, *, height: int = 1, width: int = 2) -> Tensor:
-    """View number `number` of `views_of`, or a map of it, as the picture lies."""
+    """View number `number` of `views_of`, or a map of it, as the image lies."""
     if number & 4:
         view = view.transpose(height, width)
     if number & 2:

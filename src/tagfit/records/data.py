@@ -28,7 +28,7 @@ YES, NO, UNKNOWN = 1, 0, -1
 Part = Literal["train", "val", "calibrate", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "calibrate", "test")
 
-Kind = Literal["pictures", "features"]
+Kind = Literal["images", "features"]
 
 
 def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
@@ -48,7 +48,7 @@ def disagree(labels_NL: NDArray[np.int8]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class LabelTable:
-    """What a label source says, before any picture is opened.
+    """What a label source says, before any image is opened.
 
     Exactly one of `files`, `encoded` and `x` is set.
 
@@ -57,15 +57,15 @@ class LabelTable:
         label_names: (L,) names in the order of the columns of `labels_NL`.
         labels_NL: (N, L) int8 of YES, NO, UNKNOWN.
         sample_names: (N,) how messages and outputs call each sample: the path as written, or `row 17`.
-        files: (N,) the picture files, or None.
-        encoded: (N,) the bytes of picture files that lie in memory, or None.
-        x: (N, D) float32 features or (N, H, W, 3) uint8 pictures, or None.
+        files: (N,) the image files, or None.
+        encoded: (N,) the bytes of image files that lie in memory, or None.
+        x: (N, D) float32 features or (N, H, W, 3) uint8 images, or None.
         given_split: (N,) int8 index into PARTS where the person brought a split, else None.
         metadata: further columns, by name, each (N,) text as written.
         absent_label: what a label name that the source does not mention means: NO where each sample lists
             all its labels, UNKNOWN where every label has a column.
         notes: what the person should be told about how the source was read.
-        set_aside: (sample name, reason) of each picture whose labels are inside it and could not be read; not among
+        set_aside: (sample name, reason) of each image whose labels are inside it and could not be read; not among
             the N.
     """
 
@@ -87,20 +87,20 @@ class LabelTable:
 
     @property
     def kind(self) -> Kind:
-        return "features" if self.x is not None and self.x.ndim == 2 else "pictures"
+        return "features" if self.x is not None and self.x.ndim == 2 else "images"
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A vision network that was trained elsewhere: what it is, and what pictures it takes.
+    """A vision network that was trained elsewhere: what it is, and what images it takes.
 
     Attributes:
         name: the folder's name or the hub's, as given; for people alone.
         revision: the hub's commit; empty for a folder.
         sha256: of its weights file, in hex.
         config: transformers' own, as plain JSON: what the network is built from.
-        features: D, what it makes of a picture.
-        form: how a picture becomes its (S, S, 3) pixels.
+        features: D, what it makes of an image.
+        form: how an image becomes its (S, S, 3) pixels.
         mean, std: of each colour, subtracted from pixels in [0, 1] and divided by.
     """
 
@@ -147,8 +147,8 @@ class Backbone:
 class Preprocessing:
     """How a sample becomes a network's input: fixed before a cure begins, part of the lock.
 
-    Pictures: the whole picture to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
-    of pictures in its own form.
+    Images: the whole image to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
+    of images in its own form.
     """
 
     kind: Kind
@@ -157,17 +157,17 @@ class Preprocessing:
     backbone: Backbone | None = None
 
     @property
-    def takes_pictures(self) -> bool:
-        """Whether pictures go in: as they are, or to be looked at by a backbone."""
-        return self.kind == "pictures" or self.backbone is not None
+    def takes_images(self) -> bool:
+        """Whether images go in: as they are, or to be looked at by a backbone."""
+        return self.kind == "images" or self.backbone is not None
 
     @property
     def form(self) -> Form | None:
-        """What a picture file is brought to; None where no form gives what goes in."""
+        """What an image file is brought to; None where no form gives what goes in."""
         if self.backbone is not None:
             return self.backbone.form
         height, width, *_ = *self.shape, 0
-        return Form(height) if self.kind == "pictures" and height == width else None
+        return Form(height) if self.kind == "images" and height == width else None
 
     @property
     def taken(self) -> tuple[int, ...]:
@@ -177,14 +177,17 @@ class Preprocessing:
     @property
     def input_name(self) -> str:
         """What goes in, in a word."""
-        return "pictures" if self.takes_pictures else "features"
+        return "images" if self.takes_images else "features"
 
     def to_dict(self) -> dict[str, Any]:
         return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.to_dict()})
 
     def identity(self) -> dict[str, Any]:
-        """What the lock covers of it."""
-        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.identity()})
+        """What the lock covers of it; images are called pictures there, as they always were."""
+        kind = "pictures" if self.kind == "images" else self.kind
+        return (
+            self._plain() | {"kind": kind} | ({} if self.backbone is None else {"backbone": self.backbone.identity()})
+        )
 
     def _plain(self) -> dict[str, Any]:
         return {"kind": self.kind, "shape": list(self.shape), "scale": self.scale}
@@ -192,7 +195,8 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
         kind, shape = values["kind"], tuple(values["shape"])
-        if kind not in ("pictures", "features") or len(shape) != (3 if kind == "pictures" else 1):
+        kind = "images" if kind == "pictures" else kind
+        if kind not in ("images", "features") or len(shape) != (3 if kind == "images" else 1):
             raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
         if not all(type(length) is int and 0 < length < 2**31 for length in shape):
             raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
@@ -212,10 +216,10 @@ class Dataset:
     Attributes:
         x: (N, D) float32 or (N, H, W, 3) uint8; may be a memory map.
         hashes: (N, 32) uint8, SHA-256 of each sample's encoded file bytes or array bytes.
-        set_aside: (sample name, reason) of each picture that could not be read; not among the N.
-        pixels: (N, S, S, 3) uint8 pictures that a backbone made `x` of; may be a memory map. None elsewhere.
+        set_aside: (sample name, reason) of each image that could not be read; not among the N.
+        pixels: (N, S, S, 3) uint8 images that a backbone made `x` of; may be a memory map. None elsewhere.
         pretrained: that backbone with its network, for the rooms that may run it.
-        files: (N,) where each picture came from, a file or bytes in memory; None of arrays.
+        files: (N,) where each image came from, a file or bytes in memory; None of arrays.
         the other attributes are as in LabelTable.
     """
 
@@ -247,14 +251,14 @@ class Dataset:
         return self.preprocessing.kind
 
     @property
-    def pictures(self) -> NDArray[np.uint8] | None:
-        """(N, H, W, 3) uint8 pictures, whatever a network is given of them; None of feature rows."""
-        return self.x if self.kind == "pictures" else self.pixels
+    def images(self) -> NDArray[np.uint8] | None:
+        """(N, H, W, 3) uint8 images, whatever a network is given of them; None of feature rows."""
+        return self.x if self.kind == "images" else self.pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Whether pictures that follow each other are more alike than chance.
+    """Whether images that follow each other are more alike than chance.
 
     Attributes:
         by: what they follow each other by: `file numbers` or `capture times`.
@@ -281,10 +285,10 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
-    """Which pictures flatter a score when they lie in two parts; nothing is known of feature rows.
+    """Which images flatter a score when they lie in two parts; nothing is known of feature rows.
 
     Attributes:
-        near_copies: groups of rows whose pictures are nearly the same.
+        near_copies: groups of rows whose images are nearly the same.
         neighbours: None where there are too few of them.
     """
 

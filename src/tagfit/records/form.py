@@ -1,4 +1,4 @@
-"""How a picture becomes pixels. Loads nothing else: the processes that decode import it."""
+"""How an image becomes pixels. Loads nothing else: the processes that decode import it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MOST_PIXELS_A_SIDE = 4096
 
 @dataclass(frozen=True)
 class Form:
-    """A picture becomes `size` x `size` pixels: all of it or, of some pretrained networks, its middle.
+    """An image becomes `size` x `size` pixels: all of it or, of some pretrained networks, its middle.
 
     Attributes:
         size: width and height of what comes out.
         filter: the resampling, by Pillow's name.
-        shrunk_to: the width and height that the picture is brought to before its middle is cut out; None for `size`.
+        shrunk_to: the width and height that the image is brought to before its middle is cut out; None for `size`.
         keeps_aspect: whether `shrunk_to` is the shorter side and the aspect ratio is kept, rather than both sides.
 
     Raises:
-        ValueError: fields that make no picture.
+        ValueError: fields that make no image.
     """
 
     size: int
@@ -48,9 +48,9 @@ class Form:
         return f"{self.size} {self.filter} {self.shrunk_to or self.size} {'kept' if self.keeps_aspect else 'both'}"
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float] | None:
-        """The part of a picture that becomes what comes out: left, top, right, bottom; None for all of it.
+        """The part of an image that becomes what comes out: left, top, right, bottom; None for all of it.
 
-        As if the whole picture were resized and its middle cut out, but however long it is, no more is ever made.
+        As if the whole image were resized and its middle cut out, but however long it is, no more is ever made.
         """
         if self.shrunk_to is None and not self.keeps_aspect:
             return None

@@ -33,7 +33,7 @@ from tagfit.report.samples import gallery, labels, together
 from tagfit.report.values import SHOWN, gap_of, kind_of, runs_of, value_of
 from tagfit.runs.predictions import Predictions
 
-#: names in a finding, and pictures set aside, that are shown
+#: names in a finding, and images set aside, that are shown
 NAMED = 12
 
 #: the series of runs that are compared
@@ -84,7 +84,7 @@ def compose(records: Records, others: Sequence[Records] = ()) -> Context:
 
 _NO_PREDICTIONS = (
     "This run folder holds no predictions (it was made by an earlier version, or they were deleted): labels, curves, "
-    "confusions and pictures are not shown. The same command, run anew with another -o, writes them."
+    "confusions and images are not shown. The same command, run anew with another -o, writes them."
 )
 
 
@@ -208,12 +208,12 @@ def _facts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "samples", f"{data['samples']:,} {data['kind']} of {shape}"
     if preprocessing.get("backbone"):
         backbone = preprocessing["backbone"]
-        yield "backbone", f"{backbone['name']}, sha256 {backbone['sha256'][:12]}: makes features of pictures"
+        yield "backbone", f"{backbone['name']}, sha256 {backbone['sha256'][:12]}: makes features of images"
     unknown = sum(map(sum, data["unknown"].values()))
     if unknown:
         yield "unknown cells", f"{unknown:,}: read as neither yes nor no"
     if data["set_aside"]:
-        yield "set aside", f"{len(data['set_aside'])} pictures that cannot be read"
+        yield "set aside", f"{len(data['set_aside'])} images that cannot be read"
 
 
 def _notes(data: Mapping[str, Any]) -> Iterator[str]:
@@ -221,7 +221,7 @@ def _notes(data: Mapping[str, Any]) -> Iterator[str]:
     for one in data["set_aside"][:NAMED]:
         yield f"Set aside: {one['sample']}: {one['reason']}."
     if len(data["set_aside"]) > NAMED:
-        yield f"{len(data['set_aside']) - NAMED} further pictures were set aside; result.json names them."
+        yield f"{len(data['set_aside']) - NAMED} further images were set aside; result.json names them."
 
 
 def _changed(result: Mapping[str, Any]) -> Iterator[FieldChange]:

@@ -16,7 +16,7 @@ class Figure:
     Attributes:
         slug: its file's name among the figures.
         caption: what it shows and how to read it, in a sentence or two.
-        svg: the picture as markup, in which all text is escaped.
+        svg: the image as markup, in which all text is escaped.
         columns, rows: the table behind it.
     """
 
@@ -314,7 +314,7 @@ class Search:
 
 @dataclass(frozen=True)
 class LabelGiven:
-    """A label of a picture.
+    """A label of an image.
 
     Attributes:
         verdict: right, missed, wrong, or unsaid where nobody knows.
@@ -327,7 +327,7 @@ class LabelGiven:
 
 
 @dataclass(frozen=True)
-class PictureShown:
+class ImageShown:
     """A sample: its name, its part, its thumbnail as a data URL (empty of feature rows), and what to look at."""
 
     name: str
@@ -345,14 +345,14 @@ class Gallery:
         note: what cannot be shown, and why.
         worst: the most wrong ones.
         suspects: whose label is likely wrong.
-        near_copies: groups of pictures that are nearly the same.
+        near_copies: groups of images that are nearly the same.
         groups: how many such groups there are.
     """
 
     note: str
-    worst: tuple[PictureShown, ...]
-    suspects: tuple[PictureShown, ...]
-    near_copies: tuple[tuple[PictureShown, ...], ...]
+    worst: tuple[ImageShown, ...]
+    suspects: tuple[ImageShown, ...]
+    near_copies: tuple[tuple[ImageShown, ...], ...]
     groups: int
 
 

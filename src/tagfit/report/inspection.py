@@ -82,7 +82,7 @@ def _pair_table(pairs: list[Mapping[str, Any]]) -> Table:
 def _files(record: Mapping[str, Any]) -> Iterator[Text]:
     set_aside, copies = record["set_aside"], record["copies"]
     if set_aside:
-        yield Text(f"! unreadable pictures: {len(set_aside)}", style="yellow")
+        yield Text(f"! unreadable images: {len(set_aside)}", style="yellow")
         yield from (Text(f"    {name}: {reason}") for name, reason in set_aside[:SHOWN])
     else:
         yield Text("no unreadable samples")
@@ -127,7 +127,7 @@ def _estimate(estimate: Mapping[str, Any]) -> str:
 
 def _stored(stored: Mapping[str, Any]) -> str:
     folder = stored["file"].replace("\\", "/").rpartition("/")[0]
-    return f"decoded pictures: {stored['bytes'] / 1e6:,.1f} MB in {folder} (see tagfit cache)"
+    return f"decoded images: {stored['bytes'] / 1e6:,.1f} MB in {folder} (see tagfit cache)"
 
 
 def _seconds(seconds: float) -> str:

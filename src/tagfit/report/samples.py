@@ -15,10 +15,10 @@ from tagfit.report.context import (
     Confusion,
     Figure,
     Gallery,
+    ImageShown,
     LabelGiven,
     LabelRow,
     Labels,
-    PictureShown,
     Score,
     Together,
 )
@@ -30,7 +30,7 @@ from tagfit.runs.predictions import Place, Predictions
 
 #: labels in a heat map, and confusions in the list
 MAPPED, CONFUSIONS = 30, 12
-#: labels below a picture
+#: labels below an image
 GIVEN = 8
 
 
@@ -140,23 +140,23 @@ def _confusions(counts_LL: Any, misses_L: Any, names: list[str]) -> Iterator[Con
 def gallery(said: Predictions, result: Mapping[str, Any]) -> Gallery:
     """The samples worth looking at."""
     names = result["data"]["label_names"]
-    pictures = bool(said.thumbnails)
+    images = bool(said.thumbnails)
     return Gallery(
-        note="" if pictures else "There are no pictures to show: the samples are rows of features.",
-        worst=tuple(_picture(said, place, names) for place in chosen.worst(said)),
+        note="" if images else "There are no images to show: the samples are rows of features.",
+        worst=tuple(_image(said, place, names) for place in chosen.worst(said)),
         suspects=tuple(_suspect(said, one, names) for one in chosen.suspects(said)),
-        near_copies=tuple(tuple(_picture(said, place, names) for place in group) for group in chosen.near_copies(said)),
+        near_copies=tuple(tuple(_image(said, place, names) for place in group) for group in chosen.near_copies(said)),
         groups=len(said.near_copies),
     )
 
 
-def _suspect(said: Predictions, suspect: chosen.Suspect, names: list[str]) -> PictureShown:
+def _suspect(said: Predictions, suspect: chosen.Suspect, names: list[str]) -> ImageShown:
     label = names[suspect.number]
     given = "labelled" if suspect.given else "not labelled"
-    return _picture(said, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
+    return _image(said, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
 
 
-def _picture(said: Predictions, place: Place, names: list[str], remark: str = "") -> PictureShown:
+def _image(said: Predictions, place: Place, names: list[str], remark: str = "") -> ImageShown:
     """With a remark in place of its labels, or with all that are yes or were given, what is wrong first."""
     part, row = place
     answers = said.runs["after"][part]
@@ -165,7 +165,7 @@ def _picture(said: Predictions, place: Place, names: list[str], remark: str = ""
     )
     there = np.flatnonzero((labels_L == YES) | given_L).tolist() if not remark else []
     numbers = sorted(there, key=lambda one: (labels_L[one] == YES) == given_L[one])
-    return PictureShown(
+    return ImageShown(
         name=said.names[part][row],
         part=part,
         source=_data_url(said.thumbnails.get(place)),

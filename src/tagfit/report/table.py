@@ -235,7 +235,7 @@ def _notes(record: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     set_aside = record["data"]["set_aside"]
     if set_aside:
         first = set_aside[0]
-        notes.append(f"{len(set_aside)} pictures were set aside, e.g. {first['sample']}: {first['reason']}.")
+        notes.append(f"{len(set_aside)} images were set aside, e.g. {first['sample']}: {first['reason']}.")
     for part, left_out in record["after"]["left_out"].items():
         if left_out.get("map"):
             notes.append(f"mAP on {part} leaves out {left_out['map']} labels without a positive there.")

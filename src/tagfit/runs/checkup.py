@@ -109,7 +109,7 @@ def _of_data(data: LockedData, recipe: Recipe | None, session_of: Callable[..., 
 
 
 def _on(features: Features, data: LockedData) -> LockedData:
-    """The same data and split, with features in place of pictures."""
+    """The same data and split, with features in place of images."""
     if data.dataset.kind == "features":
         return data
     preprocessing = Preprocessing("features", features.x_ND.shape[1:])

@@ -243,7 +243,7 @@ def _compared(
 
 
 def _notes(bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...], missing: tuple[str, ...]) -> list[str]:
-    notes = [f"{len(dataset.set_aside)} pictures could not be read and were not scored."] if dataset.set_aside else []
+    notes = [f"{len(dataset.set_aside)} images could not be read and were not scored."] if dataset.set_aside else []
     if surplus:
         notes.append(f"The model does not know {len(surplus)} of the labels, left out: {', '.join(surplus)}.")
     if missing:

@@ -16,7 +16,7 @@ from tagfit.metrics.scores import CLIP, Floats
 from tagfit.records.data import NO, UNKNOWN, YES, Part
 from tagfit.runs.predictions import Place, Predictions
 
-#: how many of each kind; of near-copies, groups, and pictures in one
+#: how many of each kind; of near-copies, groups, and images in one
 WORST, SUSPECTS, GROUPS, IN_GROUP = 20, 20, 8, 3
 
 #: what no network was trained on

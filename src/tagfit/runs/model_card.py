@@ -71,7 +71,7 @@ def model_card(record: Mapping[str, Any]) -> str:
 
 def _use(record: Mapping[str, Any]) -> Iterator[str]:
     data = record["data"]
-    takes = "pictures" if _takes_pictures(data) else f"rows of {data['preprocessing']['shape'][0]:,} features"
+    takes = "images" if _takes_images(data) else f"rows of {data['preprocessing']['shape'][0]:,} features"
     yield (
         f"It gives {len(data['label_names']):,} labels, any number of them at once, to {takes} that come from where "
         "the samples below came from. It was scored on nothing else: another camera, place, time or way of labelling "
@@ -79,8 +79,8 @@ def _use(record: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _takes_pictures(data: Mapping[str, Any]) -> bool:
-    return data["kind"] == "pictures" or "backbone" in data["preprocessing"]
+def _takes_images(data: Mapping[str, Any]) -> bool:
+    return data["kind"] == "images" or "backbone" in data["preprocessing"]
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
@@ -89,19 +89,19 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     folds = f", train in {data['folds']} folds" if data["folds"] else ""
     yield f"{plain(data['name'])}: {data['samples']:,} samples ({counts}{folds})."
     preprocessing = data["preprocessing"]
-    if data["kind"] == "pictures":
+    if data["kind"] == "images":
         height, width, _ = preprocessing["shape"]
-        yield f"Each picture is made {width} x {height} pixels, as a whole."
+        yield f"Each image is made {width} x {height} pixels, as a whole."
     if "backbone" in preprocessing:
         size = preprocessing["backbone"]["form"]["size"]
-        yield f"A backbone looks at each picture, at {size} x {size} pixels; networks are given the features it makes."
+        yield f"A backbone looks at each image, at {size} x {size} pixels; networks are given the features it makes."
     yield ""
     yield from _table(["label", *(f"yes in {part}" for part in parts), "unknown"], _label_rows(data, parts))
     if data["notes"] or data["set_aside"]:
         yield ""
     yield from (f"- {plain(note)}" for note in data["notes"])
     if data["set_aside"]:
-        yield f"- {len(data['set_aside']):,} pictures could not be read and were set aside:"
+        yield f"- {len(data['set_aside']):,} images could not be read and were set aside:"
         yield from (f"  - {plain(one['sample'])}: {plain(one['reason'])}" for one in data["set_aside"][:SHOWN])
 
 
@@ -231,14 +231,14 @@ def _limits(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"- It was trained again on {samples:,} samples, and that network was not scored."
     yield (
         "- Near-copies and neighbours of training samples flatter every score. What is known of them stands with the "
-        "data; what no file shows, such as the same place in another year, is known to whoever took the pictures."
+        "data; what no file shows, such as the same place in another year, is known to whoever took the images."
     )
     if "backbone" in data["preprocessing"]:
         one = data["preprocessing"]["backbone"]
         revision = f", revision {plain(one['revision'])}" if one["revision"] else ""
         yield (
             f"- It brings knowledge from outside: the backbone {plain(one['name'])}{revision} was trained elsewhere, "
-            "on other pictures, under a licence of its own. Whether test pictures were among them is not known."
+            "on other images, under a licence of its own. Whether test images were among them is not known."
         )
     few = [name for name, count in zip(data["label_names"], data["positives"]["train"], strict=True) if count < FEW]
     if few:

@@ -4,7 +4,7 @@ samples.json         the samples' names by part, and groups of near-copies
 labels.safetensors   `val.labels` (n, L) int8 and `val.groups` (n,) int64, and so on by part
 before.safetensors   `val.scores` (n, L) float32 and `val.decisions` (n, L) bool, of the baseline; absent of a fit
 after.safetensors    the same of what is delivered
-thumbnails/          `val-17.webp`: the picture in row 17 of val; only of those that a report shows
+thumbnails/          `val-17.webp`: the image in row 17 of val; only of those that a report shows
 
 Shapes: n samples of a part, L labels.
 """
@@ -42,8 +42,8 @@ class Predictions:
         names: the samples of each part. Of folds, train holds a sample as often as networks were trained on it.
         groups: (n,) by part, the same number for samples that belong together.
         runs: `after`, and `before` where there is a baseline, by part: labels, scores and decisions.
-        near_copies: groups of pictures that are nearly the same.
-        thumbnails: WebP files of some pictures.
+        near_copies: groups of images that are nearly the same.
+        thumbnails: WebP files of some images.
     """
 
     names: Mapping[Part, tuple[str, ...]]
@@ -138,5 +138,5 @@ def _thumbnails(files: Mapping[str, bytes], names: Mapping[Part, tuple[str, ...]
         if name.startswith(THUMBNAILS):
             part, _, row = name.removeprefix(THUMBNAILS).removesuffix(".webp").partition("-")
             if content[:4] != b"RIFF" or content[8:12] != b"WEBP":
-                raise ValueError(f"{name} is not a WebP picture")
+                raise ValueError(f"{name} is not a WebP image")
             yield _place((cast(Part, part), row), names), content

@@ -169,10 +169,10 @@ def predictions_of(work: Work, data: LockedData) -> Predictions:
             for group in data.split.likeness.near_copies
         ),
     )
-    pictures = data.dataset.pictures
-    if pictures is None:
+    images = data.dataset.images
+    if images is None:
         return said
-    return replace(said, thumbnails={(part, row): thumbnail(pictures[rows[part][row]]) for part, row in shown(said)})
+    return replace(said, thumbnails={(part, row): thumbnail(images[rows[part][row]]) for part, row in shown(said)})
 
 
 #: where a sample is looked for; of folds, one of val is in train as well
@@ -198,7 +198,7 @@ def _rows_said(data: LockedData, part: Part) -> NDArray[np.intp]:
 def _outside(backbone: Backbone | None) -> tuple[str, ...]:
     if backbone is None:
         return ()
-    return (f"It brings knowledge from outside: {backbone} was trained on other pictures, and made features of these.",)
+    return (f"It brings knowledge from outside: {backbone} was trained on other images, and made features of these.",)
 
 
 def _findings(before: Trained | None, after: Trained) -> list[dict[str, Any]]:

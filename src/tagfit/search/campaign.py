@@ -299,7 +299,7 @@ class _Final:
 
 
 def _views(recipe: Recipe) -> int:
-    """How many views of a picture a step looks at."""
+    """How many views of an image a step looks at."""
     return recipe.model.views if isinstance(recipe.model, CnnModel) and not recipe.training.draws_a_view else 1
 
 

@@ -13,11 +13,11 @@ from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnMode
 from tagfit.records.data import UNKNOWN, YES, Backbone, LockedData, Preprocessing
 from tagfit.records.scores import Target
 
-#: what is done in training to pictures taken from the side, and from above
+#: what is done in training to images taken from the side, and from above
 FROM_THE_SIDE, FROM_ABOVE = ("mirror", "crop", "zoom", "colour"), ("mirror", "flip", "turn", "crop", "zoom", "colour")
 
 
-#: pictures below this width or height are too small for a CNN to look closer
+#: images below this width or height are too small for a CNN to look closer
 SMALLEST = 8
 
 #: a label is rare that fewer of train's known cells have: there the no cells of bce outweigh the yes cells fifty times
@@ -50,7 +50,7 @@ def ladder(
     fine_tune: bool = False,
     losses: Sequence[str] = ("bce",),
 ) -> tuple[Recipe, ...]:
-    """The recipes to try, in order; the first is the reference cure. Pictures get CNNs after the dense ones.
+    """The recipes to try, in order; the first is the reference cure. Images get CNNs after the dense ones.
 
     With several losses, all rungs are trained by the first, and one more by the second.
 
@@ -82,9 +82,9 @@ def _rungs(samples: Preprocessing, target: Target, augmentation: bool, fine_tune
     if min(samples.shape[:2]) < SMALLEST:
         return _dense()
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
-    pictures = (_varied("cnn", "cnn", training=band), *(_augmented(band) if augmentation else _views(band)))
+    images = (_varied("cnn", "cnn", training=band), *(_augmented(band) if augmentation else _views(band)))
     square = samples.shape[0] == samples.shape[1]
-    return (*_dense(), *(pictures if square else map(_not_turned, pictures)))
+    return (*_dense(), *(images if square else map(_not_turned, images)))
 
 
 def first_of(rungs: Sequence[Recipe], names: Sequence[str]) -> tuple[Recipe, ...]:
@@ -146,7 +146,7 @@ def _long(name: str, target: Target, *, model: Mapping[str, Any], training: Mapp
 
 
 def _fine_tuned(backbone: Backbone, target: Target, augmentation: bool) -> tuple[Recipe, ...]:
-    """Looking at the picture and its mirror image, then at all its views."""
+    """Looking at the image and its mirror image, then at all its views."""
     band = {"train_ceiling": target.train_below if target.train_ranks else 1.0}
     kinds = (("fine-tuned", 2, 12, ("mirror",)), ("fine-tuned-turned", 8, 20, ("mirror", "flip", "turn")))
     return tuple(
@@ -173,7 +173,7 @@ def pinned(recipe: Recipe, backbone: Backbone | None) -> Recipe:
 
 
 def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
-    """The picture with its mirror image, then all its views for longer; both on smaller maps."""
+    """The image with its mirror image, then all its views for longer; both on smaller maps."""
     small_batches = {**band, "batch_size": 16, "rate": 3e-3}
     lightly = {"epochs": 25, "rate": 4e-3, "weight_decay": 0.05}
     longer = {"epochs": 50, "weight_decay": 0.3, "averaging": 0.995}
@@ -191,7 +191,7 @@ def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
 
 
 def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
-    """Pictures changed at random, for long: as from the side, then as from above."""
+    """Images changed at random, for long: as from the side, then as from above."""
     kinds = (("cnn-augmented", 2, 90, FROM_THE_SIDE), ("cnn-turned-augmented", 8, 300, FROM_ABOVE))
     lightly = {**band, "weight_decay": 0.1, "averaging": 0.998}
     return tuple(
@@ -206,7 +206,7 @@ def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
 
 
 def _not_turned(recipe: Recipe) -> Recipe:
-    """For pictures that are not square."""
+    """For images that are not square."""
     model, changes = recipe.model, tuple(name for name in recipe.training.augmentation if name != "turn")
     if isinstance(model, CnnModel):
         model = replace(model, views=min(model.views, 4))

@@ -103,7 +103,7 @@ class Space:
 def space(
     samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[str] = ("bce",)
 ) -> Space:
-    """What a cure searches: dense networks for features and tiny pictures, CNNs for pictures.
+    """What a cure searches: dense networks for features and tiny images, CNNs for images.
 
     Args:
         target: networks stop training below its train band, where that ranks.
@@ -181,7 +181,7 @@ def cnn_space(ceiling: float = 1.0, *, square: bool = True, augmentation: bool =
 
 
 def _augmented(square: bool) -> dict[str, Choice | Range]:
-    """Pictures as from the side, as from above, or as they are."""
+    """Images as from the side, as from above, or as they are."""
     from_above = tuple(name for name in FROM_ABOVE if square or name != "turn")
     return {
         "epochs": Choice((25, 40, 60, 90)),

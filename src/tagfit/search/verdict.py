@@ -90,7 +90,7 @@ def _remarks(
     if training.augmentation and training.augmentation_strength:
         changes = ", ".join(training.augmentation)
         strength = "" if training.augmentation_strength == 1 else f"; strength {training.augmentation_strength:g}"
-        yield f"It saw pictures changed at random in training ({changes}{strength}), as was allowed."
+        yield f"It saw images changed at random in training ({changes}{strength}), as was allowed."
     yield from _bands(after, target)
     if after.scores.get("train") is None and after.scores.get("val") is not None:
         yield "Of train only yes is known, so that it cannot be scored: val alone chose."

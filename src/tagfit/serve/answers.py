@@ -14,7 +14,7 @@ _DIGITS = 6
 
 
 class PredictedSample(BaseModel):
-    """One picture or row; without labels and scores where it could not be read."""
+    """One image or row; without labels and scores where it could not be read."""
 
     sample: str = Field(description="The file's name, or its number from 1.")
     labels: list[str] = Field(description="The labels that the model's rule gives.")
@@ -40,8 +40,8 @@ class Labels(BaseModel):
     """What the model tells, and how it decides."""
 
     model: str = Field(description="The bundle's name.")
-    takes: str = Field(description="pictures or features.")
-    features: int | None = Field(description="Numbers of a feature row; null for a model that takes only pictures.")
+    takes: str = Field(description="images or features.")
+    features: int | None = Field(description="Numbers of a feature row; null for a model that takes only images.")
     labels: list[LabelThreshold]
     decides_by: str = Field(description="What is compared with the thresholds: scores or probabilities.")
     rule: str = Field(description="How labels are given, in words.")
@@ -49,8 +49,8 @@ class Labels(BaseModel):
     at_most: int | None
     by_sets: bool = Field(description="Whether labels are given as sets seen in training, whatever the thresholds.")
     explains: bool = Field(description="Whether /v1/explain answers.")
-    shown: float | None = Field(description="The part of a picture's shorter side that the network sees; null for all.")
-    limits: dict[str, float] = Field(description="Bytes, pictures, pixels and seconds of a request.")
+    shown: float | None = Field(description="The part of an image's shorter side that the network sees; null for all.")
+    limits: dict[str, float] = Field(description="Bytes, images, pixels and seconds of a request.")
 
 
 class Problem(BaseModel):
@@ -94,10 +94,10 @@ _WHY = {
     401: "A token is needed.",
     403: "Another page's request.",
     408: "The body came too slowly.",
-    413: "Too large, or too many pictures.",
+    413: "Too large, or too many images.",
     415: "A type of body that is not taken.",
     421: "Another host's request.",
-    422: "What came does not fit: pictures that cannot be read, features of another shape.",
+    422: "What came does not fit: images that cannot be read, features of another shape.",
     429: "Too much waits; Retry-After says for how long.",
     503: "It took too long, or the server is about to end.",
 }
@@ -134,19 +134,19 @@ PREDICT_BODY = {
             "schema": {
                 "type": "object",
                 "properties": {
-                    "pictures": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                    "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
                 },
-                "required": ["pictures"],
+                "required": ["images"],
                 "additionalProperties": False,
             }
         },
-        "application/json": {"schema": {"oneOf": [_object("pictures"), _object("features")]}},
-        "image/*": _file("One picture."),
-        "application/octet-stream": _file("One picture."),
+        "application/json": {"schema": {"oneOf": [_object("images"), _object("features")]}},
+        "image/*": _file("One image."),
+        "application/octet-stream": _file("One image."),
     },
 }
 
-PICTURE_BODY = {
+IMAGE_BODY = {
     "required": True,
-    "content": {name: _file("One picture.") for name in ("image/*", "application/octet-stream")},
+    "content": {name: _file("One image.") for name in ("image/*", "application/octet-stream")},
 }

@@ -24,7 +24,7 @@ from tagfit.errors import DataError
 from tagfit.inference.tagger import Tagger
 from tagfit.serve import answers
 from tagfit.serve.batching import Batcher
-from tagfit.serve.bodies import Bodies, Pictures
+from tagfit.serve.bodies import Bodies, Images
 from tagfit.serve.decoding import Decoders
 from tagfit.serve.docs_page import docs_page
 from tagfit.serve.guard import Access, Guard
@@ -57,9 +57,7 @@ class Service:
         self.batcher = Batcher(tagger, limits, self.metrics.batch)
         features = tagger.preprocessing.kind == "features"
         self.bodies = Bodies(limits, tagger.preprocessing.shape[0] if features else 1)
-        self.decoders = (
-            Decoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_pictures else None
-        )
+        self.decoders = Decoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_images else None
         self._explaining = False
 
     def close(self) -> None:
@@ -67,7 +65,7 @@ class Service:
         if self.decoders is not None:
             self.decoders.close()
 
-    async def brought(self, request: Request) -> Pictures | NDArray[np.float64]:
+    async def brought(self, request: Request) -> Images | NDArray[np.float64]:
         """What a request asks about.
 
         Raises:
@@ -82,18 +80,18 @@ class Service:
             ) from None
         return self.bodies.parse(body, request.headers.get("content-type", ""))
 
-    async def predictions(self, brought: Pictures | NDArray[np.float64]) -> list[dict[str, Any]]:
-        """A record for each picture or row.
+    async def predictions(self, brought: Images | NDArray[np.float64]) -> list[dict[str, Any]]:
+        """A record for each image or row.
 
         Raises:
             ProblemError: 422, 429 or 503.
         """
-        count = len(brought.names) if isinstance(brought, Pictures) else len(brought)
+        count = len(brought.names) if isinstance(brought, Images) else len(brought)
         with self.batcher.room_for(count):
             try:
                 async with asyncio.timeout(self.limits.seconds):
-                    if isinstance(brought, Pictures):
-                        return await self._of_pictures(brought)
+                    if isinstance(brought, Images):
+                        return await self._of_images(brought)
                     return await self._of_rows(brought)
             except TimeoutError:
                 raise ProblemError(503, f"It took longer than {self.limits.seconds:g} s.") from None
@@ -101,7 +99,7 @@ class Service:
     async def _of_rows(self, rows: NDArray[np.float64]) -> list[dict[str, Any]]:
         expected = self.tagger.preprocessing.shape
         if self.tagger.preprocessing.kind != "features" or rows.shape[1:] != expected:
-            what = "pictures" if self.tagger.preprocessing.kind == "pictures" else f"rows of {expected[0]} features"
+            what = "images" if self.tagger.preprocessing.kind == "images" else f"rows of {expected[0]} features"
             raise ProblemError(422, f"This model takes {what}; got rows of {rows.shape[1]} features.")
         with np.errstate(over="ignore"):
             x = rows.astype(np.float32)
@@ -113,28 +111,28 @@ class Service:
             raise ProblemError(422, str(error)) from None
         return answers.predicted(tuple(map(str, range(1, len(x) + 1))), prediction, {})
 
-    async def _of_pictures(self, pictures: Pictures) -> list[dict[str, Any]]:
+    async def _of_images(self, images: Images) -> list[dict[str, Any]]:
         if self.decoders is None:
-            raise ProblemError(422, "This model takes feature rows, not pictures.")
-        outcomes = await self.decoders.decode(pictures.encoded)
+            raise ProblemError(422, "This model takes feature rows, not images.")
+        outcomes = await self.decoders.decode(images.encoded)
         errors = {number: outcome.reason for number, outcome in enumerate(outcomes) if outcome.pixels is None}
         readable = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
         self.metrics.unreadable.inc(len(errors))
         if not readable:
-            reasons = [f"{pictures.names[number]}: {reason}" for number, reason in errors.items()]
-            raise ProblemError(422, "No picture could be read.", reasons)
-        return answers.predicted(pictures.names, await self.batcher.predict(np.stack(readable)), errors)
+            reasons = [f"{images.names[number]}: {reason}" for number, reason in errors.items()]
+            raise ProblemError(422, "No image could be read.", reasons)
+        return answers.predicted(images.names, await self.batcher.predict(np.stack(readable)), errors)
 
-    async def explanation(self, brought: Pictures | NDArray[np.float64], label: str) -> bytes:
-        """Which part of a picture speaks for a label, as a PNG; one at a time, as it takes many questions.
+    async def explanation(self, brought: Images | NDArray[np.float64], label: str) -> bytes:
+        """Which part of an image speaks for a label, as a PNG; one at a time, as it takes many questions.
 
         Raises:
             ProblemError: 422, 429 or 503.
         """
         if label not in self.tagger.label_names:
             raise ProblemError(422, "This model has no label of that name.")
-        if not isinstance(brought, Pictures) or len(brought.encoded) > 1 or self.decoders is None:
-            raise ProblemError(422, "One picture is explained at a time.")
+        if not isinstance(brought, Images) or len(brought.encoded) > 1 or self.decoders is None:
+            raise ProblemError(422, "One image is explained at a time.")
         if self._explaining:
             raise busy(1)
         self._explaining = True
@@ -142,7 +140,7 @@ class Service:
             with self.batcher.room_for(1):
                 outcome = (await self.decoders.decode(brought.encoded))[0]
                 if (seen := outcome.pixels) is None:
-                    raise ProblemError(422, "The picture could not be read.", [outcome.reason])
+                    raise ProblemError(422, "The image could not be read.", [outcome.reason])
                 return await self.batcher.alone(lambda: heat(self.tagger, seen, label))
         finally:
             self._explaining = False
@@ -155,7 +153,7 @@ class Service:
         limits = self.limits
         return {
             "model": self.name,
-            "takes": "pictures" if tagger.takes_pictures else "features",
+            "takes": "images" if tagger.takes_images else "features",
             "features": tagger.preprocessing.shape[0] if tagger.preprocessing.kind == "features" else None,
             "labels": [
                 {"name": name, "threshold": threshold}
@@ -166,11 +164,11 @@ class Service:
             "at_least_one": rule is not None and rule.at_least_one,
             "at_most": None if rule is None else rule.at_most,
             "by_sets": rule is not None and bool(rule.label_sets),
-            "explains": tagger.takes_pictures,
+            "explains": tagger.takes_images,
             "shown": form.size / (form.shrunk_to or form.size) if form.keeps_aspect or form.shrunk_to else None,
             "limits": {
                 "bytes": limits.body,
-                "pictures": limits.pictures,
+                "images": limits.images,
                 "pixels": limits.pixels,
                 "seconds": limits.seconds,
             },
@@ -196,13 +194,13 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
     app = FastAPI(
         title="tagfit",
         version=tagfit.__version__,
-        description="Labels for pictures or feature rows.",
+        description="Labels for images or feature rows.",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         servers=[{"url": "/"}],
     )
-    if tagger.takes_pictures:
+    if tagger.takes_images:
         _add_explain(app)
     _add_paths(app, ending)
     _add_problems(app)
@@ -212,14 +210,14 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
 def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.post(
         PREDICT,
-        summary="Labels for pictures or feature rows",
+        summary="Labels for images or feature rows",
         response_description="What was asked for.",
         response_model=answers.Predictions,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": answers.PREDICT_BODY},
     )
     async def predict(request: Request) -> Response:
-        """One picture as the body, several as the files of a form, each called pictures, or as base64 in JSON."""
+        """One image as the body, several as the files of a form, each called images, or as base64 in JSON."""
         service: Service = request.app.state.service
         with service.bodies.held(request):
             found = await service.predictions(await service.brought(request))
@@ -287,11 +285,11 @@ def _add_explain(app: FastAPI) -> None:
 
     @app.post(
         "/v1/explain",
-        summary="Which part of a picture speaks for a label",
+        summary="Which part of an image speaks for a label",
         response_description="As large as what the network sees, to be laid over it.",
         response_class=Response,
         responses={**answers.problems(408, 413, 415, 422, 429, 503), 200: png},
-        openapi_extra={"requestBody": answers.PICTURE_BODY},
+        openapi_extra={"requestBody": answers.IMAGE_BODY},
     )
     async def explain(request: Request, label: str) -> Response:
         service: Service = request.app.state.service

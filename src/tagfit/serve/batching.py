@@ -138,7 +138,7 @@ class Batcher:
 
 
 def _alike(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    """Whether both are pictures, or both feature rows: a bundle with a backbone takes both."""
+    """Whether both are images, or both feature rows: a bundle with a backbone takes both."""
     return first.shape[1:] == second.shape[1:]
 
 

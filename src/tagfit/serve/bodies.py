@@ -1,4 +1,4 @@
-"""What a request brings: its body, read within limits, and the pictures or feature rows in it."""
+"""What a request brings: its body, read within limits, and the images or feature rows in it."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _SPARE = 16
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Encoded pictures, and what each is called: its file's name, or its number from 1."""
+class Images:
+    """Encoded images, and what each is called: its file's name, or its number from 1."""
 
     encoded: tuple[bytes, ...]
     names: tuple[str, ...]
 
 
 class JsonBody(BaseModel):
-    """Pictures or feature rows, not both."""
+    """Images or feature rows, not both."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    pictures: list[str] | None = Field(default=None, min_length=1, description="picture files in base64")
+    images: list[str] | None = Field(default=None, min_length=1, description="image files in base64")
     features: list[list[float]] | None = Field(
         default=None, min_length=1, description="or rows of finite numbers, each as long as the model was trained on"
     )
@@ -55,7 +55,7 @@ class Bodies:
     """Reads bodies; of all that are held at once, only so many bytes.
 
     Args:
-        width: values of one sample in JSON: 1 for a picture, else the features.
+        width: values of one sample in JSON: 1 for an image, else the features.
     """
 
     def __init__(self, limits: Limits, width: int) -> None:
@@ -99,8 +99,8 @@ class Bodies:
             raise ProblemError(400, "The body ends before it is whole.") from None
         return bytes(body)
 
-    def parse(self, body: bytes, content_type: str) -> Pictures | NDArray[np.float64]:
-        """The pictures in it, or its (n, D) feature rows.
+    def parse(self, body: bytes, content_type: str) -> Images | NDArray[np.float64]:
+        """The images in it, or its (n, D) feature rows.
 
         Raises:
             ProblemError: 400, 413, 415 or 422.
@@ -112,15 +112,15 @@ class Bodies:
             return self._json(body)
         if kind.startswith(b"image/") or kind == b"application/octet-stream":
             if not body:
-                raise ProblemError(422, "The body is empty; expected a picture.")
-            return Pictures((body,), ("1",))
+                raise ProblemError(422, "The body is empty; expected an image.")
+            return Images((body,), ("1",))
         raise ProblemError(
             415,
             "Expected a Content-Type of multipart/form-data, application/json, image/* or application/octet-stream.",
             headers={"accept-post": "multipart/form-data, application/json, image/*, application/octet-stream"},
         )
 
-    def _multipart(self, body: bytes, boundary: bytes) -> Pictures:
+    def _multipart(self, body: bytes, boundary: bytes) -> Images:
         form = _Form(self._demand_few)
         try:
             if not boundary:
@@ -133,14 +133,14 @@ class Bodies:
         if not form.ended:
             raise ProblemError(400, "The multipart body cannot be read: its last boundary is missing.")
         if not form.files:
-            raise ProblemError(422, "The form holds no picture; expected files in fields called pictures.")
+            raise ProblemError(422, "The form holds no image; expected files in fields called images.")
         names = tuple(name[:_NAME] or str(number) for number, name in enumerate(form.names, 1))
-        return Pictures(tuple(map(bytes, form.files)), names)
+        return Images(tuple(map(bytes, form.files)), names)
 
-    def _json(self, body: bytes) -> Pictures | NDArray[np.float64]:
+    def _json(self, body: bytes) -> Images | NDArray[np.float64]:
         # neither base64 nor numbers hold a comma: what has far too many is seen before seconds are spent on parsing it
-        if len(body) > _QUICK and body.count(b",") > 2 * self._limits.pictures * self._width + _SPARE:
-            raise ProblemError(413, f"It has more values than {self._limits.pictures} pictures or rows can have.")
+        if len(body) > _QUICK and body.count(b",") > 2 * self._limits.images * self._width + _SPARE:
+            raise ProblemError(413, f"It has more values than {self._limits.images} images or rows can have.")
         try:
             given = JsonBody.model_validate_json(body)
         except ValidationError as error:
@@ -148,12 +148,12 @@ class Bodies:
             faults = [f"{_place(fault['loc'])}: {fault['msg']}" for fault in found[:_FAULTS]]
             unreadable = found[0]["type"] == "json_invalid"
             raise ProblemError(400 if unreadable else 422, "The JSON body is not what was expected.", faults) from None
-        if (given.pictures is None) == (given.features is None):
-            raise ProblemError(422, "Expected pictures or features, one of them.")
-        if given.pictures is not None:
-            self._demand_few(len(given.pictures))
-            names = tuple(map(str, range(1, len(given.pictures) + 1)))
-            return Pictures(tuple(_decoded(given.pictures)), names)
+        if (given.images is None) == (given.features is None):
+            raise ProblemError(422, "Expected images or features, one of them.")
+        if given.images is not None:
+            self._demand_few(len(given.images))
+            names = tuple(map(str, range(1, len(given.images) + 1)))
+            return Images(tuple(_decoded(given.images)), names)
         rows = given.features or []
         self._demand_few(len(rows))
         if len({len(row) for row in rows}) > 1:
@@ -161,8 +161,8 @@ class Bodies:
         return np.array(rows, dtype=np.float64)
 
     def _demand_few(self, count: int) -> None:
-        if count > self._limits.pictures:
-            raise ProblemError(413, f"At most {self._limits.pictures} pictures or rows are taken at a time.")
+        if count > self._limits.images:
+            raise ProblemError(413, f"At most {self._limits.images} images or rows are taken at a time.")
 
     def _too_large(self) -> ProblemError:
         return ProblemError(413, f"At most {self._limits.body:,} bytes are taken at a time.")
@@ -172,14 +172,14 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return "/".join(str(part)[:40] for part in loc) or "body"
 
 
-def _decoded(pictures: list[str]) -> Iterator[bytes]:
-    for number, picture in enumerate(pictures, 1):
+def _decoded(images: list[str]) -> Iterator[bytes]:
+    for number, image in enumerate(images, 1):
         try:
-            encoded = base64.b64decode(picture, validate=True)
+            encoded = base64.b64decode(image, validate=True)
         except (binascii.Error, ValueError):  # ValueError: letters beyond ASCII
-            raise ProblemError(422, f"pictures/{number - 1} is not base64.") from None
+            raise ProblemError(422, f"images/{number - 1} is not base64.") from None
         if not encoded:
-            raise ProblemError(422, f"pictures/{number - 1} is empty.")
+            raise ProblemError(422, f"images/{number - 1} is empty.")
         yield encoded
 
 
@@ -225,8 +225,8 @@ class _Form:
 
     def _begin_data(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
-        if options.get(b"name") != b"pictures":
-            raise ProblemError(422, "The form has a field that is not called pictures.")
+        if options.get(b"name") not in (b"images", b"pictures"):  # what they were called before
+            raise ProblemError(422, "The form has a field that is not called images.")
         self._demand_few(len(self.files) + 1)
         self.files.append(bytearray())
         self.names.append(options.get(b"filename", b"").decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Pictures of requests, decoded in processes that may crash without harm."""
+"""Images of requests, decoded in processes that may crash without harm."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tagfit.serve.priority import step_back
 
 
 class _Job:
-    """The pictures of one request."""
+    """The images of one request."""
 
-    def __init__(self, pictures: Sequence[bytes]) -> None:
-        self.pictures = pictures
-        self.outcomes = [Outcome() for _ in pictures]
-        self.left = len(pictures)
+    def __init__(self, images: Sequence[bytes]) -> None:
+        self.images = images
+        self.outcomes = [Outcome() for _ in images]
+        self.left = len(images)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.given_up = False
 
@@ -36,7 +36,7 @@ class Decoders:
     """One process a core. What a request gives up is left, or, where a process is at it, that process is ended.
 
     Args:
-        on_crash: told, in a thread of its own, when a picture has taken its process down.
+        on_crash: told, in a thread of its own, when an image has taken its process down.
     """
 
     def __init__(self, form: Form, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
@@ -48,10 +48,10 @@ class Decoders:
         for thread in self._threads:
             thread.start()
 
-    async def decode(self, pictures: Sequence[bytes]) -> list[Outcome]:
-        """What came of each picture, in order."""
-        job = _Job(pictures)
-        for number in range(len(pictures)):
+    async def decode(self, images: Sequence[bytes]) -> list[Outcome]:
+        """What came of each image, in order."""
+        job = _Job(images)
+        for number in range(len(images)):
             self._waiting.put((job, number))
         try:
             await job.done
@@ -74,22 +74,22 @@ class Decoders:
         step_back()
         decoder = Decoder(self._form, self._max_pixels)
         while (task := self._waiting.get()) is not None:
-            job, picture = task
+            job, image = task
             self._at[number] = job, decoder  # first this, then the question: who gives up does both the other way round
-            outcome = Outcome() if job.given_up else self._outcome(decoder, job.pictures[picture])
+            outcome = Outcome() if job.given_up else self._outcome(decoder, job.images[image])
             self._at[number] = None
             if decoder.abandoned:
                 decoder.close()
                 decoder = Decoder(self._form, self._max_pixels)
-                if not job.given_up:  # it was meant for the picture before
-                    outcome = self._outcome(decoder, job.pictures[picture])
+                if not job.given_up:  # it was meant for the image before
+                    outcome = self._outcome(decoder, job.images[image])
             if not job.given_up:
-                job.done.get_loop().call_soon_threadsafe(job.put, picture, outcome)
+                job.done.get_loop().call_soon_threadsafe(job.put, image, outcome)
         decoder.close()
 
-    def _outcome(self, decoder: Decoder, picture: bytes) -> Outcome:
+    def _outcome(self, decoder: Decoder, image: bytes) -> Outcome:
         try:
-            outcome = decoder.read(picture)
+            outcome = decoder.read(image)
         except TagfitError as error:  # no process can be started: said to this request, tried by the next
             return Outcome(reason=str(error))
         if outcome.reason.startswith("the decoder crashed"):

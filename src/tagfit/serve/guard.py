@@ -20,7 +20,7 @@ from tagfit.serve.problems import ProblemError
 #: what is answered without a token: whether the server lives, and pages that hold nothing of the model
 OPEN = frozenset({"/", "/docs", "/healthz", "/readyz", "/openapi.json", "/page.css", "/page.js", "/icon.svg"})
 
-#: the page's scripts, styles and pictures are its own; nothing is fetched from, sent to or framed by anyone else
+#: the page's scripts, styles and images are its own; nothing is fetched from, sent to or framed by anyone else
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""Which part of a picture speaks for a label, as a picture that is laid over it."""
+"""Which part of an image speaks for a label, as an image that is laid over it."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ class Limits:
 
     Attributes:
         body: bytes of a request's body.
-        pixels: that one picture may claim.
-        pictures: pictures, or feature rows, of one request.
+        pixels: that one image may claim.
+        images: images, or feature rows, of one request.
         seconds: from a request's first byte to its answer.
-        queue: pictures and rows that are waited for, of all requests together.
+        queue: images and rows that are waited for, of all requests together.
 
     Raises:
         DataError: a queue that is shorter than what one request may bring.
@@ -27,15 +27,13 @@ class Limits:
 
     body: int = 32 << 20
     pixels: int = 100_000_000
-    pictures: int = 64
+    images: int = 64
     seconds: float = 30.0
     queue: int = 256
 
     def __post_init__(self) -> None:
-        if self.queue < self.pictures:
-            raise DataError(
-                f"the queue must hold what one request may bring, {self.pictures} pictures; got {self.queue}"
-            )
+        if self.queue < self.images:
+            raise DataError(f"the queue must hold what one request may bring, {self.images} images; got {self.queue}")
 
     @property
     def memory(self) -> int:

@@ -13,7 +13,7 @@ class Metrics:
     """Counted since the start, in a registry of its own.
 
     Args:
-        waiting: how many pictures and rows wait now.
+        waiting: how many images and rows wait now.
     """
 
     def __init__(self, waiting: Callable[[], int]) -> None:
@@ -24,16 +24,16 @@ class Metrics:
         self.seconds = Histogram(
             "tagfit_request_seconds", "From request to answer.", ["path"], buckets=_SECONDS, registry=to
         )
-        self.rows = Counter("tagfit_rows", "Pictures and rows that the network was asked about.", registry=to)
-        self.unreadable = Counter("tagfit_unreadable_pictures", "Pictures that could not be read.", registry=to)
-        self.crashes = Counter("tagfit_decoder_crashes", "Pictures that took their decoder down.", registry=to)
+        self.rows = Counter("tagfit_rows", "Images and rows that the network was asked about.", registry=to)
+        self.unreadable = Counter("tagfit_unreadable_images", "Images that could not be read.", registry=to)
+        self.crashes = Counter("tagfit_decoder_crashes", "Images that took their decoder down.", registry=to)
         self.batch_rows = Histogram(
             "tagfit_batch_rows", "Rows of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128), registry=to
         )
         self.batch_seconds = Histogram(
             "tagfit_batch_seconds", "What the network took for a batch.", buckets=_SECONDS, registry=to
         )
-        Gauge("tagfit_waiting_rows", "Pictures and rows that wait to be answered.", registry=to).set_function(waiting)
+        Gauge("tagfit_waiting_rows", "Images and rows that wait to be answered.", registry=to).set_function(waiting)
 
     def batch(self, rows: int, seconds: float) -> None:
         """A batch was answered."""

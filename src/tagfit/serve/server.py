@@ -119,7 +119,7 @@ def make_server(
 def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
     """Serve until SIGTERM or ctrl-C; the network is asked once before, as its first answer takes longest."""
     shape, dtype = tagger.preprocessing.shape, np.float32
-    if tagger.takes_pictures:
+    if tagger.takes_images:
         shape, dtype = (tagger.form.size, tagger.form.size, 3), np.uint8  # type: ignore[assignment]
     tagger.predict_array(np.zeros((1, *shape), dtype=dtype))
     gc.collect()

@@ -1,4 +1,4 @@
-"""Augmentation: what is done at random to every picture in training, on tensors. Off under the lock.
+"""Augmentation: what is done at random to every image in training, on tensors. Off under the lock.
 
 Shapes: B batch, H x W pixels, L labels.
 """
@@ -39,7 +39,7 @@ class Augmentation:
         self._generator, self._strength = generator, strength
 
     def __call__(self, x: Tensor, targets_BL: Tensor, known_BL: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Pictures (B, H, W, 3) in [0, 1], targets and known cells of a step, changed."""
+        """Images (B, H, W, 3) in [0, 1], targets and known cells of a step, changed."""
         if self._moves:
             x = self._moved(x)
         for change in self._changes:
@@ -86,12 +86,12 @@ def _uniform(like: Tensor, generator: torch.Generator, low: float, high: float, 
 
 
 def mirror(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
-    """Left to right, every second picture."""
+    """Left to right, every second image."""
     return _reflected(places_B23, 0, generator)
 
 
 def flip(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
-    """Upside down, every second picture: for pictures taken from above."""
+    """Upside down, every second image: for images taken from above."""
     return _reflected(places_B23, 1, generator)
 
 
@@ -101,12 +101,12 @@ def _reflected(places_B23: Tensor, axis: int, generator: torch.Generator) -> Ten
 
 
 def turn(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
-    """Along the diagonal, every second picture; with mirror and flip, all quarter turns. Square pictures only."""
+    """Along the diagonal, every second image; with mirror and flip, all quarter turns. Square images only."""
     return torch.where(_half(places_B23, generator)[:, None], places_B23.flip(1), places_B23)
 
 
 def _half(places_B23: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, 1) True for about every second picture."""
+    """(B, 1) True for about every second image."""
     return _uniform(places_B23, generator, 0, 1, 1) < 0.5
 
 
@@ -120,7 +120,7 @@ def crop(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator,
 
 
 def zoom(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
-    """A part of the picture, or slightly more than it, brought to its size."""
+    """A part of the image, or slightly more than it, brought to its size."""
     shown_B1 = _uniform(places_B23, generator, 1 - CLOSER * strength, 1 + WIDER * strength, 1)
     places_B23[:, :, :2] *= shown_B1[:, None]
     places_B23[:, :, 2] += _uniform(places_B23, generator, -1, 1, 2) * (1 - shown_B1).abs()
@@ -144,7 +144,7 @@ def colour(x: Tensor, generator: torch.Generator, strength: float) -> Tensor:
 
 
 def mixup(x: Tensor, others: Tensor, generator: torch.Generator, strength: float) -> tuple[Tensor, float]:
-    """Pictures averaged in pairs (Zhang et al. 2018); the share of the first."""
+    """Images averaged in pairs (Zhang et al. 2018); the share of the first."""
     share = _beta(generator, MIXING * strength)
     return x[others].lerp_(x, share), share
 

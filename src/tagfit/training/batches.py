@@ -39,7 +39,7 @@ class Samples:
 
     @classmethod
     def of(cls, x: NDArray[Any], scale: float, device: torch.device) -> Samples:
-        """Wrap (N, ...) uint8 pictures or float32 features."""
+        """Wrap (N, ...) uint8 images or float32 features."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             return cls(torch.from_numpy(np.ascontiguousarray(x)), scale, device, source=x)

@@ -53,8 +53,8 @@ class RunEnded:
 
 
 @dataclass(frozen=True)
-class PicturesPassed:
-    """`done` of `total` pictures have run through the blocks of a backbone that are not trained."""
+class ImagesPassed:
+    """`done` of `total` images have run through the blocks of a backbone that are not trained."""
 
     done: int
     total: int
@@ -65,5 +65,5 @@ class Waiting:
     """Trainings are at work elsewhere; nothing is told, and whoever wants to stop can say so."""
 
 
-Event = PicturesPassed | RunStarted | StepEnded | EpochEnded | RunEnded | Waiting
+Event = ImagesPassed | RunStarted | StepEnded | EpochEnded | RunEnded | Waiting
 Listener = Callable[[Event], bool | None]

@@ -1,10 +1,10 @@
-"""Pictures become features: a backbone run over each picture once, while the next ones are decoded.
+"""Images become features: a backbone run over each image once, while the next ones are decoded.
 
-What is kept is what the network says. What is handed on is evened: of each value the root, with its sign, and all of a
-picture brought to one length (Perronnin et al., "Improving the Fisher kernel", ECCV 2010), so that neither a few large
-values nor a picture's contrast decide.
+What is kept is what the network says. What is handed on is evened: of each value the root, with its sign, and all of an
+image brought to one length (Perronnin et al., "Improving the Fisher kernel", ECCV 2010), so that neither a few large
+values nor an image's contrast decide.
 
-Shapes: N pictures of S x S pixels, D features.
+Shapes: N images of S x S pixels, D features.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tagfit.io.memory_maps import release
 from tagfit.models.backbones import Pretrained
 from tagfit.models.folding import folded
 
-#: pictures that a network is given at a time: on a core of a CPU few, as the maps of many leave its cache
+#: images that a network is given at a time: on a core of a CPU few, as the maps of many leave its cache
 ON_A_CORE, ON_A_DEVICE = 4, 64
 
-#: pictures that are read from a memory map at once
+#: images that are read from a memory map at once
 _READ_AT_ONCE = 256
 
 
 def evened(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, D) signed roots, of each picture with a mean square of one half."""
+    """(N, D) signed roots, of each image with a mean square of one half."""
     roots = np.sign(features) * np.sqrt(np.abs(features))
     lengths = np.sqrt(2 * (roots**2).mean(axis=1, keepdims=True))
     scaled: NDArray[np.float32] = roots / np.maximum(lengths, np.float32(1e-12))
@@ -39,7 +39,7 @@ def evened(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Known(Protocol):
-    """Where features are kept, by the SHA-256 of a picture's bytes."""
+    """Where features are kept, by the SHA-256 of an image's bytes."""
 
     def __contains__(self, digest: bytes) -> bool: ...
     def put(self, digests: Sequence[bytes], rows: NDArray[np.float32]) -> None: ...
@@ -47,7 +47,7 @@ class Known(Protocol):
 
 
 class Extractor:
-    """Runs a backbone: on a CPU one thread a core, each on pictures of its own; on another device one thread.
+    """Runs a backbone: on a CPU one thread a core, each on images of its own; on another device one thread.
 
     BatchNorm is folded into the convolutions before it.
     """
@@ -62,43 +62,43 @@ class Extractor:
         self._threads = torch.get_num_threads() if on_cpu else 1
         self.at_once = ON_A_CORE if on_cpu else ON_A_DEVICE
 
-    def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, D), evened, of (N, S, S, 3) uint8 pictures.
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, D), evened, of (N, S, S, 3) uint8 images.
 
         Raises:
             DataError: features that are not finite.
         """
-        found = np.empty((len(pictures), self._backbone.features), np.float32)
+        found = np.empty((len(images), self._backbone.features), np.float32)
 
         def keep(rows: NDArray[np.intp], features: NDArray[np.float32]) -> None:
             found[rows] = features
 
         with _Crew(self._threads, self._of, keep) as crew:
-            for start in range(0, len(pictures), self.at_once):
-                rows = np.arange(start, min(start + self.at_once, len(pictures)))
-                crew.put(rows, pictures[rows])
+            for start in range(0, len(images), self.at_once):
+                rows = np.arange(start, min(start + self.at_once, len(images)))
+                crew.put(rows, images[rows])
         return evened(found)
 
-    def _of(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _of(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            x = torch.from_numpy(pictures).to(self._device, torch.float32).mul_(1 / 255)
+            x = torch.from_numpy(images).to(self._device, torch.float32).mul_(1 / 255)
             features: NDArray[np.float32] = self._network(x).float().cpu().numpy()
         if not np.isfinite(features).all():
             raise DataError(f"{self._backbone.name} makes features that are not finite")
         return features
 
     def looking(self, known: Known) -> Looking:
-        """Look at pictures as they are decoded, and keep their features; to be used in a `with`."""
+        """Look at images as they are decoded, and keep their features; to be used in a `with`."""
         return Looking(_Crew(self._threads, self._of, known.put), known, self.at_once)
 
 
 class Looking:
-    """Pictures on their way to a network."""
+    """Images on their way to a network."""
 
     def __init__(self, crew: _Crew, known: Known, at_once: int) -> None:
         self._crew, self._known, self._at_once = crew, known, at_once
         self._digests: list[bytes] = []
-        self._pictures: list[NDArray[np.uint8]] = []
+        self._images: list[NDArray[np.uint8]] = []
 
     def __enter__(self) -> Looking:
         self._crew.__enter__()
@@ -107,37 +107,37 @@ class Looking:
     def __exit__(self, *failure: object) -> None:
         self._crew.__exit__(*failure)
 
-    def at(self, digest: bytes, picture: NDArray[np.uint8]) -> None:
-        """Look at one picture, unless its features are known; waits where the network is slower."""
+    def at(self, digest: bytes, image: NDArray[np.uint8]) -> None:
+        """Look at one image, unless its features are known; waits where the network is slower."""
         if digest in self._known:
             return
         self._digests.append(digest)
-        self._pictures.append(picture)
+        self._images.append(image)
         if len(self._digests) == self._at_once:
             self._hand_over()
 
     def features(
         self,
-        pictures: NDArray[np.uint8],
+        images: NDArray[np.uint8],
         digests: Sequence[bytes],
         on_read: Callable[[int, int], object] = lambda done, total: None,
     ) -> NDArray[np.float32]:
-        """(N, D), evened, of (N, S, S, 3) pictures, which may be a memory map, in their order."""
+        """(N, D), evened, of (N, S, S, 3) images, which may be a memory map, in their order."""
         self._finish()
         missing = {digest: row for row, digest in enumerate(digests) if digest not in self._known}
         done = len(digests) - len(missing)
         for number, (digest, row) in enumerate(missing.items(), 1):
-            self.at(digest, np.array(pictures[row]))
+            self.at(digest, np.array(images[row]))
             if number % _READ_AT_ONCE == 0:
-                release(pictures)
+                release(images)
             on_read(done + number, len(digests))
         self._finish()
         return evened(self._known.rows(digests))
 
     def _hand_over(self) -> None:
         if self._digests:
-            self._crew.put(self._digests, np.stack(self._pictures))
-            self._digests, self._pictures = [], []
+            self._crew.put(self._digests, np.stack(self._images))
+            self._digests, self._images = [], []
 
     def _finish(self) -> None:
         self._hand_over()
@@ -158,9 +158,9 @@ class _Crew:
             thread.start()
         return self
 
-    def put(self, names: object, pictures: NDArray[np.uint8]) -> None:
+    def put(self, names: object, images: NDArray[np.uint8]) -> None:
         self._check()
-        self._waiting.put((names, pictures))
+        self._waiting.put((names, images))
 
     def finish(self) -> None:
         """Wait until all is done."""
@@ -186,8 +186,8 @@ class _Crew:
         while (item := self._waiting.get()) is not None:
             try:
                 if self._failure is None:
-                    names, pictures = item
-                    self._keep(names, self._action(pictures))
+                    names, images = item
+                    self._keep(names, self._action(images))
             except BaseException as error:  # raised again where more is put in
                 self._failure = error
             finally:

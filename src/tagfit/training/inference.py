@@ -78,7 +78,7 @@ def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) ->
 
 
 def _rows_at_once(network: nn.Module) -> int:
-    """Convolutions hold many maps a picture at once, so they get fewer pictures."""
+    """Convolutions hold many maps an image at once, so they get fewer images."""
     convolutional = any(parameter.ndim > 2 for parameter in network.parameters())
     return INFERENCE_BATCH // 8 if convolutional else INFERENCE_BATCH
 

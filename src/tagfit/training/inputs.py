@@ -18,11 +18,11 @@ from tagfit.io.memory_maps import release
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.records.data import Dataset
 from tagfit.training.batches import Samples
-from tagfit.training.events import Listener, PicturesPassed
+from tagfit.training.events import ImagesPassed, Listener
 from tagfit.training.features import ON_A_CORE
 from tagfit.training.thread_pool import crew_for
 
-#: of a picture as it was decoded
+#: of an image as it was decoded
 PIXEL_SCALE = 1 / 255
 
 
@@ -33,8 +33,8 @@ class NetworkInputs:
     Attributes:
         x: (N, ...) what most networks take; None where no network needs it.
         scale: what `x` is multiplied by.
-        pixels: (N, S, S, 3) uint8 pictures for fine-tuned networks, where there are any.
-        on_event: told how many pictures have run through the lower blocks.
+        pixels: (N, S, S, 3) uint8 images for fine-tuned networks, where there are any.
+        on_event: told how many images have run through the lower blocks.
     """
 
     x: NDArray[Any] | None
@@ -52,14 +52,14 @@ class NetworkInputs:
         """What `network` is given.
 
         Raises:
-            ValueError: it looks at pictures, and there are none.
+            ValueError: it looks at images, and there are none.
         """
         if not isinstance(network, FineTunedNetwork):
             if self.x is None:
                 raise ValueError("this network takes what is not here")
             return Samples.of(self.x, self.scale, self.device)
         if self.pixels is None:
-            raise ValueError("a fine-tuned network looks at pictures; there are only features")
+            raise ValueError("a fine-tuned network looks at images; there are only features")
         if not network.parted:
             return Samples.of(self.pixels, PIXEL_SCALE, self.device)
         key = (network.first, network.model.views)
@@ -69,13 +69,13 @@ class NetworkInputs:
 
     def _run_lower(self, network: FineTunedNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, V, ...) activations, in a file that goes when nobody uses it any more."""
-        pictures = Samples.of(pixels, PIXEL_SCALE, self.device)
+        images = Samples.of(pixels, PIXEL_SCALE, self.device)
         whole = network.whole.to(self.device)
 
         def of(start: int) -> NDArray[np.float32]:
             rows = torch.arange(start, min(start + ON_A_CORE, len(pixels)))
             with torch.inference_mode():
-                return network.activations(pictures.take(rows)).cpu().numpy()
+                return network.activations(images.take(rows)).cpu().numpy()
 
         with crew_for(whole, ON_A_CORE) as crew:
             first = of(0)
@@ -87,7 +87,7 @@ class NetworkInputs:
                 nonlocal done
                 found[start : start + ON_A_CORE] = of(start)
                 done += ON_A_CORE
-                self.on_event(PicturesPassed(min(done, len(pixels)), len(pixels)))
+                self.on_event(ImagesPassed(min(done, len(pixels)), len(pixels)))
 
             crew.map(put, range(0, len(pixels), ON_A_CORE))
         release(pixels)

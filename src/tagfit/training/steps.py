@@ -77,7 +77,7 @@ class Steps:
                     module.one_view_in_training = training.draws_a_view
                 if isinstance(module, FineTunedNetwork):
                     module.draws_views = training.draws_a_view
-        # of a fine-tuned network, pictures have run through the lower blocks already: it draws their views itself
+        # of a fine-tuned network, images have run through the lower blocks already: it draws their views itself
         changes = () if isinstance(network, FineTunedNetwork) else training.augmentation
         self._augmentations = [
             Augmentation(changes, generator, training.augmentation_strength) for generator in self._draws

@@ -38,7 +38,7 @@ CURVE_POINTS = 20
 #: what a refit is trained on
 REFITTED: tuple[Part, ...] = ("train", "val", "calibrate")
 
-#: wider inputs, such as pictures of 64 x 64, stay with it too: there the matrix products are nearly all of a step
+#: wider inputs, such as images of 64 x 64, stay with it too: there the matrix products are nearly all of a step
 MOST_INPUTS = 4096
 
 Engine = Literal["compiled", "torch"]

@@ -15,10 +15,10 @@ Faults = Callable[..., tuple[str, ...]]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """Make a folder of files with the given text or bytes; names that end in .jpg become empty pictures."""
+    """Make a folder of files with the given text or bytes; names that end in .jpg become empty images."""
 
-    def make(*pictures: str, **files: str | bytes) -> Path:
-        for name in pictures:
+    def make(*images: str, **files: str | bytes) -> Path:
+        for name in images:
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()

@@ -175,9 +175,9 @@ def test_faults_of_a_file(folder, faults, text, message):
     assert message in "\n".join(faults(read, folder(r_arff=text)))
 
 
-def test_options_of_pictures_are_refused(folder, faults):
+def test_options_of_images_are_refused(folder, faults):
     found = "\n".join(faults(read, folder(r_arff=HEAD + "1,2,0,1\n"), images=".", label_separator=";"))
-    assert "a folder of pictures was given" in found
+    assert "a folder of images was given" in found
     assert "label separator was given" in found
 
 

@@ -1,4 +1,4 @@
-"""COCO's instances: what is read, where its pictures lie, and each fault by its entry."""
+"""COCO's instances: what is read, where its images lie, and each fault by its entry."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def coco(**changes: object) -> str:
 
 
 @pytest.fixture
-def pictures(folder):
+def images(folder):
     return folder("a.jpg", "b.jpg", "c.jpg")
 
 
@@ -49,8 +49,8 @@ def write(path: Path, text: str) -> Path:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def test_a_picture_has_the_labels_of_its_objects(pictures):
-    table = read(write(pictures / "boats.json", coco()))
+def test_a_image_has_the_labels_of_its_objects(images):
+    table = read(write(images / "boats.json", coco()))
     assert table.name == "boats"
     assert table.label_names == ("sea", "boat", "gull")
     assert table.labels_NL.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
@@ -62,18 +62,18 @@ def test_a_picture_has_the_labels_of_its_objects(pictures):
 
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("first", COCO)
-def test_recognised_by_content(pictures, indent, first):
+def test_recognised_by_content(images, indent, first):
     document = {first: COCO[first], **COCO, "licenses": [{"name": "x" * 70_000}]}
-    write(pictures / "labels.json", json.dumps(document, indent=indent))
-    assert len(read(pictures)) == 3
+    write(images / "labels.json", json.dumps(document, indent=indent))
+    assert len(read(images)) == 3
 
 
-def test_identifiers_may_be_text_and_pictures_may_be_named_twice(pictures):
+def test_identifiers_may_be_text_and_images_may_be_named_twice(images):
     images = [{"id": "a", "file_name": "a.jpg"}, {"id": "A", "file_name": "./a.jpg"}]
     labels = [{"image_id": "a", "category_id": 7}, {"image_id": "A", "category_id": 7}]
-    table = read(write(pictures / "x.json", coco(images=images, annotations=labels)))
+    table = read(write(images / "x.json", coco(images=images, annotations=labels)))
     assert table.labels_NL.tolist() == [[1, 0, 0]]
-    assert "1 rows that repeat a picture" in table.notes[0]
+    assert "1 rows that repeat an image" in table.notes[0]
 
 
 # -------------------------------------------------------------------------------------------------- layout
@@ -91,7 +91,7 @@ def test_identifiers_may_be_text_and_pictures_may_be_named_twice(pictures):
         ("somewhere", "somewhere"),
     ],
 )
-def test_pictures_are_found_in_the_usual_places(folder, inside, of_data):
+def test_images_are_found_in_the_usual_places(folder, inside, of_data):
     root = folder(*(f"{inside}/{name}.jpg" for name in "abc"))
     file = write(root / "annotations" / "instances_train2017.json", coco())
     for data in (root, file.parent, file):
@@ -126,10 +126,10 @@ def test_one_file_in_the_folder_of_each_part(folder):
     assert [PARTS[code] for code in table.given_split] == ["train"] * 3 + ["val"] * 3
 
 
-def test_parts_must_declare_the_same_labels(pictures, faults):
-    write(pictures / "instances_train.json", coco())
-    write(pictures / "instances_val.json", coco(categories=[*COCO["categories"], {"id": 1, "name": "gulls"}]))
-    assert faults(read, pictures)[0] == "instances_val.json: declares other labels than instances_train.json: 'gulls'."
+def test_parts_must_declare_the_same_labels(images, faults):
+    write(images / "instances_train.json", coco())
+    write(images / "instances_val.json", coco(categories=[*COCO["categories"], {"id": 1, "name": "gulls"}]))
+    assert faults(read, images)[0] == "instances_val.json: declares other labels than instances_train.json: 'gulls'."
 
 
 def test_other_json_in_a_folder_is_no_label_file(folder):
@@ -140,7 +140,7 @@ def test_other_json_in_a_folder_is_no_label_file(folder):
 # -------------------------------------------------------------------------------------------------- faults
 
 
-def test_every_fault_is_told_at_once(pictures, faults):
+def test_every_fault_is_told_at_once(images, faults):
     text = coco(
         images=[*COCO["images"], {"id": 11, "file_name": "d.jpg"}, {"id": 14}, {"id": True, "file_name": "e.jpg"}, 5],
         categories=[*COCO["categories"], {"id": 5, "name": "sea"}, {"id": 3, "name": "ship"}, {"id": 6, "name": 6}],
@@ -152,7 +152,7 @@ def test_every_fault_is_told_at_once(pictures, faults):
             "x",
         ],
     )
-    found = faults(read, write(pictures / "x.json", text))
+    found = faults(read, write(images / "x.json", text))
     assert found[:-1] == (
         "x.json: images[3]: has the id 11 of [0].",
         "x.json: images[5]: expected a whole number as `id`; got true.",
@@ -166,10 +166,10 @@ def test_every_fault_is_told_at_once(pictures, faults):
         "x.json: 1 annotation is of category '7', which is not among its categories.",
         "x.json: images[4]: expected a text as `file_name`; got null.",
         "x.json: label name 'sea' occurs 2 times.",
-        "x.json: images[3]: picture 'd.jpg' does not exist.",
-        "x.json: images[4]: picture '' is an empty cell.",
-        "x.json: images[5]: picture 'e.jpg' does not exist.",
-        "x.json: images[6]: picture '' is an empty cell.",
+        "x.json: images[3]: image 'd.jpg' does not exist.",
+        "x.json: images[4]: image '' is an empty cell.",
+        "x.json: images[5]: image 'e.jpg' does not exist.",
+        "x.json: images[6]: image '' is an empty cell.",
     )
 
 
@@ -193,24 +193,24 @@ def test_every_fault_is_told_at_once(pictures, faults):
         ('{\n"images": 3}', "one JSON document over the whole file"),
     ],
 )
-def test_faults(pictures, faults, text, message):
-    assert message in "\n".join(faults(read, write(pictures / "val_x.json", text)))
+def test_faults(images, faults, text, message):
+    assert message in "\n".join(faults(read, write(images / "val_x.json", text)))
 
 
-def test_what_to_name_instead_of_the_captions(pictures, faults):
-    file = write(pictures / "captions_val2017.json", coco(annotations=[{"image_id": 11, "caption": "a boat"}]))
+def test_what_to_name_instead_of_the_captions(images, faults):
+    file = write(images / "captions_val2017.json", coco(annotations=[{"image_id": 11, "caption": "a boat"}]))
     assert "instances_val2017.json" in faults(read, file)[-1]
 
 
-def test_too_many_labels_are_refused_before_memory_is(pictures, faults):
+def test_too_many_labels_are_refused_before_memory_is(images, faults):
     images = [{"id": n, "file_name": "a.jpg"} for n in range(50_000)]
     names = [{"id": n, "name": f"n{n}"} for n in range(50_000)]
-    file = write(pictures / "x.json", coco(images=images, categories=names, annotations=[]))
+    file = write(images / "x.json", coco(images=images, categories=names, annotations=[]))
     assert "50000 different labels on 50000 samples" in faults(read, file)[0]
 
 
-def test_options_that_cannot_apply_are_refused(pictures, faults):
-    file = write(pictures / "x.json", coco())
+def test_options_that_cannot_apply_are_refused(images, faults):
+    file = write(images / "x.json", coco())
     assert "no cell lists labels" in faults(read, file, label_separator=";")[0]
     assert "lists its labels by name" in faults(read, file, minus_one="no")[0]
 
@@ -230,9 +230,9 @@ LISTS = VALUES | st.lists(VALUES, max_size=4)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(["images", "categories", "annotations"]), LISTS))
-def test_any_json_is_read_or_refused(pictures, changes):
+def test_any_json_is_read_or_refused(images, changes):
     try:
-        table = read(write(pictures / "x.json", coco(**changes)))
+        table = read(write(images / "x.json", coco(**changes)))
     except DataError:
         return
     assert table.labels_NL.shape == (len(table), len(table.label_names))

@@ -29,7 +29,7 @@ def test_listed_labels_with_a_split(folder):
     assert table.sample_names == ("a.jpg", "b.jpg", "c.jpg")
     assert [file.name for file in table.files] == ["a.jpg", "b.jpg", "c.jpg"]
     assert table.x is None
-    assert table.kind == "pictures"
+    assert table.kind == "images"
 
 
 def test_binary_labels(folder):
@@ -195,7 +195,7 @@ def test_every_fault_is_told_at_once(folder, faults):
         (b"image\na.jpg\n", "no column holds labels"),
         (b"image,tags\na.jpg,\n", "no labels at all"),
         (b"image,camera\na.jpg,x\n", "no column holds labels"),
-        (b"name,tags\na.jpg,sea\n", "expected a column with the pictures' paths"),
+        (b"name,tags\na.jpg,sea\n", "expected a column with the images' paths"),
         (b"a.jpg,sea\nb.jpg,sea\n", "no header line"),
         (b"17,1,0\n18,0,1\n", "no header line"),
         (b"image,sea,sea\na.jpg,1,1\n", "'sea' occurs 2 times"),
@@ -232,10 +232,10 @@ def test_line_numbers_count_quoted_line_breaks(folder, faults):
 def test_repeated_rows(folder, faults):
     table = read(folder("a.jpg", "b.jpg", l_csv="image,tags\na.jpg,x;y\n./a.jpg,y;x\nb.jpg,x\n"))
     assert len(table) == 2
-    assert table.notes == ("1 rows that repeat a picture with the same labels are left out.",)
+    assert table.notes == ("1 rows that repeat an image with the same labels are left out.",)
     found = faults(read, folder(l_csv="image,tags,split\na.jpg,x,val\nb.jpg,x,val\na.jpg,y,val\nb.jpg,x,train\n"))
-    assert found[0] == "l.csv:4: names the picture of l.csv:2 with other labels."
-    assert found[1] == "l.csv:5: names the picture of l.csv:3 with another split."
+    assert found[0] == "l.csv:4: names the image of l.csv:2 with other labels."
+    assert found[1] == "l.csv:5: names the image of l.csv:3 with another split."
 
 
 def test_names_that_differ_in_case_are_kept_and_said(folder):

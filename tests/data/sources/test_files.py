@@ -1,4 +1,4 @@
-"""Picture paths: found, confined to their folder, and never opened."""
+"""Image paths: found, confined to their folder, and never opened."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_backslashes_are_slashes(folder, tmp_path):
 def test_names_that_cannot_be_used(folder, faults, name, message):
     found = faults(read, folder("a.jpg", "deep/a.jpg", l_csv=table_of("a.jpg", name)))
     assert len(found) == 2
-    assert found[0].startswith("l.csv:3: picture ")
+    assert found[0].startswith("l.csv:3: image ")
     assert message in found[0]
     assert "--images" in found[1]
 
@@ -62,7 +62,7 @@ def test_symbolic_links_may_not_lead_out(folder, faults, tmp_path_factory):
     (where / "gone.jpg").symlink_to(where / "nothing.jpg")
     (where / "loop.jpg").symlink_to(where / "loop.jpg")
     found = faults(read, where)
-    assert [fault.split(" picture ")[0] for fault in found[:-1]] == [f"l.csv:{line}:" for line in (3, 4, 7, 8, 9)]
+    assert [fault.split(" image ")[0] for fault in found[:-1]] == [f"l.csv:{line}:" for line in (3, 4, 7, 8, 9)]
     assert "symbolic link" in found[0]
     assert "symbolic link" in found[1]
     assert "not a file" in found[2]
@@ -75,12 +75,12 @@ def test_a_data_folder_that_is_a_link_itself(folder, tmp_path_factory):
     assert len(read(link)) == 1
 
 
-def test_pictures_that_the_table_does_not_name_are_counted(folder):
+def test_images_that_the_table_does_not_name_are_counted(folder):
     table = read(folder("a.jpg", "b.jpg", "c.PNG", "notes.md", ".hidden.jpg", l_csv=table_of("a.jpg")))
-    assert table.notes == ("2 pictures beside the labelled ones are not in l.csv and are left out.",)
+    assert table.notes == ("2 images beside the labelled ones are not in l.csv and are left out.",)
 
 
-def test_a_missing_folder_of_pictures(folder, faults):
+def test_a_missing_folder_of_images(folder, faults):
     assert "does not exist" in faults(read, folder(l_csv=table_of("a.jpg")), images="/no/such")[0]
 
 

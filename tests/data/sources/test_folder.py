@@ -88,7 +88,7 @@ def test_parts_of_one_split_in_folders(folder, tmp_path):
     assert len(read(where)) == 1
 
 
-def test_pictures_of_split_folders_may_lie_elsewhere(folder):
+def test_images_of_split_folders_may_lie_elsewhere(folder):
     where = folder(
         "data/train/x", "data/val/x", "mirrored/train/a.jpg", "mirrored/val/b.jpg", "flat/a.jpg", "flat/b.jpg"
     )
@@ -105,10 +105,9 @@ def test_faults_of_split_folders(folder, faults):
     assert "val/metadata.csv:2: expected UTF-8" in faults(read, where)[0]
     (where / "val" / "metadata.csv").write_text("image,tags\n../no.jpg,sea\n")
     assert faults(read, where)[:-1] == (
-        "train/metadata.csv:2: picture 'train/no.jpg' does not exist.",
-        "train/metadata.csv:3: picture '/etc/passwd' is an absolute path; expected one relative to the folder of "
-        "pictures.",
-        "val/metadata.csv:2: picture 'val/../no.jpg' does not exist.",
+        "train/metadata.csv:2: image 'train/no.jpg' does not exist.",
+        "train/metadata.csv:3: image '/etc/passwd' is an absolute path; expected one relative to the folder of images.",
+        "val/metadata.csv:2: image 'val/../no.jpg' does not exist.",
     )
     (where / "val" / "other.csv").write_text(ONE)
     assert "expected one label file in each of the folders" in faults(read, where)[0]
@@ -129,7 +128,7 @@ def test_parts_must_agree(folder, faults):
     (where / "test.csv").write_text("image,tags,split\nb.jpg,sea,val\n")
     assert any("has a `split` column" in fault for fault in faults(read, where))
     (where / "test.csv").write_text("image,tags\na.jpg,sea\n")
-    assert faults(read, where)[0] == "train.csv:2: names the picture of test.csv:2 with another split."
+    assert faults(read, where)[0] == "train.csv:2: names the image of test.csv:2 with another split."
 
 
 def test_parts_of_arrays(folder):
@@ -175,8 +174,8 @@ def test_several_files_are_ambiguous(folder, faults, names):
 
 def test_nothing_to_read(folder, faults, tmp_path):
     message = faults(read, folder("deep/x.doc", x_md="x", a_json='{"a": 1}'))[0]
-    assert "pictures with keywords" in message
-    assert "0 pictures, 1 folders and 2 other files" in message
+    assert "images with keywords" in message
+    assert "0 images, 1 folders and 2 other files" in message
     assert "does not exist" in faults(read, tmp_path / "no")[0]
     assert "cannot be a path" in faults(read, "image,tags\n" + "a.jpg,sea\n" * 1000)[0]
     os.mkfifo(tmp_path / "pipe.csv")

@@ -107,7 +107,7 @@ def test_every_fault_is_told_at_once(folder, faults):
         ('[{"image": "a.jpg"}]', "one JSON document"),
         ('{\n"image": "a.jpg"}', "one JSON document"),
         ('{"images": [], "annotations": []}', "COCO"),
-        ('{"labels": ["x"]}', "expected a column with the pictures' paths"),
+        ('{"labels": ["x"]}', "expected a column with the images' paths"),
         ('{"image": "a.jpg"}', "no column holds labels"),
         ('{"image": "a.jpg", "labels": []}', "no labels at all"),
         ('{"image": "a.jpg", "labels": {"x": 2}}', "'x' must be 0, 1 or null"),

@@ -1,4 +1,4 @@
-"""Keywords in pictures and sidecars: which of them count, and what damaged ones cost."""
+"""Keywords in images and sidecars: which of them count, and what damaged ones cost."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_keywords_become_labels(tmp_path):
     assert table.absent_label == NO
     assert table.given_split is None
     assert table.notes == (
-        "Labels are the keywords of 6 pictures: 2 in IPTC, 4 in embedded XMP.",
-        "1 pictures without a keyword are not labelled, and left out.",
+        "Labels are the keywords of 6 images: 2 in IPTC, 4 in embedded XMP.",
+        "1 images without a keyword are not labelled, and left out.",
     )
 
 
-def test_a_sidecar_comes_before_the_picture_and_xmp_before_iptc(tmp_path):
+def test_a_sidecar_comes_before_the_image_and_xmp_before_iptc(tmp_path):
     inside = {"xmp": xmp_packet(subject=["inside"]), "iptc": iptc_block("iptc")}
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"):
         save_tagged(tmp_path / name, **inside)
@@ -61,7 +61,7 @@ def test_a_sidecar_comes_before_the_picture_and_xmp_before_iptc(tmp_path):
     found = [tags(table, f"{letter}.jpg") for letter in "abcde"]
     assert found == [{"full name"}, {"stem"}, {"inside"}, {"inside"}, {"inside"}]
     assert "2 in embedded XMP, 3 in sidecars" in table.notes[0]
-    assert table.notes[1] == "2 pictures have other keywords inside than in their sidecar, which counts."
+    assert table.notes[1] == "2 images have other keywords inside than in their sidecar, which counts."
 
 
 def test_what_cannot_be_read_is_set_aside(tmp_path):
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_set_aside(tmp_path):
         "control.jpg": "control characters",
         "charset.jpg": "not the UTF-8",
         "empty.jpg": "the file is empty",
-        "text.png": "not a picture",
+        "text.png": "not an image",
     }.items():
         assert reason in reasons.pop(name)
     assert not reasons
@@ -113,11 +113,11 @@ def test_a_label_file_comes_before_keywords(tmp_path):
     assert read(tmp_path).label_names == ("label",)
 
 
-def test_no_picture_has_a_keyword(tmp_path, faults):
+def test_no_image_has_a_keyword(tmp_path, faults):
     save_tagged(tmp_path / "deep" / "a.jpg")
     (tmp_path / "b.jpg").touch()
     message, reason, todo = faults(read, tmp_path)
-    assert "1 pictures without a keyword and 1 that cannot be read" in message
+    assert "1 images without a keyword and 1 that cannot be read" in message
     assert "expected a label file, or keywords (XMP or IPTC)" in message
     assert reason == "b.jpg: the file is empty."
     assert "labels.csv" in todo
@@ -141,7 +141,7 @@ def test_links_may_not_lead_out(tmp_path, tmp_path_factory, faults):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), min_size=1, max_size=4))
-def test_damaged_pictures_are_read_or_refused(tmp_path, suffix, changes):
+def test_damaged_images_are_read_or_refused(tmp_path, suffix, changes):
     whole = tmp_path.parent / f"whole.{suffix}"
     if not whole.exists():
         save_tagged(

@@ -139,7 +139,7 @@ def test_paths_of_a_frame(frame, folder, faults, monkeypatch, tmp_path):
     held = frame({"image": ["a.jpg", str(where / "a.jpg")], "tags": ["x", "x"]})
     monkeypatch.chdir(where)
     assert len(from_frame(held)) == 1
-    assert "row 2: picture " in faults(from_frame, held, images=where)[0]
+    assert "row 2: image " in faults(from_frame, held, images=where)[0]
     assert "absolute path" in faults(from_frame, held, images=where)[0]
 
 
@@ -199,7 +199,7 @@ def png(level: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_dataset_of_picture_files(hf, folder):
+def test_dataset_of_image_files(hf, folder):
     where = folder("a.jpg", "b.jpg")
     features = hf.Features(
         {
@@ -217,13 +217,13 @@ def test_dataset_of_picture_files(hf, folder):
     }
     table = from_memory(hf.Dataset.from_dict(rows, features=features).with_format("numpy"))
     assert table.files == (where / "a.jpg", where / "b.jpg")
-    assert table.label_names == ("sky", "sea", "sun")  # declared, whether or not a picture has them
+    assert table.label_names == ("sky", "sea", "sun")  # declared, whether or not an image has them
     assert table.labels_NL.tolist() == [[1, 1, 0], [0, 0, 0]]
     assert table.absent_label == NO
     assert dict(table.metadata) == {"by": ("me", "you")} or table.metadata["by"] == ("me", "you")
 
 
-def test_dataset_of_encoded_pictures(hf):
+def test_dataset_of_encoded_images(hf):
     rows = {"image": [{"bytes": png(level), "path": None} for level in (1, 2, 3)], "x": [1, 0, None], "y": [0, 1, 1]}
     rows["path"] = ["p", "q", "r"]
     held = hf.Dataset.from_dict(rows).cast_column("image", hf.Image())
@@ -231,7 +231,7 @@ def test_dataset_of_encoded_pictures(hf):
     assert read.encoded == (png(1), png(2), png(3))
     assert read.files is None
     assert read.x is None
-    assert read.kind == "pictures"
+    assert read.kind == "images"
     assert dict(read.metadata) == {"path": ("p", "q", "r")}
     assert read.labels_NL.tolist() == [[1, 0], [0, 1], [UNKNOWN, 1]]
     assert read.sample_names == ("row 1", "row 2", "row 3")
@@ -248,7 +248,7 @@ def test_dataset_of_paths_and_text(hf, folder):
     assert table.files == (where / "a.jpg", where / "b.jpg")
 
 
-def test_dataset_of_one_class_a_picture(hf, folder):
+def test_dataset_of_one_class_a_image(hf, folder):
     where = folder("a.jpg", "b.jpg")
     features = hf.Features({"image": hf.Value("string"), "label": hf.ClassLabel(names=["sea", "sky"])})
     held = hf.Dataset.from_dict({"image": ["a.jpg", "b.jpg"], "label": [1, 0]}, features=features)
@@ -275,7 +275,7 @@ def test_faults_of_datasets(hf, faults, folder):
     other = hf.Dataset.from_dict({"features": [[1.0], [2.0]], "y": [1, 0]})
     assert "column 'x' of the train split is missing" in faults(from_memory, hf.DatasetDict(train=held, test=other))[0]
     assert "streamed" in faults(from_memory, held.to_iterable_dataset())[0]
-    assert "expected pictures or features" in faults(from_memory, held.remove_columns("features"))[0]
+    assert "expected images or features" in faults(from_memory, held.remove_columns("features"))[0]
     assert "images was given" in faults(from_memory, held, images=".")[0]
     assert "label_names was given" in faults(from_memory, held, label_names=["x"])[0]
     ragged = hf.Dataset.from_dict({"features": [[1.0], [2.0, 3.0]], "x": [1, 0]})
@@ -290,7 +290,7 @@ def test_faults_of_datasets(hf, faults, folder):
     found = "\n".join(faults(from_memory, hf.Dataset.from_dict(rows, features=features)))
     for piece in (
         "row 1: 'labels' must hold class numbers",
-        "row 2: there is no picture",
-        "row 3: the picture is a file",
+        "row 2: there is no image",
+        "row 3: the image is a file",
     ):
         assert piece in found

@@ -81,7 +81,7 @@ def test_wider_features_are_rounded_and_said(npz):
     assert "rounded" not in "".join(read(npz(X=X.astype(np.float64), y=Y)).notes)
 
 
-# -------------------------------------------------------------------------------------------- pictures
+# -------------------------------------------------------------------------------------------- images
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ def test_wider_features_are_rounded_and_said(npz):
     ],
     ids=["uint8", "int64", "float of 255", "float64", "float32", "float32 product"],
 )
-def test_pictures_come_back_exactly(npz, x):
+def test_images_come_back_exactly(npz, x):
     table = read(npz(X=x, y=Y))
     np.testing.assert_array_equal(table.x, PIXELS)
     assert table.x.dtype == np.uint8
-    assert table.kind == "pictures"
+    assert table.kind == "images"
     assert ("exactly" in table.notes[0]) == (x.dtype != np.uint8)
 
 
 @pytest.mark.parametrize("x", [PIXELS[..., 0], PIXELS[..., :1], PIXELS[..., 0] / 255])
-def test_grey_pictures(npz, x):
+def test_grey_images(npz, x):
     table = read(npz(X=x, y=Y))
     np.testing.assert_array_equal(table.x, np.repeat(PIXELS[..., :1], 3, axis=3))
     assert any("Grey" in note for note in table.notes)
@@ -124,7 +124,7 @@ def test_grey_pictures(npz, x):
         (np.zeros((4, 0, 6, 3), np.uint8), "empty"),
     ],
 )
-def test_arrays_that_are_no_pictures(npz, faults, x, message):
+def test_arrays_that_are_no_images(npz, faults, x, message):
     assert message in faults(read, npz(X=x, y=Y))[0]
 
 

@@ -50,7 +50,7 @@ def test_copies_on_one_side_leak_nothing_but_count_twice():
 
 
 def shots(alike, seed=0, places=60, shots=3, name="place{place}_{shot}.png"):
-    """Pictures of places, several of each, that share a tint; labels know nothing of places."""
+    """Images of places, several of each, that share a tint; labels know nothing of places."""
     rng = np.random.default_rng(seed)
     x = rng.integers(100, 156, size=(places * shots, 4, 4, 3)).astype(np.int64)
     x += np.repeat(rng.normal(0, alike, size=(places, 1, 1, 3)).astype(np.int64), shots, axis=0)
@@ -90,7 +90,7 @@ def test_the_beginnings_of_file_names_may_be_groups():
     assert any("beginning of a file name" in finding.seen for finding in leakage(looked_at(data)))
 
 
-def test_pictures_that_have_nothing_to_do_with_each_other_raise_at_most_one_alarm_in_twenty():
+def test_images_that_have_nothing_to_do_with_each_other_raise_at_most_one_alarm_in_twenty():
     draws = 100 if PROVE else 20
     alarms = sum(bool(leakage(looked_at(dealt(shots(0, seed), "none")))) for seed in range(draws))
     tell_power("clean", "leakage", 0, [False] * (draws - alarms) + [True] * alarms)
@@ -98,7 +98,7 @@ def test_pictures_that_have_nothing_to_do_with_each_other_raise_at_most_one_alar
 
 
 def runs(sense, seed=0, samples=300):
-    """Pictures of ten a place: the colours of a place say its labels, or are no more than its own."""
+    """Images of ten a place: the colours of a place say its labels, or are no more than its own."""
     rng = np.random.default_rng(seed)
     place, other = np.repeat(rng.normal(size=(2, samples // 10, 3)), 10, axis=1)
     labels_NL = ((place if sense else other) > 0).astype(np.int8)
@@ -138,7 +138,7 @@ def test_test_is_not_trained_on():
     np.testing.assert_array_equal(used, np.setdiff1d(np.arange(300), data.split.rows("test")))
 
 
-def test_near_copies_among_pictures_are_what_the_split_knows_of():
+def test_near_copies_among_images_are_what_the_split_knows_of():
     x = scenes(12)
     x[11] = np.clip(x[0].astype(np.int64) + 4, 0, 255)
     table = LabelTable("pairs", ("a",), (np.arange(12) % 2)[:, None].astype(np.int8), tuple("abcdefghijkl"), x=x)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from making import locked, picture_table
+from making import image_table, locked
 from tagfit.diagnosis.checks.schedule import schedule
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
@@ -59,6 +59,6 @@ def test_maps_of_a_cnn_count_for_more_samples():
 
 def test_a_training_that_diverges_is_a_finding():
     wild = Recipe(name="wild", training=Training(epochs=3, rate=1e30, patience=0))
-    worst = diagnose(locked(picture_table()), recipe=wild, quick=True).findings[0]
+    worst = diagnose(locked(image_table()), recipe=wild, quick=True).findings[0]
     assert worst.meaning == "Training diverged: there is no model."
     assert "step" in worst.seen

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from making import PROVE, feature_table, locked, looked_at, picture_table, tell_power
+from making import PROVE, feature_table, image_table, locked, looked_at, tell_power
 from tagfit.diagnosis.checks.shortcuts import shortcuts
 from tagfit.diagnosis.evidence import CannotCheck
 
@@ -22,9 +22,9 @@ def encoded(width=8, height=8, camera="", kind="JPEG", quality=75, noise=0):
     return file.getvalue()
 
 
-def pictures(file_of, samples=200, seed=0, agree=0.9):
+def images(file_of, samples=200, seed=0, agree=0.9):
     """Data whose files are made by what `file_of` is told: yes or no, as the first label is in most cases."""
-    data = locked(picture_table(samples=samples, side=2, seed=seed))
+    data = locked(image_table(samples=samples, side=2, seed=seed))
     rng = np.random.default_rng(seed + 1000)
     told = (data.dataset.labels_NL[:, 0] == 1) ^ (rng.random(samples) > agree)
     made = {yes: [file_of(yes, number) for number in range(4)] for yes in (True, False)}
@@ -46,14 +46,14 @@ PLANTED = {
 
 @pytest.mark.parametrize("kind", PLANTED)
 def test_what_a_file_says_beside_its_pixels_is_found_by_itself(kind):
-    found = shortcuts(looked_at(pictures(PLANTED[kind])))
+    found = shortcuts(looked_at(images(PLANTED[kind])))
     (finding,) = [finding for finding in found if kind in finding.seen]
     assert finding.names == ("red",)
     assert finding.strength in finding.interval
 
 
 def test_files_on_disk_are_read_and_left_as_they_are(tmp_path):
-    data = pictures(PLANTED["camera"])
+    data = images(PLANTED["camera"])
     for number, content in enumerate(data.dataset.files):
         (tmp_path / f"{number}.jpg").write_bytes(content)
     before = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
@@ -66,7 +66,7 @@ def test_files_on_disk_are_read_and_left_as_they_are(tmp_path):
     ("kind", "name"), [("folder", "{label}/{row}.jpg"), ("letters", "{label}{row}.jpg"), ("numbers", "x{sorted}.jpg")]
 )
 def test_what_a_name_says_is_found(kind, name):
-    data = pictures(lambda yes, n: encoded(noise=n))
+    data = images(lambda yes, n: encoded(noise=n))
     yes = data.dataset.labels_NL[:, 0] == 1
     place = np.argsort(np.argsort(yes, kind="stable"))
     names = tuple(name.format(label="ab"[int(label)], row=row, sorted=place[row]) for row, label in enumerate(yes))
@@ -100,7 +100,7 @@ def test_clean_data_raise_at_most_one_alarm_in_twenty():
     files = [encoded((8, 9, 10, 12)[n], noise=n, quality=30 + 10 * n) for n in range(4)]
     alarms = 0
     for seed in range(draws):
-        data = pictures(lambda yes, n: files[n], samples=120, seed=seed, agree=0.5)
+        data = images(lambda yes, n: files[n], samples=120, seed=seed, agree=0.5)
         alarms += bool(shortcuts(looked_at(data)))
     tell_power("clean", "shortcuts", 0.5, [False] * (draws - alarms) + [True] * alarms)
     assert alarms <= draws / 20
@@ -108,7 +108,7 @@ def test_clean_data_raise_at_most_one_alarm_in_twenty():
 
 def test_copies_do_not_tell_each_other():
     """Pairs of copies have a size and a label together, by chance alone."""
-    table = picture_table(samples=100, side=2)
+    table = image_table(samples=100, side=2)
     twice = np.repeat(np.arange(100), 2)
     data = locked(replace(table, x=table.x[twice], labels_NL=table.labels_NL[twice], sample_names=("x",) * 200))
     rng = np.random.default_rng(0)

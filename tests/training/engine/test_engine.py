@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from making import feature_table, locked, picture_table
+from making import feature_table, image_table, locked
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.losses import bce
 from tagfit.models.registry import build_network
@@ -80,9 +80,9 @@ def unknown_here_and_there(data):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("kind", ["features", "pictures", "unknown"])
+@pytest.mark.parametrize("kind", ["features", "images", "unknown"])
 def test_without_draws_it_goes_as_the_torch_loop_does(model, training, kind, data):
-    data = {"features": lambda: data, "pictures": lambda: locked(picture_table(90, side=6)),
+    data = {"features": lambda: data, "images": lambda: locked(image_table(90, side=6)),
             "unknown": lambda: unknown_here_and_there(data)}[kind]()  # fmt: skip
     recipe = replace(PLAIN, model=replace(PLAIN.model, **model), training=replace(PLAIN.training, **training))
     mine, theirs = (job(data, recipe, judge=micro_f1(data)) for _ in range(2))

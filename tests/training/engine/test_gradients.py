@@ -39,10 +39,10 @@ class Both:
 
     def __init__(self, model, *, shape=(17,), unknown=False, **training):
         rng = np.random.default_rng(3)
-        pictures = len(shape) > 1
-        x = rng.integers(0, 256, (ROWS, *shape), dtype=np.uint8) if pictures else rng.normal(1, 2, (ROWS, *shape))
+        images = len(shape) > 1
+        x = rng.integers(0, 256, (ROWS, *shape), dtype=np.uint8) if images else rng.normal(1, 2, (ROWS, *shape))
         samples = Samples(
-            torch.from_numpy(x if pictures else x.astype(np.float32)), 1 / 255 if pictures else 1.0,
+            torch.from_numpy(x if images else x.astype(np.float32)), 1 / 255 if images else 1.0,
             torch.device("cpu"), torch.float64,
         )  # fmt: skip
         known = torch.from_numpy((rng.random((ROWS, 5)) < 0.7).astype(np.float32)) if unknown else None

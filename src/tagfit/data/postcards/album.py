@@ -1,29 +1,29 @@
-"""The finished pictures and their labels, in any number."""
+"""The finished images and their labels, in any number."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.postcards.dice import Dice, picture_keys
+from tagfit.data.postcards.dice import Dice, image_keys
 from tagfit.data.postcards.layers import paint
 from tagfit.data.postcards.light import develop
 from tagfit.data.postcards.materials import LABELS, LOOKS, PIXELS_IN_SIGHT, SKY_MATERIALS, Material
 from tagfit.data.postcards.scene import Scenes, Time, plan
 from tagfit.data.postcards.sheet import SIZE
 
-#: pictures drawn at a time: enough to keep numpy busy, few enough to stay in the cache
+#: images drawn at a time: enough to keep numpy busy, few enough to stay in the cache
 _BATCH = 128
 
 
 def draw(start: int, stop: int, *, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
-    """The pictures start..stop-1 of `seed`: `x_NHWC`, `labels_NL`."""
+    """The images start..stop-1 of `seed`: `x_NHWC`, `labels_NL`."""
     x = np.empty((stop - start, SIZE, SIZE, 3), np.uint8)
     labels = np.empty((stop - start, len(LABELS)), np.int8)
     for first in range(start, stop, _BATCH):
         last = min(first + _BATCH, stop)
         x[first - start : last - start], labels[first - start : last - start] = _draw_batch(
-            picture_keys(first, last, seed)
+            image_keys(first, last, seed)
         )
     return x, labels
 

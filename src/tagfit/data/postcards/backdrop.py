@@ -1,4 +1,4 @@
-"""Drawing steps for what fills the picture's width: sky, mountains, a city, water and land."""
+"""Drawing steps for what fills the image's width: sky, mountains, a city, water and land."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Random integers that are the same on every machine, and for each picture independent of all others.
+"""Random integers that are the same on every machine, and for each image independent of all others.
 
-A counter-based stream (splitmix64): the n-th number of a picture is a function of the picture's key and n alone,
+A counter-based stream (splitmix64): the n-th number of an image is a function of the image's key and n alone,
 so nothing has to be drawn before it. All arithmetic is 64-bit integers that wrap around.
 """
 
@@ -31,14 +31,14 @@ def _mix(words: Words) -> Words:
     return words
 
 
-def picture_keys(start: int, stop: int, seed: int) -> Words:
-    """(N,) one key for each of the pictures start..stop-1 of `seed`."""
+def image_keys(start: int, stop: int, seed: int) -> Words:
+    """(N,) one key for each of the images start..stop-1 of `seed`."""
     root = _mix(np.array([seed & _WORD], np.uint64) + _GAMMA)
     return _mix(np.arange(start, stop, dtype=np.uint64) * _GAMMA + root)
 
 
 class Dice:
-    """The random numbers of one drawing step, for the N pictures whose keys are given."""
+    """The random numbers of one drawing step, for the N images whose keys are given."""
 
     def __init__(self, keys_N: Words, step: int) -> None:
         self._keys_N = _mix(keys_N + np.array([step + 1], np.uint64) * _FIRST)

@@ -15,7 +15,7 @@ from tagfit.data.postcards.sheet import Sheets
 
 @dataclass(frozen=True)
 class Layer:
-    """One drawing step: in which pictures, and how. Within `paint` there are only those pictures."""
+    """One drawing step: in which images, and how. Within `paint` there are only those images."""
 
     when: Callable[[Scenes], Bools]
     paint: Callable[[Sheets, Scenes, Dice], None]
@@ -65,7 +65,7 @@ LAYERS: tuple[Layer, ...] = (
 
 
 def paint(scenes: Scenes) -> Sheets:
-    """All layers of all pictures."""
+    """All layers of all images."""
     sheets = Sheets(len(scenes))
     for number, layer in enumerate(LAYERS):
         rows = np.flatnonzero(layer.when(scenes))

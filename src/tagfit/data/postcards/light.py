@@ -1,4 +1,4 @@
-"""From materials to pixels: each picture's own palette under its own light, haze, texture, noise and exposure."""
+"""From materials to pixels: each image's own palette under its own light, haze, texture, noise and exposure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.postcards.dice import Dice, Ints, picture_keys
+from tagfit.data.postcards.dice import Dice, Ints, image_keys
 from tagfit.data.postcards.materials import LOOKS, Grain, Material
 from tagfit.data.postcards.scene import Scenes
 from tagfit.data.postcards.sheet import ROWS_Y1, SIZE
@@ -41,7 +41,7 @@ _LIGHTS = (((206, 206, 206), (268, 264, 258)), ((150, 116, 100), (240, 190, 160)
 
 
 def develop(scenes: Scenes, materials_NYX: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, SIZE, SIZE, 3) uint8 pictures."""
+    """(N, SIZE, SIZE, 3) uint8 images."""
     dice = Dice(scenes.keys, 1)
     palette_NMY4 = _palette(dice, scenes)
     number = np.arange(len(scenes), dtype=np.int32)[:, None, None]
@@ -66,7 +66,7 @@ def _palette(dice: Dice, scenes: Scenes) -> NDArray[np.uint8]:
 
 
 def _own_colours(dice: Dice) -> Ints:
-    """(N, M, 3) what each material's colour is in this picture, in white light."""
+    """(N, M, 3) what each material's colour is in this image, in white light."""
     options_MK3, count_M, vary_M = _colour_table()
     choice_NM = dice.roll(0, count_M - 1, len(Material))
     chosen = options_MK3[np.arange(len(Material)), choice_NM]
@@ -122,7 +122,7 @@ def _texture(dice: Dice, scenes: Scenes, materials_NYX: NDArray[np.uint8]) -> ND
 
 
 def _noise(dice: Dice, shape: tuple[int, ...]) -> NDArray[np.int16]:
-    """Grain of the film; its strength differs from picture to picture."""
+    """Grain of the film; its strength differs from image to image."""
     pixels = shape[1] * shape[2] * shape[3]
     octets = dice.words(pixels // 8).astype("<u8").view(np.uint8).reshape(shape).astype(np.int16) - 128
     strength = dice.roll(2, 9)[:, None, None, None].astype(np.int16)
@@ -152,7 +152,7 @@ def _rough_materials() -> NDArray[np.int16]:
 
 def _textures() -> dict[Grain, Ints]:
     """Tiles of white noise, smoothed along the directions that give each texture its look; about -64..64."""
-    white = Dice(picture_keys(0, 1, 0), 0).roll(-64, 64, len(Grain), SIZE, SIZE)[0]
+    white = Dice(image_keys(0, 1, 0), 0).roll(-64, 64, len(Grain), SIZE, SIZE)[0]
     return {
         Grain.PLAIN: white[0] * 0,
         Grain.SPECKLE: white[1],

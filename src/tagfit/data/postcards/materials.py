@@ -1,4 +1,4 @@
-"""What pictures are made of. A picture is drawn as a map of materials; each has a label or none, and a look.
+"""What images are made of. An image is drawn as a map of materials; each has a label or none, and a look.
 
 The label of a pixel follows from its material alone: that is what makes the labels true by construction.
 """
@@ -60,7 +60,7 @@ class Look:
     """How a material is seen.
 
     Attributes:
-        colours: a picture takes one of them, then varies it by up to `vary` a channel.
+        colours: an image takes one of them, then varies it by up to `vary` a channel.
         label: what a pixel of it shows; the sky's label depends on the time of day.
         distance: how much of the haze lies before it, in 16ths; ground gets nearer from the horizon to the bottom.
         rough: how strong its texture is.

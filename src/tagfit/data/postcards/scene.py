@@ -1,4 +1,4 @@
-"""What a picture is to show, decided before anything is drawn: place, time, weather, and the things in it."""
+"""What an image is to show, decided before anything is drawn: place, time, weather, and the things in it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _THINGS: dict[str, tuple[int, int, int, int]] = {
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """The plans of N pictures.
+    """The plans of N images.
 
     Attributes:
         keys: (N,) where their random numbers come from.
@@ -96,7 +96,7 @@ _COLUMN = {thing: t for t, thing in enumerate((*_THINGS, "land"))}
 
 
 def plan(keys: Words) -> Scenes:
-    """The scenes of the pictures with these keys."""
+    """The scenes of the images with these keys."""
     dice = Dice(keys, 0)
     place, time = dice.pick(_PLACES), dice.pick(_TIMES)
     things = _choose_things(dice, place, time)

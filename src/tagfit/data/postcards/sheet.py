@@ -1,4 +1,4 @@
-"""The sheets that are drawn on: one map of materials for each picture, painted from the back to the front."""
+"""The sheets that are drawn on: one map of materials for each image, painted from the back to the front."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from tagfit.data.postcards.dice import Bools, Ints
 from tagfit.data.postcards.sprites import Sprites
 
 SIZE = 64
-#: room around the picture, so that things may stand half outside
+#: room around the image, so that things may stand half outside
 _MARGIN = 40
 _SIDE = SIZE + 2 * _MARGIN
 _INSIDE = slice(_MARGIN, _MARGIN + SIZE)
 
-#: broadcasting grids of a picture's columns and rows
+#: broadcasting grids of an image's columns and rows
 COLUMNS_X = np.arange(SIZE, dtype=np.int32)
 ROWS_Y1 = COLUMNS_X[:, None]
 
 
 class Sheets:
-    """The maps of B pictures, or of some of them: what is painted on a selection is painted on the whole."""
+    """The maps of B images, or of some of them: what is painted on a selection is painted on the whole."""
 
     def __init__(self, count: int) -> None:
         self._maps_BYX = np.zeros((count, _SIDE, _SIDE), np.uint8)
@@ -52,7 +52,7 @@ class Sheets:
         size_NK: tuple[Ints, Ints],
         shown_NK: Bools,
     ) -> None:
-        """Put up to K sprites on each picture, one after the other.
+        """Put up to K sprites on each image, one after the other.
 
         Args:
             which_NK: the drawing.

@@ -27,11 +27,11 @@ class Sprites:
 def _sprites(drawings: str, legends: tuple[dict[str, M], ...]) -> Sprites:
     """Drawings stand side by side, parted by blanks; each is coloured in by every legend."""
     rows = [line.split() for line in drawings.strip().splitlines()]
-    pictures = [[row[i] for row in rows] for i in range(len(rows[0]))]
+    images = [[row[i] for row in rows] for i in range(len(rows[0]))]
     height, width = len(rows), len(rows[0][0])
-    cells = np.zeros((len(pictures) * len(legends), height + 1, width + 1), np.uint8)
-    for number, (legend, picture) in enumerate((legend, p) for legend in legends for p in pictures):
-        for v, row in enumerate(picture):
+    cells = np.zeros((len(images) * len(legends), height + 1, width + 1), np.uint8)
+    for number, (legend, image) in enumerate((legend, p) for legend in legends for p in images):
+        for v, row in enumerate(image):
             cells[number, v, :width] = [legend.get(letter, M.NOTHING) for letter in row]
     return Sprites(cells, 16 * width // height)
 

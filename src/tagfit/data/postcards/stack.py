@@ -1,7 +1,7 @@
 """Many postcards, drawn once into the cache and mapped into memory.
 
-Two files, to which blocks of pictures are added and in which nothing ever changes: the pixels, and a mark for each
-label of each picture, which says by the way whether the picture is drawn. A block has marks once its pixels are on
+Two files, to which blocks of images are added and in which nothing ever changes: the pixels, and a mark for each
+label of each image, which says by the way whether the image is drawn. A block has marks once its pixels are on
 disk, so a drawing that is killed goes on where it was; two at once write the same bytes to the same places.
 """
 
@@ -20,10 +20,10 @@ from tagfit.data.postcards.materials import LABELS
 from tagfit.data.postcards.sheet import SIZE
 from tagfit.io.cache import made_folder
 
-#: how the pictures of this version begin, by the SHA-256 of the first 64: other pictures are other files
+#: how the images of this version begin, by the SHA-256 of the first 64: other images are other files
 DRAWING = "cb6bde36"
 
-#: pictures that are drawn and written at a time
+#: images that are drawn and written at a time
 BLOCK = 1024
 
 #: a mark is this much above its label, so that nothing written is no label
@@ -36,7 +36,7 @@ OnDraw = Callable[[int, int], object]
 
 
 def stack(count: int, on_draw: OnDraw | None = None) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
-    """The first `count` pictures of seed 0 as a read-only memory map (count, 64, 64, 3), and their labels (count, L).
+    """The first `count` images of seed 0 as a read-only memory map (count, 64, 64, 3), and their labels (count, L).
 
     Raises:
         OSError, RuntimeError: the cache folder cannot be used.

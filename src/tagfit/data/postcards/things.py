@@ -116,7 +116,7 @@ def paint_snowfall(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
 
 
 def _around(dice: Dice, spread: int, most: int) -> Ints:
-    """(N, most) columns within `spread` of one place of each picture."""
+    """(N, most) columns within `spread` of one place of each image."""
     return dice.roll(3, SIZE - 4, 1) + dice.roll(-spread, spread, most)
 
 

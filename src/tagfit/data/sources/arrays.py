@@ -211,7 +211,7 @@ def samples(x: NDArray[Any], name: str, faults: Faults, notes: list[str]) -> NDA
     if x.dtype.kind not in "biuf":
         faults.add(f"{name} must hold numbers; got dtype {x.dtype}.{_object_hint(x)}")
     elif x.ndim not in (2, 3, 4):
-        faults.add(f"{name} must be (N, D) features or (N, H, W, 3) pictures; got shape {x.shape}.")
+        faults.add(f"{name} must be (N, D) features or (N, H, W, 3) images; got shape {x.shape}.")
     elif 0 in x.shape:
         faults.add(f"{name} is empty: its shape is {x.shape}.")
     else:

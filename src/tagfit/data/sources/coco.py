@@ -1,4 +1,4 @@
-"""COCO's instances JSON, read into a `Table`: a picture has the label of each object annotated in it."""
+"""COCO's instances JSON, read into a `Table`: an image has the label of each object annotated in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OTHER_FILES = {"caption": "captions", "segments_info": "panoptic segments"}
 def read_coco(path: Path, name: str, faults: Faults) -> Table:
     """Read images, categories and annotations; crowds and annotations without a box count too.
 
-    COCO lists all its labels, so one that no annotation gives to a picture is no. What every image says of itself
+    COCO lists all its labels, so one that no annotation gives to an image is no. What every image says of itself
     beside its id and its file is kept as metadata.
 
     Args:
@@ -159,7 +159,7 @@ def _explain(
     stray: Mapping[str, Counter[str]],
     faults: Faults,
 ) -> None:
-    """Why an annotation gives no label to a picture; ids that nothing has are counted, as there may be many."""
+    """Why an annotation gives no label to an image; ids that nothing has are counted, as there may be many."""
     if not isinstance(annotation, dict):
         faults.add(f"{place}: expected an object; got {shortened(annotation)}.", _EXPECTED)
         return

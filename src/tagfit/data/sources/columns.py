@@ -9,12 +9,12 @@ from tagfit.data.sources.cells import cell_codes
 from tagfit.data.sources.table import Table
 from tagfit.records.data import UNKNOWN
 
-#: names of the column that holds the picture's path, the most telling first; case does not matter
+#: names of the column that holds the image's path, the most telling first; case does not matter
 IMAGE_NAMES = (
     *("image", "image_path", "image_file", "image_name", "images", "img", "img_path"),
     *("file_name", "filename", "file_path", "filepath", "file", "path", "picture", "photo"),
 )
-#: names of the column that lists a picture's labels
+#: names of the column that lists a image's labels
 LABELS_NAMES = ("labels", "tags", "label", "tag", "keywords")
 SPLIT_NAMES = ("split",)
 

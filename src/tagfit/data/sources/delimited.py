@@ -84,7 +84,7 @@ def _check_header(names: Sequence[str], head: str, faults: Faults) -> None:
 
 
 def find_delimiter(text: str) -> str:
-    """The delimiter that makes a picture column of the header; among several, the one that makes most columns."""
+    """The delimiter that makes an image column of the header; among several, the one that makes most columns."""
     return max(DELIMITERS, key=lambda delimiter: _promise(header_cells(text[:_LONGEST_HEADER], delimiter)))
 
 

@@ -1,4 +1,4 @@
-"""Picture files that a source names: looked for, one listing a folder, and never opened."""
+"""Image files that a source names: looked for, one listing a folder, and never opened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.names import is_writable
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Root:
     confined: bool = True
 
 
-def find_pictures(names: Sequence[str], where: Sequence[str], root: Root, faults: Faults) -> list[Path | None]:
+def find_images(names: Sequence[str], where: Sequence[str], root: Root, faults: Faults) -> list[Path | None]:
     """The file of each name; one that is missing, not a file or out of bounds is a fault.
 
     Backslashes are read as slashes, so that a table written on Windows is found elsewhere too.
@@ -42,13 +42,13 @@ def find_pictures(names: Sequence[str], where: Sequence[str], root: Root, faults
                 listings[folder] = _Listing(root.folder / folder, base)
             complaint = listings[folder].complaint(file)
         if complaint:
-            faults.add(f"{place}: picture {shortened(name)} {complaint}", _todo(root))
+            faults.add(f"{place}: image {shortened(name)} {complaint}", _todo(root))
         paths.append(None if complaint else root.folder / inner)
     return paths
 
 
 def unlabelled(files: Sequence[Path]) -> int:
-    """How many pictures lie beside the given ones without being among them."""
+    """How many images lie beside the given ones without being among them."""
     named: dict[Path, set[str]] = {}
     for file in files:
         named.setdefault(file.parent, set()).add(file.name)
@@ -56,12 +56,12 @@ def unlabelled(files: Sequence[Path]) -> int:
     for folder, names in named.items():
         with os.scandir(folder) as entries:
             others = (entry for entry in entries if entry.name not in names and entry.name[0] != ".")
-            found += sum(entry.name.lower().endswith(PICTURE_SUFFIXES) and entry.is_file() for entry in others)
+            found += sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file() for entry in others)
     return found
 
 
 def _todo(root: Root) -> str:
-    return f"Pictures are looked for in {root.folder}; say with --images (images) if they start elsewhere."
+    return f"Images are looked for in {root.folder}; say with --images (images) if they start elsewhere."
 
 
 def _unusable(name: str, inner: str, root: Root) -> str:
@@ -71,9 +71,9 @@ def _unusable(name: str, inner: str, root: Root) -> str:
     if not is_writable(name):
         return "holds control characters."
     if root.confined and PureWindowsPath(name).anchor:  # of /a, \\a, C:a and C:\\a alike
-        return "is an absolute path; expected one relative to the folder of pictures."
+        return "is an absolute path; expected one relative to the folder of images."
     if root.confined and (inner == ".." or inner.startswith("../")):
-        return "leaves the folder of pictures."
+        return "leaves the folder of images."
     return ""
 
 
@@ -88,7 +88,7 @@ class _Listing:
         self._base = base
         self._entries: dict[str, os.DirEntry[str]] = {}
         self._folded: dict[str, str] = {}
-        self._fault = "" if self._is_inside(folder) else "is led out of the folder of pictures by a symbolic link."
+        self._fault = "" if self._is_inside(folder) else "is led out of the folder of images by a symbolic link."
         if not self._fault:
             self._list(folder)
 
@@ -97,7 +97,7 @@ class _Listing:
             with os.scandir(folder) as entries:
                 self._entries = {entry.name: entry for entry in entries}
         except (FileNotFoundError, NotADirectoryError):
-            pass  # each of its pictures is missing
+            pass  # each of its images is missing
         except OSError as error:
             self._fault = f"is in a folder that cannot be listed: {error.strerror}."
 
@@ -112,7 +112,7 @@ class _Listing:
         if entry is None:
             return f"does not exist.{self._near(file)}"
         if entry.is_symlink() and not self._is_inside(Path(entry.path)):
-            return "is led out of the folder of pictures by a symbolic link."
+            return "is led out of the folder of images by a symbolic link."
         try:
             return "" if entry.is_file() else "is not a file."
         except OSError as error:

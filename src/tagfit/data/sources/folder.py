@@ -9,8 +9,8 @@ from pathlib import Path
 from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.delimited import find_delimiter, header_cells
 from tagfit.data.sources.faults import shortened
-from tagfit.data.sources.files import PICTURE_SUFFIXES
-from tagfit.data.sources.keywords import TODO, pictures_below
+from tagfit.data.sources.files import IMAGE_SUFFIXES
+from tagfit.data.sources.keywords import TODO, images_below
 from tagfit.data.sources.kind import TABLES, Kind, kind_of
 from tagfit.data.sources.layout import home
 from tagfit.data.sources.parts import part_in_stem
@@ -49,7 +49,7 @@ class Source:
     """What is read as one data set.
 
     Attributes:
-        files: the label files; none where the pictures of the folder hold their labels themselves.
+        files: the label files; none where the images of the folder hold their labels themselves.
         kind: what all of them are; of tables of several kinds, what the first one is.
         folder: the folder of the data, where paths start.
         name: short name of the data.
@@ -74,7 +74,7 @@ def find_source(data: Path) -> Source:
 
     In a folder that is its label file, or those of the parts of one split: `train.csv` and `val.csv`, else
     `train/metadata.jsonl` and `validation/metadata.csv`, else those of COCO in `annotations/`. Where there is none,
-    the pictures themselves are asked for keywords.
+    the images themselves are asked for keywords.
 
     Raises:
         DataError: nothing there, nothing to read in the folder, or several label files that are not parts of one split.
@@ -95,7 +95,7 @@ def find_source(data: Path) -> Source:
         found := [path for path in _candidates(annotations) if path.suffix.lower() == ".json"]
     ):
         return _one_source(annotations, found)
-    if next(pictures_below(data), None) is None:
+    if next(images_below(data), None) is None:
         raise DataError(_nothing_found(data), TODO)
     return Source((), "keywords", data, data.resolve().name)
 
@@ -149,11 +149,11 @@ def _is_meant(path: Path) -> bool:
 
 def _nothing_found(folder: Path) -> str:
     inside = _listed(folder)
-    pictures = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in inside)
+    images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in inside)
     folders = sum(path.is_dir() for path in inside)
     return (
-        f"{folder}: expected a label file ({', '.join(LABEL_SUFFIXES)}), or pictures with keywords (XMP or IPTC); "
-        f"got {pictures} pictures, {folders} folders and {len(inside) - pictures - folders} other files."
+        f"{folder}: expected a label file ({', '.join(LABEL_SUFFIXES)}), or images with keywords (XMP or IPTC); "
+        f"got {images} images, {folders} folders and {len(inside) - images - folders} other files."
     )
 
 
@@ -179,7 +179,7 @@ def _one_source(folder: Path, candidates: Sequence[Path]) -> Source:
         raise DataError(
             f"{folder}: expected one label file, or the train, val and test parts of one split; "
             f"got {', '.join(path.name for path in candidates)}.",
-            "Name the label file itself; pictures are then still looked for in its folder.",
+            "Name the label file itself; images are then still looked for in its folder.",
         )
     return Source(tuple(files), kind, base, name, left_out)
 
@@ -216,7 +216,7 @@ def _source_of_folders(data: Path, folders: dict[Path, list[Path]]) -> Source:
         raise DataError(
             f"{data}: expected one label file in each of the folders train, val and test; "
             f"got {', '.join(file.name for file in files)}.",
-            "Name the label file itself; pictures are then looked for in its folder.",
+            "Name the label file itself; images are then looked for in its folder.",
         )
     left_out = tuple(f"{folder.name}/, which has no label file" for folder, paths in folders.items() if not paths)
     return Source(tuple(files), files[0].kind, data, data.resolve().name, left_out)

@@ -26,11 +26,11 @@ _NUMBERS = ("float", "int", "uint")
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """A dataset, or one part of it, as read. Pictures that are files are a column `image` of the table.
+    """A dataset, or one part of it, as read. Images that are files are a column `image` of the table.
 
     Attributes:
         table: all that is said of the samples; class numbers have become names.
-        encoded: (N,) bytes of the picture files where the dataset holds them, else None.
+        encoded: (N,) bytes of the image files where the dataset holds them, else None.
         x: (N, D) features where the samples are such, else None.
         left_out: columns that are none of these.
     """
@@ -103,11 +103,11 @@ def _read(data: Any, part: str, faults: Faults) -> Columns:
 def _samples(
     data: Any, features: dict[str, Any], where: Sequence[str], faults: Faults
 ) -> tuple[dict[str, Sequence[object]], tuple[bytes, ...] | None, NDArray[Any] | None]:
-    """Paths, encoded pictures or features; the column that held them is taken out of `features`."""
-    picture = next((name for name, feature in features.items() if type(feature).__name__ == "Image"), None)
-    if picture is not None:
-        stored = data.cast_column(picture, type(features.pop(picture))(decode=False))[picture][:]
-        paths, encoded = _pictures(stored, where, faults)
+    """Paths, encoded images or features; the column that held them is taken out of `features`."""
+    image = next((name for name, feature in features.items() if type(feature).__name__ == "Image"), None)
+    if image is not None:
+        stored = data.cast_column(image, type(features.pop(image))(decode=False))[image][:]
+        paths, encoded = _images(stored, where, faults)
         return ({} if paths is None else {"image": paths}), encoded, None
     path = pick(features, IMAGE_NAMES)
     if path is not None:
@@ -116,27 +116,27 @@ def _samples(
     vector = pick((name for name, feature in features.items() if _is_vector(feature)), FEATURE_NAMES)
     if vector is None:
         raise DataError(
-            f"the dataset: expected pictures or features; its columns are {', '.join(features) or 'none'}.",
-            f"Cast the picture column to datasets.Image(), or call the feature column {FEATURE_NAMES[0]}.",
+            f"the dataset: expected images or features; its columns are {', '.join(features) or 'none'}.",
+            f"Cast the image column to datasets.Image(), or call the feature column {FEATURE_NAMES[0]}.",
         )
     del features[vector]
     return {}, None, np.asarray(data.with_format("numpy")[vector][:])
 
 
-def _pictures(
+def _images(
     stored: Sequence[Mapping[str, Any] | None], where: Sequence[str], faults: Faults
 ) -> tuple[list[object] | None, tuple[bytes, ...] | None]:
-    """Encoded pictures where all rows hold bytes, else paths."""
-    held = [picture or {} for picture in stored]
-    if all(picture.get("bytes") for picture in held):
-        return None, tuple(picture["bytes"] for picture in held)
-    has_bytes = any(picture.get("bytes") for picture in held)
-    for picture, place in zip(held, where, strict=True):
-        if not (picture.get("bytes") or picture.get("path")):
-            faults.add(f"{place}: there is no picture.", "Leave out rows without a picture.")
-        elif has_bytes and not picture.get("bytes"):
-            faults.add(f"{place}: the picture is a file, others are bytes.", "Keep all pictures in one way.")
-    return [picture.get("path") for picture in held], None
+    """Encoded images where all rows hold bytes, else paths."""
+    held = [image or {} for image in stored]
+    if all(image.get("bytes") for image in held):
+        return None, tuple(image["bytes"] for image in held)
+    has_bytes = any(image.get("bytes") for image in held)
+    for image, place in zip(held, where, strict=True):
+        if not (image.get("bytes") or image.get("path")):
+            faults.add(f"{place}: there is no image.", "Leave out rows without an image.")
+        elif has_bytes and not image.get("bytes"):
+            faults.add(f"{place}: the image is a file, others are bytes.", "Keep all images in one way.")
+    return [image.get("path") for image in held], None
 
 
 def _is_vector(feature: Any) -> bool:

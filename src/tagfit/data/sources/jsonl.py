@@ -11,7 +11,7 @@ from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import lines_of, read_text
 
-#: what people call the labels of a picture's objects
+#: what people call the labels of an image's objects
 _CATEGORY = ("categories", "category", "labels", "label")
 _OBJECTS = 'Expected "objects": {"bbox": [...], "categories": ["boat", "sea"]}.'
 
@@ -40,7 +40,7 @@ def read_jsonl(path: Path, name: str, faults: Faults) -> Table:
 def _with_labels_of_objects(
     columns: dict[str, Sequence[object]], where: Sequence[str], faults: Faults
 ) -> dict[str, Sequence[object]]:
-    """Hugging Face's metadata for detection: without a column of labels, those of `objects` are the picture's."""
+    """Hugging Face's metadata for detection: without a column of labels, those of `objects` are the image's."""
     name = pick(columns, ("objects",))
     if name is None or pick(columns, LABELS_NAMES) is not None:
         return columns

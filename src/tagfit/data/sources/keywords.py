@@ -1,4 +1,4 @@
-"""Keywords inside pictures or in sidecars beside them, where there is no label file."""
+"""Keywords inside images or in sidecars beside them, where there is no label file."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.files import PICTURE_SUFFIXES, Root, find_pictures
+from tagfit.data.sources.files import IMAGE_SUFFIXES, Root, find_images
 from tagfit.data.sources.listed import LabelCells, listed_labels
 from tagfit.data.sources.names import is_writable
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.errors import DataError
-from tagfit.images.decode import UnreadablePictureError
+from tagfit.images.decode import UnreadableImageError
 from tagfit.images.packets import read_packets
 from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
 from tagfit.records.data import PARTS, LabelTable
 
 TODO = (
-    "Put labels.csv into it, with a header such as image,labels; or give its pictures keywords in digiKam, darktable "
+    "Put labels.csv into it, with a header such as image,labels; or give its images keywords in digiKam, darktable "
     "or Lightroom."
 )
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture file, and the sidecars beside it, the one that names it in full first."""
+class Image:
+    """An image file, and the sidecars beside it, the one that names it in full first."""
 
     file: Path
     sidecars: tuple[Path, ...]
@@ -41,13 +41,13 @@ class Picture:
 
 @dataclass
 class Findings:
-    """What came of a folder's pictures: keywords by name of the picture, or why there are none.
+    """What came of a folder's images: keywords by name of the image, or why there are none.
 
     Attributes:
-        set_aside: the reason by the name of each picture whose keywords cannot be read.
-        unlabelled: pictures without a keyword.
-        places: how many pictures have their keywords where.
-        overruled: pictures whose own keywords are not those of their sidecar.
+        set_aside: the reason by the name of each image whose keywords cannot be read.
+        unlabelled: images without a keyword.
+        places: how many images have their keywords where.
+        overruled: images whose own keywords are not those of their sidecar.
     """
 
     keywords: dict[str, list[str]] = field(default_factory=dict)
@@ -57,8 +57,8 @@ class Findings:
     overruled: int = 0
 
 
-def pictures_below(folder: Path) -> Iterator[Picture]:
-    """Pictures at any depth, in the order of their names; hidden files and folders are passed over.
+def images_below(folder: Path) -> Iterator[Image]:
+    """Images at any depth, in the order of their names; hidden files and folders are passed over.
 
     Raises:
         DataError: a folder that cannot be listed.
@@ -72,31 +72,31 @@ def pictures_below(folder: Path) -> Iterator[Picture]:
         packets = {name.lower(): name for name in files if name.lower().endswith(".xmp")}
         for name in sorted(files):
             path = Path(inside, name)
-            if name[0] != "." and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+            if name[0] != "." and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
                 beside = (packets.get(f"{whole.lower()}.xmp") for whole in (name, path.stem))
-                yield Picture(path, tuple(Path(inside, found) for found in beside if found))
+                yield Image(path, tuple(Path(inside, found) for found in beside if found))
 
 
 def read_keywords(folder: Path, name: str, conventions: Conventions) -> LabelTable:
-    """Read the keywords of all pictures below a folder as their labels.
+    """Read the keywords of all images below a folder as their labels.
 
-    A picture with keywords lists all its labels; one without is not labelled, and left out. Keywords in a sidecar
-    come before those inside, XMP before IPTC. Pictures whose keywords cannot be read are set aside.
+    An image with keywords lists all its labels; one without is not labelled, and left out. Keywords in a sidecar
+    come before those inside, XMP before IPTC. Images whose keywords cannot be read are set aside.
 
     Raises:
-        DataError: no picture has a keyword, or options that mean nothing here.
+        DataError: no image has a keyword, or options that mean nothing here.
     """
     faults = Faults()
     found = Findings()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        for picture in pictures_below(folder):
-            _look(picture, picture.file.relative_to(folder).as_posix(), found)
+        for image in images_below(folder):
+            _look(image, image.file.relative_to(folder).as_posix(), found)
     if not found.keywords:
         raise DataError([_nothing_found(folder, found), *_reasons(found)], TODO)
     names = list(found.keywords)
     labels = listed_labels(LabelCells(list(found.keywords.values()), names, name), conventions, faults)
-    files = find_pictures(names, names, Root(folder), faults)
+    files = find_images(names, names, Root(folder), faults)
     faults.check()
     return LabelTable(
         name=name,
@@ -111,10 +111,10 @@ def read_keywords(folder: Path, name: str, conventions: Conventions) -> LabelTab
     )
 
 
-def _look(picture: Picture, name: str, found: Findings) -> None:
+def _look(image: Image, name: str, found: Findings) -> None:
     try:
-        place, keywords, overruled = keywords_of(picture)
-    except UnreadablePictureError as reason:
+        place, keywords, overruled = keywords_of(image)
+    except UnreadableImageError as reason:
         found.set_aside[name] = str(reason)
         return
     if not keywords:
@@ -125,16 +125,16 @@ def _look(picture: Picture, name: str, found: Findings) -> None:
     found.overruled += overruled
 
 
-def keywords_of(picture: Picture) -> tuple[str, list[str], bool]:
-    """Where a picture's keywords are, the keywords, and whether a sidecar overrules others inside.
+def keywords_of(image: Image) -> tuple[str, list[str], bool]:
+    """Where an image's keywords are, the keywords, and whether a sidecar overrules others inside.
 
     Raises:
-        UnreadablePictureError: neither sidecars nor the picture can be read.
+        UnreadableImageError: neither sidecars nor the image can be read.
     """
-    beside: list[str] = next(filter(None, map(_of_sidecar, picture.sidecars)), [])
+    beside: list[str] = next(filter(None, map(_of_sidecar, image.sidecars)), [])
     try:
-        place, inside = _of_picture(picture.file)
-    except UnreadablePictureError:
+        place, inside = _of_image(image.file)
+    except UnreadableImageError:
         if not beside:
             raise
         place, inside = "", []
@@ -146,24 +146,24 @@ def keywords_of(picture: Picture) -> tuple[str, list[str], bool]:
 def _of_sidecar(file: Path) -> list[str]:
     try:
         if not file.is_file() or file.stat().st_size > MAX_BYTES:
-            raise UnreadablePictureError(f"{file.name} is not a file, or larger than {MAX_BYTES >> 20} MB")
+            raise UnreadableImageError(f"{file.name} is not a file, or larger than {MAX_BYTES >> 20} MB")
         return _clean(xmp_keywords(file.read_bytes()))
     except MalformedXmpError as reason:
-        raise UnreadablePictureError(f"{file.name} {reason}") from reason
+        raise UnreadableImageError(f"{file.name} {reason}") from reason
     except OSError as error:
-        raise UnreadablePictureError(f"{file.name} cannot be read: {error.strerror or error}") from error
+        raise UnreadableImageError(f"{file.name} cannot be read: {error.strerror or error}") from error
 
 
-def _of_picture(file: Path) -> tuple[str, list[str]]:
+def _of_image(file: Path) -> tuple[str, list[str]]:
     packets = read_packets(file)
     try:
         keywords = _clean(xmp_keywords(packets.xmp)) if packets.xmp else []
     except MalformedXmpError as reason:
-        raise UnreadablePictureError(f"its XMP {reason}") from reason
+        raise UnreadableImageError(f"its XMP {reason}") from reason
     if keywords:
         return "in embedded XMP", keywords
     if packets.iptc_fault:
-        raise UnreadablePictureError(packets.iptc_fault)
+        raise UnreadableImageError(packets.iptc_fault)
     return "in IPTC", _clean(packets.iptc)
 
 
@@ -172,12 +172,12 @@ def _clean(keywords: Sequence[str]) -> list[str]:
     clean = [" ".join(unicodedata.normalize("NFC", keyword).split()) for keyword in keywords]
     odd = next((keyword for keyword in clean if not is_writable(keyword)), None)
     if odd is not None:
-        raise UnreadablePictureError(f"its keyword {shortened(odd)} holds control characters")
+        raise UnreadableImageError(f"its keyword {shortened(odd)} holds control characters")
     return list(dict.fromkeys(filter(None, clean)))
 
 
 def _split_of_folders(names: Sequence[str]) -> NDArray[np.int8] | None:
-    """The person's own split, where every picture is in a folder that is called as a part, one of them train."""
+    """The person's own split, where every image is in a folder that is called as a part, one of them train."""
     parts = [part_in_stem(name.partition("/")[0]) if "/" in name else ("", None) for name in names]
     codes = [PARTS.index(part) for base, part in parts if part is not None and not base]
     is_split = len(codes) == len(names) and 0 in codes and len(set(codes)) > 1
@@ -193,15 +193,15 @@ def _reasons(found: Findings) -> list[str]:
 
 def _nothing_found(folder: Path, found: Findings) -> str:
     return (
-        f"{folder}: expected a label file, or keywords (XMP or IPTC) in its pictures or in sidecars (a.xmp, "
-        f"a.jpg.xmp); got {found.unlabelled} pictures without a keyword and {len(found.set_aside)} that cannot be read."
+        f"{folder}: expected a label file, or keywords (XMP or IPTC) in its images or in sidecars (a.xmp, "
+        f"a.jpg.xmp); got {found.unlabelled} images without a keyword and {len(found.set_aside)} that cannot be read."
     )
 
 
 def _notes(found: Findings) -> Iterator[str]:
     places = ", ".join(f"{count} {place}" for place, count in sorted(found.places.items()))
-    yield f"Labels are the keywords of {len(found.keywords)} pictures: {places}."
+    yield f"Labels are the keywords of {len(found.keywords)} images: {places}."
     if found.unlabelled:
-        yield f"{found.unlabelled} pictures without a keyword are not labelled, and left out."
+        yield f"{found.unlabelled} images without a keyword are not labelled, and left out."
     if found.overruled:
-        yield f"{found.overruled} pictures have other keywords inside than in their sidecar, which counts."
+        yield f"{found.overruled} images have other keywords inside than in their sidecar, which counts."

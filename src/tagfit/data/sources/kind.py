@@ -10,10 +10,10 @@ from typing import Literal
 
 from tagfit.errors import DataError
 
-#: `keywords` are those inside the pictures of a folder, where there is no label file
+#: `keywords` are those inside the images of a folder, where there is no label file
 Kind = Literal["delimited", "jsonl", "coco", "arff", "npz", "keywords"]
 
-#: the kinds that name pictures, which may stand beside each other as the parts of one split
+#: the kinds that name images, which may stand beside each other as the parts of one split
 TABLES: frozenset[Kind] = frozenset(("delimited", "jsonl"))
 
 _HEAD = 1 << 16
@@ -25,8 +25,8 @@ _NOT_READ = (
     (b"\x93NUMPY", "a single array", "Save features and labels together: np.savez('data.npz', X=X, y=y)."),
     (b"\x89HDF", "an HDF5 file", "Save its arrays with np.savez('data.npz', X=X, y=y)."),
     (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
-    (b"\xff\xd8\xff", "a JPEG picture", "Name the label file, or the folder that holds it."),
-    (b"\x89PNG", "a PNG picture", "Name the label file, or the folder that holds it."),
+    (b"\xff\xd8\xff", "a JPEG image", "Name the label file, or the folder that holds it."),
+    (b"\x89PNG", "a PNG image", "Name the label file, or the folder that holds it."),
     (b"\xd0\xcf\x11\xe0", "an old Office document", "Save it as CSV (UTF-8)."),
     (b"\x80", "a pickle", "Pickles can run code and are never loaded; save arrays with np.savez."),
 )
@@ -59,7 +59,7 @@ def _kind_of_text(path: Path, head: str) -> Kind:
     if first.startswith("<"):
         raise DataError(
             f"{path.name}: expected a label file; this is XML.",
-            "Name the .arff file that it belongs to, or the folder of pictures that it lies in.",
+            "Name the .arff file that it belongs to, or the folder of images that it lies in.",
         )
     if first.startswith("{") and _is_coco(first, head):
         return "coco"

@@ -1,4 +1,4 @@
-"""Where the pictures of a label file lie, in the layouts that people have."""
+"""Where the images of a label file lie, in the layouts that people have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.kind import Kind
 from tagfit.data.sources.table import Table
 
-#: names of a picture column that are looked for before a folder is chosen
+#: names of an image column that are looked for before a folder is chosen
 _LOOKED_FOR = 50
 
 
@@ -23,7 +23,7 @@ def home(folder: Path) -> Path:
 
 
 def with_folder(table: Table, kind: Kind, inner: Path, root: Path) -> Table:
-    """The table with its picture paths written from `root`.
+    """The table with its image paths written from `root`.
 
     Paths start where the label file is, `inner`, which is relative to the folder of the data. Under another root
     (`--images`) they may also start at its top. Those of a COCO file, e.g. `annotations/instances_train2017.json`,

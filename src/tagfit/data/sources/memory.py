@@ -20,9 +20,9 @@ from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.frames import column_names, frame_table, frame_values, is_frame, rows_differ
 from tagfit.data.sources.huggingface import Columns, dataset_columns, is_dataset
+from tagfit.data.sources.image_table import image_table
 from tagfit.data.sources.labelled import Labelled, labelled
 from tagfit.data.sources.parts import part_codes
-from tagfit.data.sources.picture_table import picture_table
 from tagfit.errors import DataError
 from tagfit.records.data import LabelTable
 
@@ -72,7 +72,7 @@ def from_arrays(
     """Read features or pixels with their labels.
 
     Args:
-        x: (N, D) numbers, a numeric frame, or (N, H, W, 3) pictures from 0 to 255 (or p / 255).
+        x: (N, D) numbers, a numeric frame, or (N, H, W, 3) images from 0 to 255 (or p / 255).
         y: (N, L) of 0, 1 and -1 or nan for unknown; the columns of a frame are the label names.
         label_names: (L,) names; without them, and without a frame, they are counted.
         split: (N,) of train, val, calibrate, test.
@@ -168,7 +168,7 @@ def from_frame(
     minus_one: MinusOne | None = None,
     name: str = "frame",
 ) -> LabelTable:
-    """Read a pandas or polars frame with a column of pictures' paths; labels as in delimited text, or as lists.
+    """Read a pandas or polars frame with a column of images' paths; labels as in delimited text, or as lists.
 
     Without `images` paths may be absolute, or start at the working directory; with it they may not leave it.
 
@@ -177,7 +177,7 @@ def from_frame(
     """
     faults = Faults()
     table = frame_table(frame, faults)
-    return picture_table(table, name, _root(images), Conventions(label_separator, minus_one), faults)
+    return image_table(table, name, _root(images), Conventions(label_separator, minus_one), faults)
 
 
 def from_huggingface(
@@ -200,7 +200,7 @@ def from_huggingface(
     columns = dataset_columns(dataset, faults)
     note = (f"Columns that are not read: {', '.join(columns.left_out)}.",) if columns.left_out else ()
     if columns.encoded is None and columns.x is None:
-        table = picture_table(columns.table, name, _root(images), conventions, faults)
+        table = image_table(columns.table, name, _root(images), conventions, faults)
         return replace(table, notes=note + table.notes)
     if images is not None:
         faults.add("images was given, but the dataset holds the samples themselves.", "Leave it out.")

@@ -51,8 +51,8 @@ def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo
     infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
     if not infos:
         raise DataError(
-            f"{source}: a zip archive without arrays (.npy); is it a spreadsheet or packed pictures?",
-            "Save a spreadsheet as CSV (UTF-8), unpack pictures, save arrays with np.savez('data.npz', X=X, y=y).",
+            f"{source}: a zip archive without arrays (.npy); is it a spreadsheet or packed images?",
+            "Save a spreadsheet as CSV (UTF-8), unpack images, save arrays with np.savez('data.npz', X=X, y=y).",
         )
     twice = [name for name, count in Counter(info.filename for info in infos).items() if count > 1]
     if twice:

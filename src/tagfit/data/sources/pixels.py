@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.faults import Faults
 
-_TODO = "Give pictures as uint8 from 0 to 255, (N, H, W, 3): scaling to 0..1 happens later and is part of the lock."
+_TODO = "Give images as uint8 from 0 to 255, (N, H, W, 3): scaling to 0..1 happens later and is part of the lock."
 
 #: how far p * 255 may lie from a whole number: float32 arithmetic errs by 3e-5
 _TOLERANCE = 1e-3
 
-#: pictures that are converted at a time, to bound memory
+#: images that are converted at a time, to bound memory
 _CHUNK = 1024
 
 
@@ -31,7 +31,7 @@ def pixels(x: NDArray[Any], name: str, faults: Faults, notes: list[str]) -> NDAr
     whole = x if x.dtype == np.uint8 else _whole(x, name, faults, notes)
     if whole is None or whole.shape[3:] == (3,):
         return whole
-    notes.append("Grey pictures are repeated to three channels.")
+    notes.append("Grey images are repeated to three channels.")
     grey_NHW1 = whole if whole.ndim == 4 else whole[..., None]
     return np.repeat(grey_NHW1, 3, axis=3)
 
@@ -44,11 +44,11 @@ def _whole(x: NDArray[Any], name: str, faults: Faults, notes: list[str]) -> NDAr
         rounded = np.rint(chunk)
         # written so that nan fails too
         if not ((rounded >= 0) & (rounded <= 255) & (np.abs(chunk - rounded) <= _TOLERANCE)).all():
-            faults.add(f"{name}: expected pictures as uint8; got {x.dtype} {_range(x)}, not p / 255 of any.", _TODO)
+            faults.add(f"{name}: expected images as uint8; got {x.dtype} {_range(x)}, not p / 255 of any.", _TODO)
             return None
         out[start : start + _CHUNK] = rounded
     told = "p / 255 as" if scale == 255 else "whole numbers as"
-    notes.append(f"Pictures are read back from {told} {x.dtype} to uint8, exactly.")
+    notes.append(f"Images are read back from {told} {x.dtype} to uint8, exactly.")
     return out
 
 

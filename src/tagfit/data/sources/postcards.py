@@ -14,7 +14,7 @@ from tagfit.records.data import NO, LabelTable
 POSTCARDS = "postcards:"
 
 
-#: more pictures than these are drawn into the cache, and are not held in memory
+#: more images than these are drawn into the cache, and are not held in memory
 IN_MEMORY = 4096
 
 

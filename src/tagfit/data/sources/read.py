@@ -13,12 +13,12 @@ from tagfit.data.sources.delimited import read_delimited
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.folder import LabelFile, Source, find_source
+from tagfit.data.sources.image_table import image_table
 from tagfit.data.sources.jsonl import read_jsonl
 from tagfit.data.sources.keywords import read_keywords
 from tagfit.data.sources.layout import with_folder
 from tagfit.data.sources.mulan import MultiLabelArff, read_mulan
 from tagfit.data.sources.npz import read_npz
-from tagfit.data.sources.picture_table import picture_table
 from tagfit.data.sources.table import Table, join
 from tagfit.errors import DataError
 from tagfit.records.data import LabelTable
@@ -34,18 +34,18 @@ def read(
     """Read label files; what they are is told by their content.
 
     A folder stands for the one label file in it, or for the train, val and test parts of one split (`train.csv`,
-    `val.csv`), or for its pictures with the keywords in them. Nothing in it is written to; pictures are looked for, and
+    `val.csv`), or for its images with the keywords in them. Nothing in it is written to; images are looked for, and
     opened only for their keywords.
 
     Args:
         data: a folder, or a label file: delimited text, JSON lines, COCO's instances, ARFF (Mulan,
             MEKA), or arrays in .npz.
-        images: where the paths of pictures start; by default the folder of the label file.
+        images: where the paths of images start; by default the folder of the label file.
         label_separator: what stands between the labels of one cell; by default the one of `;` `,` `|` that occurs.
         minus_one: what -1 means in a label matrix; by default unknown beside 0, and refused without any 0.
 
     Returns:
-        N samples: picture files, (N, D) float32 features or (N, H, W, 3) uint8 pictures; (N, L) int8 labels.
+        N samples: image files, (N, D) float32 features or (N, H, W, 3) uint8 images; (N, L) int8 labels.
 
     Raises:
         DataError: with every fault that was found.
@@ -54,17 +54,17 @@ def read(
     source = find_source(Path(data))
     root = None if images is None else Path(images)
     if source.kind in _READERS:
-        table = _pictures(source, root or source.folder, conventions)
+        table = _images(source, root or source.folder, conventions)
     elif source.kind == "keywords":
         if root is not None:
             raise DataError(
-                f"{source.folder}: has no label file, so its pictures are those in it.", "Leave out --images."
+                f"{source.folder}: has no label file, so its images are those in it.", "Leave out --images."
             )
         table = read_keywords(source.folder, source.name, conventions)
     else:
         faults = Faults()
         if root is not None:
-            faults.add(f"{source.name}: a folder of pictures was given, but the samples are arrays.", "Leave it out.")
+            faults.add(f"{source.name}: a folder of images was given, but the samples are arrays.", "Leave it out.")
         conventions.refuse_separator(source.name, faults)
         table = (_npz if source.kind == "npz" else _arff)(source, conventions, faults)
     return replace(table, name=source.name, notes=source.notes + table.notes)
@@ -73,15 +73,15 @@ def read(
 _READERS = {"delimited": read_delimited, "jsonl": read_jsonl, "coco": read_coco}
 
 
-def _pictures(source: Source, folder: Path, conventions: Conventions) -> LabelTable:
+def _images(source: Source, folder: Path, conventions: Conventions) -> LabelTable:
     faults = Faults()
     tables = [_with_paths(file, folder, faults) for file in source.files]
     if len(tables) == 1:
-        return picture_table(tables[0], source.name, Root(folder), conventions, faults)
+        return image_table(tables[0], source.name, Root(folder), conventions, faults)
     if source.kind == "coco":
         tables = [_without_lone_columns(table, tables) for table in tables]
     parts = [(table, file.part) for table, file in zip(tables, source.files, strict=True) if file.part is not None]
-    return picture_table(join(parts, faults), source.name, Root(folder), conventions, faults)
+    return image_table(join(parts, faults), source.name, Root(folder), conventions, faults)
 
 
 def _with_paths(file: LabelFile, folder: Path, faults: Faults) -> Table:

@@ -1,4 +1,4 @@
-"""Rows that name the same picture."""
+"""Rows that name the same image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tagfit.data.sources.labelled import Labelled
 def first_rows(
     keys: Sequence[Hashable | None], where: Sequence[str], told: Labelled, faults: Faults
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Row numbers, each picture once; rows that repeat a picture and say something else of it are faults.
+    """Row numbers, each image once; rows that repeat an image and say something else of it are faults.
 
     Args:
-        keys: (N,) equal for equal pictures; None where it is not known which picture is meant.
+        keys: (N,) equal for equal images; None where it is not known which image is meant.
 
     Returns:
         the ascending numbers of the rows to keep, and a note that counts the others.
@@ -27,12 +27,12 @@ def first_rows(
         earlier = first.setdefault(row if key is None else key, row)
         if earlier != row and (what := _difference(told, earlier, row)):
             faults.add(
-                f"{where[row]}: names the picture of {where[earlier]} with {what}.",
-                "Keep one row a picture.",
+                f"{where[row]}: names the image of {where[earlier]} with {what}.",
+                "Keep one row an image.",
             )
     kept = np.fromiter(first.values(), np.intp, len(first))
     dropped = len(keys) - len(kept)
-    return kept, (f"{dropped} rows that repeat a picture with the same labels are left out.",) if dropped else ()
+    return kept, (f"{dropped} rows that repeat an image with the same labels are left out.",) if dropped else ()
 
 
 def _difference(told: Labelled, one: int, other: int) -> str:

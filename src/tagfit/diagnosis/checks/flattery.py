@@ -88,6 +88,6 @@ def _as_good(evidence: Evidence, above: Difference) -> Finding:
         interval=Interval(within(1 - above.interval.high / left), within(1 - above.interval.low / left)),
         seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant answer: {above}.",
         meaning="A constant answer is as good: on new samples the model is worth nothing.",
-        todo="See whether these samples tell the labels at all (tagfit inspect DATA); on pictures try a CNN.",
+        todo="See whether these samples tell the labels at all (tagfit inspect DATA); on images try a CNN.",
         tries=("cnn", "dense-wide"),
     )

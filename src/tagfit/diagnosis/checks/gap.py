@@ -106,7 +106,7 @@ def _underfit(evidence: Evidence) -> list[Finding]:
             seen=f"{TITLES[metric]} is {on_train:.3f} on train itself ({interval.low:.3f} to {interval.high:.3f}); "
             f"{asked:.3f} is asked for on val, which is no wider of it than {SMALL:.2f}.",
             meaning="It underfits: it has learnt too little, or these samples do not tell more.",
-            todo="Try more units, more epochs or, on pictures, a CNN: tagfit cure has them on its ladder.",
+            todo="Try more units, more epochs or, on images, a CNN: tagfit cure has them on its ladder.",
             tries=("cnn", "dense-wide"),
         )
     ]

@@ -29,9 +29,7 @@ GROUPS, SIZE, COVERED = 10, 20, 0.5
 #: a share of val and test, or of pairs, that is worth telling
 PARTED = 0.1
 NEIGHBOURS = "Tiles or bursts of one place lie on both sides of the split: on new places it scores less."
-HARMLESS = (
-    "Pictures of one place may lie on both sides of the split, though a quick training shows no fall beyond noise."
-)
+HARMLESS = "Images of one place may lie on both sides of the split, though a quick training shows no fall beyond noise."
 #: sample names in a finding
 NAMED = 100
 
@@ -134,7 +132,7 @@ def _deal(data: LockedData, groups: str = "") -> str:
 def _groups(data: LockedData) -> Iterator[Finding]:
     """Columns, folders and beginnings of names whose samples are alike, and which the split parts."""
     dataset = data.dataset
-    if dataset.pictures is None:
+    if dataset.images is None:
         return
     for what, cells in _candidates(dataset).items():
         of_row = _small_groups(cells)
@@ -144,7 +142,7 @@ def _groups(data: LockedData) -> Iterator[Finding]:
         scored = int(_sides(data)[1].sum())
         if len(known) < PARTED * scored:
             continue
-        alike = _alike(dataset, dataset.pictures, of_row)
+        alike = _alike(dataset, dataset.images, of_row)
         if alike is None or not alike.telling:
             continue
         yield Finding(
@@ -184,13 +182,13 @@ def _small_groups(cells: Sequence[str]) -> NDArray[np.intp] | None:
     return np.where(real[of_row], of_row, len(values) + np.arange(len(of_row)))
 
 
-def _alike(dataset: Dataset, pictures: NDArray[np.uint8], of_row: NDArray[np.intp]) -> Neighbours | None:
+def _alike(dataset: Dataset, images: NDArray[np.uint8], of_row: NDArray[np.intp]) -> Neighbours | None:
     """Whether samples of a group are more alike than others of the same labels: as neighbours are compared."""
     by = "file numbers"
     apart = of_row.astype(np.float64) * (2 * NEAR[by] + 1)
     place = np.argsort(np.argsort(np.array(dataset.sample_names), kind="stable"))
     grouped = Series(by, np.zeros(len(of_row), dtype=np.intp), apart, place)
-    return runs_of_neighbours(pictures, dataset.labels_NL, grouped)
+    return runs_of_neighbours(images, dataset.labels_NL, grouped)
 
 
 # ------------------------------------------------------------------------------------------------ order
@@ -205,7 +203,7 @@ def _order(evidence: Evidence, data: LockedData) -> Iterator[Finding]:
     if len(parted) < PARTED * len(neighbours.pairs):
         return
     seen = (
-        f"Pictures with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of pairs, by "
+        f"Images with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of pairs, by "
         f"chance 50%), and {len(parted):,} of {len(neighbours.pairs):,} such pairs lie on two sides of the split."
     )
     strength, interval, scored = neighbours.alike - 0.5, None, ""

@@ -63,7 +63,7 @@ def more_data(evidence: Evidence) -> list[Finding]:
             f"many samples ({2 * count:,}) would add about {curve.gain:.3f} (95%: {curve.interval.low:.3f} to "
             f"{curve.interval.high:.3f}).",
             meaning="It has too little data: more would help.",
-            todo="Label more samples; tagfit cure --refit trains on val as well; on pictures, --allow augmentation.",
+            todo="Label more samples; tagfit cure --refit trains on val as well; on images, --allow augmentation.",
         )
     ]
 

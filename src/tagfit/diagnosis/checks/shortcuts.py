@@ -51,24 +51,24 @@ class Trait:
 
 _SESSIONS = "What else differs between the days or places they come from may be what is learnt."
 TRAITS = {
-    "picture size": Trait(
+    "image size": Trait(
         "The original width and height alone tell",
-        "The size of a picture gives labels away. It is lost when pictures are brought to one size, but how sharp they "
+        "The size of an image gives labels away. It is lost when images are brought to one size, but how sharp they "
         "are then still tells it.",
-        "Write width and height into a column of the label file and see tagfit evaluate --by COLUMN; collect pictures "
+        "Write width and height into a column of the label file and see tagfit evaluate --by COLUMN; collect images "
         "of one size for every label.",
     ),
     "file size": Trait(
         "The number of bytes of a file alone tells",
-        "The size of a file gives labels away. Detail takes bytes, so that may be the pictures themselves; or they "
+        "The size of a file gives labels away. Detail takes bytes, so that may be the images themselves; or they "
         "were saved at different qualities.",
-        "Save all pictures in one way, at one quality, and see whether the score holds.",
+        "Save all images in one way, at one quality, and see whether the score holds.",
         weight=0.5,
     ),
     "file format": Trait(
         "The format of a file alone tells",
-        "The format of a file gives labels away: pictures come from sources that differ in more than their labels.",
-        "Collect pictures of each source for every label; with the source in a column, --groups COLUMN scores "
+        "The format of a file gives labels away: images come from sources that differ in more than their labels.",
+        "Collect images of each source for every label; with the source in a column, --groups COLUMN scores "
         "sources that were not trained on.",
     ),
     "camera": Trait(
@@ -192,7 +192,7 @@ def _of_files(read: Sequence[Traits | None]) -> dict[str, NDArray[np.intp]]:
     )
     wide, high = _sorted_into(width, PAIRED), _sorted_into(height, PAIRED)
     return {
-        "picture size": wide * (PAIRED + 1) + high if wide.any() or high.any() else wide,
+        "image size": wide * (PAIRED + 1) + high if wide.any() or high.any() else wide,
         "file size": _sorted_into(size, BINS),
         "file format": _named(["" if one is None else one.format for one in read]),
         "camera": _named(["" if one is None else one.camera for one in read]),

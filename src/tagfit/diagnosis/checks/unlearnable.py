@@ -86,7 +86,7 @@ def _no_better(said: Said, few_L: NDArray[np.bool_], names: Sequence[str]) -> It
         seen=f"On val, {len(found)} of {len(few_L)} labels are told next to no better than by a constant answer: "
         f"{listed} (AUC; 0.5 is chance; 95% of the first: {interval.low:.2f} to {interval.high:.2f}).",
         meaning="Some labels are not learnt: what the model looks at does not show them, or chance labels them.",
-        todo="Look at their samples; larger pictures (--size) show small things. Leave away what nobody can see.",
+        todo="Look at their samples; larger images (--size) show small things. Leave away what nobody can see.",
         names=tuple(name for _, _, name in sorted(found, key=lambda one: one[0])),
     )
 

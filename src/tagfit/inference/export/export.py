@@ -48,7 +48,7 @@ def export(
 ) -> Exported:
     """Write `bundle` to `output` as a file for other runtimes, which appears whole or not at all.
 
-    It takes `pictures`, (N, H, W, 3) uint8, or `features`, (N, D) float32, of any N. An ONNX file gives `scores`,
+    It takes `images`, (N, H, W, 3) uint8, or `features`, (N, D) float32, of any N. An ONNX file gives `scores`,
     `probabilities` and `decisions`, a Keras file (dense networks and CNNs) `scores`. Before it is written, it is run in
     ONNX Runtime or in Keras beside torch.
 
@@ -77,7 +77,7 @@ def export(
     taken = tagger.preprocessing
     described = {
         "name": taken.input_name,
-        "dtype": "uint8" if taken.takes_pictures else "float32",
+        "dtype": "uint8" if taken.takes_images else "float32",
         "shape": ["N", *taken.taken],
     }
     return Exported(str(file), to, described, made.outputs, len(made.content), made.samples, made.max_difference)

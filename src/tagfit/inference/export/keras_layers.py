@@ -34,7 +34,7 @@ def main() -> None:
 def model_of(bundle: Bundle) -> Any:
     """(N, H, W, 3) uint8 or (N, D) float32 to (N, L) scores, scaling inside."""
     taken = bundle.preprocessing
-    dtype = "uint8" if taken.takes_pictures else "float32"
+    dtype = "uint8" if taken.takes_images else "float32"
     given = keras.Input(taken.shape, dtype=dtype, name=taken.input_name)
     scaled = given if taken.scale == 1.0 else layers.Rescaling(taken.scale)(given)
     networks = members_of(bundle.network)
@@ -56,10 +56,10 @@ def _scores(network: nn.Module, x: Any, name: str | None = None) -> Any:
 def _pooled(network: CnnNetwork, x: Any) -> Any:
     """The mean of what the trunk, a model of its own, makes of each view."""
     x = _through(network.standardise, x)
-    picture = keras.Input(x.shape[1:])
-    maps = _through(network.trunk, picture)
+    image = keras.Input(x.shape[1:])
+    maps = _through(network.trunk, image)
     pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(maps), layers.GlobalMaxPooling2D()(maps)])
-    trunk = keras.Model(picture, pooled)
+    trunk = keras.Model(image, pooled)
     found = [trunk(view) for view in _views(x, network.views)]
     return found[0] if len(found) == 1 else layers.Average()(found)
 

@@ -37,11 +37,11 @@ class MadeFile:
 
 
 def samples_of(bundle: Bundle, examples: ArrayLike | None = None) -> list[NDArray[Any]]:
-    """Batches to compare on: pictures from plain to noisy, or features spread as those trained on; and `examples`."""
+    """Batches to compare on: images from plain to noisy, or features spread as those trained on; and `examples`."""
     rng = np.random.default_rng(0)
     shape = bundle.preprocessing.taken
-    if bundle.preprocessing.takes_pictures:
-        samples: list[NDArray[Any]] = [_pictures(rng, count, shape) for count in BATCHES]
+    if bundle.preprocessing.takes_images:
+        samples: list[NDArray[Any]] = [_images(rng, count, shape) for count in BATCHES]
     else:
         spread = [layer for layer in bundle.network.modules() if isinstance(layer, Standardise)]
         mean, deviation = (spread[0].mean.numpy(), spread[0].deviation.numpy()) if spread else (0.0, 1.0)
@@ -49,7 +49,7 @@ def samples_of(bundle: Bundle, examples: ArrayLike | None = None) -> list[NDArra
     return samples if examples is None else [*samples, np.asarray(examples, dtype=samples[0].dtype)]
 
 
-def _pictures(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _images(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     noise = rng.normal(size=(count, *shape)) * np.linspace(60, 5, count)[:, None, None, None]
     colours = rng.uniform(0, 255, size=(count, 1, 1, 3))
     return np.clip(colours + noise, 0, 255).astype(np.uint8)

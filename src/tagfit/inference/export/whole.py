@@ -27,7 +27,7 @@ from tagfit.training.inputs import PIXEL_SCALE
 
 
 class WholeTagger(nn.Module):
-    """Maps (N, H, W, 3) uint8 pictures or (N, D) float32 features to scores, probabilities and decisions, each (N, L).
+    """Maps (N, H, W, 3) uint8 images or (N, D) float32 features to scores, probabilities and decisions, each (N, L).
 
     From the logits on it computes in float64, as `scoring` does: runtimes have approximations of their own in float32,
     and a calibration would show how far off they are.
@@ -38,7 +38,7 @@ class WholeTagger(nn.Module):
         self.networks = nn.ModuleList(_ready(network) for network in members_of(bundle.network))
         self.several = isinstance(bundle.network, Ensemble)
         self.scale = bundle.preprocessing.scale
-        headed = any(not isinstance(network, _FromPictures) for network in self.networks)
+        headed = any(not isinstance(network, _FromImages) for network in self.networks)
         self.extractor = _Extracted(bundle.pretrained) if headed and bundle.pretrained is not None else None
         decider = bundle.decider
         calibrated = decider.calibration.method != "none"
@@ -56,14 +56,14 @@ class WholeTagger(nn.Module):
     def _logits(self, x: Tensor) -> list[Tensor]:
         """(N, L) of each network, which is given what it takes."""
         given = x.float() * self.scale if self.extractor is None else self.extractor(x)
-        return [network(x if isinstance(network, _FromPictures) else given) for network in self.networks]
+        return [network(x if isinstance(network, _FromImages) else given) for network in self.networks]
 
 
 def _ready(network: nn.Module) -> nn.Module:
-    return _FromPictures(network) if isinstance(network, FineTunedNetwork) else network
+    return _FromImages(network) if isinstance(network, FineTunedNetwork) else network
 
 
-class _FromPictures(nn.Module):
+class _FromImages(nn.Module):
     """A fine-tuned network in one piece, the trained blocks above those that stayed as they came."""
 
     def __init__(self, network: FineTunedNetwork) -> None:
@@ -74,14 +74,14 @@ class _FromPictures(nn.Module):
             self.body.load_state_dict(network.upper.state_dict(), strict=False)
         self.output = network.output
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        views = torch.stack(views_of(pictures.float() * PIXEL_SCALE, self.views), 1)
+    def forward(self, images: Tensor) -> Tensor:
+        views = torch.stack(views_of(images.float() * PIXEL_SCALE, self.views), 1)
         features = self.body(views.flatten(0, 1)).unflatten(0, (-1, self.views)).mean(1)
         return cast(Tensor, self.output(features))
 
 
 class _Extracted(nn.Module):
-    """(N, D) features of uint8 pictures, evened as by `training.features.evened`."""
+    """(N, D) features of uint8 images, evened as by `training.features.evened`."""
 
     def __init__(self, pretrained: Pretrained) -> None:
         super().__init__()
@@ -89,8 +89,8 @@ class _Extracted(nn.Module):
         example = torch.rand(1, size, size, 3, generator=torch.Generator().manual_seed(0))
         self.network = cast(BackboneNetwork, folded(pretrained.network, example))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        features = self.network(pictures.float() * PIXEL_SCALE)
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.network(images.float() * PIXEL_SCALE)
         roots = features.sign() * features.abs().sqrt()
         lengths = (2 * roots.square().mean(1, keepdim=True)).sqrt()
         return cast(Tensor, roots / lengths.clamp(min=1e-12))

@@ -1,6 +1,6 @@
-"""A canvas: shapes and text of one SVG picture, and a scale from values to places on it.
+"""A canvas: shapes and text of one SVG image, and a scale from values to places on it.
 
-Colours come from classes (`palette`), so that one picture serves light and dark. Attributes alone, never `style=`:
+Colours come from classes (`palette`), so that one image serves light and dark. Attributes alone, never `style=`:
 the page's content-security policy allows no inline style.
 """
 
@@ -46,7 +46,7 @@ def nice(value: float) -> str:
 
 @dataclass
 class Canvas:
-    """Gathers shapes. Units are pixels at the size the picture was drawn for; a page scales it.
+    """Gathers shapes. Units are pixels at the size the image was drawn for; a page scales it.
 
     Attributes:
         title, description: what a screen reader says of it.
@@ -88,7 +88,7 @@ class Canvas:
         self.shapes.append(f'<text x="{x:.1f}" y="{y:.1f}"{of}{turn}>{_text(text)}</text>')
 
     def svg(self) -> str:
-        """The picture as markup; every text in it is escaped."""
+        """The image as markup; every text in it is escaped."""
         return (
             f'<svg class="c" role="img" viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" '
             f'height="{self.height:g}" xmlns="http://www.w3.org/2000/svg"><title>{_text(self.title)}</title>'

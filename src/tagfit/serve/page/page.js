@@ -111,10 +111,10 @@ function buildSliders() {
 function addCard(photo) {
   const card = $("photo").content.firstElementChild.cloneNode(true);
   card.querySelector("h2").textContent = photo.file.name;
-  const picture = card.querySelector(".picture");
-  picture.addEventListener("error", () => { picture.hidden = true; });
-  picture.src = photo.url;
-  picture.alt = photo.file.name;
+  const image = card.querySelector(".image");
+  image.addEventListener("error", () => { image.hidden = true; });
+  image.src = photo.url;
+  image.alt = photo.file.name;
   card.querySelector(".given").textContent = "waits …";
   const more = card.querySelector(".more");
   more.hidden = true;
@@ -195,7 +195,7 @@ function* parts(waiting) {
   let bytes = 0;
   for (const photo of waiting) {
     const size = photo.file.size + 1024;
-    if (part.length && (part.length >= Math.min(16, model.limits.pictures) || bytes + size > model.limits.bytes - 1024)) {
+    if (part.length && (part.length >= Math.min(16, model.limits.images) || bytes + size > model.limits.bytes - 1024)) {
       yield part;
       part = [];
       bytes = 0;
@@ -208,7 +208,7 @@ function* parts(waiting) {
 
 async function predict(part) {
   const form = new FormData();
-  for (const photo of part) form.append("pictures", photo.file, photo.file.name);
+  for (const photo of part) form.append("images", photo.file, photo.file.name);
   for (;;) {
     try {
       return (await (await ask("/v1/predict", { method: "POST", body: form })).json()).predictions;
@@ -230,7 +230,7 @@ async function predict(part) {
 let working = Promise.resolve();
 
 function take(files) {
-  if (!model || model.takes !== "pictures" || !files.length) return;
+  if (!model || model.takes !== "images" || !files.length) return;
   const fresh = [...files].map((file) => ({ file, url: URL.createObjectURL(file) }));
   for (const photo of fresh) {
     photos.push(photo);
@@ -284,7 +284,7 @@ async function explain(photo, name) {
     if (photo.explained !== name) return;
     if (heat.src) URL.revokeObjectURL(heat.src);
     heat.src = URL.createObjectURL(blob);
-    place(heat, photo.card.querySelector(".picture"));
+    place(heat, photo.card.querySelector(".image"));
     heat.hidden = false;
     caption.textContent = `Warm: speaks for ${name}`;
   } catch (error) {
@@ -294,13 +294,13 @@ async function explain(photo, name) {
   }
 }
 
-// The map covers what the network saw: all of the picture, or a square in its middle.
-function place(heat, picture) {
+// The map covers what the network saw: all of the image, or a square in its middle.
+function place(heat, image) {
   let [width, height] = [100, 100];
   if (model.shown !== null) {
-    const shorter = Math.min(picture.naturalWidth, picture.naturalHeight);
-    width = (100 * model.shown * shorter) / picture.naturalWidth;
-    height = (100 * model.shown * shorter) / picture.naturalHeight;
+    const shorter = Math.min(image.naturalWidth, image.naturalHeight);
+    width = (100 * model.shown * shorter) / image.naturalWidth;
+    height = (100 * model.shown * shorter) / image.naturalHeight;
   }
   Object.assign(heat.style, { width: `${width}%`, height: `${height}%`, left: `${(100 - width) / 2}%`, top: `${(100 - height) / 2}%` });
 }

@@ -145,7 +145,7 @@ class FlatNetwork:
         known = labelled.known_NL
         return Data(
             features=x if x.dtype == np.float32 else np.empty((0, self._wide), np.float32),
-            pictures=x if x.dtype == np.uint8 else np.empty((0, self._wide), np.uint8),
+            images=x if x.dtype == np.uint8 else np.empty((0, self._wide), np.uint8),
             scale=float(labelled.samples.scale),
             mean=mean,
             gain=gain,

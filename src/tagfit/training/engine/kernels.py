@@ -74,11 +74,11 @@ class Net(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The rows of one part; samples are either features or pictures, the other array is empty.
+    """The rows of one part; samples are either features or images, the other array is empty.
 
     Attributes:
         features: (N, D) float32.
-        pictures: (N, D) uint8.
+        images: (N, D) uint8.
         scale: pixels are multiplied by.
         mean, gain: (D,) float32 of the standardisation.
         rows: (n,) of the samples.
@@ -87,7 +87,7 @@ class Data(NamedTuple):
     """
 
     features: NDArray[np.float32]
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     scale: float
     mean: NDArray[np.float32]
     gain: NDArray[np.float32]
@@ -369,7 +369,7 @@ def gather(data: Data, positions: Any, work: Any) -> None:
             for i in range(wide):
                 out[i] = (real(values[i]) * scale - mean[i]) * gain[i]
         else:
-            pixels = data.pictures[row]
+            pixels = data.images[row]
             for i in range(wide):
                 out[i] = (real(pixels[i]) * scale - mean[i]) * gain[i]
 

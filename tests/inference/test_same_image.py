@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from images.test_corpus import CRASHING, ODD, encoded
 from PIL import Image
 
+from images.test_corpus import CRASHING, ODD, encoded
 from making import tiny_backbone
 from serving import running
 from tagfit.api import fit, load
@@ -32,7 +32,7 @@ SHORT = Training(epochs=3, rate=3e-3, patience=0)
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Odd pictures of every kind, and a huge one; some twice, so that there are enough for every part."""
+    """Odd images of every kind, and a huge one; some twice, so that there are enough for every part."""
     folder = tmp_path_factory.mktemp("odd")
     noise = Image.effect_noise((4000, 3000), 80).convert("RGB")
     files = {f"{name}.bin": content for name, (content, *_) in ODD.items()}
@@ -68,7 +68,7 @@ def test_everywhere(photos, trained, tmp_path):
     assert isinstance(quick._networks, OnnxNetworks)
     export(torch, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    pictures = np.stack([decode(file.read_bytes(), torch.form) for file in files])
+    images = np.stack([decode(file.read_bytes(), torch.form) for file in files])
     saved = CliRunner().invoke(
         main, ["predict", str(result.folder), *map(str, files), "-o", str(tmp_path / "rows.csv")]
     )
@@ -79,7 +79,7 @@ def test_everywhere(photos, trained, tmp_path):
     found = {
         "torch": torch.predict(files).scores,
         "ONNX Runtime": quick.predict(files).scores,
-        "an exported file": session.run(["scores"], {"pictures": pictures})[0],
+        "an exported file": session.run(["scores"], {"images": images})[0],
         "the command": np.array(rows),
     }
     for way, scores in found.items():
@@ -132,7 +132,7 @@ def test_what_is_kept_does_not_stand_in_for_a_bundle_that_was_changed(trained, t
         Tagger.load(tmp_path)
 
 
-def test_a_picture_that_crashes_the_decoder_is_unreadable(photos, trained, tmp_path, monkeypatch):
+def test_a_image_that_crashes_the_decoder_is_unreadable(photos, trained, tmp_path, monkeypatch):
     _, result = trained
     tagger = Tagger.load(result.folder)
     (tmp_path / "crash.jpg").write_bytes(b"crashSIGSEGV")

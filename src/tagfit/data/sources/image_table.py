@@ -1,4 +1,4 @@
-"""A table of pictures, made into a `LabelTable`."""
+"""A table of images, made into a `LabelTable`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tagfit.data.sources.cells import cell_code
 from tagfit.data.sources.columns import IMAGE_NAMES, Roles, roles
 from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.files import PICTURE_SUFFIXES, Root, find_pictures, unlabelled
+from tagfit.data.sources.files import IMAGE_SUFFIXES, Root, find_images, unlabelled
 from tagfit.data.sources.labelled import Labelled, labelled
 from tagfit.data.sources.repeats import first_rows
 from tagfit.data.sources.table import Table
 from tagfit.records.data import LabelTable
 
 
-def picture_table(table: Table, name: str, root: Root, conventions: Conventions, faults: Faults) -> LabelTable:
-    """Read labels, split and metadata, and look for each picture.
+def image_table(table: Table, name: str, root: Root, conventions: Conventions, faults: Faults) -> LabelTable:
+    """Read labels, split and metadata, and look for each image.
 
     Raises:
         DataError: with every fault of the table, and those gathered before.
@@ -29,15 +29,15 @@ def picture_table(table: Table, name: str, root: Root, conventions: Conventions,
     if role.image is None and table.columns:
         _refuse_header(table, faults)
     elif not len(table) and not len(faults):
-        faults.add(f"{table.source}: there are no rows.", "Expected one row a picture.")
+        faults.add(f"{table.source}: there are no rows.", "Expected one row an image.")
     if not root.folder.is_dir():
-        faults.add(f"{root.folder}: the folder of pictures does not exist.", "Name a folder with --images (images).")
+        faults.add(f"{root.folder}: the folder of images does not exist.", "Name a folder with --images (images).")
     if role.image is None or not len(table) or not root.folder.is_dir():
         faults.check()
     assert role.image is not None
     told = labelled(table, role, conventions, faults)
     written = ["" if cell is None else str(cell).strip() for cell in table.columns[role.image]]
-    found = find_pictures(written, table.where, root, faults)
+    found = find_images(written, table.where, root, faults)
     kept, repeated = first_rows(found, table.where, told, faults)
     faults.check()
     files = [file for file in found if file is not None]
@@ -49,11 +49,11 @@ def picture_table(table: Table, name: str, root: Root, conventions: Conventions,
 def _record(
     name: str,
     kept: NDArray[np.intp],
-    pictures: tuple[Sequence[str], Sequence[Path]],
+    images: tuple[Sequence[str], Sequence[Path]],
     told: Labelled,
     notes: tuple[str, ...],
 ) -> LabelTable:
-    written, files = pictures
+    written, files = images
     return LabelTable(
         name=name,
         label_names=told.labels.names,
@@ -76,22 +76,22 @@ def _refuse_header(table: Table, faults: Faults) -> None:
         )
     else:
         faults.add(
-            f"{table.head}: expected a column with the pictures' paths, called {', '.join(IMAGE_NAMES)}; "
+            f"{table.head}: expected a column with the images' paths, called {', '.join(IMAGE_NAMES)}; "
             f"got {', '.join(map(shortened, names[:20]))}.",
-            "Rename that column to image. Features without pictures go into an ARFF or .npz file.",
+            "Rename that column to image. Features without images go into an ARFF or .npz file.",
         )
 
 
 def _looks_like_data(header: Sequence[str]) -> bool:
-    return any(cell.lower().endswith(PICTURE_SUFFIXES) for cell in header) or (
+    return any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in header) or (
         len(header) > 1 and all(cell_code(cell) is not None for cell in header[1:])
     )
 
 
 def _second_image_note(table: Table, role: Roles) -> tuple[str, ...]:
     others = [name for name in table.columns if name.lower() in IMAGE_NAMES and name != role.image]
-    return (f"Pictures are read from column {role.image!r}, not from {', '.join(others)}.",) if others else ()
+    return (f"Images are read from column {role.image!r}, not from {', '.join(others)}.",) if others else ()
 
 
 def _beside_note(count: int, source: str) -> tuple[str, ...]:
-    return (f"{count} pictures beside the labelled ones are not in {source} and are left out.",) if count else ()
+    return (f"{count} images beside the labelled ones are not in {source} and are left out.",) if count else ()
