@@ -31,7 +31,7 @@ from tagfit.search.candidates import FROM_ABOVE, FROM_THE_SIDE, ladder
 from tagfit.training.batches import LabelledRows
 from tagfit.training.loop import prepare
 from tagfit.training.steps import Steps
-from tagfit.training.thread_pool import crew_for
+from tagfit.training.thread_pool import thread_pool_for
 
 KINDS = {
     "none": (),
@@ -54,8 +54,8 @@ def steps_of(recipe: Recipe, data: LockedData, stack: ExitStack) -> Steps:
     rows = LabelledRows.of(data, "train", device)
     prepare(network, rows)
     network.train()
-    crew = stack.enter_context(crew_for(network, recipe.training.batch_size))
-    return Steps(network, recipe.training, rows, 0, crew)
+    pool = stack.enter_context(thread_pool_for(network, recipe.training.batch_size))
+    return Steps(network, recipe.training, rows, 0, pool)
 
 
 def main() -> None:
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     options = parser.parse_args()
     data = made_up(options.size, options.labels)
-    rungs = ladder(data.dataset.preprocessing, Target(), augmentation=True)
-    base = next(rung for rung in rungs if rung.name == "cnn-augmented")
+    candidates = ladder(data.dataset.preprocessing, Target(), augmentation=True)
+    base = next(candidate for candidate in candidates if candidate.name == "cnn-augmented")
     base = replace(base, model=replace(base.model, views=1))
     wall, processor = defaultdict(list), defaultdict(list)
     with ExitStack() as stack:
@@ -84,7 +84,7 @@ def main() -> None:
                 if number >= 3:
                     wall[kind].append(1e3 * (time.perf_counter() - began))
                     processor[kind].append(1e3 * (time.process_time() - used))
-        size = every["none"].crew.size
+        size = every["none"].pool.size
     print(
         f"{options.size} x {options.size}, batch {base.training.batch_size}, {size} threads, "
         f"median of {options.steps} steps"

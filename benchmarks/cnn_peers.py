@@ -41,7 +41,7 @@ from tagfit.search.candidates import ladder
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
 from tagfit.training.steps import Steps
-from tagfit.training.thread_pool import crew_for
+from tagfit.training.thread_pool import thread_pool_for
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records"
@@ -127,8 +127,8 @@ def tagfit_epoch(rows: LabelledRows, recipe: Recipe) -> Callable[[], None]:
     network = build_network(recipe, SHAPE, LABELS)
 
     def epoch() -> None:
-        with crew_for(network, BATCH) as crew:
-            steps = Steps(network, recipe.training, rows, 0, crew)
+        with thread_pool_for(network, BATCH) as pool:
+            steps = Steps(network, recipe.training, rows, 0, pool)
             network.train()
             for batch in torch.split(torch.randperm(IMAGES), BATCH):
                 steps.step(batch)
@@ -220,7 +220,9 @@ def time_to_score(data: Path, epochs: int) -> list[str]:
     train_rows, val_rows = (LabelledRows.of(locked, part, torch.device("cpu")) for part in ("train", "val"))
     plain = plain_course(train_rows, val_rows, locked.labels("val"), epochs)
     reached, best = max(plain, key=lambda point: point[1])
-    mirrored = next(rung for rung in ladder(locked.dataset.preprocessing, Target()) if rung.name == "cnn-mirrored")
+    mirrored = next(
+        candidate for candidate in ladder(locked.dataset.preprocessing, Target()) if candidate.name == "cnn-mirrored"
+    )
     began, ours = time.perf_counter(), []
 
     def listen(event: object) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 import sklearn
 import sklearn.metrics as peer
 
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.scores import CLIP, score
 from tagfit.records.scores import METRICS
 
@@ -86,7 +86,7 @@ def main() -> None:
     totals = [sum(times) for times in zip(*theirs.values(), strict=True)]
     scores = score(labels_NL, p_NL).to_dict()
     apart = max(abs((scores[name] or 0.0) - call()) for name, call in calls.items())
-    chosen = ConstantAnswer.choose(labels_NL)
+    chosen = ConstantBaseline.choose(labels_NL)
 
     print(f"{labels_NL.shape[0]} x {labels_NL.shape[1]} {args.dtype}, median of {args.repeats} (fastest to slowest)")
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, ", end="")
@@ -97,7 +97,7 @@ def main() -> None:
         print(f"    {name:28s} {spread(times)}")
     print(f"ratio of the medians             {statistics.median(totals) / statistics.median(ours):8.1f}")
     print(f"largest difference of a value    {apart:8.1e}")
-    print(f"ConstantAnswer.choose            {seconds(lambda: ConstantAnswer.choose(labels_NL)):8.3f} s")
+    print(f"ConstantAnswer.choose            {seconds(lambda: ConstantBaseline.choose(labels_NL)):8.3f} s")
     print(f"ConstantAnswer.score             {seconds(lambda: chosen.score(labels_NL)):8.3f} s")
 
 

@@ -44,7 +44,7 @@ from decode_peers import photographs
 import tagfit
 from tagfit.bundle.bundle import Bundle, write_bundle
 from tagfit.decisions.decider import Decider
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES
 from tagfit.records.data import NO, Preprocessing
@@ -164,7 +164,7 @@ measure(disk, lambda x: model.predict(x, verbose=0), one=lambda x: model.predict
 def bundle_of(folder: Path) -> Path:
     """A run folder with the network in it."""
     names = tuple(f"label {number}" for number in range(LABELS))
-    constant = ConstantAnswer.choose(np.full((1, LABELS), NO, np.int8))
+    constant = ConstantBaseline.choose(np.full((1, LABELS), NO, np.int8))
     network = build_network(RECIPE, SHAPE, LABELS).eval()
     taken = Preprocessing("images", SHAPE, 1 / 255)
     bundle = Bundle(RECIPE, network, (RECIPE,), taken, names, Decider(), constant, {}, "0" * 64, {}, None)

@@ -100,7 +100,9 @@ def scene(data: Path, deals: int = 4) -> list[Network]:
 
 def ucm(data: Path) -> list[Network]:
     dataset = replace(read_dataset(data / "ucm"), given_split=None)
-    recipe = next(rung for rung in ladder(dataset.preprocessing, Target()) if rung.name == "cnn-mirrored")
+    recipe = next(
+        candidate for candidate in ladder(dataset.preprocessing, Target()) if candidate.name == "cnn-mirrored"
+    )
     shares = {"train": 0.6, "val": 0.2, "test": 0.2}
     dealt = [deal(dataset, shares=shares, seed=seed, groups=BLOCKS).parts for seed in range(5)]
     group_N = group(dataset, BLOCKS, likeness(dataset)).of
@@ -114,7 +116,7 @@ def postcards(data: Path | None = None) -> list[Network]:
     x, labels_NL = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     names = tuple(f"postcard {number}" for number in range(len(x)))
     dataset = build(replace(table, x=x, labels_NL=labels_NL, sample_names=names))
-    recipe = next(rung for rung in ladder(dataset.preprocessing, Target()) if rung.name == "cnn")
+    recipe = next(candidate for candidate in ladder(dataset.preprocessing, Target()) if candidate.name == "cnn")
     networks = []
     for seed in range(3):
         parts = np.full(len(dataset), PARTS.index("test"), dtype=np.int8)

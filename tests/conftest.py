@@ -46,7 +46,7 @@ def data(table):
 
 
 @pytest.fixture
-def ladder_only(monkeypatch):
+def candidates_only(monkeypatch):
     """No search unless it is asked for."""
     monkeypatch.setattr("tagfit.api.TRIALS", None)
 

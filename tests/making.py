@@ -11,9 +11,9 @@ from PIL import Image, PngImagePlugin
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, cheapest_features
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import LEAST
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.records.data import NO, LabelTable
@@ -239,8 +239,8 @@ def tiny_backbone(folder, kind="resnet", preprocessor=None, seed=0):
 
 def evidence(train, val, **changes):
     """Evidence of a model that says these (labels_NL, probabilities_NL) of train and val."""
-    said = {
-        part: Said(labels_NL, np.asarray(p_NL, dtype=np.float32), np.arange(len(labels_NL)))
+    predictions = {
+        part: Predictions(labels_NL, np.asarray(p_NL, dtype=np.float32), np.arange(len(labels_NL)))
         for part, (labels_NL, p_NL) in (("train", train), ("val", val))
     }
     values = {
@@ -248,8 +248,8 @@ def evidence(train, val, **changes):
         "recipe": RECIPES["dense-baseline"],
         "label_names": tuple(f"label_{number}" for number in range(train[0].shape[1])),
         "samples": len(train[0]),
-        "said": said,
-        "constant": ConstantAnswer.choose(train[0]),
+        "said": predictions,
+        "constant": ConstantBaseline.choose(train[0]),
         "resamples": LEAST,
     }
     return Evidence(**{**values, **changes})

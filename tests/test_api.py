@@ -26,9 +26,11 @@ LEARNT = Recipe(name="learnt", model=DenseModel(widths=(64,)), training=Training
 
 @pytest.fixture
 def short_ladder(monkeypatch):
-    rungs = tuple(replace(QUICK, name=f"rung-{n}", training=Training(epochs=2 * n, rate=0.01)) for n in (1, 3, 6))
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: rungs)
-    return rungs
+    candidates = tuple(
+        replace(QUICK, name=f"candidate-{n}", training=Training(epochs=2 * n, rate=0.01)) for n in (1, 3, 6)
+    )
+    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: candidates)
+    return candidates
 
 
 def without_times(value):
@@ -63,7 +65,7 @@ class TestFit:
         assert record["before"] is None
         assert record["tried"] == []
         finding = {"of", "check", "strength", "interval", "seen", "meaning", "todo", "names", "tries"}
-        assert [set(one) for one in record["findings"]] == [finding]  # three epochs: a constant answer is as good
+        assert [set(one) for one in record["findings"]] == [finding]  # three epochs: a constant baseline is as good
         assert set(record["target"]) == {"metric", "train_below", "val_at_least", "train_ranks", "met"}
         check_run(record["after"], {"train", "val", "test"})
         assert record["after"]["recipe"] == QUICK.to_dict()
@@ -139,7 +141,7 @@ class TestCure:
         assert json.loads((tmp_path / "result.json").read_text()) == record
         check_run(record["before"], {"train", "val", "test"})
         check_run(record["after"], {"train", "val", "test"})
-        assert [trial["recipe"]["name"] for trial in record["tried"]] == ["rung-1", "rung-3", "rung-6"]
+        assert [trial["recipe"]["name"] for trial in record["tried"]] == ["candidate-1", "candidate-3", "candidate-6"]
         for trial in record["tried"]:
             assert set(trial) >= {"recipe", "scores", "lock", "seconds", "state"}
             assert set(trial["scores"]) == {"train", "val"}
@@ -153,7 +155,7 @@ class TestCure:
     def test_a_target_that_is_met(self, data):
         record = tagfit.cure(data, baseline=QUICK, target=Target("label_accuracy", 1.0, 0.3)).record
         assert record["target"]["met"]
-        assert len(record["tried"]) == 3, "dense rungs are trained at the same time"
+        assert len(record["tried"]) == 3, "dense candidates are trained at the same time"
         assert record["verdict"]["state"] in {"cured", "fine"}
 
     def test_a_target_that_is_not_met(self, data):
@@ -196,7 +198,7 @@ class TestCure:
         record = tagfit.cure(data, baseline=QUICK, output=tmp_path, on_event=stop_on_the_ladder).record
         assert record["state"] == "stopped"
         assert [trial["state"] for trial in record["tried"]] == ["stopped"]
-        assert record["after"]["recipe"]["name"] in {"quick", "rung-1"}
+        assert record["after"]["recipe"]["name"] in {"quick", "candidate-1"}
 
     def test_killed_it_goes_on_and_comes_to_the_same(self, data, tmp_path):
         whole = tagfit.cure(data, baseline=LEARNT, output=tmp_path / "whole").record
@@ -253,7 +255,7 @@ class TestCure:
 
     def test_data_that_changes_during_the_last_run_ends_it_too(self, data):
         def meddle(event):
-            if isinstance(event, RunEnded) and event.recipe == "rung-6":
+            if isinstance(event, RunEnded) and event.recipe == "candidate-6":
                 data.dataset.labels_NL[:] = 1
 
         with pytest.raises(LockChangedError):
@@ -328,11 +330,11 @@ def test_an_estimate_reckons_with_what_will_train_and_with_the_search(data, monk
         monkeypatch.setattr(f"tagfit.training.trainer.{name}", lambda *rows, name=name: timed.append(name) or 1.0)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     monkeypatch.setattr(workflow, "TRIALS", 20)
-    rungs = len(ladder(data.dataset.preprocessing, Target()))
+    candidates = len(ladder(data.dataset.preprocessing, Target()))
     estimate = workflow.estimate(data)
     assert set(timed) == {"longest_compiled"}
     assert estimate.fit_seconds == 1.0
-    assert estimate.cure_seconds == 1 + rungs / 2 + (20 - rungs + FOLLOWING) / 2
+    assert estimate.cure_seconds == 1 + candidates / 2 + (20 - candidates + FOLLOWING) / 2
     timed.clear()
     images = locked(image_table(samples=20, side=72))
     assert workflow.estimate(images).cure_seconds == 1 + len(ladder(images.dataset.preprocessing, Target()))

@@ -71,7 +71,7 @@ def test_the_lock_is_the_same_wherever_the_backbone_lies(made, tmp_path):
 
 def test_the_verdict_says_that_knowledge_came_from_outside(made):
     record = made[3].record
-    assert any("brings knowledge from outside: tiny (sha256" in said for said in record["verdict"]["sentences"])
+    assert any("brings knowledge from outside: tiny (sha256" in sentence for sentence in record["verdict"]["sentences"])
     told = record["data"]["preprocessing"]["backbone"]
     assert told["name"] == "tiny"
     assert len(told["sha256"]) == 64
@@ -140,14 +140,14 @@ def test_a_bundle_holds_its_backbone(made, tmp_path):
         (lambda m: m["preprocessing"].pop("backbone") and m["files"].pop(BACKBONE), None),
     ],
 )
-def test_a_backbone_that_does_not_fit_is_refused(made, tmp_path, change, said):
+def test_a_backbone_that_does_not_fit_is_refused(made, tmp_path, change, sentence):
     run = run_of(made, tmp_path)
     change_manifest(run / "bundle", change)
-    if said is None:  # heads alone are a bundle of features
+    if sentence is None:  # heads alone are a bundle of features
         (run / "bundle" / BACKBONE).unlink()
         assert not tagfit.Tagger.load(run).takes_images
         return
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=sentence):
         tagfit.Tagger.load(run)
 
 

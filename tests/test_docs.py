@@ -55,7 +55,8 @@ def test_the_recipe_in_the_documents_is_the_real_one():
     assert Recipe.from_dict(tomllib.loads(shown)) == RECIPES["dense-regularised"]
     assert all(f"`{name}`" in text for name in RECIPES)
     assert all(
-        f"`{rung.name}`" in text for rung in ladder(Preprocessing("images", (64, 64, 3)), Target(), augmentation=True)
+        f"`{candidate.name}`" in text
+        for candidate in ladder(Preprocessing("images", (64, 64, 3)), Target(), augmentation=True)
     )
     assert all(f"`{name}`" in text for name in (*SCHEDULES, *AUGMENTATIONS, *LOSSES))
 

@@ -75,9 +75,9 @@ def test_its_tagger_is_the_one_that_fit_delivers():
     assert classifier.tagger_ is classifier.tagger_
     assert classifier.tagger_.bundle.decider.to_dict() == delivered.tagger.bundle.decider.to_dict()
     assert classifier.tagger_.bundle.scores | {"test": None} == delivered.tagger.bundle.scores
-    said, expected = classifier.tagger_.predict(table.x), delivered.tagger.predict(table.x)
-    assert (said.probabilities == expected.probabilities).all()
-    assert (said.decisions == classifier.predict(table.x)).all()
+    predictions, expected = classifier.tagger_.predict(table.x), delivered.tagger.predict(table.x)
+    assert (predictions.probabilities == expected.probabilities).all()
+    assert (predictions.decisions == classifier.predict(table.x)).all()
     with pytest.raises(NotFittedError):
         _ = TagClassifier().tagger_
 

@@ -29,16 +29,16 @@ def scalars(folder):
     return found
 
 
-def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path, ladder_only, monkeypatch):
+def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path, candidates_only, monkeypatch):
     pytest.importorskip("tensorboardX")
-    rung = Recipe(name="rung", model=DenseModel(widths=(8,)), training=Training(epochs=3))
-    monkeypatch.setattr("tagfit.api.ladder", lambda *data, **options: (rung,))
+    candidate = Recipe(name="candidate", model=DenseModel(widths=(8,)), training=Training(epochs=3))
+    monkeypatch.setattr("tagfit.api.ladder", lambda *data, **options: (candidate,))
     run = tmp_path / "run"
     done = CliRunner().invoke(main, ["cure", *DATA, "-o", str(run), "--log", "tensorboard"])
     assert done.exit_code in (0, 3), done.output
     folders = sorted(folder.name for folder in (run / "tensorboard").iterdir())
     record = record_of(run)
-    assert folders[:2] == ["001-dense-baseline", "002-rung"]
+    assert folders[:2] == ["001-dense-baseline", "002-candidate"]
     assert folders[-2:] == ["after", "before"]
     first = scalars(run / "tensorboard" / folders[0])
     for row in record["before"]["history"]:

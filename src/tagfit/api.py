@@ -23,7 +23,7 @@ from tagfit.data.sources.read import read
 from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
 from tagfit.data.unknown import check_single_positive
-from tagfit.decisions.decider import Wish
+from tagfit.decisions.decider import DecisionObjective
 from tagfit.decisions.guarantees import Guarantee
 from tagfit.decisions.rules import Objective
 from tagfit.errors import DataError, RecipeError
@@ -49,7 +49,7 @@ DEFAULT_RECIPE = "dense-regularised"
 DEFAULT_BASELINE = "dense-baseline"
 FINE_TUNED = "fine-tuned"
 
-_NOTHING = Wish()
+_NOTHING = DecisionObjective()
 
 #: how many recipes a cure of features tries unless told otherwise; images are left to the ladder
 TRIALS: int | None = 48
@@ -218,7 +218,7 @@ def _place(name: str | Path) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else str(name)
 
 
-def _locked(data: Any, wish: Wish = _NOTHING) -> LockedData:
+def _locked(data: Any, wish: DecisionObjective = _NOTHING) -> LockedData:
     return data if isinstance(data, LockedData) else load(data, calibrate=wish.guarantee is not None)
 
 
@@ -412,7 +412,7 @@ def cure(
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
     samples, augmentation, losses = data.dataset.preprocessing, "augmentation" in allow, losses_for(data)
-    rungs = ladder(samples, target, augmentation=augmentation, fine_tune=fine_tune, losses=losses)
+    candidates = ladder(samples, target, augmentation=augmentation, fine_tune=fine_tune, losses=losses)
     searched = space(samples, target, augmentation=augmentation, losses=losses)
     usual = None if fine_tune else _usual_trials(data)
     budget = _budget(trials, minutes, single, refit, usual, until_met=not fine_tune)
@@ -434,8 +434,8 @@ def cure(
 
     with trainers(on) as trainer:
         session = Session(data, target, seed, find_device(device), on_event, wish, trainer)
-        campaign = Campaign(session, first, rungs, searched, budget)
-        return session.deliver(command, [first, *rungs], campaign.work, output)
+        campaign = Campaign(session, first, candidates, searched, budget)
+        return session.deliver(command, [first, *candidates], campaign.work, output)
 
 
 def _usual_trials(data: LockedData) -> int | None:
@@ -468,7 +468,7 @@ def _check_backbone(data: LockedData, fine_tune: bool) -> None:
         )
 
 
-def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:
+def parse_wish(decide_for: str | None, guarantee: str | None) -> DecisionObjective:
     """What the decisions are asked for.
 
     Raises:
@@ -485,10 +485,10 @@ def parse_wish(decide_for: str | None, guarantee: str | None) -> Wish:
             faults += error.faults
     if faults:
         raise DataError(faults)
-    return Wish(**wishes)
+    return DecisionObjective(**wishes)
 
 
-def _check_wish(wish: Wish, data: LockedData) -> None:
+def _check_wish(wish: DecisionObjective, data: LockedData) -> None:
     """Whether a guarantee can be given at all, before anything is trained."""
     if wish.guarantee is None:
         return
@@ -534,15 +534,15 @@ def estimate(data: Any, *, device: str = "auto") -> Estimate:
     session = Session(data, Target(), 0, find_device(device), lambda event: None)
     samples, target = data.dataset.preprocessing, session.target
     losses = losses_for(data)
-    first, rungs = find_recipe(DEFAULT_BASELINE), ladder(samples, target, losses=losses)
-    cure_seconds = session.longest([first]) + session.longest(rungs)
+    first, candidates = find_recipe(DEFAULT_BASELINE), ladder(samples, target, losses=losses)
+    cure_seconds = session.longest([first]) + session.longest(candidates)
     trials = _usual_trials(data)
-    if trials is not None and trials > len(rungs):
+    if trials is not None and trials > len(candidates):
         proposed = [one.recipe for one in Search(space(samples, target, losses=losses), target, 0).generation(1)]
-        cure_seconds += session.longest(proposed) / len(proposed) * (trials - len(rungs) + FOLLOWING)
-    parameters = max(session.parameters(recipe) for recipe in (first, *rungs))
+        cure_seconds += session.longest(proposed) / len(proposed) * (trials - len(candidates) + FOLLOWING)
+    parameters = max(session.parameters(recipe) for recipe in (first, *candidates))
     # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
-    floats = parameters * (1 + len(rungs) + 4)
+    floats = parameters * (1 + len(candidates) + 4)
     return Estimate(
         fit_seconds=session.longest([find_recipe(DEFAULT_RECIPE)]),
         cure_seconds=cure_seconds,

@@ -61,7 +61,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = load(x, labels_NL, split={"train": 1 - CARVED, "val": CARVED}, split_seed=seed)
         trained, self._uncalibrated = train(data, self.recipe, seed, self.device)
-        self._on_val, self._seed = trained.said["val"], seed
+        self._on_val, self._seed = trained.predictions["val"], seed
         self._calibrated: Tagger | None = None
         self.history_ = trained.run.to_dict()["history"]
         return self

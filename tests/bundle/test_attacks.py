@@ -52,8 +52,8 @@ def test_all_faults_are_told_together(bundle):
     (bundle / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(BundleError) as caught:
         read_bundle(bundle)
-    said = str(caught.value)
-    assert all(word in said for word in ("evil.py", SAMPLES, "lock must", "tagfit must", "not all different"))
+    predictions = str(caught.value)
+    assert all(word in predictions for word in ("evil.py", SAMPLES, "lock must", "tagfit must", "not all different"))
 
 
 def test_what_file_managers_leave_behind_is_passed_over(bundle):

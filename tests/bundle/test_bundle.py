@@ -68,8 +68,8 @@ def test_tensors_that_do_not_fit_are_all_named(bundle):
     tensors(change)(bundle)
     with pytest.raises(BundleError) as caught:
         read_bundle(bundle)
-    said = str(caught.value)
-    assert all(word in said for word in ("surplus", "has shape", "is of F64", "layers.output.bias is missing"))
+    predictions = str(caught.value)
+    assert all(word in predictions for word in ("surplus", "has shape", "is of F64", "layers.output.bias is missing"))
 
 
 KILLED = """

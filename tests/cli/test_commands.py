@@ -239,10 +239,10 @@ def test_predict_images_and_what_cannot_be_read(tagfit, quick, tmp_path):
     ],
 )
 @pytest.mark.usefixtures("arrays")
-def test_bad_usage_exits_2_and_says_what_to_do(tagfit, words, said):
+def test_bad_usage_exits_2_and_says_what_to_do(tagfit, words, expected):
     result = tagfit(*words)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert expected in result.stderr
     assert result.stdout == ""
 
 
@@ -384,9 +384,13 @@ def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, t
     columns = parquet.read_table(tmp_path / "out.parquet").to_pydict()
     assert columns["sample"] == names
     np.testing.assert_allclose(columns["red"], [float(row["red"]) for row in rows], atol=1e-6)
-    for words, said in ((["-", "-"], "2 times"), (["no*.png"], "fits this pattern"), (["x", "-o", "x.txt"], ".jsonl")):
+    for words, expected in (
+        (["-", "-"], "2 times"),
+        (["no*.png"], "fits this pattern"),
+        (["x", "-o", "x.txt"], ".jsonl"),
+    ):
         refused = tagfit("predict", "run", *words)
-        assert (refused.exit_code, said in refused.stderr) == (2, True)
+        assert (refused.exit_code, expected in refused.stderr) == (2, True)
 
 
 def test_a_kill_in_the_middle_and_resume_give_what_an_uninterrupted_run_gives(tagfit, tagged, tmp_path):
@@ -411,13 +415,13 @@ def test_a_kill_in_the_middle_and_resume_give_what_an_uninterrupted_run_gives(ta
     again = CliRunner().invoke(main, ["predict", "run", "-", "-o", "out.csv", "--resume"], input="".join(lines))
     assert again.exit_code == 0
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    for words, said in (
+    for words, expected in (
         (["images", "-o", "out.csv", "--resume"], "expected images/images/10.png"),
         (["images", "-o", "out.parquet", "--resume"], "write .csv or .jsonl"),
         (["images", "--resume"], "name it with -o"),
     ):
         refused = tagfit("predict", "run", *words)
-        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+        assert (refused.exit_code, expected in refused.stderr) == (2, True), refused.stderr
 
 
 def test_resuming_with_another_model_is_refused(tagfit, tagged, quick, tmp_path):

@@ -106,7 +106,7 @@ class Deadly:
     def __init__(self, file):
         self.file = file
 
-    def lags(self, history, epochs):
+    def prunes(self, history, epochs):
         with self.file.open("a") as file:
             file.write("x")
         os._exit(1)
@@ -124,7 +124,7 @@ def _sent_whole():
 @pytest.mark.usefixtures("_sent_whole")
 def test_a_trial_that_kills_its_workers_is_failed_after_two_retries(cluster, data, together, tmp_path):
     good = Task(SHORT, data, 0, "good", 1, 2)
-    bad = Task(replace(SHORT, name="bad"), data, 0, "bad", 2, 2, laggards=Deadly(tmp_path / "tries"))
+    bad = Task(replace(SHORT, name="bad"), data, 0, "bad", 2, 2, pruner=Deadly(tmp_path / "tries"))
     outcomes, events = together([good, bad])
     assert [one.state for one in outcomes] == ["finished", "failed"]
     assert len((tmp_path / "tries").read_text()) == 1 + RETRIES

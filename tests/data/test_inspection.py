@@ -39,17 +39,17 @@ def test_copies_are_found_and_judged():
     given_split = np.array([0, 1] * 60, dtype=np.int8)
     inspection = inspected(x=x, labels_NL=labels_NL, given_split=given_split)
     assert inspection.copies == (("row 1", "row 2"),)
-    said = " ".join(inspection.suspicions)
-    assert "carry different labels" in said
-    assert "in more than one part" in said
+    predictions = " ".join(inspection.suspicions)
+    assert "carry different labels" in predictions
+    assert "in more than one part" in predictions
 
 
 def test_labels_that_cannot_be_learnt_are_named():
     labels_NL = feature_table().labels_NL.copy()
     labels_NL[:, 1], labels_NL[:, 2] = 0, 1
-    said = " ".join(inspected(labels_NL=labels_NL).suspicions)
-    assert "No sample of train is known to have: label_1" in said
-    assert "never no: label_2" in said
+    predictions = " ".join(inspected(labels_NL=labels_NL).suspicions)
+    assert "No sample of train is known to have: label_1" in predictions
+    assert "never no: label_2" in predictions
 
 
 def test_twin_labels_and_constant_features_are_named():
@@ -57,9 +57,9 @@ def test_twin_labels_and_constant_features_are_named():
     labels_NL, x = table.labels_NL.copy(), table.x.copy()
     labels_NL[:, 2] = labels_NL[:, 0]
     x[:, 3] = 7
-    said = " ".join(inspected(labels_NL=labels_NL, x=x).suspicions)
-    assert "label_0 and label_2 are always the same" in said
-    assert "1 of the 8 features have the same value" in said
+    predictions = " ".join(inspected(labels_NL=labels_NL, x=x).suspicions)
+    assert "label_0 and label_2 are always the same" in predictions
+    assert "1 of the 8 features have the same value" in predictions
 
 
 def test_near_copies_and_alike_neighbours_that_a_split_parts_are_named():

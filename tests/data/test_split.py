@@ -293,8 +293,8 @@ def test_groups_larger_than_a_share_are_dealt_and_what_came_of_it_is_said():
         (["a", "b"] * 60, "blocks", "these are feature rows"),
     ],
 )
-def test_groups_that_make_no_sense(cells, by, said):
-    with pytest.raises(DataError, match=said):
+def test_groups_that_make_no_sense(cells, by, predictions):
+    with pytest.raises(DataError, match=predictions):
         split(build(camera_table(cells)), groups=by)
 
 

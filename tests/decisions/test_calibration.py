@@ -41,8 +41,8 @@ def drawn(seed, N=300, L=6, distortion="none", unknown=0.0):
     truth = 1 / (1 + np.exp(-logits))
     labels = (rng.random((N, L)) < truth).astype(np.int8)
     labels[rng.random((N, L)) < unknown] = UNKNOWN
-    said = 1 / (1 + np.exp(-DISTORTIONS[distortion](logits)))
-    return labels, truth.astype(np.float32), said.astype(np.float32)
+    predictions = 1 / (1 + np.exp(-DISTORTIONS[distortion](logits)))
+    return labels, truth.astype(np.float32), predictions.astype(np.float32)
 
 
 def log_loss(labels, probabilities):
@@ -57,62 +57,62 @@ class TestChoice:
     @pytest.mark.parametrize("unknown", [0.0, 0.3])
     @pytest.mark.parametrize("distortion", DISTORTIONS)
     def test_a_known_distortion_is_undone_by_the_method_that_is_made_for_it(self, distortion, unknown):
-        labels, _, said = drawn(0, N=1000, distortion=distortion, unknown=unknown)
-        calibration = fit_calibration(labels, said)
+        labels, _, predictions = drawn(0, N=1000, distortion=distortion, unknown=unknown)
+        calibration = fit_calibration(labels, predictions)
         assert calibration.method == distortion
-        labels, truth, said = drawn(1, N=3000, distortion=distortion)
-        made = calibration.apply(said)
+        labels, truth, predictions = drawn(1, N=3000, distortion=distortion)
+        made = calibration.apply(predictions)
         assert ece(labels, made) < 0.02
         assert log_loss(labels, made) < log_loss(labels, truth) + 0.015
         if distortion != "none":
-            assert log_loss(labels, made) < log_loss(labels, said) - 0.05
-            assert ece(labels, made) < ece(labels, said) / 4
+            assert log_loss(labels, made) < log_loss(labels, predictions) - 0.05
+            assert ece(labels, made) < ece(labels, predictions) / 4
 
     def test_what_is_calibrated_stays_as_it_is(self):
         methods, worse = [], []
         for seed in range(30):
-            labels, _, said = drawn(seed, N=200, L=4)
-            calibration = fit_calibration(labels, said)
+            labels, _, predictions = drawn(seed, N=200, L=4)
+            calibration = fit_calibration(labels, predictions)
             methods.append(calibration.method)
-            labels, _, said = drawn(1000 + seed, N=1000, L=4)
-            worse.append(log_loss(labels, calibration.apply(said)) - log_loss(labels, said))
+            labels, _, predictions = drawn(1000 + seed, N=1000, L=4)
+            worse.append(log_loss(labels, calibration.apply(predictions)) - log_loss(labels, predictions))
         assert methods.count("none") >= 28
         assert np.mean(worse) < 0.0005
         assert max(worse) < 0.01
 
     def test_near_copies_are_no_evidence(self):
-        labels, _, said = drawn(3, N=30, L=3)
+        labels, _, predictions = drawn(3, N=30, L=3)
         groups = np.repeat(np.arange(30), 20)
-        assert fit_calibration(labels, said).method == "none"
-        labels, said = labels.repeat(20, axis=0), said.repeat(20, axis=0)
-        assert fit_calibration(labels, said).method != "none"
-        assert fit_calibration(labels, said, groups).method == "none"
+        assert fit_calibration(labels, predictions).method == "none"
+        labels, predictions = labels.repeat(20, axis=0), predictions.repeat(20, axis=0)
+        assert fit_calibration(labels, predictions).method != "none"
+        assert fit_calibration(labels, predictions, groups).method == "none"
 
     def test_the_probability_of_an_unknown_cell_is_nothing_to_anyone(self):
-        labels, _, said = drawn(4, distortion="platt", unknown=0.4)
-        other = np.where(labels == UNKNOWN, np.float32(0.99), said)
-        assert fit_calibration(labels, said) == fit_calibration(labels, other)
+        labels, _, predictions = drawn(4, distortion="platt", unknown=0.4)
+        other = np.where(labels == UNKNOWN, np.float32(0.99), predictions)
+        assert fit_calibration(labels, predictions) == fit_calibration(labels, other)
 
     def test_it_is_the_same_every_time(self):
-        labels, _, said = drawn(5, distortion="isotonic")
-        assert fit_calibration(labels, said) == fit_calibration(labels, said)
+        labels, _, predictions = drawn(5, distortion="isotonic")
+        assert fit_calibration(labels, predictions) == fit_calibration(labels, predictions)
 
     def test_a_label_with_few_cells_keeps_to_a_simpler_curve(self):
-        labels, _, said = drawn(6, N=1000, distortion="isotonic")
+        labels, _, predictions = drawn(6, N=1000, distortion="isotonic")
         yes = [np.flatnonzero(labels[:, label] == YES) for label in range(2)]
         labels[yes[0][5:], 0] = NO
         labels[yes[1][20:], 1] = UNKNOWN
-        calibration = fit_calibration(labels, said)
+        calibration = fit_calibration(labels, predictions)
         assert [type(curve) for curve in calibration.by_label] == [type(None), Line, *[Steps] * 4]
-        expected = Calibration("temperature", calibration.temperature).apply(said)
-        np.testing.assert_array_equal(calibration.apply(said)[:, 0], expected[:, 0])
+        expected = Calibration("temperature", calibration.temperature).apply(predictions)
+        np.testing.assert_array_equal(calibration.apply(predictions)[:, 0], expected[:, 0])
 
     def test_saturated_networks_are_made_less_sure(self):
-        labels, _, said = drawn(7, N=1000, distortion="temperature")
-        said = (said > 0.5).astype(np.float32)
-        made = fit_calibration(labels, said).apply(said)
+        labels, _, predictions = drawn(7, N=1000, distortion="temperature")
+        predictions = (predictions > 0.5).astype(np.float32)
+        made = fit_calibration(labels, predictions).apply(predictions)
         assert 0 < made.min() < made.max() < 1
-        assert ece(labels, made) < 0.05 < ece(labels, said)
+        assert ece(labels, made) < 0.05 < ece(labels, predictions)
 
 
 DEGENERATE = {
@@ -134,21 +134,21 @@ DEGENERATE = {
 class TestDegenerate:
     @pytest.mark.parametrize("what", [name for name in DEGENERATE if name != "upside down"])
     def test_there_is_nothing_to_learn(self, what):
-        labels, said = DEGENERATE[what]
-        calibration = fit_calibration(labels, said)
+        labels, predictions = DEGENERATE[what]
+        calibration = fit_calibration(labels, predictions)
         assert calibration == Calibration()
-        np.testing.assert_array_equal(calibration.apply(said), said)
-        np.testing.assert_array_equal(crossfitted(labels, said), said)
+        np.testing.assert_array_equal(calibration.apply(predictions), predictions)
+        np.testing.assert_array_equal(crossfitted(labels, predictions), predictions)
 
     def test_a_label_that_is_ranked_upside_down_is_made_level_but_never_turned_round(self):
-        labels, said = DEGENERATE["upside down"]
-        made = fit_calibration(labels, said).apply(said)
+        labels, predictions = DEGENERATE["upside down"]
+        made = fit_calibration(labels, predictions).apply(predictions)
         assert (np.diff(made[:, 0]) >= 0).all()
         assert made == pytest.approx(0.5)
 
     def test_one_group_says_nothing_of_others(self):
-        labels, _, said = drawn(8, distortion="temperature")
-        assert fit_calibration(labels, said, np.zeros(len(labels), np.intp)) == Calibration()
+        labels, _, predictions = drawn(8, distortion="temperature")
+        assert fit_calibration(labels, predictions, np.zeros(len(labels), np.intp)) == Calibration()
 
     @given(
         st.integers(0, 2**32 - 1),
@@ -163,17 +163,19 @@ class TestDegenerate:
         labels = (rng.random((N, L)) < truth).astype(np.int8)
         labels[rng.random((N, L)) < rng.choice([0, 0.3, 1], p=[0.6, 0.3, 0.1])] = UNKNOWN
         # from what is true to what has nothing to do with it, and bent
-        said = np.where(rng.random((N, L)) < rng.random(), truth, rng.random((N, L))) ** rng.choice([0.2, 1, 5, 500])
-        said = said.astype(dtype)
+        predictions = np.where(rng.random((N, L)) < rng.random(), truth, rng.random((N, L))) ** rng.choice(
+            [0.2, 1, 5, 500]
+        )
+        predictions = predictions.astype(dtype)
         groups = rng.integers(0, N, size=N) if grouped else None
-        calibration = fit_calibration(labels, said, groups)
-        made = calibration.apply(said)
-        assert made.shape == said.shape
-        assert made.dtype == crossfitted(labels, said, groups).dtype == dtype
+        calibration = fit_calibration(labels, predictions, groups)
+        made = calibration.apply(predictions)
+        assert made.shape == predictions.shape
+        assert made.dtype == crossfitted(labels, predictions, groups).dtype == dtype
         assert ((made >= 0) & (made <= 1)).all()
         for label in range(L):
             # float64 has no wider type to be computed in
-            falls = np.diff(made[np.argsort(said[:, label]), label].astype(np.float64)).min(initial=0)
+            falls = np.diff(made[np.argsort(predictions[:, label]), label].astype(np.float64)).min(initial=0)
             assert falls >= (-1e-12 if dtype == np.float64 else 0)
         assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), labels=L) == calibration
 
@@ -185,34 +187,34 @@ class TestDegenerate:
             (np.full((2, 1), 2, np.int8), np.zeros((2, 1)), "labels must be"),
         ],
     )
-    def test_what_cannot_be_calibrated_says_why(self, labels, said, message):
+    def test_what_cannot_be_calibrated_says_why(self, labels, predictions, message):
         for function in (fit_calibration, crossfitted, reliability):
             with pytest.raises(DataError, match=message):
-                function(labels, said)
+                function(labels, predictions)
 
 
 class TestCrossfitted:
     def test_no_row_is_calibrated_by_its_own_labels(self):
-        labels, _, said = drawn(9, N=120, distortion="platt")
-        made = crossfitted(labels, said)
+        labels, _, predictions = drawn(9, N=120, distortion="platt")
+        made = crossfitted(labels, predictions)
         for row in (0, 50, 119):
             changed = labels.copy()
             changed[row] = 1 - changed[row]
-            np.testing.assert_array_equal(crossfitted(changed, said)[row], made[row])
-        assert not np.array_equal(made, fit_calibration(labels, said).apply(said))
+            np.testing.assert_array_equal(crossfitted(changed, predictions)[row], made[row])
+        assert not np.array_equal(made, fit_calibration(labels, predictions).apply(predictions))
 
     def test_nor_by_those_of_its_group(self):
-        labels, _, said = drawn(10, N=120, distortion="platt")
+        labels, _, predictions = drawn(10, N=120, distortion="platt")
         groups = np.arange(120) // 4
-        made = crossfitted(labels, said, groups)
+        made = crossfitted(labels, predictions, groups)
         changed = np.where((groups == 7)[:, np.newaxis], 1 - labels, labels).astype(np.int8)
-        np.testing.assert_array_equal(crossfitted(changed, said, groups)[groups == 7], made[groups == 7])
+        np.testing.assert_array_equal(crossfitted(changed, predictions, groups)[groups == 7], made[groups == 7])
 
     def test_it_tells_what_unseen_rows_will_get(self):
-        labels, _, said = drawn(11, N=400, distortion="platt")
+        labels, _, predictions = drawn(11, N=400, distortion="platt")
         later, _, said_later = drawn(12, N=4000, distortion="platt")
-        unseen = log_loss(later, fit_calibration(labels, said).apply(said_later))
-        assert log_loss(labels, crossfitted(labels, said)) == pytest.approx(unseen, abs=0.02)
+        unseen = log_loss(later, fit_calibration(labels, predictions).apply(said_later))
+        assert log_loss(labels, crossfitted(labels, predictions)) == pytest.approx(unseen, abs=0.02)
 
 
 class TestApply:
@@ -226,18 +228,18 @@ class TestApply:
     @pytest.mark.parametrize("calibration", EACH, ids=METHODS)
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_rows_and_memory_do_not_matter(self, calibration, dtype):
-        said = np.random.default_rng(0).random((500, 2)).astype(dtype)
-        made, before = calibration.apply(said), said.copy()
-        np.testing.assert_array_equal(said, before)
-        np.testing.assert_array_equal(calibration.apply(np.asfortranarray(said)), made)
+        predictions = np.random.default_rng(0).random((500, 2)).astype(dtype)
+        made, before = calibration.apply(predictions), predictions.copy()
+        np.testing.assert_array_equal(predictions, before)
+        np.testing.assert_array_equal(calibration.apply(np.asfortranarray(predictions)), made)
         np.testing.assert_array_equal(
-            np.concatenate([calibration.apply(row[np.newaxis]) for row in said[:50]]), made[:50]
+            np.concatenate([calibration.apply(row[np.newaxis]) for row in predictions[:50]]), made[:50]
         )
-        assert calibration.apply(said[:0]).shape == (0, 2)
+        assert calibration.apply(predictions[:0]).shape == (0, 2)
 
     def test_a_temperature_divides_the_logits(self):
-        said = np.array([[0.9, 0.1, 0.5]])
-        assert Calibration("temperature", 2.0).apply(said)[0] == pytest.approx([0.75, 0.25, 0.5])
+        predictions = np.array([[0.9, 0.1, 0.5]])
+        assert Calibration("temperature", 2.0).apply(predictions)[0] == pytest.approx([0.75, 0.25, 0.5])
 
     @pytest.mark.parametrize("calibration", EACH, ids=METHODS)
     def test_a_sample_without_scores_has_no_probabilities(self, calibration):
@@ -260,12 +262,12 @@ class TestApply:
 class TestStored:
     @pytest.mark.parametrize("distortion", DISTORTIONS)
     def test_json_there_and_back(self, distortion):
-        labels, _, said = drawn(13, N=500, distortion=distortion)
-        calibration = fit_calibration(labels, said)
+        labels, _, predictions = drawn(13, N=500, distortion=distortion)
+        calibration = fit_calibration(labels, predictions)
         text = json.dumps(calibration.to_dict(), allow_nan=False)
         again = Calibration.from_dict(json.loads(text), labels=6)
         assert again == calibration
-        np.testing.assert_array_equal(again.apply(said), calibration.apply(said))
+        np.testing.assert_array_equal(again.apply(predictions), calibration.apply(predictions))
         assert len(text) < 10_000
 
     @pytest.mark.parametrize(
@@ -332,25 +334,25 @@ class TestStored:
 class TestReliability:
     @pytest.mark.parametrize("unknown", [0.0, 0.5, 1.0])
     def test_the_bins_are_those_of_ece(self, unknown):
-        labels, _, said = drawn(14, distortion="temperature", unknown=unknown)
-        said[0] = 1.0
-        bins = reliability(labels, said)
+        labels, _, predictions = drawn(14, distortion="temperature", unknown=unknown)
+        predictions[0] = 1.0
+        bins = reliability(labels, predictions)
         known = np.count_nonzero(labels != UNKNOWN)
         assert (len(bins), bins[0].low, bins[-1].high, sum(b.count for b in bins)) == (15, 0, 1, known)
         filled = [b for b in bins if b.count]
         assert all(b.low <= b.mean <= b.high and b.yes in b.interval for b in filled)
         if known:
             gaps = sum(b.count * abs(b.mean - b.yes) for b in filled) / known
-            assert gaps == pytest.approx(ece(labels, said))
+            assert gaps == pytest.approx(ece(labels, predictions))
 
     def test_a_bin_without_cells_says_so(self):
         first = reliability(np.array([[YES]], np.int8), np.array([[0.5]]))[0].to_dict()
         assert first == {"low": 0, "high": 1 / 15, "count": 0, "mean": None, "yes": None, "interval": None}
 
     def test_json(self):
-        labels, _, said = drawn(15)
-        again = json.loads(json.dumps([b.to_dict() for b in reliability(labels, said)], allow_nan=False))
-        assert [b["count"] for b in again] == [b.count for b in reliability(labels, said)]
+        labels, _, predictions = drawn(15)
+        again = json.loads(json.dumps([b.to_dict() for b in reliability(labels, predictions)], allow_nan=False))
+        assert [b["count"] for b in again] == [b.count for b in reliability(labels, predictions)]
 
     @given(st.integers(1, 5000), st.floats(0, 1))
     def test_the_interval_is_wilsons(self, count, share):
@@ -365,13 +367,13 @@ def test_an_overconfident_network_on_real_data(shared, tmp_path):
     data = load(shared / "scene")
     fit(data, recipe="dense-baseline", output=tmp_path / "run")
     tagger, rows = Tagger.load(tmp_path / "run"), {part: data.split.rows(part) for part in ("val", "test")}
-    said = {part: tagger.predict_array(data.dataset.x[at]).scores for part, at in rows.items()}
-    calibration = fit_calibration(data.labels("val"), said["val"])
-    made, test = calibration.apply(said["test"]), data.labels("test")
-    assert ece(test, made) < ece(test, said["test"]) / 2
-    assert log_loss(test, made) < log_loss(test, said["test"]) / 2
-    honest = crossfitted(data.labels("val"), said["val"])
-    assert ece(data.labels("val"), honest) < ece(data.labels("val"), said["val"]) / 2
+    predictions = {part: tagger.predict_array(data.dataset.x[at]).scores for part, at in rows.items()}
+    calibration = fit_calibration(data.labels("val"), predictions["val"])
+    made, test = calibration.apply(predictions["test"]), data.labels("test")
+    assert ece(test, made) < ece(test, predictions["test"]) / 2
+    assert log_loss(test, made) < log_loss(test, predictions["test"]) / 2
+    honest = crossfitted(data.labels("val"), predictions["val"])
+    assert ece(data.labels("val"), honest) < ece(data.labels("val"), predictions["val"]) / 2
 
 
 def test_the_documents_give_the_constants_of_the_code():

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from tagfit.decisions.appraisal import appraise
-from tagfit.decisions.decider import Decider, Said, Wish, fit_decider
+from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider
 from tagfit.decisions.rules import Objective
 from tagfit.errors import BundleError
 from tagfit.metrics.scores import score_decisions
 
 
-def said(count=400, labels=5, seed=0, informed=True):
+def predictions(count=400, labels=5, seed=0, informed=True):
     """Labels of several frequencies, and scores that know something of them, or nothing."""
     rng = np.random.default_rng(seed)
     logits_NL = rng.normal(scale=2, size=(count, labels)) + np.linspace(-3, 0.5, labels)
     labels_NL = (rng.random((count, labels)) < 1 / (1 + np.exp(-logits_NL))).astype(np.int8)
     scores = 1 / (1 + np.exp(-2 * logits_NL)) if informed else rng.random((count, labels))
-    return Said(labels_NL, scores.astype(np.float32), np.arange(count))
+    return Predictions(labels_NL, scores.astype(np.float32), np.arange(count))
 
 
 def fitted(objective, here, **options):
@@ -33,7 +33,7 @@ def test_each_row_is_decided_by_who_has_not_seen_it():
     """On scores that know nothing, what is fitted on the very rows looks better than it is."""
     gains = []
     for seed in range(10):
-        here = said(count=150, labels=8, seed=seed, informed=False)
+        here = predictions(count=150, labels=8, seed=seed, informed=False)
         result = fitted("macro_f1", here, seed=seed)
         seen = score_decisions(here.labels_NL, result.decider.decide(here.probabilities_NL), here.probabilities_NL)
         unseen = score_decisions(here.labels_NL, result.decisions_NL, here.probabilities_NL)
@@ -43,9 +43,9 @@ def test_each_row_is_decided_by_who_has_not_seen_it():
 
 def test_groups_are_not_parted_between_folds():
     """Every row stands twice: what is fitted on the copy knows the row."""
-    half = said(count=60, labels=3, informed=False)
+    half = predictions(count=60, labels=3, informed=False)
     both = [np.concatenate([array, array]) for array in (half.labels_NL, half.probabilities_NL, half.belongs_to)]
-    together = Said(*both)
+    together = Predictions(*both)
     grouped = fitted("micro_f1", together)
     assert (grouped.decisions_NL[:60] == grouped.decisions_NL[60:]).all()
     assert (grouped.probabilities_NL[:60] == grouped.probabilities_NL[60:]).all()
@@ -53,7 +53,7 @@ def test_groups_are_not_parted_between_folds():
 
 @pytest.mark.parametrize("objective", ["micro_f1", "subset_accuracy", "recall>=0.9"])
 def test_it_comes_back_from_json(objective):
-    here = said()
+    here = predictions()
     decider = fitted(objective, here).decider
     again = Decider.from_dict(json.loads(json.dumps(decider.to_dict())), labels=5)
     assert (again.decide(here.probabilities_NL) == decider.decide(here.probabilities_NL)).all()
@@ -64,15 +64,20 @@ def test_it_comes_back_from_json(objective):
     "changes", [{"wish": 3}, {"fitted_on": ["val"]}, {"rule": {"thresholds": [2]}}, {"calibration": 1}]
 )
 def test_a_strangers_nonsense_is_refused(changes):
-    values = {**fitted("micro_f1", said()).decider.to_dict(), **changes}
+    values = {**fitted("micro_f1", predictions()).decider.to_dict(), **changes}
     with pytest.raises(BundleError):
         Decider.from_dict(values, labels=5)
 
 
 class TestAppraise:
     def test_calibrate_is_fitted_on_where_there_is_one(self):
-        parts = {"train": said(seed=1), "val": said(seed=2), "calibrate": said(seed=3), "test": said(seed=4)}
-        wish = Wish(Objective.parse("macro_f1"))
+        parts = {
+            "train": predictions(seed=1),
+            "val": predictions(seed=2),
+            "calibrate": predictions(seed=3),
+            "test": predictions(seed=4),
+        }
+        wish = DecisionObjective(Objective.parse("macro_f1"))
         with_it = appraise(parts, wish, seen_NL=parts["train"].labels_NL)
         without = appraise({name: parts[name] for name in ("train", "val")}, wish, seen_NL=parts["train"].labels_NL)
         assert (with_it.decider.fitted_on, without.decider.fitted_on) == ("calibrate", "val")
@@ -80,16 +85,16 @@ class TestAppraise:
         assert without.decided["test"] is None
 
     def test_val_is_decided_by_who_was_fitted_elsewhere(self):
-        parts = {"train": said(seed=1), "val": said(seed=2, informed=False)}
-        wish = Wish(Objective.parse("macro_f1"))
+        parts = {"train": predictions(seed=1), "val": predictions(seed=2, informed=False)}
+        wish = DecisionObjective(Objective.parse("macro_f1"))
         found = appraise(parts, wish, seen_NL=parts["train"].labels_NL)
         crossed = fit_decider(parts["val"], "val", wish.objective, seen_NL=parts["train"].labels_NL)
         expected = score_decisions(parts["val"].labels_NL, crossed.decisions_NL, crossed.probabilities_NL)
         assert found.decided["val"].macro_f1 == pytest.approx(expected.macro_f1)
 
     def test_without_a_wish_nothing_is_decided_and_calibration_is_told(self):
-        parts = {"train": said(seed=1), "val": said(seed=2)}
-        found = appraise(parts, Wish(), seen_NL=parts["train"].labels_NL)
+        parts = {"train": predictions(seed=1), "val": predictions(seed=2)}
+        found = appraise(parts, DecisionObjective(), seen_NL=parts["train"].labels_NL)
         assert found.decided == {}
         assert found.decider.rule is None
         assert found.calibration["method"] != "none"

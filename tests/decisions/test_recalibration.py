@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagfit.decisions.recalibration import STRAIGHT, crosslevelled, fit_level, levelled
+from tagfit.decisions.recalibration import STRAIGHT, crossfitted, fit_recalibration, recalibrated
 from tagfit.metrics.scores import score
 from tagfit.records.data import NO, UNKNOWN, YES
 
@@ -18,17 +18,17 @@ def drawn(count=800, seed=0):
 
 def test_what_a_loss_has_shifted_is_set_right():
     labels_NL, shifted = drawn()
-    slope, shift = fit_level(labels_NL, shifted)
+    slope, shift = fit_recalibration(labels_NL, shifted)
     assert slope == pytest.approx(2, rel=0.2)
     assert shift == pytest.approx(4, rel=0.2)
-    before, after = (score(labels_NL, p) for p in (shifted, crosslevelled(labels_NL, shifted)))
+    before, after = (score(labels_NL, p) for p in (shifted, crossfitted(labels_NL, shifted)))
     assert after.micro_f1 > before.micro_f1 + 0.2
     assert after.ece < 0.05 < before.ece
 
 
 def test_no_order_is_turned_round():
     labels_NL, shifted = drawn()
-    made = levelled(fit_level(labels_NL, shifted), shifted)
+    made = recalibrated(fit_recalibration(labels_NL, shifted), shifted)
     assert made.dtype == np.float32
     assert (np.diff(made.ravel()[np.argsort(shifted, axis=None, kind="stable")]) >= 0).all()
     assert score(labels_NL, made).map == pytest.approx(score(labels_NL, shifted).map, abs=1e-4)
@@ -39,15 +39,15 @@ def test_unknown_cells_tell_nothing():
     known = np.random.default_rng(1).random(labels_NL.shape) < 0.5
     hidden = np.where(known, labels_NL, UNKNOWN).astype(np.int8)
     other = np.where(known, shifted, 0.9).astype(np.float32)
-    assert fit_level(hidden, shifted) == fit_level(hidden, other)
+    assert fit_recalibration(hidden, shifted) == fit_recalibration(hidden, other)
 
 
 def test_a_row_is_levelled_by_lines_that_have_not_seen_it():
     labels_NL, shifted = drawn(100)
     flipped = labels_NL.copy()
     flipped[7] = 1 - flipped[7]
-    np.testing.assert_array_equal(crosslevelled(labels_NL, shifted)[7], crosslevelled(flipped, shifted)[7])
-    assert (crosslevelled(labels_NL, shifted) != crosslevelled(flipped, shifted)).any()
+    np.testing.assert_array_equal(crossfitted(labels_NL, shifted)[7], crossfitted(flipped, shifted)[7])
+    assert (crossfitted(labels_NL, shifted) != crossfitted(flipped, shifted)).any()
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 12))
@@ -55,10 +55,10 @@ def test_whatever_there_is_gives_probabilities(seed, count):
     rng = np.random.default_rng(seed)
     labels_NL = rng.choice([YES, NO, UNKNOWN], size=(count, 2)).astype(np.int8)
     scores = rng.choice([0, 1e-30, 0.5, 1], size=(count, 2)).astype(np.float32)
-    made = crosslevelled(labels_NL, scores)
+    made = crossfitted(labels_NL, scores)
     assert ((made >= 0) & (made <= 1)).all()
 
 
 def test_too_little_to_fit_on_changes_nothing():
     scores = np.full((3, 2), 0.2, np.float32)
-    assert fit_level(np.ones((3, 2), np.int8), scores) == STRAIGHT
+    assert fit_recalibration(np.ones((3, 2), np.int8), scores) == STRAIGHT

@@ -39,8 +39,8 @@ class TestObjective:
             ("precision>=90", "between 0 and 1"),
         ],
     )
-    def test_others_are_refused(self, text, said):
-        with pytest.raises(DataError, match=said):
+    def test_others_are_refused(self, text, predictions):
+        with pytest.raises(DataError, match=predictions):
             Objective.parse(text)
 
 

@@ -71,21 +71,25 @@ def too_sure(sure: float, seed: int) -> Evidence:
 
 def worthless(signal: float, seed: int) -> Evidence:
     """Probabilities that know `signal` of each cell, in standard deviations."""
-    rng, said = np.random.default_rng(seed), []
+    rng, predictions = np.random.default_rng(seed), []
     for samples in (800, 400):
         labels_NL = (rng.random((samples, 6)) < 0.4).astype(np.int8)
-        said.append((labels_NL, 1 / (1 + np.exp(-(signal * (labels_NL - 0.4) + rng.normal(size=labels_NL.shape))))))
-    return evidence(*said)
+        predictions.append(
+            (labels_NL, 1 / (1 + np.exp(-(signal * (labels_NL - 0.4) + rng.normal(size=labels_NL.shape)))))
+        )
+    return evidence(*predictions)
 
 
 def sparse(missed: float, seed: int) -> Evidence:
     """One cell in twenty is yes, so many of these are missed, and hardly a no is mistaken."""
-    rng, said = np.random.default_rng(seed), []
+    rng, predictions = np.random.default_rng(seed), []
     for samples in (800, 600):
         labels_NL = (rng.random((samples, 10)) < 0.05).astype(np.int8)
         seen_NL = np.where(labels_NL == 1, rng.random(labels_NL.shape) >= missed, rng.random(labels_NL.shape) < 0.005)
-        said.append((labels_NL, np.where(seen_NL, rng.uniform(0.5, 1.0, labels_NL.shape), rng.uniform(0.0, 0.5))))
-    return evidence(*said)
+        predictions.append(
+            (labels_NL, np.where(seen_NL, rng.uniform(0.5, 1.0, labels_NL.shape), rng.uniform(0.0, 0.5)))
+        )
+    return evidence(*predictions)
 
 
 # --------------------------------------------------------------------------------- how it was trained
@@ -175,7 +179,7 @@ PLANTS = {
     "overfit": Plant("gap", "It overfits", overfit, (0.08, 0.10, 0.12, 0.15), 0.05),
     "underfit": Plant("gap", "It underfits", underfit, (0.09, 0.10, 0.11, 0.12), 0.05),
     "too sure": Plant("gap", "It is far too sure", too_sure, (0.99, 0.995, 0.999, 1.0), 0.9),
-    "worthless": Plant("flattery", "A constant answer", worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
+    "worthless": Plant("flattery", "A constant baseline", worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
     "sparse labels": Plant("flattery", "Label accuracy flatters", sparse, (0.3, 0.4, 0.6, 0.8), 0.05),
     "cut short": Plant("schedule", "Training was cut short", cut_short, (12, 15, 20, 30), 6),
     "past its best": Plant("schedule", "It was trained past", past_its_best, (0.05, 0.1, 0.15, 0.3), 0.0),
@@ -223,8 +227,10 @@ def test_the_learning_curve_holds_what_twice_the_samples_bring():
         held.append(curve.interval.low <= gain <= curve.interval.high)
         told.append((gain, curve.gain))
     if PROVE:
-        true, said = np.mean(told, axis=0)
-        print(f"\n| twice the samples | {np.mean(held):.0%} held | true {true:+.3f}, told {said:+.3f}", end=" | ")
+        true, predictions = np.mean(told, axis=0)
+        print(
+            f"\n| twice the samples | {np.mean(held):.0%} held | true {true:+.3f}, told {predictions:+.3f}", end=" | "
+        )
     assert np.mean(held) >= (0.85 if PROVE else 0.5)
 
 

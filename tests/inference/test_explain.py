@@ -203,6 +203,6 @@ def test_a_image_that_goes_away_meanwhile_ends_nothing(dense, scenes):
     def explain(image):
         raise DataError(f"{image}: No such file or directory")
 
-    rows, said = list(predicted_rows(dense, [scenes / "1.png", scenes / "2.png"], calibrated=False)), []
-    assert list(with_overlays(rows, explain, scenes, said.append)) == rows
-    assert said == [f"{row.sample}: No such file or directory" for row in rows]
+    rows, predictions = list(predicted_rows(dense, [scenes / "1.png", scenes / "2.png"], calibrated=False)), []
+    assert list(with_overlays(rows, explain, scenes, predictions.append)) == rows
+    assert predictions == [f"{row.sample}: No such file or directory" for row in rows]

@@ -19,7 +19,7 @@ from tagfit.inference.export import onnx_file as exporting
 from tagfit.inference.export.export import export
 from tagfit.inference.export.whole import WholeTagger
 from tagfit.inference.tagger import Tagger
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.curves import Line, Steps
 from tagfit.models.backbones import load_backbone
 from tagfit.models.ensemble import Ensemble
@@ -47,7 +47,7 @@ def tagger(*recipes, samples=FEATURES, pretrained=None, decider=THRESHOLDS):
         samples = Preprocessing("features", (pretrained.backbone.features,), 1.0, pretrained.backbone)
     networks = [build_network(r, samples.shape, 3, seed=n, pretrained=pretrained) for n, r in enumerate(recipes)]
     network = networks[0] if len(networks) == 1 else Ensemble(networks)
-    constant = ConstantAnswer.choose(np.full((1, 3), NO, np.int8))
+    constant = ConstantBaseline.choose(np.full((1, 3), NO, np.int8))
     names = ("sea", "größer", "c")
     return Tagger(
         Bundle(recipes[0], network.eval(), recipes, samples, names, decider, constant, {}, "0" * 64, {}, pretrained),
@@ -147,12 +147,12 @@ def test_the_file_says_what_it_is(tmp_path):
     ours = tagger(DENSE)
     export(ours, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    said = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
-    assert said["label_names"] == ["sea", "größer", "c"]
-    assert said["tagfit"] == tagfit.__version__
-    assert said["lock"] == "0" * 64
-    assert said["preprocessing"] == FEATURES.to_dict()
-    assert said["decider"] == THRESHOLDS.to_dict()
+    predictions = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    assert predictions["label_names"] == ["sea", "größer", "c"]
+    assert predictions["tagfit"] == tagfit.__version__
+    assert predictions["lock"] == "0" * 64
+    assert predictions["preprocessing"] == FEATURES.to_dict()
+    assert predictions["decider"] == THRESHOLDS.to_dict()
     assert [output.name for output in session.get_outputs()] == list(exporting.OUTPUTS)
     assert b".py" not in (tmp_path / "model.onnx").read_bytes()  # nor where on this machine it was made
 

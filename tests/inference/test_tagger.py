@@ -82,8 +82,8 @@ def test_feature_rows(features):
         (np.array([["a"] * 8]), "expected numeric features"),
     ],
 )
-def test_features_that_do_not_fit(features, x, said):
-    with pytest.raises(DataError, match=said):
+def test_features_that_do_not_fit(features, x, predictions):
+    with pytest.raises(DataError, match=predictions):
         features[1].predict(x)
 
 

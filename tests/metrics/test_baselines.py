@@ -1,4 +1,4 @@
-"""The constant answer against every other constant answer there is, where it is said to be the best."""
+"""The constant baseline against every other constant baseline there is, where it is said to be the best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tagfit.errors import BundleError, DataError
 from tagfit.metrics import baselines as constant
-from tagfit.metrics.baselines import RANKING_METRICS, SET_METRICS, ConstantAnswer
+from tagfit.metrics.baselines import RANKING_METRICS, SET_METRICS, ConstantBaseline
 from tagfit.metrics.scores import (
     DECISION_METRICS,
     PRECISION_METRICS,
@@ -77,11 +77,11 @@ def correlated(seed, N=400, L=12, unknown=0.0):
 
 
 class TestBest:
-    """On the labels it was chosen on, no other constant answer scores higher."""
+    """On the labels it was chosen on, no other constant baseline scores higher."""
 
     @given(label_tables())
     def test_label_sets_with_unknown_cells(self, labels):
-        scores, every = ConstantAnswer.choose(labels).score(labels), [of_set(labels, s) for s in all_sets(labels)]
+        scores, every = ConstantBaseline.choose(labels).score(labels), [of_set(labels, s) for s in all_sets(labels)]
         for name in ("label_accuracy", "hamming_loss", "macro_f1"):
             assert getattr(scores, name) == pytest.approx(best(name, every)), name
         # where nothing is yes, only the empty set has no micro-F1, and any other has 0
@@ -90,26 +90,26 @@ class TestBest:
     @given(known_tables)
     def test_the_commonest_row(self, labels):
         every = [of_set(labels, s) for s in all_sets(labels)]
-        scores = ConstantAnswer.choose(labels).score(labels)
+        scores = ConstantBaseline.choose(labels).score(labels)
         assert scores.subset_accuracy == pytest.approx(best("subset_accuracy", every))
 
     @given(label_tables())
     def test_the_one_label_that_keras_is_shown(self, labels):
         L = labels.shape[1]
         tops = [np.arange(L) == k for k in range(L)] if L > 1 else all_sets(labels)
-        scores = ConstantAnswer.choose(labels).score(labels)
+        scores = ConstantBaseline.choose(labels).score(labels)
         assert scores.keras_accuracy == pytest.approx(best("keras_accuracy", [of_set(labels, t) for t in tops]))
 
     @given(known_tables)
     def test_rankings(self, labels):
         every = [of_ranking(labels, levels) for levels in all_rankings(labels)]
-        scores = ConstantAnswer.choose(labels).score(labels)
+        scores = ConstantBaseline.choose(labels).score(labels)
         for name in ("ranking_loss", "one_error", *PRECISION_METRICS):
             assert getattr(scores, name) == pytest.approx(best(name, every)), name
 
     @given(label_tables(), st.integers(0, 2**32 - 1))
     def test_probabilities_with_unknown_cells(self, labels, seed):
-        answer = ConstantAnswer.choose(labels)
+        answer = ConstantBaseline.choose(labels)
         scores = answer.score(labels)
         assert scores.ece == pytest.approx(0, abs=1e-12)
         other = np.random.default_rng(seed).random(labels.shape[1])
@@ -123,7 +123,7 @@ class TestGoodEnough:
 
     @given(label_tables(max_labels=5))
     def test_sets_of_frequent_labels_and_single_rows(self, labels):
-        answer = ConstantAnswer.choose(labels)
+        answer = ConstantBaseline.choose(labels)
         scores, order = answer.score(labels), answer.rankings["micro_ap"]
         for n in range(len(order) + 1):
             other = of_set(labels, np.isin(np.arange(len(order)), order[:n]))
@@ -134,7 +134,7 @@ class TestGoodEnough:
 
     @given(label_tables())
     def test_the_ranking_by_frequency(self, labels):
-        answer = ConstantAnswer.choose(labels)
+        answer = ConstantBaseline.choose(labels)
         frequency = np.argsort(np.argsort(-np.array(answer.frequencies), kind="stable"))
         scores, plain = answer.score(labels), of_ranking(labels, labels.shape[1] - 1 - frequency)
         for name in ROW_RANKING_METRICS:
@@ -146,7 +146,7 @@ class TestGoodEnough:
         # whoever needs a needs b too: the rarer c costs less on top than below both
         labels = np.array([[1, 1, 0]] * 3 + [[0, 0, 1]] * 2, dtype=np.int8)
         every = [of_ranking(labels, levels) for levels in all_rankings(labels)]
-        answer = ConstantAnswer.choose(labels)
+        answer = ConstantBaseline.choose(labels)
         assert answer.rankings["coverage_error"] == (2, 0, 1)
         assert answer.score(labels).coverage_error == pytest.approx(best("coverage_error", every))
 
@@ -154,7 +154,7 @@ class TestGoodEnough:
 class TestAnswers:
     def test_a_hand_made_example(self):
         labels = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [0, 0, UNKNOWN]], dtype=np.int8)
-        answer = ConstantAnswer.choose(labels)
+        answer = ConstantBaseline.choose(labels)
         assert answer.frequencies == (0.75, 0.5, 0)
         assert answer.sets["label_accuracy"] == answer.sets["hamming_loss"] == answer.sets["keras_accuracy"] == (0,)
         assert answer.sets["micro_f1"] == answer.sets["macro_f1"] == answer.sets["subset_accuracy"] == (0, 1)
@@ -162,36 +162,36 @@ class TestAnswers:
 
     def test_unknown_is_never_read_as_no(self):
         labels = np.array([[1, UNKNOWN], [0, 1], [0, UNKNOWN]], dtype=np.int8)
-        answer = ConstantAnswer.choose(labels)
+        answer = ConstantBaseline.choose(labels)
         assert answer.frequencies == (1 / 3, 1)
         assert answer.sets["label_accuracy"] == (1,)
 
     def test_a_label_that_train_says_nothing_about_is_as_frequent_as_labels_are(self):
         labels = np.array([[1, 0, UNKNOWN], [0, 0, UNKNOWN]], dtype=np.int8)
-        assert ConstantAnswer.choose(labels).frequencies == (0.5, 0, 0.25)
+        assert ConstantBaseline.choose(labels).frequencies == (0.5, 0, 0.25)
 
     def test_where_nothing_is_yes_the_answer_is_nothing(self):
-        answer = ConstantAnswer.choose(np.zeros((3, 4), np.int8))
+        answer = ConstantBaseline.choose(np.zeros((3, 4), np.int8))
         assert {answer.sets[name] for name in DECISION_METRICS} == {()}
         scores = answer.score(np.zeros((3, 4), np.int8))
         assert (scores.jaccard, scores.micro_f1, scores.lrap, scores.one_error) == (1, None, 1, None)
 
     def test_every_ranking_holds_every_label_once(self):
-        answer = ConstantAnswer.choose(correlated(0, unknown=0.2))
+        answer = ConstantBaseline.choose(correlated(0, unknown=0.2))
         for order in answer.rankings.values():
             assert sorted(order) == list(range(12))
 
     @pytest.mark.parametrize("unknown", [0.0, 0.2])
     def test_work_in_blocks_changes_nothing(self, monkeypatch, unknown):
         labels = correlated(1, unknown=unknown)
-        whole = ConstantAnswer.choose(labels)
+        whole = ConstantBaseline.choose(labels)
         monkeypatch.setattr(constant, "_CELLS_A_BLOCK", 500)
-        assert ConstantAnswer.choose(labels) == whole
+        assert ConstantBaseline.choose(labels) == whole
 
     def test_it_needs_a_known_label(self):
         for nothing in (np.full((3, 2), UNKNOWN, np.int8), np.zeros((0, 2), np.int8)):
             with pytest.raises(DataError, match="at least one known label"):
-                ConstantAnswer.choose(nothing)
+                ConstantBaseline.choose(nothing)
 
 
 class TestScore:
@@ -199,7 +199,7 @@ class TestScore:
 
     @pytest.mark.parametrize("unknown", [0.0, 0.3])
     def test_each_metric_is_of_the_answer_chosen_for_it(self, unknown):
-        answer, later = ConstantAnswer.choose(correlated(2)), correlated(3, unknown=unknown)
+        answer, later = ConstantBaseline.choose(correlated(2)), correlated(3, unknown=unknown)
         scores, L = answer.score(later), later.shape[1]
         for name in SET_METRICS:
             expected = of_set(later, np.isin(np.arange(L), answer.sets[name]))
@@ -215,18 +215,18 @@ class TestScore:
         assert {*SET_METRICS, *RANKING_METRICS, *PROBABILITY_METRICS} == {*METRICS}
 
     def test_no_rows_have_no_scores(self):
-        scores = ConstantAnswer.choose(correlated(4)).score(np.zeros((0, 12), np.int8))
+        scores = ConstantBaseline.choose(correlated(4)).score(np.zeros((0, 12), np.int8))
         assert set(scores.to_dict().values()) == {None}
 
     def test_another_number_of_labels_is_refused(self):
         with pytest.raises(DataError, match="for 12 labels; the data has 3"):
-            ConstantAnswer.choose(correlated(5)).score(np.zeros((2, 3), np.int8))
+            ConstantBaseline.choose(correlated(5)).score(np.zeros((2, 3), np.int8))
 
 
 class TestStored:
     def test_json_there_and_back(self):
-        answer = ConstantAnswer.choose(correlated(6, unknown=0.1))
-        again = ConstantAnswer.from_dict(json.loads(json.dumps(answer.to_dict(), allow_nan=False)))
+        answer = ConstantBaseline.choose(correlated(6, unknown=0.1))
+        again = ConstantBaseline.from_dict(json.loads(json.dumps(answer.to_dict(), allow_nan=False)))
         assert again == answer
         assert again.score(correlated(7)) == answer.score(correlated(7))
         assert pickle.loads(pickle.dumps(answer)) == answer
@@ -236,8 +236,8 @@ class TestStored:
         [
             (lambda v: v.pop("sets"), "exactly: sets, rankings, frequencies"),
             (lambda v: v.update(more=1), "exactly: sets, rankings, frequencies"),
-            (lambda v: v["sets"].pop("jaccard"), "sets of a constant answer must have exactly"),
-            (lambda v: v.update(rankings=[]), "rankings of a constant answer must have exactly"),
+            (lambda v: v["sets"].pop("jaccard"), "sets of a constant baseline must have exactly"),
+            (lambda v: v.update(rankings=[]), "rankings of a constant baseline must have exactly"),
             (lambda v: v["sets"].update(jaccard=[3]), "sets.jaccard .* different label indexes below 3"),
             (lambda v: v["sets"].update(jaccard=[-1]), "sets.jaccard"),
             (lambda v: v["sets"].update(jaccard=[True]), "sets.jaccard"),
@@ -251,23 +251,23 @@ class TestStored:
         ],
     )
     def test_what_was_tampered_with_is_refused(self, spoil, message):
-        values = ConstantAnswer.choose(np.array([[1, 0, 0], [1, 1, 0]], np.int8)).to_dict()
+        values = ConstantBaseline.choose(np.array([[1, 0, 0], [1, 1, 0]], np.int8)).to_dict()
         spoil(values)
         with pytest.raises(BundleError, match=message):
-            ConstantAnswer.from_dict(values)
+            ConstantBaseline.from_dict(values)
 
     def test_no_mapping_at_all_is_refused_and_all_faults_are_told(self):
         with pytest.raises(BundleError):
-            ConstantAnswer.from_dict([])
-        values = ConstantAnswer.choose(np.array([[1, 0]], np.int8)).to_dict()
+            ConstantBaseline.from_dict([])
+        values = ConstantBaseline.choose(np.array([[1, 0]], np.int8)).to_dict()
         values["sets"] |= {"jaccard": [9], "micro_f1": None}
         with pytest.raises(BundleError) as told:
-            ConstantAnswer.from_dict(values)
+            ConstantBaseline.from_dict(values)
         assert len(told.value.faults) == 2
 
 
 def test_the_docs_tell_the_answer_for_every_metric():
-    section = DOCS.read_text("utf-8").split("## The constant answer")[1]
+    section = DOCS.read_text("utf-8").split("## The constant baseline")[1]
     told = [name for line in re.findall(r"^\| (`.*?) \|", section, re.M) for name in re.findall(r"`(\w+)`", line)]
     assert sorted(told) == sorted(METRICS)
     assert f"{constant.COMMON_SETS} commonest" in section
@@ -276,7 +276,7 @@ def test_the_docs_tell_the_answer_for_every_metric():
 @given(label_tables(), label_tables())
 def test_its_answers_score_what_it_scores(train_NL, labels_NL):
     assume(train_NL.shape[1] == labels_NL.shape[1])
-    chosen = ConstantAnswer.choose(train_NL)
+    chosen = ConstantBaseline.choose(train_NL)
     for metric in METRICS:
         p_NL, decisions_NL = chosen.answers(metric, len(labels_NL))
         scored = getattr(score_decisions(labels_NL, decisions_NL, p_NL), metric)

@@ -102,9 +102,9 @@ def test_torchs_generator_is_left_alone(folder):
         (lambda w: w.update({"embedder.embedder.convolution.weight": torch.zeros(8, 3, 3, 3)}), "cannot be loaded"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(folder, change, said):
+def test_weights_that_do_not_fit_are_refused(folder, change, predictions):
     change_weights(folder, change)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=predictions):
         load_backbone(folder)
 
 
@@ -153,10 +153,10 @@ def test_the_form_may_be_within_another_file(folder):
         ({"auto_map": {"AutoModel": "evil.Network"}, "model_type": "evil"}, "expected a vision network"),
     ],
 )
-def test_another_config_is_refused(folder, changes, said):
+def test_another_config_is_refused(folder, changes, predictions):
     written = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**written, **changes}))
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=predictions):
         load_backbone(folder)
 
 

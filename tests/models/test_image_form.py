@@ -75,8 +75,8 @@ def test_images_are_those_of_transformers(case):
         ({"size": {"height": 10**9, "width": 10**9}}, "from 1 to 4096"),
     ],
 )
-def test_what_is_not_known_is_refused(changes, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_not_known_is_refused(changes, predictions):
+    with pytest.raises(ValueError, match=predictions):
         read_form({**PREPROCESSOR, **changes})
 
 

@@ -26,9 +26,11 @@ def cured(tmp_path_factory):
     labels_NL = np.random.default_rng(0).integers(0, 2, size=(90, 2), dtype=np.int8)
     x[..., :2] = np.clip(x[..., :2] * 0.6 + 90.0 * labels_NL[:, None, None, :], 0, 255)
     x[1::30], labels_NL[1::30] = np.clip(x[::30] * 0.95 + 8, 0, 255), labels_NL[::30]  # nearly the same
-    rungs = tuple(replace(PLAIN, name=name, training=Training(epochs=epochs)) for name, epochs in (("a", 3), ("b", 20)))
+    candidates = tuple(
+        replace(PLAIN, name=name, training=Training(epochs=epochs)) for name, epochs in (("a", 3), ("b", 20))
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow, "ladder", lambda *data, **options: rungs)
+        patch.setattr(workflow, "ladder", lambda *data, **options: candidates)
         data = locked(image_table(samples=90, x=x, labels_NL=labels_NL))
         return tagfit.cure(data, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
 
@@ -47,7 +49,7 @@ def renamed(records):
 
 def _renamed(records, names):
     """The same run, whose labels, samples, recipes and findings have these names."""
-    result, said = records.result, records.predictions
+    result, saved = records.result, records.predictions
     count, L = len(names), len(names)
     rng = np.random.default_rng(0)
 
@@ -56,8 +58,8 @@ def _renamed(records, names):
         scores = rng.random((n, L)).astype(np.float32)
         return Answers((rng.random((n, L)) < 0.4).astype(np.int8), scores, scores > 0.5)
 
-    runs = {run: {part: wider(one) for part, one in by_part.items()} for run, by_part in said.runs.items()}
-    samples = {part: tuple(names[row % count] for row in range(len(all_))) for part, all_ in said.names.items()}
+    runs = {run: {part: wider(one) for part, one in by_part.items()} for run, by_part in saved.runs.items()}
+    samples = {part: tuple(names[row % count] for row in range(len(all_))) for part, all_ in saved.names.items()}
     finding = {
         "of": "after",
         "check": names[0],
@@ -80,7 +82,7 @@ def _renamed(records, names):
     }
     ingredients = [{"ingredient": name, "change": 0.1, "noise": 0.02} for name in names]
     changed = {"data": data, "findings": [finding], "tried": recipes, "ingredients": ingredients}
-    return Records(names[0], {**result, **changed}, records.command, replace(said, names=samples, runs=runs))
+    return Records(names[0], {**result, **changed}, records.command, replace(saved, names=samples, runs=runs))
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@ import numpy as np
 
 from tagfit.metrics.intervals import Answers
 from tagfit.runs.gallery import GROUPS, IN_GROUP, SUSPECTS, WORST, near_copies, shown, suspects, worst
-from tagfit.runs.predictions import Predictions
+from tagfit.runs.predictions import SavedPredictions
 
 
 def predictions(labels_NL, scores_NL, **changes):
     n = len(labels_NL)
-    said = {"val": Answers(labels_NL, scores_NL.astype(np.float32), scores_NL > 0.5)}
+    saved = {"val": Answers(labels_NL, scores_NL.astype(np.float32), scores_NL > 0.5)}
     names = {"val": tuple(map(str, range(n))), "train": tuple(map(str, range(n)))}
-    return Predictions(names, {"val": np.arange(n)}, {"after": said}, **changes)
+    return SavedPredictions(names, {"val": np.arange(n)}, {"after": saved}, **changes)
 
 
 def clean(n=200, seed=0):
@@ -47,10 +47,10 @@ def test_no_more_than_a_page_can_hold():
     scores_NL[::2] = 1 - scores_NL[::2]
     scores_NL[:, 0] = np.where(labels_NL[:, 0], 0.6, 0.4)
     groups = tuple((("val", 2 * row), ("val", 2 * row + 1)) for row in range(100))
-    said = predictions(labels_NL, scores_NL, near_copies=groups)
-    assert (len(worst(said)), len(near_copies(said))) == (WORST, GROUPS)
-    assert len(suspects(said)) <= SUSPECTS
-    assert len(shown(said)) <= WORST + SUSPECTS + GROUPS * IN_GROUP <= 64
+    saved = predictions(labels_NL, scores_NL, near_copies=groups)
+    assert (len(worst(saved)), len(near_copies(saved))) == (WORST, GROUPS)
+    assert len(suspects(saved)) <= SUSPECTS
+    assert len(shown(saved)) <= WORST + SUSPECTS + GROUPS * IN_GROUP <= 64
 
 
 def test_copies_in_several_parts_come_first_and_one_of_each_part():

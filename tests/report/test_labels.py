@@ -11,14 +11,14 @@ from tagfit.records.data import NO, UNKNOWN, YES
 from tagfit.report.labels import confused, label_reliability, label_scores, precision_recall, together
 
 
-def said(labels_NL, scores_NL):
+def saved(labels_NL, scores_NL):
     return Answers(labels_NL, scores_NL, scores_NL > 0.5)
 
 
 def test_scores_are_those_of_scikit_learn():
     labels_NL, scores_NL = answers(samples=400, labels=5, wrong=0.25, sure=0.6)
     scores_NL = np.round(scores_NL, 2)  # ties
-    rows = label_scores(said(labels_NL, scores_NL), np.arange(400))
+    rows = label_scores(saved(labels_NL, scores_NL), np.arange(400))
     expected = average_precision_score(labels_NL, scores_NL, average=None)
     assert [row.average_precision for row in rows] == pytest.approx(expected)
     assert [row.f1 for row in rows] == pytest.approx(f1_score(labels_NL, scores_NL > 0.5, average=None))
@@ -30,11 +30,11 @@ def test_scores_are_those_of_scikit_learn():
 def test_intervals_of_labels_hold_the_truth():
     """The F1 of a label on 100,000 samples lies in the intervals of small draws of them, about as often as said."""
     labels_NL, scores_NL = answers(samples=100_000, labels=2, wrong=0.2, share=0.3)
-    truth = [row.f1 for row in label_scores(said(labels_NL, scores_NL), np.arange(100_000), sure=False)]
+    truth = [row.f1 for row in label_scores(saved(labels_NL, scores_NL), np.arange(100_000), sure=False)]
     rng, held = np.random.default_rng(1), []
     for _ in range(60):
         rows = rng.choice(100_000, size=200, replace=False)
-        found = label_scores(said(labels_NL[rows], scores_NL[rows]), np.arange(200))
+        found = label_scores(saved(labels_NL[rows], scores_NL[rows]), np.arange(200))
         held += [f1 in row.interval for row, f1 in zip(found, truth, strict=True)]
     assert 0.88 <= np.mean(held) <= 1
 
@@ -42,7 +42,7 @@ def test_intervals_of_labels_hold_the_truth():
 def test_what_belongs_together_is_drawn_together():
     labels_NL, scores_NL = (np.repeat(one, 10, axis=0) for one in answers(samples=40, labels=1, wrong=0.3))
     alone, grouped = (
-        label_scores(said(labels_NL, scores_NL), groups)[0].interval
+        label_scores(saved(labels_NL, scores_NL), groups)[0].interval
         for groups in (np.arange(400), np.arange(400) // 10)
     )
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
@@ -57,13 +57,13 @@ def test_what_belongs_together_is_drawn_together():
 def test_any_labels_have_scores(labels_NL, seed):
     scores_NL = np.random.default_rng(seed).integers(0, 4, size=labels_NL.shape).astype(np.float32) / 3
     for row, labels_N in zip(
-        label_scores(said(labels_NL, scores_NL), np.arange(len(labels_NL))), labels_NL.T, strict=True
+        label_scores(saved(labels_NL, scores_NL), np.arange(len(labels_NL))), labels_NL.T, strict=True
     ):
         assert row.yes == (labels_N == YES).sum()
         assert (row.f1 is None) == (row.average_precision is None) == (row.yes == 0)
         for value in (row.precision, row.recall, row.f1, row.average_precision):
             assert value is None or 0 <= value <= 1
-    counts_LL, misses_L = confused(said(labels_NL, scores_NL))
+    counts_LL, misses_L = confused(saved(labels_NL, scores_NL))
     assert (counts_LL <= misses_L[:, None]).all()
     assert (np.nan_to_num(together(labels_NL)) <= 1).all()
 
@@ -80,7 +80,7 @@ def test_unknown_cells_count_neither_way():
 def test_confusions_count_what_was_given_where_something_else_was_missed():
     labels_NL = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, -1]], dtype=np.int8)
     scores_NL = np.array([[0.1, 0.9, 0.1], [0.1, 0.9, 0.9], [0.1, 0.9, 0.9], [0.9, 0.9, 0.9]])
-    counts_LL, misses_L = confused(said(labels_NL, scores_NL))
+    counts_LL, misses_L = confused(saved(labels_NL, scores_NL))
     assert counts_LL.tolist() == [[0, 2, 2], [0, 0, 0], [0, 0, 0]]
     assert misses_L.tolist() == [3, 0, 0]
 

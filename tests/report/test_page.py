@@ -115,8 +115,8 @@ def test_what_a_folder_lacks_is_said_and_the_rest_is_shown(records):
 
 def test_a_fit_has_no_before(records):
     result = {**records.result, "before": None, "differences": {}, "tried": [], "command": "fit"}
-    said = replace(records.predictions, runs={"after": records.predictions.runs["after"]})
-    told = compose(replace(records, result=result, predictions=said))
+    saved = replace(records.predictions, runs={"after": records.predictions.runs["after"]})
+    told = compose(replace(records, result=result, predictions=saved))
     assert [model.name for model in told.outcome.models] == ["model", "constant"]
     assert not told.labels.compared
     html = render(told)
@@ -126,13 +126,13 @@ def test_a_fit_has_no_before(records):
 
 
 def test_without_a_test_part_val_is_looked_at(records):
-    said = records.predictions
-    runs = {run: {part: one for part, one in by_part.items() if part != "test"} for run, by_part in said.runs.items()}
+    saved = records.predictions
+    runs = {run: {part: one for part, one in by_part.items() if part != "test"} for run, by_part in saved.runs.items()}
     result = dict(records.result)
     for run in ("before", "after"):
         scores = {**result[run]["scores"], "test": None}
         result[run] = {**result[run], "scores": scores, "constant": {**result[run]["constant"], "test": None}}
-    told = compose(replace(records, result=result, predictions=replace(said, runs=runs)))
+    told = compose(replace(records, result=result, predictions=replace(saved, runs=runs)))
     assert told.labels.part == "val"
     assert told.outcome.parts == ("train", "val")
     assert "Label by label, on val" in render(told)

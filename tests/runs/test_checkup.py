@@ -84,7 +84,9 @@ def test_what_is_neither_data_nor_run_is_an_error(tmp_path):
         diagnose(tmp_path / "nothing")
 
 
-def test_a_cure_records_what_is_wrong_with_the_baseline_and_tries_what_answers_it_first(arrays, ladder_only, tmp_path):
+def test_a_cure_records_what_is_wrong_with_the_baseline_and_tries_what_answers_it_first(
+    arrays, candidates_only, tmp_path
+):
     wild = Recipe(name="wild", model=DenseModel(widths=(8,)), training=Training(epochs=30, patience=0, rate=3.0))
     result = workflow.cure(arrays, baseline=wild, trials=2)
     before = [finding for finding in result.record["findings"] if finding["of"] == "before"]

@@ -153,8 +153,8 @@ def test_a_run_serves_wherever_a_bundle_is_asked(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "said"), [("nowhere", "no such folder"), ("", "expected a bundle")])
-def test_what_is_no_bundle(name, said, tmp_path):
-    with pytest.raises(BundleError, match=said):
+def test_what_is_no_bundle(name, predictions, tmp_path):
+    with pytest.raises(BundleError, match=predictions):
         find_bundle(tmp_path / name)
 
 

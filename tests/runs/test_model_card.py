@@ -132,6 +132,6 @@ def test_a_card_names_what_limits_the_scores(record):
         },
     }
     card = model_card(changed)
-    for said in ("flatter it", "no test part", "trained again on 99", "stopped before", "Unknown cells"):
-        assert said in card
+    for predictions in ("flatter it", "no test part", "trained again on 99", "stopped before", "Unknown cells"):
+        assert predictions in card
     assert f"Fewer than 20 samples of train have: {plain(HOSTILE[0])}." in card

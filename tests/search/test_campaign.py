@@ -26,8 +26,8 @@ def data():
 
 @pytest.fixture(autouse=True)
 def short_ladder(monkeypatch):
-    rung = Recipe(name="rung", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (rung,))
+    candidate = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
+    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (candidate,))
 
 
 def cure(data, **options):
@@ -44,8 +44,8 @@ def without_times(value):
 @pytest.fixture(scope="module")
 def searched(data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        rung = Recipe(name="rung", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
-        patch.setattr(workflow, "ladder", lambda *data, **options: (rung,))
+        candidate = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
+        patch.setattr(workflow, "ladder", lambda *data, **options: (candidate,))
         return cure(data, output=tmp_path_factory.mktemp("search") / "run")
 
 
@@ -63,7 +63,7 @@ def test_what_meets_the_target_below_the_baseline_ends_no_search(data, monkeypat
 
 def test_the_budget_counts_the_ladder_too(searched):
     record = searched.record
-    assert [trial["recipe"]["name"] for trial in record["tried"]][:3] == ["rung", "search-1-1", "search-1-2"]
+    assert [trial["recipe"]["name"] for trial in record["tried"]][:3] == ["candidate", "search-1-1", "search-1-2"]
     assert len(record["tried"]) == 10
     assert all(trial["lock"] == record["lock"] for trial in record["tried"])
     assert {trial["state"] for trial in record["tried"]} <= {"finished", "pruned", "diverged"}

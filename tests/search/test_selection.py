@@ -76,7 +76,7 @@ def test_an_undefined_score_beats_nothing():
     assert chosen(run("undefined", 0.8, None)) == "baseline"
 
 
-def said(before, after, *others):
+def sentences(before, after, *others):
     return " ".join(judge(before, after, TARGET, [run for run in (after, *others) if run is not before]).sentences)
 
 
@@ -114,22 +114,28 @@ def test_a_baseline_without_fault_is_fine():
 
 def test_where_nothing_beats_the_baseline_it_says_so():
     weak = run("weak", 0.6, 0.6)
-    assert "Of 1 recipe tried none does better on val" in said(BASELINE, BASELINE, weak)
-    assert "No further recipe was tried to its end" in said(BASELINE, BASELINE, run("cut", 0.9, 0.9, state="stopped"))
+    assert "Of 1 recipe tried none does better on val" in sentences(BASELINE, BASELINE, weak)
+    assert "No further recipe was tried to its end" in sentences(
+        BASELINE, BASELINE, run("cut", 0.9, 0.9, state="stopped")
+    )
 
 
 def test_what_was_passed_over_is_told():
     delivered = run("meets", 0.91, 0.86)
-    assert "high scores more on val, 0.900, but misses the target" in said(BASELINE, delivered, run("high", 0.97, 0.90))
+    assert "high scores more on val, 0.900, but misses the target" in sentences(
+        BASELINE, delivered, run("high", 0.97, 0.90)
+    )
     strong = run("baseline", 0.99, 0.90)
-    assert "within meets the target, but scores below the baseline" in said(strong, strong, run("within", 0.91, 0.88))
-    several = said(strong, strong, run("within", 0.91, 0.86), run("nearer", 0.91, 0.88))
+    assert "within meets the target, but scores below the baseline" in sentences(
+        strong, strong, run("within", 0.91, 0.88)
+    )
+    several = sentences(strong, strong, run("within", 0.91, 0.86), run("nearer", 0.91, 0.88))
     assert "nearer meets the target (as one other does), but scores below the baseline on val" in several
     assert "within" not in several
 
 
 def test_an_undefined_score_is_not_called_zero():
-    assert "undefined on val" in said(BASELINE, run("blank", 0.9, None))
+    assert "undefined on val" in sentences(BASELINE, run("blank", 0.9, None))
 
 
 def test_a_stopped_run_is_called_preliminary():
@@ -138,17 +144,17 @@ def test_a_stopped_run_is_called_preliminary():
 
 
 def test_no_better_than_a_constant_answer_is_said():
-    assert "worth no more than that" in said(BASELINE, run("flat", 0.60, 0.75, constant=0.76))
+    assert "worth no more than that" in sentences(BASELINE, run("flat", 0.60, 0.75, constant=0.76))
 
 
 def test_a_missing_test_part_is_said():
-    assert "val flatters" in said(BASELINE, run("x", 0.9, 0.86))
-    assert "val flatters" not in said(BASELINE, run("x", 0.9, 0.86, test=0.8))
+    assert "val flatters" in sentences(BASELINE, run("x", 0.9, 0.86))
+    assert "val flatters" not in sentences(BASELINE, run("x", 0.9, 0.86, test=0.8))
 
 
 @pytest.mark.parametrize(("on_test", "carried"), [(0.72, True), (0.65, False)])
 def test_what_test_says_of_the_gain_is_said(on_test, carried):
-    text = said(run("before", 0.99, 0.70, test=0.68), run("after", 0.9, 0.75, test=on_test))
+    text = sentences(run("before", 0.99, 0.70, test=0.68), run("after", 0.9, 0.75, test=on_test))
     assert f"On test, which chose nothing, it moves from 0.680 to {on_test:.3f}." in text
     assert ("did not carry over" not in text) == carried
 
@@ -163,6 +169,6 @@ def test_where_the_train_band_does_not_rank_val_alone_chooses():
 def test_augmentation_is_said():
     after = run("changed", 0.90, 0.86)
     recipe = replace(after.recipe, training=replace(after.recipe.training, augmentation=("mirror", "crop")))
-    said = " ".join(judge(BASELINE, replace(after, recipe=recipe), TARGET, [after]).sentences)
-    assert "images changed at random in training (mirror, crop)" in said
+    sentences = " ".join(judge(BASELINE, replace(after, recipe=recipe), TARGET, [after]).sentences)
+    assert "images changed at random in training (mirror, crop)" in sentences
     assert "changed at random" not in " ".join(judge(BASELINE, after, TARGET, [after]).sentences)

@@ -42,8 +42,8 @@ def test_a_recipe_outside_is_not_of_the_space():
 
 
 def test_the_best_known_recipes_seed_it():
-    assert any(space(FEATURES, Target()).values_of(rung) for rung in ladder(FEATURES, Target()))
-    assert any(space(IMAGES, Target()).values_of(rung) for rung in ladder(IMAGES, Target()))
+    assert any(space(FEATURES, Target()).values_of(candidate) for candidate in ladder(FEATURES, Target()))
+    assert any(space(IMAGES, Target()).values_of(candidate) for candidate in ladder(IMAGES, Target()))
 
 
 def test_augmentation_is_searched_only_where_it_is_allowed():
@@ -58,8 +58,8 @@ def test_augmentation_is_searched_only_where_it_is_allowed():
 
 def test_an_augmented_rung_seeds_it():
     target = Target(train_ranks=False)
-    rungs = ladder(IMAGES, target, augmentation=True)
-    assert any(space(IMAGES, target, augmentation=True).values_of(rung) for rung in rungs)
+    candidates = ladder(IMAGES, target, augmentation=True)
+    assert any(space(IMAGES, target, augmentation=True).values_of(candidate) for candidate in candidates)
 
 
 def test_turned_views_are_for_square_images():

@@ -28,21 +28,21 @@ HOSTILE = '=HYPERLINK("x")<img src=x onerror=document.title=1>.png'
 @pytest.fixture
 def opened(browser):
     """Opens a page that must not complain; with `allowed` in what it may say."""
-    contexts, said = [], []
+    contexts, predictions = [], []
 
     def open_page(url, width=1440, allowed="nothing is", **options):
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text) if allowed not in message.text else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: predictions.append(message.text) if allowed not in message.text else None)
+        page.on("pageerror", lambda error: predictions.append(str(error)))
         page.goto(url)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert said == []
+    assert predictions == []
 
 
 def drop(page, *files, kind="drop"):

@@ -61,7 +61,7 @@ def data_for(recipe):
     return locked(image_table() if recipe is CNN else feature_table())
 
 
-def run(recipe, keeper=None, die_after=None):
+def run(recipe, checkpoints=None, die_after=None):
     data = data_for(recipe)
     network = build_network(recipe, data.dataset.preprocessing.shape, len(data.dataset.label_names))
     parts = [LabelledRows.of(data, part, CPU) for part in ("train", "val")]
@@ -70,7 +70,7 @@ def run(recipe, keeper=None, die_after=None):
         if event == StepEnded(die_after):
             raise Killed
 
-    trained = loop.train(network, recipe.training, *parts, seed=3, keeper=keeper, on_event=listen)
+    trained = loop.train(network, recipe.training, *parts, seed=3, checkpoints=checkpoints, on_event=listen)
     return network.state_dict(), trained
 
 
@@ -82,10 +82,10 @@ def same(one, other):
 @pytest.mark.parametrize("steps", range(1, 13) if PROVE else [1, 3, 5])
 def test_after_a_kill_the_weights_are_the_same_to_the_bit(recipe, steps):
     expected, whole = run(recipe)
-    keeper = Memory()
+    checkpoints = Memory()
     with pytest.raises(Killed):
-        run(recipe, keeper, die_after=steps)
-    weights, trained = run(recipe, keeper)
+        run(recipe, checkpoints, die_after=steps)
+    weights, trained = run(recipe, checkpoints)
     assert same(weights, expected)
     assert [row["train_loss"] for row in trained.history] == [row["train_loss"] for row in whole.history]
     assert trained.delivered_epoch == whole.delivered_epoch
@@ -103,18 +103,18 @@ def test_inputs_are_standardised_alike_in_every_thread(monkeypatch):
 
 def test_killed_over_and_over_it_still_arrives():
     expected, _ = run(CNN)
-    keeper, steps = Memory(), 0
+    checkpoints, steps = Memory(), 0
     for steps in (2, 3, 4, 6):
         with pytest.raises(Killed):
-            run(CNN, keeper, die_after=steps)
-    assert same(run(CNN, keeper)[0], expected)
+            run(CNN, checkpoints, die_after=steps)
+    assert same(run(CNN, checkpoints)[0], expected)
 
 
 def test_what_is_packed_comes_back_to_the_bit():
     tensors = {"a/b": torch.tensor([float("nan"), -0.0, 1e-45]), "c": torch.arange(6, dtype=torch.uint8).view(2, 3).T}
     facts = {"loss": 0.1 + 0.2, "none": None, "infinite": float("inf")}
-    back, said = checkpoint.unpack(checkpoint.pack(tensors, facts))
-    assert said == facts
+    back, predictions = checkpoint.unpack(checkpoint.pack(tensors, facts))
+    assert predictions == facts
     assert all(np.array_equal(back[name].numpy(), tensors[name].numpy(), equal_nan=True) for name in tensors)
     assert torch.signbit(back["a/b"][1])
 
@@ -123,19 +123,19 @@ def test_what_is_packed_comes_back_to_the_bit():
 def test_what_is_no_checkpoint_is_said_and_training_begins_anew(content):
     with pytest.raises(ValueError, match="not a checkpoint"):
         checkpoint.unpack(content)
-    keeper = Memory()
-    keeper.save(content)
-    assert same(run(DENSE, keeper)[0], run(DENSE)[0])
+    checkpoints = Memory()
+    checkpoints.save(content)
+    assert same(run(DENSE, checkpoints)[0], run(DENSE)[0])
 
 
 def test_a_checkpoint_of_another_number_of_threads_is_not_gone_on_with(monkeypatch):
-    keeper = Memory()
+    checkpoints = Memory()
     monkeypatch.setattr(threads, "MOST", 3)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     with pytest.raises(Killed):
-        run(CNN, keeper, die_after=4)
+        run(CNN, checkpoints, die_after=4)
     monkeypatch.setattr(threads, "MOST", 1)
-    assert same(run(CNN, keeper)[0], run(CNN)[0])
+    assert same(run(CNN, checkpoints)[0], run(CNN)[0])
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tagfit.training.batches import LabelledRows
 from tagfit.training.loop import Judge
 from tagfit.training.ranks import Ranks
 from tagfit.training.steps import Steps
-from tagfit.training.thread_pool import Crew
+from tagfit.training.thread_pool import ThreadPool
 
 #: 28 samples of train: the last batch is of 1, so that one of two ranks has nothing of it
 TRAINING = Training(epochs=2, patience=0, batch_size=9, rate=0.01)
@@ -64,15 +64,15 @@ def train_on(data, recipe, ranks):
     def stop(event):
         return ranks.number == 0 and getattr(event, "step", 0) == 6
 
-    stopped = ranking.train(data, recipe, ranks, keeper=kept, on_event=stop)
-    again = ranking.train(data, recipe, ranks, keeper=Kept(kept.content))
+    stopped = ranking.train(data, recipe, ranks, checkpoints=kept, on_event=stop)
+    again = ranking.train(data, recipe, ranks, checkpoints=Kept(kept.content))
     return straight, stopped, kept.content, again
 
 
 def train_judged(data, recipe, ranks):
     """Each rank's judge says something else."""
     scores = iter([0.2, 0.3, 0.4, 0.7] if ranks.number == 0 else [0.9] * 4)
-    return ranking.train(data, recipe, ranks, judge=Judge("luck", lambda part, said: next(scores)))
+    return ranking.train(data, recipe, ranks, judge=Judge("luck", lambda part, predictions: next(scores)))
 
 
 @pytest.fixture(scope="module")
@@ -145,5 +145,5 @@ def test_a_stopped_training_goes_on_where_all_ranks_were(ranks):
 
 def test_a_rank_has_one_thread():
     rows = LabelledRows.of(data_of(), "train", torch.device("cpu"))
-    with Crew(2) as crew, pytest.raises(ValueError, match="a rank has one thread"):
-        Steps(torch.nn.Linear(1, 1), TRAINING, rows, 0, crew, Ranks(0, 2))
+    with ThreadPool(2) as pool, pytest.raises(ValueError, match="a rank has one thread"):
+        Steps(torch.nn.Linear(1, 1), TRAINING, rows, 0, pool, Ranks(0, 2))

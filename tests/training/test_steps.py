@@ -14,7 +14,7 @@ from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
-from tagfit.training.thread_pool import Crew
+from tagfit.training.thread_pool import ThreadPool
 
 PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(rate=0.01, clip=1.0))
 
@@ -23,8 +23,8 @@ def after_steps(size, table, recipe=PLAIN):
     data = locked(table)
     network = build_network(recipe, (8,), 3)
     rows = LabelledRows.of(data, "train", torch.device("cpu"))
-    with Crew(size) as crew:
-        steps = Steps(network, recipe.training, rows, 0, crew)
+    with ThreadPool(size) as pool:
+        steps = Steps(network, recipe.training, rows, 0, pool)
         network.train()
         losses = [float(steps.step(torch.arange(start, start + 21))) for start in (0, 21, 42)]
     return network, losses
@@ -51,8 +51,8 @@ def test_a_view_is_drawn_only_where_augmentation_does_something(strength, views)
     shape, looked = tuple(rows.samples.x.shape[1:]), []
     network = build_network(recipe, shape, rows.targets_NL.shape[1])
     network.trunk.register_forward_pre_hook(lambda module, inputs: looked.append(len(inputs[0])))
-    with Crew(1) as crew:
-        steps = Steps(network, training, rows, 0, crew)
+    with ThreadPool(1) as pool:
+        steps = Steps(network, training, rows, 0, pool)
         network.train()
         steps.step(torch.arange(5))
     assert looked == [5 * views]

@@ -31,7 +31,7 @@ from tagfit.bundle.files import (
 from tagfit.decisions.decider import Decider
 from tagfit.errors import BundleError, InputError
 from tagfit.io.strict_json import json_object
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.recipes import Recipe
 from tagfit.records.data import PARTS, Preprocessing
 from tagfit.records.scores import METRICS
@@ -81,7 +81,7 @@ class Audited:
     preprocessing: Preprocessing
     label_names: tuple[str, ...]
     decider: Decider
-    constant_answer: ConstantAnswer
+    constant_answer: ConstantBaseline
     scores: Mapping[str, Any]
     lock: str
     tagfit: str
@@ -209,10 +209,10 @@ def _lock(lock: Any) -> str:
     return lock
 
 
-def _constant(values: Any, *, labels: int) -> ConstantAnswer:
-    constant = ConstantAnswer.from_dict(values)
+def _constant(values: Any, *, labels: int) -> ConstantBaseline:
+    constant = ConstantBaseline.from_dict(values)
     if len(constant.frequencies) != labels:
-        raise BundleError(f"the constant answer is of {len(constant.frequencies)} labels; {labels} are named")
+        raise BundleError(f"the constant baseline is of {len(constant.frequencies)} labels; {labels} are named")
     return constant
 
 

@@ -28,7 +28,7 @@ from tagfit.bundle.audit import PROTOCOL, Audited, audited, gathered, refuse
 from tagfit.bundle.files import BACKBONE, MANIFEST, MODEL_CARD, MOST_MANIFEST, SAMPLES, WEIGHTS, Stored, sha256
 from tagfit.decisions.decider import Decider
 from tagfit.errors import BundleError, OutputError
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.models.backbones import Pretrained, build_backbone
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.outline import outline
@@ -63,7 +63,7 @@ class Bundle:
     preprocessing: Preprocessing
     label_names: tuple[str, ...]
     decider: Decider
-    constant: ConstantAnswer
+    constant: ConstantBaseline
     scores: Mapping[str, Any]
     lock: str
     trained_on: Mapping[str, NDArray[np.uint8]]
@@ -76,7 +76,7 @@ class Bundle:
         members: tuple[Recipe, ...],
         run: Run,
         decider: Decider,
-        constant: ConstantAnswer,
+        constant: ConstantBaseline,
         data: LockedData,
     ) -> Bundle:
         """The bundle of a run on `data`."""

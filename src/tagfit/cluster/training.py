@@ -80,7 +80,7 @@ class RayTraining:
         seed: int,
         judge: loop.Judge | None = None,
         on_event: Listener = lambda event: None,
-        keeper: checkpoint.Keeper | None = None,
+        checkpoints: checkpoint.CheckpointStore | None = None,
     ) -> loop.Trained:
         """Train `network` in place.
 
@@ -92,8 +92,8 @@ class RayTraining:
         if isinstance(network, FineTunedNetwork):
             network.whole.cpu()
         order = _Order(network.cpu(), training, _Rows.of(train_rows, val_rows), seed, judge)
-        desk = self._desk(None if keeper is None else keeper.load())
-        command = _Command(self._ray, desk, on_event, keeper)
+        desk = self._desk(None if checkpoints is None else checkpoints.load())
+        command = _Command(self._ray, desk, on_event, checkpoints)
         with (
             tempfile.TemporaryDirectory() as storage,
             ThreadPoolExecutor(1) as pool,  # Ray Train returns when all is over
@@ -193,8 +193,8 @@ class _Over:
 class _Command:
     """The side of whoever asked for a training: hears, keeps and answers."""
 
-    def __init__(self, ray: Any, desk: Any, on_event: Listener, keeper: checkpoint.Keeper | None) -> None:
-        self._ray, self._desk, self._on_event, self._keeper = ray, desk, on_event, keeper
+    def __init__(self, ray: Any, desk: Any, on_event: Listener, checkpoints: checkpoint.CheckpointStore | None) -> None:
+        self._ray, self._desk, self._on_event, self._checkpoints = ray, desk, on_event, checkpoints
         self._epochs = 0.0
         self._stop = False
 
@@ -221,8 +221,8 @@ class _Command:
 
     def _answer(self, word: object) -> bool:
         """Whether to stop."""
-        if isinstance(word, _Kept) and self._keeper is not None:
-            self._keeper.save(word.content)
+        if isinstance(word, _Kept) and self._checkpoints is not None:
+            self._checkpoints.save(word.content)
         elif isinstance(word, StepEnded) or (isinstance(word, EpochEnded) and self._is_new(word)):
             self._stop = bool(self._on_event(word)) or self._stop
         return self._stop
@@ -320,7 +320,7 @@ def _rank(told: Mapping[str, Any]) -> None:
             seed=order.seed,
             judge=order.judge,
             on_event=caller if ranks.number == 0 else lambda event: None,
-            keeper=caller,
+            checkpoints=caller,
             ranks=ranks,
         )
     except TrainingDivergedError as error:

@@ -1,7 +1,7 @@
 """Trials of a cure on a Ray cluster: a task each, of one CPU (and one GPU where the cure trains on one).
 
-What a cure trains side by side goes there: the dense rungs of its ladder, each generation of a search, repeats of the
-finalists, ingredients, the networks of folds. What it trains alone is trained where the command runs.
+What a cure trains side by side goes there: its dense candidates, each generation of a search, repeats of the finalists,
+ingredients, the networks of folds. What it trains alone is trained where the command runs.
 
 The data goes into the cluster's object store once. A task trains one network with the code that trains it here, and
 gives back its weights and its history; what is kept of it in the run folder, the driver writes. A worker that dies
@@ -125,7 +125,7 @@ class ClusterTrainer(Trainer):
             "name": task.name,
             "number": task.number,
             "of": task.of,
-            "laggards": task.laggards,
+            "laggards": task.pruner,
             "curve": task.curve,
         }
         order = _Order(plain, self._metric, self._device.type, torch.get_num_threads(), version())

@@ -50,8 +50,8 @@ def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
     if by in (AUTO, BLOCKS):
         together = _together(len(dataset), known.near_copies)
         count = sum(map(len, known.near_copies))
-        said = f"{count} near-copies in {len(known.near_copies)} groups were kept together."
-        notes = (said,) if known.near_copies else ()
+        note = f"{count} near-copies in {len(known.near_copies)} groups were kept together."
+        notes = (note,) if known.near_copies else ()
         if by == AUTO:
             return Groups(_joined(copies, together), notes)
         blocks, note = _blocks(dataset)
@@ -69,10 +69,10 @@ def leaks(dataset: Dataset, parts: NDArray[np.int8], known: Likeness) -> tuple[s
     for rows in known.near_copies:
         near[rows] = ~train[rows] & train[rows].any()
     near &= ~identical
-    said = [(identical, "byte-identical to"), (near, "near-copies of")]
+    note = [(identical, "byte-identical to"), (near, "near-copies of")]
     return tuple(
         f"{int(rows.sum())} samples outside train are {what} one in it: their scores flatter."
-        for rows, what in said
+        for rows, what in note
         if rows.any()
     )
 

@@ -126,12 +126,12 @@ def _wanted(
 
 def _carved_notes(parts: NDArray[np.int8], wanted: Mapping[str, float]) -> list[str]:
     """What was taken out of the train part of a person's own split."""
-    said = []
+    notes = []
     for part in ("val", "calibrate"):
         if part in wanted:
             count = int((parts == PARTS.index(part)).sum())
-            said.append(f"It has no {part} part: {wanted[part]:.0%} of train, {count} samples, became {part}.")
-    return said
+            notes.append(f"It has no {part} part: {wanted[part]:.0%} of train, {count} samples, became {part}.")
+    return notes
 
 
 def _off_share(parts: NDArray[np.int8], shares: Mapping[str, float]) -> tuple[str, ...]:

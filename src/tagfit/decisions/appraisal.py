@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tagfit.decisions.calibration import reliability
-from tagfit.decisions.decider import Decider, Said, Wish, fit_decider, guaranteed
+from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider, guaranteed
 from tagfit.errors import DataError
 from tagfit.metrics.intervals import Answers, Difference, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Bools, Floats, Labels, probability_means
@@ -79,25 +79,27 @@ class Appraisal:
         }
 
 
-def joined(several: Sequence[Said]) -> Said:
+def joined(several: Sequence[Predictions]) -> Predictions:
     """What several networks say, one after the other."""
     if len(several) == 1:
         return several[0]
-    return Said(
-        np.concatenate([said.labels_NL for said in several]),
-        np.concatenate([said.probabilities_NL for said in several]),
-        np.concatenate([said.belongs_to for said in several]),
+    return Predictions(
+        np.concatenate([predictions.labels_NL for predictions in several]),
+        np.concatenate([predictions.probabilities_NL for predictions in several]),
+        np.concatenate([predictions.belongs_to for predictions in several]),
     )
 
 
-def mean_of(several: Sequence[Said]) -> Said:
+def mean_of(several: Sequence[Predictions]) -> Predictions:
     """What several networks say of the same samples, together: the mean of their probabilities."""
     first = several[0]
-    probabilities = np.stack([said.probabilities_NL for said in several]).mean(axis=0, dtype=np.float64)
-    return Said(first.labels_NL, probabilities.astype(np.float32), first.belongs_to)
+    probabilities = np.stack([predictions.probabilities_NL for predictions in several]).mean(axis=0, dtype=np.float64)
+    return Predictions(first.labels_NL, probabilities.astype(np.float32), first.belongs_to)
 
 
-def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, seed: int = 0) -> Appraisal:
+def appraise(
+    predictions: Mapping[Part, Predictions], wish: DecisionObjective, *, seen_NL: Labels | None, seed: int = 0
+) -> Appraisal:
     """Fit what decides, and say how sure every score is.
 
     Args:
@@ -105,22 +107,22 @@ def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, s
         seen_NL: (M, L) the labels of train; None where they are those of val, as with folds.
         seed: deals the folds, and draws the resamples: the same for every model of the same parts.
     """
-    part: Part = "calibrate" if "calibrate" in said and wish.guarantee is None else "val"
-    fitted = fit_decider(said[part], part, wish.objective, seen_NL=seen_NL, seed=seed)
+    part: Part = "calibrate" if "calibrate" in predictions and wish.guarantee is None else "val"
+    fitted = fit_decider(predictions[part], part, wish.objective, seen_NL=seen_NL, seed=seed)
     decider, refusal = fitted.decider, None
     if wish.guarantee is not None:
         try:
-            decider = guaranteed(decider, wish.guarantee, said["calibrate"], seed=seed)
+            decider = guaranteed(decider, wish.guarantee, predictions["calibrate"], seed=seed)
         except DataError as error:
             refusal = str(error)
-    decisions = {name: decider.decide(here.probabilities_NL) for name, here in said.items()}
+    decisions = {name: decider.decide(here.probabilities_NL) for name, here in predictions.items()}
     if decider.rule is not None and decider.guaranteed is None:
         decisions[part] = fitted.decisions_NL
     spreads, decided_spreads = {}, {}
     for scored in SCORED:
-        if scored not in said or not len(said[scored]):
+        if scored not in predictions or not len(predictions[scored]):
             continue
-        here = said[scored]
+        here = predictions[scored]
         draw = Resampling.of(len(here), here.groups, seed=seed)
         spreads[scored] = resample(Answers(here.labels_NL, here.probabilities_NL), draw)
         if decider.rule is not None:
@@ -135,18 +137,18 @@ def appraise(said: Mapping[Part, Said], wish: Wish, *, seen_NL: Labels | None, s
         else {},
         spreads=spreads,
         decided_spreads=decided_spreads,
-        calibration=calibration_record(said[part], fitted.probabilities_NL, decider),
+        calibration=calibration_record(predictions[part], fitted.probabilities_NL, decider),
         refusal=refusal,
         decisions=decisions,
     )
 
 
-def calibration_record(said: Said, probabilities_NL: Floats, decider: Decider) -> dict[str, Any]:
+def calibration_record(predictions: Predictions, probabilities_NL: Floats, decider: Decider) -> dict[str, Any]:
     """What a calibration brings on rows that it was not fitted on: before it, and after it."""
     record: dict[str, Any] = {"method": decider.calibration.method, "fitted_on": decider.fitted_on}
-    for name, values in (("before", said.probabilities_NL), ("after", probabilities_NL)):
-        means = {metric: mean.value for metric, mean in probability_means(said.labels_NL, values).items()}
-        record[name] = {**means, "reliability": [one.to_dict() for one in reliability(said.labels_NL, values)]}
+    for name, values in (("before", predictions.probabilities_NL), ("after", probabilities_NL)):
+        means = {metric: mean.value for metric, mean in probability_means(predictions.labels_NL, values).items()}
+        record[name] = {**means, "reliability": [one.to_dict() for one in reliability(predictions.labels_NL, values)]}
     return record
 
 

@@ -23,7 +23,7 @@ from tagfit.records.data import LockedData
 
 
 @dataclass(frozen=True)
-class Wish:
+class DecisionObjective:
     """What a person asks of the decisions; neither is: yes above 0.5.
 
     Attributes:
@@ -41,7 +41,7 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class Predictions:
     """What a network says of N samples.
 
     Attributes:
@@ -55,7 +55,7 @@ class Said:
     belongs_to: NDArray[np.intp]
 
     @classmethod
-    def of(cls, data: LockedData, rows: NDArray[np.intp], probabilities_NL: Floats) -> Said:
+    def of(cls, data: LockedData, rows: NDArray[np.intp], probabilities_NL: Floats) -> Predictions:
         """Of some rows of `data`, and what is said of them."""
         groups = data.split.groups
         return cls(data.dataset.labels_NL[rows], probabilities_NL, rows if groups is None else groups[rows])
@@ -68,8 +68,8 @@ class Said:
         """What belongs together; None where every sample stands alone."""
         return None if len(np.unique(self.belongs_to)) == len(self) else self.belongs_to
 
-    def rows(self, chosen: NDArray[Any]) -> Said:
-        return Said(self.labels_NL[chosen], self.probabilities_NL[chosen], self.belongs_to[chosen])
+    def rows(self, chosen: NDArray[Any]) -> Predictions:
+        return Predictions(self.labels_NL[chosen], self.probabilities_NL[chosen], self.belongs_to[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,9 @@ class Fitted:
     decisions_NL: Bools
 
 
-def fit_decider(on: Said, part: str, objective: Objective | None, *, seen_NL: Labels | None, seed: int = 0) -> Fitted:
+def fit_decider(
+    on: Predictions, part: str, objective: Objective | None, *, seen_NL: Labels | None, seed: int = 0
+) -> Fitted:
     """Calibrate and, where there is an objective, fit a rule for it.
 
     Args:
@@ -156,7 +158,7 @@ def fit_decider(on: Said, part: str, objective: Objective | None, *, seen_NL: La
     """
     wish = None if objective is None else str(objective)
 
-    def fit(rows: Said) -> Decider:
+    def fit(rows: Predictions) -> Decider:
         calibration = fit_calibration(rows.labels_NL, rows.probabilities_NL, rows.groups, seed=seed)
         rule = None
         if objective is not None:
@@ -172,7 +174,7 @@ def fit_decider(on: Said, part: str, objective: Objective | None, *, seen_NL: La
     return Fitted(fit(on), probabilities, decisions)
 
 
-def guaranteed(decider: Decider, guarantee: Guarantee, on: Said, *, seed: int = 0) -> Decider:
+def guaranteed(decider: Decider, guarantee: Guarantee, on: Predictions, *, seed: int = 0) -> Decider:
     """`decider`, deciding by the threshold that keeps `guarantee` on samples such as `on`, which nothing else has used.
 
     Raises:

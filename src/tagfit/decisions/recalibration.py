@@ -21,24 +21,24 @@ from tagfit.records.data import UNKNOWN, YES
 STRAIGHT = Line(1.0)
 
 
-def fit_level(labels_NL: Labels, probabilities_NL: Floats) -> Line:
+def fit_recalibration(labels_NL: Labels, probabilities_NL: Floats) -> Line:
     """The line of all known cells together, of rows that the network was not trained on."""
     known_NL = labels_NL != UNKNOWN
     return Line.fit(probabilities_NL[known_NL], labels_NL[known_NL] == YES) or STRAIGHT
 
 
-def levelled(line: Line, probabilities_NL: Floats) -> Floats:
+def recalibrated(line: Line, probabilities_NL: Floats) -> Floats:
     """(N, L) of the same dtype."""
     if line == STRAIGHT:
         return probabilities_NL
     return line.apply(probabilities_NL).astype(probabilities_NL.dtype)
 
 
-def crosslevelled(
+def crossfitted(
     labels_NL: Labels, probabilities_NL: Floats, groups: NDArray[np.intp] | None = None, *, seed: int = 0
 ) -> Floats:
     """(N, L) each row by a line that was fitted on other rows."""
     found = np.empty_like(probabilities_NL)
     for here in left_out(len(labels_NL), groups, seed=seed):
-        found[here] = levelled(fit_level(labels_NL[~here], probabilities_NL[~here]), probabilities_NL[here])
+        found[here] = recalibrated(fit_recalibration(labels_NL[~here], probabilities_NL[~here]), probabilities_NL[here])
     return found

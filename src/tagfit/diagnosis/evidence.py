@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.folds import trainings
-from tagfit.decisions.decider import Said
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.decisions.decider import Predictions
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import RESAMPLES, Answers, Resampling, Spread, resample
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import Recipe
@@ -57,7 +57,7 @@ class Evidence:
         samples: how many it was trained on.
         data: what it was trained and scored on.
         said: what it says of each part; of folds, of samples that its network has not seen as val.
-        constant: the best constant answer, chosen on train.
+        constant: the best constant baseline, chosen on train.
         diverged: how its training ended, where it did not come to weights.
         units: looks for dead units; None where the network cannot be asked.
         features: what quick trainings look at.
@@ -75,8 +75,8 @@ class Evidence:
     history: Sequence[Mapping[str, Any]] = ()
     samples: int = 0
     data: LockedData | None = None
-    said: Mapping[Part, Said] = field(default_factory=dict)
-    constant: ConstantAnswer | None = None
+    predictions: Mapping[Part, Predictions] = field(default_factory=dict)
+    constant: ConstantBaseline | None = None
     diverged: str | None = None
     units: Callable[[], Sequence[Units]] | None = None
     features: Features | None = None
@@ -88,17 +88,17 @@ class Evidence:
     lacks: Mapping[str, str] = field(default_factory=dict)
     known: dict[Part, Spread] = field(default_factory=dict)
 
-    def answers(self, part: Part) -> Said:
+    def answers(self, part: Part) -> Predictions:
         """What the model says of a part.
 
         Raises:
             CannotCheck: it is not known, or the part is empty.
         """
-        if not self.said:
+        if not self.predictions:
             raise self._without("said", "what the model says of train and val is not known")
-        if part not in self.said or not len(self.said[part]):
+        if part not in self.predictions or not len(self.predictions[part]):
             raise CannotCheck(f"there is no {part} part")
-        return self.said[part]
+        return self.predictions[part]
 
     def spread(self, part: Part) -> Spread:
         """Every score of a part, and on resamples.
@@ -106,15 +106,17 @@ class Evidence:
         Raises:
             CannotCheck: as in `answers`.
         """
-        said = self.answers(part)
+        predictions = self.answers(part)
         if part not in self.known:
-            self.known[part] = resample(Answers(said.labels_NL, said.probabilities_NL), self.resampling(part))
+            self.known[part] = resample(
+                Answers(predictions.labels_NL, predictions.probabilities_NL), self.resampling(part)
+            )
         return self.known[part]
 
     def resampling(self, part: Part) -> Resampling:
         """The resamples of a part: the same for everything that is compared on it."""
-        said = self.answers(part)
-        return Resampling.of(len(said), said.groups, resamples=self.resamples, seed=self.seed)
+        predictions = self.answers(part)
+        return Resampling.of(len(predictions), predictions.groups, resamples=self.resamples, seed=self.seed)
 
     @property
     def locked(self) -> LockedData:
@@ -174,14 +176,14 @@ class Evidence:
         """
         labels_NL = self.locked.dataset.labels_NL
         held = [(place, of_fold == fold, fold) for place, of_fold in enumerate(foldings) for fold in np.unique(of_fold)]
-        said = self.fit(
+        predictions = self.fit(
             [
                 Fitting(labels_NL, rows[~here], rows[here], self.seed + int(fold), x_ND=x_ND, recipe=recipe)
                 for _, here, fold in held
             ]
         )
         found = [np.empty((len(rows), labels_NL.shape[1]), dtype=np.float32) for _ in foldings]
-        for (place, here, _), p in zip(held, said, strict=True):
+        for (place, here, _), p in zip(held, predictions, strict=True):
             found[place][here] = p
         return list(found)
 

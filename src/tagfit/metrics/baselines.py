@@ -1,4 +1,4 @@
-"""What a constant answer would get: for each metric the best fixed answer, chosen on train.
+"""What a constant baseline would get: for each metric the best fixed answer, chosen on train.
 
 A model is worth what it scores above this. Shapes: N samples, L labels, D distinct rows, C candidate label sets.
 """
@@ -48,7 +48,7 @@ _CELLS_A_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
-class ConstantAnswer:
+class ConstantBaseline:
     """The best fixed answer by metric, as plain numbers that any later data can be scored against.
 
     Which of them are provably the best on train is said in docs/metrics.md.
@@ -64,7 +64,7 @@ class ConstantAnswer:
     frequencies: tuple[float, ...]
 
     @classmethod
-    def choose(cls, labels_NL: Labels) -> ConstantAnswer:
+    def choose(cls, labels_NL: Labels) -> ConstantBaseline:
         """The best fixed answers on train; unknown cells are left out.
 
         Args:
@@ -102,7 +102,7 @@ class ConstantAnswer:
         labels_NL = checked_labels(labels_NL)
         if labels_NL.shape[1] != len(self.frequencies):
             raise DataError(
-                f"this constant answer is for {len(self.frequencies)} labels; the data has {labels_NL.shape[1]}"
+                f"this constant baseline is for {len(self.frequencies)} labels; the data has {labels_NL.shape[1]}"
             )
         shape = labels_NL.shape
 
@@ -144,7 +144,7 @@ class ConstantAnswer:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ConstantAnswer:
+    def from_dict(cls, values: Mapping[str, Any]) -> ConstantBaseline:
         """What `to_dict` gave, audited: it may come from a stranger.
 
         Raises:
@@ -205,7 +205,7 @@ class _Tally:
         yes_L = np.count_nonzero(labels_NL == YES, axis=0)
         known_L = np.count_nonzero(labels_NL != UNKNOWN, axis=0)
         if not known_L.any():
-            raise DataError("a constant answer needs at least one known label to be chosen on; got none")
+            raise DataError("a constant baseline needs at least one known label to be chosen on; got none")
         # a label that train says nothing about is taken to be as frequent as labels are
         frequency_L = np.full(len(yes_L), yes_L.sum() / known_L.sum())
         np.divide(yes_L, known_L, out=frequency_L, where=known_L > 0)
@@ -355,10 +355,10 @@ def _distinct(labels_NL: Labels) -> tuple[Labels, Ints]:
 def _faults(values: Any) -> list[str]:
     """Why this is not what `to_dict` writes."""
     if not isinstance(values, Mapping) or set(values) != {"sets", "rankings", "frequencies"}:
-        return ["a constant answer must hold exactly: sets, rankings, frequencies"]
+        return ["a constant baseline must hold exactly: sets, rankings, frequencies"]
     frequencies = values["frequencies"]
     if not (isinstance(frequencies, list) and frequencies and all(map(_is_fraction, frequencies))):
-        return ["frequencies of a constant answer must be a list of fractions from 0 to 1"]
+        return ["frequencies of a constant baseline must be a list of fractions from 0 to 1"]
     L = len(frequencies)
     return [
         *_index_faults("sets", values["sets"], SET_METRICS, L, at_least=0),
@@ -372,9 +372,9 @@ def _is_fraction(value: Any) -> bool:
 
 def _index_faults(what: str, lists: Any, names: tuple[str, ...], L: int, *, at_least: int) -> list[str]:
     if not isinstance(lists, Mapping) or set(lists) != set(names):
-        return [f"{what} of a constant answer must have exactly: {', '.join(names)}"]
+        return [f"{what} of a constant baseline must have exactly: {', '.join(names)}"]
     return [
-        f"{what}.{name} of a constant answer must be a list of different label indexes below {L}"
+        f"{what}.{name} of a constant baseline must be a list of different label indexes below {L}"
         + (", all of them" if at_least else "")
         for name in names
         if not _are_indexes(lists[name], L) or len(lists[name]) < at_least

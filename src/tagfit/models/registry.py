@@ -23,7 +23,7 @@ BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Mo
 
 
 @torch.no_grad()
-def level_output(network: nn.Module, slope: float, shift: float) -> None:
+def recalibrate_output(network: nn.Module, slope: float, shift: float) -> None:
     """Make every logit slope * logit + shift, in the weights of the last linear layer."""
     output = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
     output.weight.mul_(slope)

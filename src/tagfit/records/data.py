@@ -194,8 +194,8 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        kind, shape = values["kind"], tuple(values["shape"])
-        kind = "images" if kind == "pictures" else kind
+        kind: Kind = "images" if values["kind"] == "pictures" else values["kind"]
+        shape = tuple(values["shape"])
         if kind not in ("images", "features") or len(shape) != (3 if kind == "images" else 1):
             raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
         if not all(type(length) is int and 0 < length < 2**31 for length in shape):

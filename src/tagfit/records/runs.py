@@ -40,7 +40,7 @@ class Run:
 
     Attributes:
         scores: by part, of the delivered weights in inference mode, uncalibrated, decided at 0.5.
-        constant: what the best constant answer, chosen on train, would get.
+        constant: what the best constant baseline, chosen on train, would get.
         history: a row an epoch, of one fold after the other.
         delivered_epoch: whose weights were delivered; None where each fold has its own.
         state: finished, stopped, pruned (it lagged behind in a search), diverged, or failed (with the machines that it
@@ -117,7 +117,7 @@ class Finding:
         meaning: what follows from it.
         todo: the command or the ingredient that answers it.
         names: the labels or samples concerned, the worst first.
-        tries: rungs of the ladder that answer it: a cure tries them first.
+        tries: candidates of the ladder that answer it: a cure tries them first.
     """
 
     check: str

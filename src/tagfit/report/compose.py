@@ -31,7 +31,7 @@ from tagfit.report.context import (
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search
 from tagfit.report.samples import gallery, labels, together
 from tagfit.report.values import SHOWN, gap_of, kind_of, runs_of, value_of
-from tagfit.runs.predictions import Predictions
+from tagfit.runs.predictions import SavedPredictions
 
 #: names in a finding, and images set aside, that are shown
 NAMED = 12
@@ -54,13 +54,13 @@ class Records:
     name: str
     result: Mapping[str, Any]
     command: Mapping[str, Any]
-    predictions: Predictions | None
+    predictions: SavedPredictions | None
 
 
 def compose(records: Records, others: Sequence[Records] = ()) -> Context:
     """The page of one run, beside others where there are some."""
-    result, said = records.result, records.predictions
-    fitted = said is not None
+    result, saved = records.result, records.predictions
+    fitted = saved is not None
     return Context(
         version=str(result["tagfit"]),
         head=_head(result),
@@ -71,12 +71,12 @@ def compose(records: Records, others: Sequence[Records] = ()) -> Context:
         lock=_lock(result),
         metrics=_metrics(_models(result)),
         findings=tuple(_findings(result)),
-        labels=labels(said, result) if said is not None else None,
-        curves=curves(said, result),
-        together=together(said, result) if said is not None else None,
+        labels=labels(saved, result) if saved is not None else None,
+        curves=curves(saved, result),
+        together=together(saved, result) if saved is not None else None,
         search=search(result) if result["tried"] else None,
         ingredients=ingredients(result) if result["ingredients"] else None,
-        gallery=gallery(said, result) if said is not None else None,
+        gallery=gallery(saved, result) if saved is not None else None,
         reproduction=_reproduction(records),
         missing=() if fitted else (_NO_PREDICTIONS,),
     )
@@ -157,7 +157,7 @@ def _change(change: Mapping[str, Any] | None) -> Change | None:
 
 
 def _models(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Scores by part, of every model and of the constant answer."""
+    """Scores by part, of every model and of the constant baseline."""
     scored: dict[str, Mapping[str, Any]] = {name: run["scores"] for name, run in runs_of(result).items()}
     constant = result["after"]["constant"]
     return scored | {"constant": {part: one for part, one in constant.items() if part != "train"}}

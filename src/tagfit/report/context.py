@@ -76,7 +76,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model's scores on train, val and test, or a constant answer's.
+    """A model's scores on train, val and test, or a constant baseline's.
 
     Attributes:
         kind: its series in the palette.

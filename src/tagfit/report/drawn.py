@@ -28,7 +28,7 @@ from tagfit.report.labels import decisions, label_reliability, precision_recall
 from tagfit.report.values import gap_of, kind_of, runs_of, value_of
 from tagfit.report.visible import written
 from tagfit.runs.gallery import scored_part
-from tagfit.runs.predictions import Predictions
+from tagfit.runs.predictions import SavedPredictions
 
 #: labels whose curves are seen at once, and that have any: the most frequent ones
 FIRST, MOST = 12, 100
@@ -167,16 +167,16 @@ def _some(rows: Sequence[Any]) -> list[Any]:
 # ------------------------------------------------------------------------------------- curves by label
 
 
-def curves(said: Predictions | None, result: Mapping[str, Any]) -> Curves | None:
+def curves(saved: SavedPredictions | None, result: Mapping[str, Any]) -> Curves | None:
     """Reliability of all labels together and, where there are predictions, both curves of each label."""
     pooled = _pooled(result["after"]["calibration"])
-    if said is None:
+    if saved is None:
         return Curves(pooled, (), (), 0)
-    part = scored_part(said)
-    if part not in said.runs["after"]:
+    part = scored_part(saved)
+    if part not in saved.runs["after"]:
         return None
-    names, answers = result["data"]["label_names"], said.runs["after"][part]
-    before = said.runs.get("before", {}).get(part)
+    names, answers = result["data"]["label_names"], saved.runs["after"][part]
+    before = saved.runs.get("before", {}).get(part)
     yes_L = (answers.labels_NL == YES).sum(axis=0)
     frequent = [label for label in (-yes_L).argsort(kind="stable").tolist() if yes_L[label]][:MOST]
     shown = [_label_curves(label, names[label], answers, before, part) for label in sorted(frequent)]

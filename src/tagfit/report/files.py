@@ -13,7 +13,7 @@ from tagfit.report.figures import as_png, as_svg, can_draw_png
 from tagfit.report.figures import figures as figures_of
 from tagfit.report.page import render
 from tagfit.runs.folder import REPORT, read_predictions, read_result, writable, write_atomically, write_new
-from tagfit.runs.predictions import Predictions
+from tagfit.runs.predictions import SavedPredictions
 
 
 def read_context(run: Path, compare: Sequence[Path] = ()) -> Context:
@@ -30,8 +30,8 @@ def read_records(run: Path) -> Records:
     result, folder = read_result(run), _folder(run)
     command = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
     files = read_predictions(folder)
-    said = Predictions.from_files(files, len(result["data"]["label_names"])) if files else None
-    return Records(folder.resolve().name, result, command, said)
+    saved = SavedPredictions.from_files(files, len(result["data"]["label_names"])) if files else None
+    return Records(folder.resolve().name, result, command, saved)
 
 
 def _folder(run: Path) -> Path:

@@ -26,7 +26,7 @@ from tagfit.report.labels import confused, decisions, label_scores
 from tagfit.report.labels import together as occurring
 from tagfit.runs import gallery as chosen
 from tagfit.runs.gallery import scored_part
-from tagfit.runs.predictions import Place, Predictions
+from tagfit.runs.predictions import Place, SavedPredictions
 
 #: labels in a heat map, and confusions in the list
 MAPPED, CONFUSIONS = 30, 12
@@ -34,14 +34,14 @@ MAPPED, CONFUSIONS = 30, 12
 GIVEN = 8
 
 
-def labels(said: Predictions, result: Mapping[str, Any]) -> Labels | None:
+def labels(saved: SavedPredictions, result: Mapping[str, Any]) -> Labels | None:
     """Label by label; None where no part is there."""
-    part = scored_part(said)
-    if part not in said.runs["after"]:
+    part = scored_part(saved)
+    if part not in saved.runs["after"]:
         return None
-    rows = label_scores(said.runs["after"][part], said.groups[part])
-    compared = "before" in said.runs
-    before = label_scores(said.runs["before"][part], said.groups[part], sure=False) if compared else rows
+    rows = label_scores(saved.runs["after"][part], saved.groups[part])
+    compared = "before" in saved.runs
+    before = label_scores(saved.runs["before"][part], saved.groups[part], sure=False) if compared else rows
     names = result["data"]["label_names"]
     return Labels(
         part=part,
@@ -78,12 +78,12 @@ def _deciding(decider: Mapping[str, Any]) -> str:
     return f"Labels are decided for {decider['wish']}: thresholds are on calibrated probabilities."
 
 
-def together(said: Predictions, result: Mapping[str, Any]) -> Together | None:
+def together(saved: SavedPredictions, result: Mapping[str, Any]) -> Together | None:
     """Of the part that is looked at closely; of many labels, the most frequent."""
-    part = scored_part(said)
-    if part not in said.runs["after"]:
+    part = scored_part(saved)
+    if part not in saved.runs["after"]:
         return None
-    answers, names = said.runs["after"][part], result["data"]["label_names"]
+    answers, names = saved.runs["after"][part], result["data"]["label_names"]
     yes_L = (answers.labels_NL == YES).sum(axis=0)
     shown = np.sort(np.argsort(-yes_L, kind="stable")[:MAPPED])
     limited = f"The {MAPPED} most frequent of {len(names)} labels are shown." if len(names) > MAPPED else ""
@@ -137,38 +137,38 @@ def _confusions(counts_LL: Any, misses_L: Any, names: list[str]) -> Iterator[Con
 # --------------------------------------------------------------------------------------------- gallery
 
 
-def gallery(said: Predictions, result: Mapping[str, Any]) -> Gallery:
+def gallery(saved: SavedPredictions, result: Mapping[str, Any]) -> Gallery:
     """The samples worth looking at."""
     names = result["data"]["label_names"]
-    images = bool(said.thumbnails)
+    images = bool(saved.thumbnails)
     return Gallery(
         note="" if images else "There are no images to show: the samples are rows of features.",
-        worst=tuple(_image(said, place, names) for place in chosen.worst(said)),
-        suspects=tuple(_suspect(said, one, names) for one in chosen.suspects(said)),
-        near_copies=tuple(tuple(_image(said, place, names) for place in group) for group in chosen.near_copies(said)),
-        groups=len(said.near_copies),
+        worst=tuple(_image(saved, place, names) for place in chosen.worst(saved)),
+        suspects=tuple(_suspect(saved, one, names) for one in chosen.suspects(saved)),
+        near_copies=tuple(tuple(_image(saved, place, names) for place in group) for group in chosen.near_copies(saved)),
+        groups=len(saved.near_copies),
     )
 
 
-def _suspect(said: Predictions, suspect: chosen.Suspect, names: list[str]) -> ImageShown:
+def _suspect(saved: SavedPredictions, suspect: chosen.Suspect, names: list[str]) -> ImageShown:
     label = names[suspect.number]
     given = "labelled" if suspect.given else "not labelled"
-    return _image(said, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
+    return _image(saved, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
 
 
-def _image(said: Predictions, place: Place, names: list[str], remark: str = "") -> ImageShown:
+def _image(saved: SavedPredictions, place: Place, names: list[str], remark: str = "") -> ImageShown:
     """With a remark in place of its labels, or with all that are yes or were given, what is wrong first."""
     part, row = place
-    answers = said.runs["after"][part]
+    answers = saved.runs["after"][part]
     labels_L, given_L, scores_L = (
         one[row] for one in (answers.labels_NL, decisions(answers), answers.probabilities_NL)
     )
     there = np.flatnonzero((labels_L == YES) | given_L).tolist() if not remark else []
     numbers = sorted(there, key=lambda one: (labels_L[one] == YES) == given_L[one])
     return ImageShown(
-        name=said.names[part][row],
+        name=saved.names[part][row],
         part=part,
-        source=_data_url(said.thumbnails.get(place)),
+        source=_data_url(saved.thumbnails.get(place)),
         labels=tuple(
             LabelGiven(names[one], _verdict(int(labels_L[one]), bool(given_L[one])), float(scores_L[one]))
             for one in numbers[:GIVEN]

@@ -59,7 +59,7 @@ def result_table(record: Mapping[str, Any]) -> Group:
 
 
 def evaluation_table(record: Mapping[str, Any]) -> Group:
-    """Every metric with its interval, beside the constant answer and beside another model where there is one."""
+    """Every metric with its interval, beside the constant baseline and beside another model where there is one."""
     return Group(
         Text(f"{record['samples']:,} samples scored", style="bold"),
         _evaluated_table(record),

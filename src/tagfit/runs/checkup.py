@@ -16,7 +16,7 @@ from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
 from tagfit.decisions.appraisal import joined
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
 from tagfit.diagnosis.registry import CHECKS, Diagnosis, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
@@ -158,9 +158,9 @@ def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
         gone = f"the run's samples are not to be had ({error.faults[0]}); diagnose the data itself"
         evidence = replace(evidence, lacks={"data": gone, "said": gone, "train": gone})
     else:
-        said = _said(tagger, data, record, lacks)
+        predictions = _said(tagger, data, record, lacks)
         units = partial(tagger.dead_units, data.dataset.x[data.split.rows("train")[:MOST_ASKED]])
-        evidence = replace(evidence, said=said, units=units, lacks=lacks)
+        evidence = replace(evidence, predictions=predictions, units=units, lacks=lacks)
         evidence = _with_training(evidence, data, cheapest_features(data.dataset.x, data.dataset.preprocessing))
     name, samples = record["data"]["name"], record["data"]["samples"]
     return f"{path} · {name} · {samples:,} samples · {after['recipe']['name']}", evidence
@@ -181,7 +181,9 @@ def _read_again(record: Mapping[str, Any]) -> LockedData:
     return data
 
 
-def _said(tagger: Tagger, data: LockedData, record: Mapping[str, Any], lacks: dict[str, str]) -> dict[Part, Said]:
+def _said(
+    tagger: Tagger, data: LockedData, record: Mapping[str, Any], lacks: dict[str, str]
+) -> dict[Part, Predictions]:
     """What the bundle says of train and val; of folds, each network of those that it has not seen as val."""
     if record["refit"] is not None:
         lacks["said"] = "what is handed over was trained again on val as well: no split scores it"
@@ -198,5 +200,5 @@ def _said(tagger: Tagger, data: LockedData, record: Mapping[str, Any], lacks: di
     return {"train": joined(seen), "val": joined(unseen)}
 
 
-def _ask(tagger: Tagger, data: LockedData, rows: NDArray[np.intp]) -> Said:
-    return Said.of(data, rows, tagger.predict_dataset(rows_of(data.dataset, rows)).scores)
+def _ask(tagger: Tagger, data: LockedData, rows: NDArray[np.intp]) -> Predictions:
+    return Predictions.of(data, rows, tagger.predict_dataset(rows_of(data.dataset, rows)).scores)

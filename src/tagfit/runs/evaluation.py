@@ -19,10 +19,10 @@ from tagfit.data.dataset import align_labels, rows_of, rows_of_part
 from tagfit.data.groups import AUTO, group, likeness
 from tagfit.data.lock import copies_among
 from tagfit.decisions.appraisal import as_pairs, calibration_record, differences_record
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.errors import DataError, did_you_mean
 from tagfit.inference.tagger import Prediction, Tagger
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Labels
 from tagfit.records.data import NO, Dataset, LockedData, Part
@@ -115,17 +115,19 @@ def evaluate(
     slices = None if by is None else _slices(dataset, by)
     aligned, surplus, missing = align_labels(dataset, tagger.label_names)
     prediction = tagger.predict_dataset(aligned)
-    said = Said(aligned.labels_NL, prediction.scores, groups)
+    predictions = Predictions(aligned.labels_NL, prediction.scores, groups)
     constant, decider = tagger.bundle.constant, tagger.bundle.decider
     both = _both(tagger, aligned.labels_NL, prediction)
     whole = _assess(both, groups, constant, seed)
     details: dict[str, Any] = {
         "intervals": whole.to_dict()["intervals"],
-        "calibration": calibration_record(said, prediction.probabilities, decider),
+        "calibration": calibration_record(predictions, prediction.probabilities, decider),
         "decider": decider.to_dict(),
     }
     if decider.guaranteed is not None:
-        details["guarantee"] = decider.guaranteed.observed(said.labels_NL, prediction.probabilities, said.groups)
+        details["guarantee"] = decider.guaranteed.observed(
+            predictions.labels_NL, prediction.probabilities, predictions.groups
+        )
     if slices is not None:
         details["by"] = {"column": by, "slices": [_slice(both, groups, constant, seed, *one) for one in slices]}
     if compare is not None:
@@ -167,7 +169,9 @@ def _both(
     return scores, Answers(labels_NL, prediction.probabilities[:, columns], prediction.decisions[:, columns])
 
 
-def _assess(both: tuple[Answers, Answers], groups: NDArray[np.intp], constant: ConstantAnswer, seed: int) -> Assessment:
+def _assess(
+    both: tuple[Answers, Answers], groups: NDArray[np.intp], constant: ConstantBaseline, seed: int
+) -> Assessment:
     draw = Resampling.of(len(groups), groups, seed=seed)
     scores = resample(both[0], draw)
     decided = scores if both[1] is both[0] else resample(both[1], draw)
@@ -196,7 +200,7 @@ def _slices(dataset: Dataset, column: str) -> list[tuple[str, NDArray[np.intp]]]
 def _slice(
     both: tuple[Answers, Answers],
     groups: NDArray[np.intp],
-    constant: ConstantAnswer,
+    constant: ConstantBaseline,
     seed: int,
     value: str,
     rows: NDArray[np.intp],
@@ -227,9 +231,9 @@ def _compared(
     draw = Resampling.of(len(dataset), groups, seed=seed)
     labels_NL = dataset.labels_NL[:, [tagger.label_names.index(name) for name in common]]
     spreads = []
-    for model, said in ((tagger, prediction), (other, other.predict_dataset(there))):
+    for model, predictions in ((tagger, prediction), (other, other.predict_dataset(there))):
         columns = [model.label_names.index(name) for name in common]
-        spreads.append([resample(answers, draw) for answers in _both(model, labels_NL, said, columns)])
+        spreads.append([resample(answers, draw) for answers in _both(model, labels_NL, predictions, columns)])
     kinds = ("scores", "decided")
     return {
         "labels": common,

@@ -41,7 +41,7 @@ TENSORBOARD = "tensorboard"
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """The checkpoint of one training (a `training.checkpoint.Keeper`)."""
+    """The checkpoint of one training (a `training.checkpoint.CheckpointStore`)."""
 
     path: Path
 

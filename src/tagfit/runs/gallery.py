@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tagfit.metrics.intervals import Answers
 from tagfit.metrics.scores import CLIP, Floats
 from tagfit.records.data import NO, UNKNOWN, YES, Part
-from tagfit.runs.predictions import Place, Predictions
+from tagfit.runs.predictions import Place, SavedPredictions
 
 #: how many of each kind; of near-copies, groups, and images in one
 WORST, SUSPECTS, GROUPS, IN_GROUP = 20, 20, 8, 3
@@ -33,20 +33,20 @@ class Suspect:
     score: float
 
 
-def scored_part(predictions: Predictions) -> Part:
+def scored_part(predictions: SavedPredictions) -> Part:
     """The part that a report looks at closely: test, or val where there is no test."""
     after = predictions.runs["after"]
     return next((part for part in UNSEEN if part in after and len(after[part].labels_NL)), "val")
 
 
-def shown(predictions: Predictions) -> list[Place]:
+def shown(predictions: SavedPredictions) -> list[Place]:
     """All samples that a report shows."""
     places = [*worst(predictions), *(one.place for one in suspects(predictions))]
     places += [place for group in near_copies(predictions) for place in group]
     return list(dict.fromkeys(places))
 
 
-def worst(predictions: Predictions) -> list[Place]:
+def worst(predictions: SavedPredictions) -> list[Place]:
     """Samples that have a wrong decision, those with the highest log loss first."""
     part = scored_part(predictions)
     answers = predictions.runs["after"].get(part)
@@ -60,7 +60,7 @@ def worst(predictions: Predictions) -> list[Place]:
     return [(part, int(row)) for row in order[wrong_NL.any(axis=1)[order]][:WORST]]
 
 
-def suspects(predictions: Predictions) -> list[Suspect]:
+def suspects(predictions: SavedPredictions) -> list[Suspect]:
     """Labels that the model contradicts on what it has not seen, the most surely contradicted first.
 
     A cell counts whose score passes what the cells of the opposite label score on average: the off-diagonal of
@@ -76,7 +76,7 @@ def suspects(predictions: Predictions) -> list[Suspect]:
     return found[:SUSPECTS]
 
 
-def near_copies(predictions: Predictions) -> list[tuple[Place, ...]]:
+def near_copies(predictions: SavedPredictions) -> list[tuple[Place, ...]]:
     """Groups of near-copies, those that lie in several parts first."""
     groups = sorted(predictions.near_copies, key=lambda group: -len({part for part, _ in group}))
     return [_parts_first(group)[:IN_GROUP] for group in groups[:GROUPS]]

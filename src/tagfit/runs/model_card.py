@@ -169,7 +169,7 @@ def _scores(record: Mapping[str, Any]) -> Iterator[str]:
     losses = ", ".join(TITLES[name] for name in TITLES if name in LOWER_IS_BETTER)
     yield (
         "In brackets the 95% interval over samples: what chance alone would move. Beside each part stands what the "
-        f"best constant answer gets. Labels are given above 0.5. Less is better of {losses}."
+        f"best constant baseline gets. Labels are given above 0.5. Less is better of {losses}."
     )
 
 

@@ -35,7 +35,7 @@ Place = tuple[Part, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class SavedPredictions:
     """What was said of each sample of each part.
 
     Attributes:
@@ -55,18 +55,18 @@ class Predictions:
     def to_files(self) -> dict[str, bytes]:
         """What is in the folder, by name."""
         after = self.runs["after"]
-        labels: dict[str, NDArray[Any]] = {f"{part}.labels": said.labels_NL for part, said in after.items()}
+        labels: dict[str, NDArray[Any]] = {f"{part}.labels": saved.labels_NL for part, saved in after.items()}
         labels |= {f"{part}.groups": groups for part, groups in self.groups.items()}
         samples = {"parts": self.names, "near_copies": self.near_copies}
         return {
             "samples.json": json.dumps(samples, ensure_ascii=False).encode("utf-8", "surrogatepass"),
             "labels.safetensors": _packed(labels),
-            **{f"{name}.safetensors": _packed(dict(_tensors(said))) for name, said in self.runs.items()},
+            **{f"{name}.safetensors": _packed(dict(_tensors(saved))) for name, saved in self.runs.items()},
             **{f"{THUMBNAILS}{part}-{row}.webp": content for (part, row), content in self.thumbnails.items()},
         }
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], labels: int) -> Predictions:
+    def from_files(cls, files: Mapping[str, bytes], labels: int) -> SavedPredictions:
         """What `to_files` gave, audited: it may come from a stranger.
 
         Raises:
@@ -78,7 +78,7 @@ class Predictions:
             raise BundleError(f"predictions: expected what a run writes; {type(error).__name__}: {error}") from error
 
     @classmethod
-    def _read(cls, files: Mapping[str, bytes], labels: int) -> Predictions:
+    def _read(cls, files: Mapping[str, bytes], labels: int) -> SavedPredictions:
         samples = json.loads(files["samples.json"].decode("utf-8", "surrogatepass"))
         known = safetensors.numpy.load(files["labels.safetensors"])
         names: dict[Part, tuple[str, ...]] = {}
@@ -90,16 +90,16 @@ class Predictions:
         runs: dict[str, dict[Part, Answers]] = {}
         for run in RUNS:
             if f"{run}.safetensors" in files:
-                said = safetensors.numpy.load(files[f"{run}.safetensors"])
-                runs[run] = {part: _answers(known, said, part, (len(names[part]), labels)) for part in names}
+                saved = safetensors.numpy.load(files[f"{run}.safetensors"])
+                runs[run] = {part: _answers(known, saved, part, (len(names[part]), labels)) for part in names}
         if "after" not in runs:
             raise ValueError("there is no after.safetensors")
         near = tuple(tuple(_place(one, names) for one in group) for group in samples["near_copies"])
         return cls(names, groups, runs, near, dict(_thumbnails(files, names)))
 
 
-def _tensors(said: Mapping[Part, Answers]) -> Iterator[tuple[str, NDArray[Any]]]:
-    for part, answers in said.items():
+def _tensors(saved: Mapping[Part, Answers]) -> Iterator[tuple[str, NDArray[Any]]]:
+    for part, answers in saved.items():
         assert answers.decisions_NL is not None
         yield f"{part}.scores", answers.probabilities_NL.astype(np.float32)
         yield f"{part}.decisions", answers.decisions_NL
@@ -111,13 +111,13 @@ def _packed(tensors: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def _answers(
-    known: Mapping[str, NDArray[Any]], said: Mapping[str, NDArray[Any]], part: Part, shape: tuple[int, int]
+    known: Mapping[str, NDArray[Any]], saved: Mapping[str, NDArray[Any]], part: Part, shape: tuple[int, int]
 ) -> Answers:
     labels_NL = _of_shape(known[f"{part}.labels"], np.int8, shape)
-    scores_NL = _of_shape(said[f"{part}.scores"], np.float32, shape)
+    scores_NL = _of_shape(saved[f"{part}.scores"], np.float32, shape)
     if not (np.abs(labels_NL) <= 1).all() or not ((scores_NL >= 0) & (scores_NL <= 1)).all():
         raise ValueError(f"labels of {part} are -1, 0 or 1, and scores from 0 to 1")
-    return Answers(labels_NL, scores_NL, _of_shape(said[f"{part}.decisions"], np.bool_, shape))
+    return Answers(labels_NL, scores_NL, _of_shape(saved[f"{part}.decisions"], np.bool_, shape))
 
 
 def _of_shape(array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ import tagfit
 from tagfit.data.folds import trainings
 from tagfit.data.unknown import cell_counts
 from tagfit.decisions.appraisal import Appraisal, differences, differences_record
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.images.thumbnails import thumbnail
 from tagfit.inference.tagger import Tagger
 from tagfit.metrics.intervals import Answers, Difference
@@ -27,7 +27,7 @@ from tagfit.records.scores import Target
 from tagfit.report.table import result_text
 from tagfit.runs.folder import SCHEMA
 from tagfit.runs.gallery import shown
-from tagfit.runs.predictions import Place, Predictions
+from tagfit.runs.predictions import Place, SavedPredictions
 from tagfit.search.repeats import Ingredient, Repeats
 from tagfit.search.verdict import judge, meets
 
@@ -70,7 +70,7 @@ class Trained:
     run: Run
     network: nn.Module
     members: tuple[Recipe, ...] = ()
-    said: Mapping[Part, Said] = field(default_factory=dict)
+    predictions: Mapping[Part, Predictions] = field(default_factory=dict)
     appraisal: Appraisal | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -151,18 +151,18 @@ def result_record(
     }
 
 
-def predictions_of(work: Work, data: LockedData) -> Predictions:
+def predictions_of(work: Work, data: LockedData) -> SavedPredictions:
     """What the appraised runs of `work` say of every sample, with thumbnails of those that a report shows."""
     runs = {"after": work.after} if work.before in (None, work.after) else {"before": work.before, "after": work.after}
     answers = {name: _answers(trained) for name, trained in runs.items() if trained is not None}
-    rows = {part: _rows_said(data, part)[: len(said)] for part, said in work.after.said.items() if len(said)}
+    rows = {part: _rows_said(data, part)[: len(saved)] for part, saved in work.after.predictions.items() if len(saved)}
     names, place_of = data.dataset.sample_names, dict[int, Place]()
     for part in sorted(rows, key=_FOUND_IN.index):
         for number, row in enumerate(rows[part].tolist()):
             place_of.setdefault(row, (part, number))
-    said = Predictions(
+    saved = SavedPredictions(
         names={part: tuple(names[row] for row in rows[part]) for part in rows},
-        groups={part: work.after.said[part].belongs_to.astype(np.int64) for part in rows},
+        groups={part: work.after.predictions[part].belongs_to.astype(np.int64) for part in rows},
         runs={name: {part: by_part[part] for part in rows} for name, by_part in answers.items()},
         near_copies=tuple(
             tuple(place_of[row] for row in group.tolist() if row in place_of)
@@ -171,8 +171,8 @@ def predictions_of(work: Work, data: LockedData) -> Predictions:
     )
     images = data.dataset.images
     if images is None:
-        return said
-    return replace(said, thumbnails={(part, row): thumbnail(images[rows[part][row]]) for part, row in shown(said)})
+        return saved
+    return replace(saved, thumbnails={(part, row): thumbnail(images[rows[part][row]]) for part, row in shown(saved)})
 
 
 #: where a sample is looked for; of folds, one of val is in train as well
@@ -182,8 +182,12 @@ _FOUND_IN: tuple[Part, ...] = ("test", "val", "calibrate", "train")
 def _answers(trained: Trained) -> dict[Part, Answers]:
     decisions = {} if trained.appraisal is None else trained.appraisal.decisions
     return {
-        part: Answers(said.labels_NL, said.probabilities_NL, decisions.get(part, said.probabilities_NL > THRESHOLD))
-        for part, said in trained.said.items()
+        part: Answers(
+            predictions.labels_NL,
+            predictions.probabilities_NL,
+            decisions.get(part, predictions.probabilities_NL > THRESHOLD),
+        )
+        for part, predictions in trained.predictions.items()
     }
 
 

@@ -17,18 +17,18 @@ from tagfit.bundle.bundle import Bundle, write_bundle
 from tagfit.data.folds import trainings
 from tagfit.data.lock import verify
 from tagfit.decisions.appraisal import appraise, joined, mean_of
-from tagfit.decisions.decider import Decider, Said, Wish
-from tagfit.decisions.recalibration import crosslevelled, fit_level
+from tagfit.decisions.decider import Decider, DecisionObjective, Predictions
+from tagfit.decisions.recalibration import crossfitted, fit_recalibration
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.diagnosis.registry import OF_MODEL, look
 from tagfit.errors import TagfitError
 from tagfit.inference.tagger import Tagger
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.curves import Line
 from tagfit.metrics.intervals import LEAST, Spread
 from tagfit.metrics.scores import score
 from tagfit.models.ensemble import Ensemble, members_of
-from tagfit.models.registry import level_output
+from tagfit.models.registry import recalibrate_output
 from tagfit.recipes import Recipe
 from tagfit.records.data import NO, PARTS, LockedData, Part, Split
 from tagfit.records.runs import Finding, FoldRun, Run, Units
@@ -37,7 +37,7 @@ from tagfit.report.files import read_context, write_report
 from tagfit.runs.folder import RunFolder, claim, writable
 from tagfit.runs.model_card import model_card
 from tagfit.runs.result import Result, Trained, Work, predictions_of, result_record
-from tagfit.search.sampler import Laggards
+from tagfit.search.sampler import Pruner
 from tagfit.training.events import Listener
 from tagfit.training.inference import dead_units, probabilities
 from tagfit.training.inputs import NetworkInputs
@@ -64,7 +64,7 @@ class Job:
     number: int = 1
     of: int = 1
     seed: int | None = None
-    laggards: Laggards | None = None
+    pruner: Pruner | None = None
     curve: bool = False
 
 
@@ -73,7 +73,7 @@ class _Member:
     """One network, and what it says: all there is or, where there are folds, the network of one."""
 
     outcome: Outcome
-    said: Mapping[Part, Said]
+    predictions: Mapping[Part, Predictions]
     level: Line | None = None
 
 
@@ -91,15 +91,15 @@ class Session:
     seed: int
     device: torch.device
     on_event: Listener
-    wish: Wish = field(default_factory=Wish)
+    wish: DecisionObjective = field(default_factory=DecisionObjective)
     trainer: Callable[[NetworkInputs, str, Listener], Trainer] = Trainer
     best: float | None = None
     began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         known = self.data.labels("train")
-        # of a label that is known to be yes at most, the best constant answer would be yes
-        self.constant = ConstantAnswer.choose(np.maximum(known, NO) if self.data.single_positive else known)
+        # of a label that is known to be yes at most, the best constant baseline would be yes
+        self.constant = ConstantBaseline.choose(np.maximum(known, NO) if self.data.single_positive else known)
         self.trainings = trainings(self.data)
         self._constant_scores: dict[tuple[Part, int], Scores] = {}
         self.folder: RunFolder | None = None
@@ -165,8 +165,8 @@ class Session:
             number=(job.number - 1) * count + fold + 1,
             of=job.of * count,
             best=self.best,
-            keeper=None if self.folder is None else self.folder.checkpoint(job.recipe, seed - self.seed, fold),
-            laggards=job.laggards,
+            checkpoints=None if self.folder is None else self.folder.checkpoint(job.recipe, seed - self.seed, fold),
+            pruner=job.pruner,
             curve=job.curve,
         )
 
@@ -174,16 +174,18 @@ class Session:
         """The run of a recipe; what a network has not seen is val or, where there are folds, test."""
         began, folded = time.perf_counter(), self.data.split.folds is not None
         members = [self._member(outcome) for outcome in outcomes]
-        said: dict[Part, Said] = {part: joined([one.said[part] for one in members]) for part in ("train", "val")}
+        predictions: dict[Part, Predictions] = {
+            part: joined([one.predictions[part] for one in members]) for part in ("train", "val")
+        }
         networks, last = [outcome.network for outcome in outcomes], outcomes[-1]
         whole = len(outcomes) == len(self.trainings)
-        scores: dict[str, Scores | None] = {part: self._scores(part, one) for part, one in said.items()}
+        scores: dict[str, Scores | None] = {part: self._scores(part, one) for part, one in predictions.items()}
         run = Run(
             recipe=recipe,
             lock=self.data.lock,
             scores=scores,
             constant={
-                part: self._constant(part, one.labels_NL) if scores[part] else None for part, one in said.items()
+                part: self._constant(part, one.labels_NL) if scores[part] else None for part, one in predictions.items()
             },
             history=_history(outcomes, folded),
             delivered_epoch=None if folded else last.trained.delivered_epoch,
@@ -194,7 +196,9 @@ class Session:
             level=_mean_level([one.level for one in members if one.level is not None]),
             folds=tuple(map(_fold_run, members)) if folded else (),
         )
-        return Trained(run, Ensemble(networks) if len(networks) > 1 else networks[0], (recipe,) * len(networks), said)
+        return Trained(
+            run, Ensemble(networks) if len(networks) > 1 else networks[0], (recipe,) * len(networks), predictions
+        )
 
     def _member(self, outcome: Outcome) -> _Member:
         """What a network says of train and of what it has not seen: val or, where there are folds, test.
@@ -206,20 +210,20 @@ class Session:
         unseen: Part = "val" if self.data.split.folds is None else "test"
         if outcome.task.recipe.shifts:
             raw = self._ask(outcome.network, split.rows("val"))
-            level = fit_level(raw.labels_NL, raw.probabilities_NL)
-            level_output(outcome.network, *level)
+            level = fit_recalibration(raw.labels_NL, raw.probabilities_NL)
+            recalibrate_output(outcome.network, *level)
         if level is not None and unseen == "val":
-            crossed = crosslevelled(raw.labels_NL, raw.probabilities_NL, raw.groups, seed=self.seed)
+            crossed = crossfitted(raw.labels_NL, raw.probabilities_NL, raw.groups, seed=self.seed)
             new = replace(raw, probabilities_NL=crossed)
         else:
             new = self._ask(outcome.network, split.rows(unseen))
         return _Member(outcome, {"train": self._ask(outcome.network, split.rows("train")), "val": new}, level)
 
-    def _scores(self, part: Part, said: Said) -> Scores | None:
+    def _scores(self, part: Part, predictions: Predictions) -> Scores | None:
         """None of train where only yes is known there: any score of it would be of those alone."""
         if part == "train" and self.data.single_positive:
             return None
-        return score(said.labels_NL, said.probabilities_NL)
+        return score(predictions.labels_NL, predictions.probabilities_NL)
 
     def _without_weights(self, recipe: Recipe, outcomes: Sequence[Outcome]) -> Trained:
         seconds = sum(outcome.seconds for outcome in outcomes)
@@ -229,17 +233,17 @@ class Session:
     def ensemble(self, several: Sequence[Trained], like: Trained) -> Trained:
         """All networks of `several` as one, in place of `like`, whose recipe and history it bears."""
         parts: tuple[Part, ...] = ("train", "val")
-        said = {part: mean_of([one.said[part] for one in several]) for part in parts}
+        predictions = {part: mean_of([one.predictions[part] for one in several]) for part in parts}
         networks = [network for one in several for network in members_of(one.network)]
         run = replace(
             like.run,
             recipe=replace(like.run.recipe, name=f"ensemble of {len(networks)}"),
-            scores={part: self._scores(part, said[part]) for part in parts},
+            scores={part: self._scores(part, predictions[part]) for part in parts},
             level=None,
             parameters=sum(one.run.parameters for one in several),
             seconds=sum(one.run.seconds for one in several),
         )
-        return Trained(run, Ensemble(networks), tuple(recipe for one in several for recipe in one.members), said)
+        return Trained(run, Ensemble(networks), tuple(recipe for one in several for recipe in one.members), predictions)
 
     def refit(self, trained: Trained) -> nn.Module | None:
         """The recipe trained again on all labelled rows but test, for as long as it was; None where it was stopped."""
@@ -252,7 +256,7 @@ class Session:
         if outcome.trained.state != "finished" or outcome.diverged is not None:
             return None
         if trained.run.level is not None:
-            level_output(outcome.network, *trained.run.level)
+            recalibrate_output(outcome.network, *trained.run.level)
         return outcome.network
 
     def _refit_split(self) -> Split:
@@ -264,16 +268,16 @@ class Session:
     def appraise(self, trained: Trained) -> Trained:
         """Score the delivered weights on test, once, at the end; fit what decides; say how sure all of it is."""
         verify(self.data)
-        run, said = trained.run, dict(trained.said)
+        run, predictions = trained.run, dict(trained.predictions)
         if self.data.single_positive:
-            del said["train"]
+            del predictions["train"]
         for part in ("calibrate", "test"):
             rows = self.data.split.rows(part)
             if len(rows):
-                said[part] = self._ask(trained.network, rows)
+                predictions[part] = self._ask(trained.network, rows)
         seen_NL = self.data.labels("train") if self.data.split.folds is None else None
-        appraisal = appraise(said, self.wish, seen_NL=seen_NL, seed=self.seed)
-        test = said.get("test")
+        appraisal = appraise(predictions, self.wish, seen_NL=seen_NL, seed=self.seed)
+        test = predictions.get("test")
         run = replace(
             run,
             scores={**run.scores, "test": None if test is None else appraisal.spreads["test"].scores},
@@ -281,7 +285,7 @@ class Session:
             decided=appraisal.decided,
         )
         findings = self.findings(trained, appraisal.spreads)
-        return replace(trained, run=run, said=said, appraisal=appraisal, findings=findings)
+        return replace(trained, run=run, predictions=predictions, appraisal=appraisal, findings=findings)
 
     def findings(self, trained: Trained, spreads: Mapping[Part, Spread] = _NONE) -> tuple[Finding, ...]:
         """What is wrong with a run, as far as it takes no further training to see it; the worst first."""
@@ -294,7 +298,9 @@ class Session:
         Args:
             spreads: what is known of its scores already.
         """
-        said: dict[Part, Said] = {part: trained.said[part] for part in ("train", "val") if part in trained.said}
+        predictions: dict[Part, Predictions] = {
+            part: trained.predictions[part] for part in ("train", "val") if part in trained.predictions
+        }
         return Evidence(
             target=self.target,
             recipe=trained.run.recipe,
@@ -302,7 +308,7 @@ class Session:
             history=trained.run.history,
             samples=self.trainings[0].split.counts["train"],
             data=self.data,
-            said=said,
+            predictions=predictions,
             constant=self.constant,
             units=lambda: self._units(trained.network),
             seed=self.seed,
@@ -366,14 +372,14 @@ class Session:
         return (sum(sizes) + 2 * max(sizes)) * len(self.trainings) + 4 * max(sizes)
 
     def _constant(self, part: Part, labels_NL: NDArray[np.int8]) -> Scores:
-        """What the constant answer gets: the same for every run, so it is scored once a part."""
+        """What the constant baseline gets: the same for every run, so it is scored once a part."""
         key = (part, len(labels_NL))  # of folds, fewer where training was stopped
         if key not in self._constant_scores:
             self._constant_scores[key] = self.constant.score(labels_NL)
         return self._constant_scores[key]
 
-    def _ask(self, network: nn.Module, rows: NDArray[np.intp]) -> Said:
-        return Said.of(self.data, rows, probabilities(network, self._inputs, rows))
+    def _ask(self, network: nn.Module, rows: NDArray[np.intp]) -> Predictions:
+        return Predictions.of(self.data, rows, probabilities(network, self._inputs, rows))
 
 
 def _mean_level(levels: Sequence[Line]) -> tuple[float, float] | None:
@@ -405,6 +411,6 @@ def _history(outcomes: Sequence[Outcome], folded: bool) -> tuple[Mapping[str, fl
 
 def _fold_run(member: _Member) -> FoldRun:
     scores: dict[str, Scores | None] = {}
-    for part, said in member.said.items():
-        scores[part] = score(said.labels_NL, said.probabilities_NL)
+    for part, predictions in member.predictions.items():
+        scores[part] = score(predictions.labels_NL, predictions.probabilities_NL)
     return FoldRun(scores, member.outcome.trained.delivered_epoch)

@@ -18,7 +18,7 @@ from tagfit.runs.session import Job, Session
 from tagfit.search.candidates import first_of
 from tagfit.search.ingredients import ingredients
 from tagfit.search.repeats import Ingredient, Repeats
-from tagfit.search.sampler import GENERATION, Laggards, Search
+from tagfit.search.sampler import GENERATION, Pruner, Search
 from tagfit.search.selection import choose, ranked
 from tagfit.search.space import Space
 from tagfit.search.verdict import meets, value
@@ -65,13 +65,15 @@ class Campaign:
 
     Args:
         first: the baseline.
-        rungs: the ladder, in order.
+        candidates: the ladder, in order.
         space: what is searched after it, where the budget asks for more.
     """
 
-    def __init__(self, session: Session, first: Recipe, rungs: Sequence[Recipe], space: Space, budget: Budget) -> None:
+    def __init__(
+        self, session: Session, first: Recipe, candidates: Sequence[Recipe], space: Space, budget: Budget
+    ) -> None:
         self._session, self._target = session, session.target
-        self._first, self._rungs, self._space, self._budget = first, rungs, space, budget
+        self._first, self._candidates, self._space, self._budget = first, candidates, space, budget
         self._tried: list[Trained] = []
         self._searched: Mapping[str, float] | None = None
         self._number = 0
@@ -82,7 +84,7 @@ class Campaign:
         before = self._session.run(replace(self._job(self._first), curve=True))
         self._floor = value(before.run, "val", self._target) or 0.0
         findings = self._session.findings(before)
-        self._rungs = first_of(self._rungs, [name for finding in findings for name in finding.tries])
+        self._candidates = first_of(self._candidates, [name for finding in findings for name in finding.tries])
         self._climb()
         if self._budget.searches:
             self._search()
@@ -111,10 +113,10 @@ class Campaign:
     # ------------------------------------------------------------------------------------------- trying
 
     def _climb(self) -> None:
-        """The ladder: its dense rungs at the same time, CNNs one after the other."""
-        rungs = self._rungs if self._budget.trials is None else self._rungs[: self._budget.trials]
-        for dense, several in groupby(rungs, key=lambda rung: isinstance(rung.model, DenseModel)):
-            for recipes in [list(several)] if dense else [[rung] for rung in several]:
+        """The ladder: its dense candidates at the same time, CNNs one after the other."""
+        candidates = self._candidates if self._budget.trials is None else self._candidates[: self._budget.trials]
+        for dense, several in groupby(candidates, key=lambda candidate: isinstance(candidate.model, DenseModel)):
+            for recipes in [list(several)] if dense else [[candidate] for candidate in several]:
                 if self._session.stopped or self._affordable < 1 or self._done:
                     return
                 self._try(recipes)
@@ -128,9 +130,9 @@ class Campaign:
         while (size := self._left()) and not (self._session.stopped or self._done):
             number += 1
             asked = search.generation(number, size)
-            laggards = Laggards([trained.run for trained in self._tried], self._target.metric, self._deadline)
+            pruner = Pruner([trained.run for trained in self._tried], self._target.metric, self._deadline)
             started = time.perf_counter()
-            told = self._try([one.recipe for one in asked], laggards)
+            told = self._try([one.recipe for one in asked], pruner)
             training += time.perf_counter() - started
             if len(told) == size and not self._session.stopped:
                 search.tell(asked, [trained.run for trained in told])
@@ -174,17 +176,17 @@ class Campaign:
         """Seconds that all of it may take."""
         return math.inf if self._budget.minutes is None else 60 * self._budget.minutes
 
-    def _try(self, recipes: Sequence[Recipe], laggards: Laggards | None = None) -> list[Trained]:
-        trained = self._session.attempt([self._job(recipe, laggards=laggards) for recipe in recipes])
+    def _try(self, recipes: Sequence[Recipe], pruner: Pruner | None = None) -> list[Trained]:
+        trained = self._session.attempt([self._job(recipe, pruner=pruner) for recipe in recipes])
         self._tried += trained
         scores = [value(one.run, "val", self._target) for one in self._tried if one.run.state == "finished"]
         self._session.best = max((score for score in scores if score is not None), default=None)
         return trained
 
-    def _job(self, recipe: Recipe, *, seed: int | None = None, laggards: Laggards | None = None) -> Job:
+    def _job(self, recipe: Recipe, *, seed: int | None = None, pruner: Pruner | None = None) -> Job:
         self._number += 1
-        planned = 1 + max(self._budget.trials or 0, len(self._rungs))
-        return Job(recipe, self._number, max(planned, self._number), seed, laggards)
+        planned = 1 + max(self._budget.trials or 0, len(self._candidates))
+        return Job(recipe, self._number, max(planned, self._number), seed, pruner)
 
     # ----------------------------------------------------------------------------------------- choosing
 
@@ -304,10 +306,10 @@ def _views(recipe: Recipe) -> int:
 
 
 def _answers(trained: Trained) -> Answers:
-    said = trained.said["val"]
-    return Answers(said.labels_NL, said.probabilities_NL)
+    predictions = trained.predictions["val"]
+    return Answers(predictions.labels_NL, predictions.probabilities_NL)
 
 
 def _draw(trained: Trained) -> Resampling:
-    said = trained.said["val"]
-    return Resampling.of(len(said), said.groups)
+    predictions = trained.predictions["val"]
+    return Resampling.of(len(predictions), predictions.groups)

@@ -1,6 +1,6 @@
 """The fixed ladder: recipes known to help against overfitting, from the reference cure on.
 
-Only fields of a Recipe differ from rung to rung, so nothing under the lock can.
+Only fields of a Recipe differ from candidate to candidate, so nothing under the lock can.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SMALLEST = 8
 #: a label is rare that fewer of train's known cells have: there the no cells of bce outweigh the yes cells fifty times
 RARE = 0.02
 
-#: of rungs that would train all their epochs, where only yes is known
+#: of candidates that would train all their epochs, where only yes is known
 PATIENCE = 8
 
 _NOTHING: Mapping[str, Any] = {}
@@ -52,7 +52,7 @@ def ladder(
 ) -> tuple[Recipe, ...]:
     """The recipes to try, in order; the first is the reference cure. Images get CNNs after the dense ones.
 
-    With several losses, all rungs are trained by the first, and one more by the second.
+    With several losses, all candidates are trained by the first, and one more by the second.
 
     Args:
         samples: what networks are given.
@@ -61,17 +61,17 @@ def ladder(
         fine_tune: whether the backbone that made the features is trained further as well.
         losses: as `losses_for` has them.
     """
-    rungs = _rungs(samples, target, augmentation, fine_tune)
+    candidates = _rungs(samples, target, augmentation, fine_tune)
     if len(losses) > 1:
         other = _varied("dense-regularised", f"dense-{losses[1]}", training={"loss": losses[1]})
-        rungs = (*(_trained_by(rung, losses[0]) for rung in rungs), other)
-    return rungs
+        candidates = (*(_trained_by(candidate, losses[0]) for candidate in candidates), other)
+    return candidates
 
 
-def _trained_by(rung: Recipe, loss: str) -> Recipe:
+def _trained_by(candidate: Recipe, loss: str) -> Recipe:
     """What learns from unknown cells learns in the end that they are no, so that it has to be stopped in time."""
-    patience = rung.training.patience or (PATIENCE if loss in SINGLE_POSITIVE_LOSSES else 0)
-    return replace(rung, training=replace(rung.training, loss=loss, patience=patience))
+    patience = candidate.training.patience or (PATIENCE if loss in SINGLE_POSITIVE_LOSSES else 0)
+    return replace(candidate, training=replace(candidate.training, loss=loss, patience=patience))
 
 
 def _rungs(samples: Preprocessing, target: Target, augmentation: bool, fine_tune: bool) -> tuple[Recipe, ...]:
@@ -87,10 +87,10 @@ def _rungs(samples: Preprocessing, target: Target, augmentation: bool, fine_tune
     return (*_dense(), *(images if square else map(_not_turned, images)))
 
 
-def first_of(rungs: Sequence[Recipe], names: Sequence[str]) -> tuple[Recipe, ...]:
-    """The same rungs, those that are named first, as a diagnosis would have it; the others keep their order."""
+def first_of(candidates: Sequence[Recipe], names: Sequence[str]) -> tuple[Recipe, ...]:
+    """The same candidates, those that are named first, as a diagnosis would have it; the others keep their order."""
     place = {name: number for number, name in reversed(list(enumerate(names)))}
-    return tuple(sorted(rungs, key=lambda rung: place.get(rung.name, len(names))))
+    return tuple(sorted(candidates, key=lambda candidate: place.get(candidate.name, len(names))))
 
 
 def _dense() -> tuple[Recipe, ...]:

@@ -155,8 +155,8 @@ def worth(run: Run, target: Target) -> float:
     return val if train is None else val - (max(0.0, train - target.train_below) if target.train_ranks else 0.0)
 
 
-class Laggards:
-    """Who lags behind: at a rung, below the median of what earlier runs had reached there.
+class Pruner:
+    """Who lags behind: at a candidate, below the median of what earlier runs had reached there.
 
     Args:
         earlier: runs of earlier generations only, so that it does not matter who trains at the same time.
@@ -168,10 +168,10 @@ class Laggards:
         self._column = f"val_{metric}"
         runs = [run for run in earlier if run.state not in ("diverged", "failed")]
         self._bars: dict[float, float] = {}
-        for rung in RUNGS:
-            reached = [at for run in runs if (at := _reached(run, rung, self._column)) is not None]
+        for candidate in RUNGS:
+            reached = [at for run in runs if (at := _reached(run, candidate, self._column)) is not None]
             if reached:
-                self._bars[rung] = median(reached)
+                self._bars[candidate] = median(reached)
 
     def __getstate__(self) -> dict[str, Any]:
         """The clock of another machine shows something else: what is sent there is the time left."""
@@ -180,17 +180,19 @@ class Laggards:
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state, _deadline=state["_deadline"] + time.perf_counter())
 
-    def lags(self, history: Sequence[Mapping[str, float | None]], epochs: int) -> bool:
+    def prunes(self, history: Sequence[Mapping[str, float | None]], epochs: int) -> bool:
         """Whether a run of `epochs` with these rows so far is to be stopped now."""
         if time.perf_counter() > self._deadline:
             return True
         best = max((row.get(self._column) or 0.0 for row in history), default=0.0)
-        return any(len(history) == math.ceil(rung * epochs) and best < bar for rung, bar in self._bars.items())
+        return any(
+            len(history) == math.ceil(candidate * epochs) and best < bar for candidate, bar in self._bars.items()
+        )
 
 
-def _reached(run: Run, rung: float, column: str) -> float | None:
-    """The best score until a rung; what stopped before it by itself counts, what was stopped there does not."""
-    place = math.ceil(rung * run.recipe.training.epochs)
+def _reached(run: Run, candidate: float, column: str) -> float | None:
+    """The best score until a candidate; what stopped before it by itself counts, what was stopped there does not."""
+    place = math.ceil(candidate * run.recipe.training.epochs)
     if run.state == "pruned" and len(run.history) < place:
         return None
     return max((row.get(column) or 0.0 for row in run.history[:place]), default=None)

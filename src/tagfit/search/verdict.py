@@ -102,7 +102,7 @@ def _remarks(
     constant = after.constant.get("val")
     level = None if constant is None else target.of(constant)
     if val is not None and level is not None and val <= level:
-        yield f"A constant answer scores {level:.3f} on val: this model is worth no more than that."
+        yield f"A constant baseline scores {level:.3f} on val: this model is worth no more than that."
     if after.folds:
         yield (
             f"Val is every sample by the one of {len(after.folds)} networks that has not seen it; "

@@ -23,7 +23,7 @@ class PredictedSample(BaseModel):
     error: str | None = Field(description="Why it could not be read.")
 
 
-class Predictions(BaseModel):
+class SavedPredictions(BaseModel):
     """In the order of the request."""
 
     predictions: list[PredictedSample]

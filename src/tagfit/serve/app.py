@@ -212,7 +212,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         PREDICT,
         summary="Labels for images or feature rows",
         response_description="What was asked for.",
-        response_model=answers.Predictions,
+        response_model=answers.SavedPredictions,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": answers.PREDICT_BODY},
     )

@@ -22,7 +22,7 @@ PATIENCE_FOR_WRITING = 20.0
 _FACTS = "facts"
 
 
-class Keeper(Protocol):
+class CheckpointStore(Protocol):
     """Where the checkpoint of one training is kept; saving replaces it whole or not at all."""
 
     def load(self) -> bytes | None: ...
@@ -53,9 +53,9 @@ def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
     )
 
 
-def kept(keeper: Keeper | None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The tensors and facts that `keeper` has; None where there are none, or none that can be read."""
-    content = None if keeper is None else keeper.load()
+def kept(checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The tensors and facts that `checkpoints` has; None where there are none, or none that can be read."""
+    content = None if checkpoints is None else checkpoints.load()
     try:
         return None if content is None else unpack(content)
     except ValueError:

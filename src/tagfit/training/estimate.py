@@ -17,7 +17,7 @@ from tagfit.training import engine as dense_engine
 from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import logits_of
 from tagfit.training.steps import Steps
-from tagfit.training.thread_pool import crew_for
+from tagfit.training.thread_pool import thread_pool_for
 
 TIMED_STEPS, TIMED_PASSES = 7, 3
 
@@ -35,11 +35,11 @@ def longest_training(network: nn.Module, training: Training, train_rows: Labelle
     """
     batch = torch.arange(min(training.batch_size, len(train_rows)))
     network.train()
-    with crew_for(network, training.batch_size) as crew:
-        steps = Steps(network, training, train_rows, 0, crew)
+    with thread_pool_for(network, training.batch_size) as pool:
+        steps = Steps(network, training, train_rows, 0, pool)
         a_step = _typical_seconds(lambda: steps.step(batch), TIMED_STEPS)
         some = val_rows.first(TIMED_ROWS)
-        a_row = _typical_seconds(lambda: logits_of(network, some, crew), TIMED_PASSES) / len(some)
+        a_row = _typical_seconds(lambda: logits_of(network, some, pool), TIMED_PASSES) / len(some)
     judged = len(val_rows) + (len(train_rows) if training.train_ceiling < 1 else 0)
     return training.epochs * (steps.per_epoch * a_step + judged * a_row)
 

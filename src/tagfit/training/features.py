@@ -73,10 +73,10 @@ class Extractor:
         def keep(rows: NDArray[np.intp], features: NDArray[np.float32]) -> None:
             found[rows] = features
 
-        with _Crew(self._threads, self._of, keep) as crew:
+        with _Crew(self._threads, self._of, keep) as pool:
             for start in range(0, len(images), self.at_once):
                 rows = np.arange(start, min(start + self.at_once, len(images)))
-                crew.put(rows, images[rows])
+                pool.put(rows, images[rows])
         return evened(found)
 
     def _of(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -95,17 +95,17 @@ class Extractor:
 class Looking:
     """Images on their way to a network."""
 
-    def __init__(self, crew: _Crew, known: Known, at_once: int) -> None:
-        self._crew, self._known, self._at_once = crew, known, at_once
+    def __init__(self, pool: _Crew, known: Known, at_once: int) -> None:
+        self._pool, self._known, self._at_once = pool, known, at_once
         self._digests: list[bytes] = []
         self._images: list[NDArray[np.uint8]] = []
 
     def __enter__(self) -> Looking:
-        self._crew.__enter__()
+        self._pool.__enter__()
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._crew.__exit__(*failure)
+        self._pool.__exit__(*failure)
 
     def at(self, digest: bytes, image: NDArray[np.uint8]) -> None:
         """Look at one image, unless its features are known; waits where the network is slower."""
@@ -136,12 +136,12 @@ class Looking:
 
     def _hand_over(self) -> None:
         if self._digests:
-            self._crew.put(self._digests, np.stack(self._images))
+            self._pool.put(self._digests, np.stack(self._images))
             self._digests, self._images = [], []
 
     def _finish(self) -> None:
         self._hand_over()
-        self._crew.finish()
+        self._pool.finish()
 
 
 class _Crew:

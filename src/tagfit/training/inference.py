@@ -17,7 +17,7 @@ from tagfit.records.runs import Units
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
 from tagfit.training.inputs import NetworkInputs
 from tagfit.training.ranks import ALONE, Ranks
-from tagfit.training.thread_pool import Crew, crew_for
+from tagfit.training.thread_pool import ThreadPool, thread_pool_for
 
 
 @contextmanager
@@ -42,21 +42,21 @@ def _all_logits(network: nn.Module, inputs: NetworkInputs, numbers: Tensor) -> T
     if isinstance(network, Ensemble):
         return network.joined(torch.stack([_all_logits(member, inputs, numbers) for member in network.members]))
     samples = inputs.samples(network)
-    with crew_for(network, INFERENCE_BATCH) as crew:
-        return _logits(network, samples, numbers, crew)
+    with thread_pool_for(network, INFERENCE_BATCH) as pool:
+        return _logits(network, samples, numbers, pool)
 
 
-def logits_of(network: nn.Module, labelled: LabelledRows, crew: Crew, ranks: Ranks = ALONE) -> Tensor:
+def logits_of(network: nn.Module, labelled: LabelledRows, pool: ThreadPool, ranks: Ranks = ALONE) -> Tensor:
     """(n, L) logits of a part, in the order of its rows; each rank runs its share, and all get the whole."""
     mine = ranks.share(labelled.rows_N)
     if len(mine):
-        found = _logits(network, labelled.samples, mine, crew)
+        found = _logits(network, labelled.samples, mine, pool)
     else:
         found = torch.zeros(0, labelled.targets_NL.shape[1], device=labelled.targets_NL.device)
     return ranks.joined(found, labelled.rows_N)
 
 
-def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) -> Tensor:
+def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, pool: ThreadPool) -> Tensor:
     """(n, L); written into one tensor, since small results of many batches would keep the memory between them."""
     step = _rows_at_once(network)
 
@@ -73,7 +73,7 @@ def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, crew: Crew) ->
             found[start : start + step] = of(rows_N[start : start + step])
 
         found[:step] = first
-        crew.map(put, range(step, len(rows_N), step))
+        pool.map(put, range(step, len(rows_N), step))
     return found
 
 

@@ -20,7 +20,7 @@ from tagfit.records.data import Dataset
 from tagfit.training.batches import Samples
 from tagfit.training.events import ImagesPassed, Listener
 from tagfit.training.features import ON_A_CORE
-from tagfit.training.thread_pool import crew_for
+from tagfit.training.thread_pool import thread_pool_for
 
 #: of an image as it was decoded
 PIXEL_SCALE = 1 / 255
@@ -77,7 +77,7 @@ class NetworkInputs:
             with torch.inference_mode():
                 return network.activations(images.take(rows)).cpu().numpy()
 
-        with crew_for(whole, ON_A_CORE) as crew:
+        with thread_pool_for(whole, ON_A_CORE) as pool:
             first = of(0)
             with tempfile.TemporaryFile() as file:  # which lives as long as the map of it
                 found: NDArray[Any] = np.memmap(file, np.float32, "w+", shape=(len(pixels), *first.shape[1:]))
@@ -89,6 +89,6 @@ class NetworkInputs:
                 done += ON_A_CORE
                 self.on_event(ImagesPassed(min(done, len(pixels)), len(pixels)))
 
-            crew.map(put, range(0, len(pixels), ON_A_CORE))
+            pool.map(put, range(0, len(pixels), ON_A_CORE))
         release(pixels)
         return found

@@ -24,7 +24,7 @@ from tagfit.training.inference import logits_of
 from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
-from tagfit.training.thread_pool import crew_for
+from tagfit.training.thread_pool import thread_pool_for
 
 #: a step's loss this many times above the first step's (or above 1, if that is more) has exploded
 EXPLODED = 1e4
@@ -81,7 +81,7 @@ def train(
     seed: int,
     judge: Judge | None = None,
     on_event: Listener = lambda event: None,
-    keeper: checkpoint.Keeper | None = None,
+    checkpoints: checkpoint.CheckpointStore | None = None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train `network` in place, and leave it in inference mode with the weights to deliver.
@@ -100,9 +100,9 @@ def train(
         TrainingDivergedError: a step's loss was NaN, infinite or exploded, or an epoch's val loss not finite.
     """
     prepare(network, train_rows)  # before the network is copied: for each thread, and to be averaged
-    with crew_for(network, training.batch_size) as crew:
-        steps = Steps(network, training, train_rows, seed, crew, ranks)
-        course = _Course(steps, val_rows, judge, on_event, keeper)
+    with thread_pool_for(network, training.batch_size) as pool:
+        steps = Steps(network, training, train_rows, seed, pool, ranks)
+        course = _Course(steps, val_rows, judge, on_event, checkpoints)
         state: Literal["finished", "stopped"] = "finished"
         try:
             course.go()
@@ -150,13 +150,13 @@ class _Course:
         val_rows: LabelledRows,
         judge: Judge | None,
         on_event: Listener,
-        keeper: checkpoint.Keeper | None,
+        checkpoints: checkpoint.CheckpointStore | None,
     ) -> None:
         training = steps.training
         self.stopping = EarlyStopping(training.patience, training.train_ceiling)
         self.history: list[Row] = []
         self._steps, self._training, self._val_rows = steps, training, val_rows
-        self._judge, self._on_event, self._keeper = judge, on_event, keeper
+        self._judge, self._on_event, self._checkpoints = judge, on_event, checkpoints
         self._order_state = steps.order.get_state()
         self._losses: list[float] = []
         self._pending: list[Tensor] = []
@@ -180,7 +180,7 @@ class _Course:
             asked, due = self._ranks.agreed_flags(bool(self._on_event(StepEnded(steps.done))), self._clock.due())
             if len(self._pending) == LOSSES_AT_ONCE:
                 self._settle(number)
-            if asked or (self._keeper is not None and due):
+            if asked or (self._checkpoints is not None and due):
                 self._settle(number)
                 self._seconds = time.perf_counter() - began
                 self._save()
@@ -200,9 +200,9 @@ class _Course:
     def _judged(self, epoch: int, train_loss: float, began: float) -> Row:
         """The row of an epoch, of which early stopping has taken note; the same on all ranks."""
         steps, judge = self._steps, self._judge
-        val = logits_of(steps.judged, self._val_rows, steps.crew, self._ranks)
+        val = logits_of(steps.judged, self._val_rows, steps.pool, self._ranks)
         sees_train = judge is not None and judge.sees_train(self._training, epoch)
-        train = logits_of(steps.judged, steps.rows, steps.crew, self._ranks) if sees_train else None
+        train = logits_of(steps.judged, steps.rows, steps.pool, self._ranks) if sees_train else None
         val_loss, scores = self._ranks.agreed(self._scores(val, train))
         if not math.isfinite(val_loss):
             raise TrainingDivergedError(steps.done, epoch, val_loss)
@@ -214,12 +214,12 @@ class _Course:
     def _scores(self, val: Tensor, train: Tensor | None) -> tuple[float, dict[str, float | None]]:
         """The loss of val, and the judge's scores, of logits; no scores where the loss is not finite."""
         judge, rows = self._judge, self._val_rows
-        val_loss, said = float(self._steps.loss_of(val, rows.targets_NL, rows.known_NL)), _probabilities(val)
+        val_loss, predictions = float(self._steps.loss_of(val, rows.targets_NL, rows.known_NL)), _probabilities(val)
         if judge is None or not math.isfinite(val_loss):
             return val_loss, {}
         if judge.val_loss is not None:
-            val_loss = judge.val_loss(said)
-        scores = {f"val_{judge.metric}": judge.score("val", said)}
+            val_loss = judge.val_loss(predictions)
+        scores = {f"val_{judge.metric}": judge.score("val", predictions)}
         if train is not None:
             scores[f"train_{judge.metric}"] = judge.score("train", _probabilities(train))
         return val_loss, scores
@@ -235,7 +235,7 @@ class _Course:
         self._losses += values.tolist()
 
     def _save(self) -> None:
-        if self._keeper is None:
+        if self._checkpoints is None:
             return
         began = time.monotonic()
         tensors = {  # of all ranks
@@ -244,7 +244,7 @@ class _Course:
             "order": self._order_state,
         }
         facts: dict[str, Any] = {
-            "crew": self._steps.crew.size,
+            "crew": self._steps.pool.size,
             "done": self._steps.done,
             "history": self.history,
             "losses": self._losses,
@@ -253,14 +253,14 @@ class _Course:
             "stopping": self.stopping.facts(),
         }
         if self._ranks.number == 0:
-            self._keeper.save(checkpoint.pack(tensors, facts))
+            self._checkpoints.save(checkpoint.pack(tensors, facts))
         self._clock.saved(began)
 
     def _resume(self) -> None:
         """Restore the checkpoint, if there is one and as many threads made it; of ranks, what the first has."""
-        found = checkpoint.kept(self._keeper) if self._ranks.number == 0 else None
+        found = checkpoint.kept(self._checkpoints) if self._ranks.number == 0 else None
         tensors, facts = self._ranks.agreed(found) or ({}, {})
-        if facts.get("crew") != self._steps.crew.size:
+        if facts.get("crew") != self._steps.pool.size:
             return
         self._steps.restore(tensors, facts["done"])
         self._order_state = tensors["order"]

@@ -30,7 +30,7 @@ from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
 from tagfit.training.optimiser import KerasAdam
 from tagfit.training.ranks import ALONE, Ranks
-from tagfit.training.thread_pool import Crew
+from tagfit.training.thread_pool import ThreadPool
 
 
 class Steps:
@@ -50,21 +50,21 @@ class Steps:
         training: Training,
         rows: LabelledRows,
         seed: int,
-        crew: Crew,
+        pool: ThreadPool,
         ranks: Ranks = ALONE,
     ) -> None:
-        if ranks.size > 1 and crew.size > 1:
-            raise ValueError(f"a rank has one thread; this one has {crew.size}")
-        self.training, self.rows, self.crew, self.ranks = training, rows, crew, ranks
+        if ranks.size > 1 and pool.size > 1:
+            raise ValueError(f"a rank has one thread; this one has {pool.size}")
+        self.training, self.rows, self.pool, self.ranks = training, rows, pool, ranks
         self.network = network
         self._averaged = AveragedNetwork(network, training.averaging) if training.averaging else None
         self.judged = network if self._averaged is None else self._averaged.network
-        self._replicas = [network, *(_replica(network) for _ in range(crew.size - 1))]
+        self._replicas = [network, *(_replica(network) for _ in range(pool.size - 1))]
         device = rows.targets_NL.device
         self.order = torch.Generator().manual_seed(seed)
-        self._first = ranks.number * crew.size
+        self._first = ranks.number * pool.size
         self._draws = [
-            torch.Generator(device).manual_seed(mixed(seed, self._first + number)) for number in range(crew.size)
+            torch.Generator(device).manual_seed(mixed(seed, self._first + number)) for number in range(pool.size)
         ]
         self._sharing = Sharing(ranks.add_up)
         for replica, generator in zip(self._replicas, self._draws, strict=True):
@@ -97,12 +97,12 @@ class Steps:
     def step(self, batch: Tensor) -> Tensor:
         """One step on the rows at `batch` (B,), of all ranks together; its loss, still on the device."""
         mine = self.ranks.share(batch)
-        shares = [share for share in torch.tensor_split(mine, self.crew.size) if len(share)]
+        shares = [share for share in torch.tensor_split(mine, self.pool.size) if len(share)]
         weights = self._weights(batch, shares)
         self._sharing.counts = bool(shares)
         if not shares:  # one more row, for nothing: the others' BatchNorm waits for this rank's
             shares, weights = [batch[:1]], [0.0]
-        losses = self.crew.map(lambda job: self._backward(*job), zip(range(len(shares)), shares, weights, strict=True))
+        losses = self.pool.map(lambda job: self._backward(*job), zip(range(len(shares)), shares, weights, strict=True))
         self._gather(len(shares))
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         self.ranks.add_up([loss, *_gradients(self.network)])

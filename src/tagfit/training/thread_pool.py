@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-class Crew:
+class ThreadPool:
     """Some threads that do the same to different things; a crew of one works where it is called."""
 
     def __init__(self, size: int) -> None:
@@ -37,7 +37,7 @@ class Crew:
         """`action` of every item, in order."""
         return list(map(action, items)) if self._pool is None else list(self._pool.map(action, items))
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> ThreadPool:
         return self
 
     def __exit__(self, *failure: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -46,7 +46,7 @@ class Crew:
 
 
 @contextmanager
-def crew_for(network: nn.Module, batch_size: int) -> Iterator[Crew]:
+def thread_pool_for(network: nn.Module, batch_size: int) -> Iterator[ThreadPool]:
     """The threads that `network` is worth while it is trained or run; torch's own number comes back afterwards.
 
     Convolutions on the CPU: a crew of as many as torch would take (one a core, unless OMP_NUM_THREADS says
@@ -60,7 +60,7 @@ def crew_for(network: nn.Module, batch_size: int) -> Iterator[Crew]:
     if on_cpu and (convolutional or small):
         torch.set_num_threads(1)
     try:
-        with Crew(min(MOST, before) if on_cpu and convolutional else 1) as crew:
-            yield crew
+        with ThreadPool(min(MOST, before) if on_cpu and convolutional else 1) as pool:
+            yield pool
     finally:
         torch.set_num_threads(before)

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tagfit.decisions.recalibration import STRAIGHT, fit_level, levelled
+from tagfit.decisions.recalibration import STRAIGHT, fit_recalibration, recalibrated
 from tagfit.errors import TrainingDivergedError
 from tagfit.metrics.scores import score_one
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe, Training
 from tagfit.records.data import LockedData, Part
-from tagfit.search.sampler import Laggards
+from tagfit.search.sampler import Pruner
 from tagfit.training import checkpoint, loop
 from tagfit.training import engine as dense_engine
 from tagfit.training.batches import LabelledRows
@@ -66,8 +66,8 @@ class Task:
     number: int = 1
     of: int = 1
     best: float | None = None
-    keeper: checkpoint.Keeper | None = None
-    laggards: Laggards | None = None
+    checkpoints: checkpoint.CheckpointStore | None = None
+    pruner: Pruner | None = None
     refit: int | None = None
     curve: bool = False
 
@@ -153,7 +153,7 @@ class Trainer:
                 seed=task.seed,
                 judge=self._judge(task),
                 on_event=watch,
-                keeper=task.keeper,
+                checkpoints=task.checkpoints,
             )
         except TrainingDivergedError as error:
             trained, diverged = loop.Trained((), 0, "stopped"), error
@@ -229,8 +229,8 @@ class Trainer:
         task, state = outcome.task, outcome.state
         with self._lock:
             self.stopped = self.stopped or state == "stopped"
-        if task.keeper is not None and state in ("finished", "pruned"):
-            task.keeper.save(finished(outcome))
+        if task.checkpoints is not None and state in ("finished", "pruned"):
+            task.checkpoints.save(finished(outcome))
         self.listen(RunEnded(task.name, state, task.number, task.of, task.best))
         return outcome
 
@@ -247,7 +247,7 @@ class Trainer:
 
     def _finished_before(self, task: Task, network: nn.Module) -> Outcome | None:
         """How a training went that was over before, with its weights put into `network`; None if it is not over."""
-        tensors, facts = checkpoint.kept(task.keeper) or ({}, {})
+        tensors, facts = checkpoint.kept(task.checkpoints) or ({}, {})
         return _restored(task, network, tensors, facts["finished"]) if "finished" in facts else None
 
 
@@ -259,12 +259,12 @@ def judge_of(metric: str, labels: Mapping[Part, NDArray[np.int8]], shifts: bool,
     level = STRAIGHT
 
     def scored(part: Part, probabilities_NL: NDArray[np.float32]) -> float | None:
-        return score_one(metric, labels[part], levelled(level, probabilities_NL))
+        return score_one(metric, labels[part], recalibrated(level, probabilities_NL))
 
     def log_loss(probabilities_NL: NDArray[np.float32]) -> float:
         nonlocal level  # val's loss is asked for before its score, and before any of train
-        level = fit_level(labels["val"], probabilities_NL)
-        return score_one("log_loss", labels["val"], levelled(level, probabilities_NL)) or 0.0
+        level = fit_recalibration(labels["val"], probabilities_NL)
+        return score_one("log_loss", labels["val"], recalibrated(level, probabilities_NL)) or 0.0
 
     return loop.Judge(metric, scored, log_loss if shifts else None, train_every)
 
@@ -315,7 +315,7 @@ class _Watch:
     """Listens to one training, and ends it where it lags behind."""
 
     def __init__(self, listen: Listener, task: Task) -> None:
-        self._listen, self._laggards, self._epochs = listen, task.laggards, task.recipe.training.epochs
+        self._listen, self._pruner, self._epochs = listen, task.pruner, task.recipe.training.epochs
         self._last, self._name, self._number = task.refit, task.name, task.number
         self._rows: list[Mapping[str, float | None]] = []
         self._lagged = False
@@ -324,7 +324,7 @@ class _Watch:
         if isinstance(event, EpochEnded):
             self._rows.append(event.row)
             event = replace(event, recipe=self._name, number=self._number)
-            self._lagged = self._laggards is not None and self._laggards.lags(self._rows, self._epochs)
+            self._lagged = self._pruner is not None and self._pruner.prunes(self._rows, self._epochs)
         return bool(self._listen(event)) or self._lagged or len(self._rows) == self._last
 
     def judged(self, trained: loop.Trained, stopped: bool) -> loop.Trained:

@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 
 from making import PROVE, feature_table, locked, looked_at
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.checks.unlearnable import unlearnable
 from tagfit.diagnosis.evidence import CannotCheck
 
 
-def found(change=lambda labels_NL, rng: None, said=None, seed=0, samples=400):
+def found(change=lambda labels_NL, rng: None, predictions=None, seed=0, samples=400):
     table = feature_table(samples=samples, labels=4, seed=seed)
     labels_NL = table.labels_NL.copy()
     change(labels_NL, np.random.default_rng(seed + 1000))
     data = locked(replace(table, labels_NL=labels_NL))
     val_NL = data.labels("val")
     p_NL = np.clip(val_NL * 0.4 + 0.3 + np.random.default_rng(seed).normal(0, 0.2, val_NL.shape), 0, 1)
-    p_NL = p_NL if said is None else said(p_NL)
-    return unlearnable(looked_at(data, said={"val": Said(val_NL, p_NL.astype(np.float32), np.arange(len(val_NL)))}))
+    p_NL = p_NL if predictions is None else predictions(p_NL)
+    return unlearnable(
+        looked_at(data, predictions={"val": Predictions(val_NL, p_NL.astype(np.float32), np.arange(len(val_NL)))})
+    )
 
 
 def test_a_label_with_too_few_samples_is_named():
@@ -56,7 +58,7 @@ def test_a_label_of_which_the_model_knows_nothing_is_named():
         p_NL[:, 2] = np.random.default_rng(7).random(len(p_NL))
         return p_NL
 
-    (finding,) = found(said=guess, samples=2000)
+    (finding,) = found(predictions=guess, samples=2000)
     assert finding.names == ("label_2",)
 
 

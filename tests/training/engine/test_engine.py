@@ -19,7 +19,7 @@ from tagfit.training.batches import LabelledRows
 from tagfit.training.engine import Job, train_all, usable
 from tagfit.training.events import EpochEnded
 from tagfit.training.inference import logits_of
-from tagfit.training.thread_pool import Crew
+from tagfit.training.thread_pool import ThreadPool
 
 CPU = torch.device("cpu")
 PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(epochs=6, patience=0, rate=0.01))
@@ -37,8 +37,8 @@ def micro_f1(data):
     """A judge whose scores depend on the probabilities, as a metric's do."""
 
     def score(part, p_NL):
-        yes, said = data.labels(part) == 1, p_NL > 0.5
-        return float(2 * (yes & said).sum() / max(1, yes.sum() + said.sum()))
+        yes, predictions = data.labels(part) == 1, p_NL > 0.5
+        return float(2 * (yes & predictions).sum() / max(1, yes.sum() + predictions.sum()))
 
     return loop.Judge("micro_f1", score)
 
@@ -114,7 +114,7 @@ def test_the_network_holds_what_was_judged(data):
     one = job(data, recipe, judge=micro_f1(data))
     (trained,) = train_all([one])
     assert not one.network.training
-    logits = logits_of(one.network, one.val_rows, Crew(1))
+    logits = logits_of(one.network, one.val_rows, ThreadPool(1))
     loss = float(bce(logits, one.val_rows.targets_NL, one.val_rows.known_NL))
     assert trained.history[-1]["val_loss"] == pytest.approx(loss, rel=1e-5)
     assert trained.history[-1]["val_micro_f1"] == pytest.approx(

@@ -1,17 +1,17 @@
-"""Metrics that flatter: where a constant answer is as good, and where accuracy tells another story than F1 and mAP."""
+"""Metrics that flatter: where a constant baseline is as good, and where accuracy disagrees with F1 and mAP."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, within
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Difference, contrast, difference, resample
 from tagfit.metrics.titles import TITLES
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Interval, Scores
 
-#: no more above the constant answer than this, with all of the interval, is nothing
+#: no more above the constant baseline than this, with all of the interval, is nothing
 SMALL = 0.05
 
 #: further above F1 and mAP than this, with all of the interval, is another story
@@ -25,7 +25,7 @@ def flattery(evidence: Evidence) -> list[Finding]:
     """What the scores on val look better for than they are.
 
     Raises:
-        CannotCheck: val is too small to tell the model from a constant answer.
+        CannotCheck: val is too small to tell the model from a constant baseline.
     """
     scores = evidence.spread("val").scores
     found = [_flattering(evidence, scores, metric, told) for metric, told in _stories(evidence)]
@@ -37,7 +37,7 @@ def flattery(evidence: Evidence) -> list[Finding]:
     if above is not None and above.interval.low <= 0 and not found:
         title = TITLES[evidence.target.metric]
         raise CannotCheck(
-            f"val has {len(evidence.answers('val')):,} samples: {title} is above the constant answer's by "
+            f"val has {len(evidence.answers('val')):,} samples: {title} is above the constant baseline's by "
             f"{above.value:.3f} (95%: {above.interval.low:.3f} to {above.interval.high:.3f}), which may be nothing"
         )
     return found
@@ -59,19 +59,19 @@ def _flattering(evidence: Evidence, scores: Scores, metric: str, above: Differen
     constant = None
     if evidence.constant is not None:
         constant = getattr(evidence.constant.score(evidence.answers("val").labels_NL), metric)
-    beside = "" if constant is None else f" A constant answer's {title} is {constant:.3f}."
+    beside = "" if constant is None else f" A constant baseline's {title} is {constant:.3f}."
     return Finding(
         check="flattery",
         strength=within(above.value / 2),  # it harms who reads it, not the model
         interval=Interval(within(above.interval.low / 2), within(above.interval.high / 2)),
         seen=f"{title} is {value:.3f} on val; {' and '.join(others)}.{beside}",
         meaning=f"{title[0].upper()}{title[1:]} flatters: it says little about the labels that hold.",
-        todo="Judge by micro-F1, macro-F1 or mAP (--metric), beside the constant answer.",
+        todo="Judge by micro-F1, macro-F1 or mAP (--metric), beside the constant baseline.",
     )
 
 
-def _above_constant(evidence: Evidence, constant: ConstantAnswer) -> Difference | None:
-    """By how much the model beats the best constant answer on val, on the same resamples."""
+def _above_constant(evidence: Evidence, constant: ConstantBaseline) -> Difference | None:
+    """By how much the model beats the best constant baseline on val, on the same resamples."""
     metric, labels_NL = evidence.target.metric, evidence.answers("val").labels_NL
     p_NL, decisions_NL = constant.answers(metric, len(labels_NL))
     spread = evidence.spread("val")
@@ -86,8 +86,8 @@ def _as_good(evidence: Evidence, above: Difference) -> Finding:
         check="flattery",
         strength=within(1 - above.value / left),
         interval=Interval(within(1 - above.interval.high / left), within(1 - above.interval.low / left)),
-        seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant answer: {above}.",
-        meaning="A constant answer is as good: on new samples the model is worth nothing.",
+        seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant baseline: {above}.",
+        meaning="A constant baseline is as good: on new samples the model is worth nothing.",
         todo="See whether these samples tell the labels at all (tagfit inspect DATA); on images try a CNN.",
         tries=("cnn", "dense-wide"),
     )

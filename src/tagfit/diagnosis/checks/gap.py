@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import CannotCheck, Evidence
 from tagfit.metrics import intervals
 from tagfit.metrics.intervals import Difference
@@ -24,7 +24,7 @@ SMALL = 0.05
 #: where the interval is wider than this, and a gap cannot be told from none, the samples are too few to tell
 WIDE = 0.15
 
-#: the same for log loss, as a share of what the constant answer loses
+#: the same for log loss, as a share of what the constant baseline loses
 SMALL_LOSS = 0.25
 
 
@@ -127,10 +127,10 @@ def _who(evidence: Evidence) -> tuple[tuple[str, ...], str]:
     return names, f"Of the errors beyond train's, {told}."
 
 
-def _errors(said: Said) -> NDArray[np.float64]:
+def _errors(predictions: Predictions) -> NDArray[np.float64]:
     """(L,) the share of wrong cells among the known ones."""
-    known_NL = said.labels_NL != UNKNOWN
-    wrong_NL = ((said.probabilities_NL > THRESHOLD) != (said.labels_NL == YES)) & known_NL
+    known_NL = predictions.labels_NL != UNKNOWN
+    wrong_NL = ((predictions.probabilities_NL > THRESHOLD) != (predictions.labels_NL == YES)) & known_NL
     errors: NDArray[np.float64] = wrong_NL.sum(axis=0) / np.maximum(known_NL.sum(axis=0), 1)
     return errors
 

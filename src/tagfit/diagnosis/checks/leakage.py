@@ -236,9 +236,9 @@ def _by_blocks(evidence: Evidence, data: LockedData) -> tuple[tuple[float, float
         return None
     if len(np.unique(blocks)) < BLOCK:
         return None
-    said = evidence.unseen(rows, [folds(len(rows), groups, seed=evidence.seed) for groups in (blocks, singles)])
+    predictions = evidence.unseen(rows, [folds(len(rows), groups, seed=evidence.seed) for groups in (blocks, singles)])
     resampling = Resampling.of(len(rows), blocks, resamples=evidence.resamples, seed=evidence.seed)
-    spreads = [resample(Answers(data.dataset.labels_NL[rows], p_ML), resampling) for p_ML in said]
+    spreads = [resample(Answers(data.dataset.labels_NL[rows], p_ML), resampling) for p_ML in predictions]
     fall = difference(spreads[1], spreads[0])[metric]
     if fall is None:
         return None

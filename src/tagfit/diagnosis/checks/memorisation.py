@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, within
-from tagfit.metrics.baselines import ConstantAnswer
+from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.scores import score_one
 from tagfit.metrics.titles import TITLES
 from tagfit.records.runs import Finding, Fitting
@@ -22,7 +22,7 @@ TRAININGS = 1 + SHUFFLES
 #: learning shuffled labels this much as well as the real ones, with all of the interval, is told
 TELLING = 0.5
 
-#: real labels that are learnt by no more than this above the constant answer say nothing
+#: real labels that are learnt by no more than this above the constant baseline say nothing
 LEAST = 0.05
 
 
@@ -38,7 +38,7 @@ def memorisation(evidence: Evidence) -> list[Finding]:
     metric, seed = evidence.target.metric, evidence.seed
     told = [labels_NL, *(_shuffled(evidence, number) for number in range(SHUFFLES))]
     answers = evidence.fit([Fitting(told_NL, train, train, seed, stop=evidence.rows("val")) for told_NL in told])
-    constant = getattr(ConstantAnswer.choose(labels_NL[train]).score(labels_NL[train]), metric)
+    constant = getattr(ConstantBaseline.choose(labels_NL[train]).score(labels_NL[train]), metric)
     real, *shuffled = (score_one(metric, told_NL[train], p_NL) for told_NL, p_NL in zip(told, answers, strict=True))
     if constant is None or real is None or real - constant < LEAST:
         raise CannotCheck(f"{evidence.quick_name} hardly learns the real labels")
@@ -53,8 +53,8 @@ def memorisation(evidence: Evidence) -> list[Finding]:
             strength=within(share),
             interval=Interval(within(share - reach), within(share + reach)),
             seen=f"{evidence.quick_name} reaches {TITLES[metric]} {real:.3f} on train, and "
-            f"{np.mean(np.array(shuffled, dtype=float)):.3f} where the labels of train are shuffled; a constant answer "
-            f"{constant:.3f}.",
+            f"{np.mean(np.array(shuffled, dtype=float)):.3f} where the labels of train are shuffled; a constant "
+            f"baseline {constant:.3f}.",
             meaning="It can learn anything by heart: its score on train says nothing.",
             todo="Give it less room: dropout, weight decay, fewer units, early stopping; tagfit cure does.",
             tries=("dense-regularised", "dense-narrower"),

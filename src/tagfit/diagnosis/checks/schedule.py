@@ -163,7 +163,7 @@ def _dead(evidence: Evidence) -> Iterator[Finding]:
         meaning="The network is dead: it says the same of every sample." if whole else "Much of the network is dead.",
         todo="Lower the rate, and bring the inputs to one scale: standardise = true in the recipe.",
         names=tuple(one.layer for one in layers),
-        # a network that lives in part learns all the same: the usual rungs come first
+        # a network that lives in part learns all the same: the usual candidates come first
         tries=("dense-lower-rate", "dense-wide") if whole else (),
     )
 

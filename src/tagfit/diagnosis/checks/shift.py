@@ -63,8 +63,8 @@ def _apart(
         return
     looked_at = slice(None, None, -(-len(rows) // MOST))
     rows, of_row, in_val = rows[looked_at], of_row[looked_at], in_val[looked_at]
-    said = _told_apart(evidence.features.x_ND[rows], of_row, in_val, evidence.seed)
-    value = auc(said, in_val)
+    predictions = _told_apart(evidence.features.x_ND[rows], of_row, in_val, evidence.seed)
+    value = auc(predictions, in_val)
     # groups are what there is of independent samples
     within = auc_interval(value, len(np.unique(of_row[in_val])), len(np.unique(of_row[~in_val])))
     if within.low <= APART:
@@ -93,12 +93,12 @@ def _told_apart(
     scaled = StandardScaler().fit_transform(np.asarray(x_MD, dtype=np.float64))
     found = PCA(min(COMPONENTS, *scaled.shape), random_state=seed).fit_transform(scaled)
     features = StandardScaler().fit_transform(np.hstack([found, found**2]))
-    said = np.full(len(x_MD), 0.5)
+    predictions = np.full(len(x_MD), 0.5)
     for held in left_out(len(x_MD), of_row, seed=seed):
         if len(np.unique(in_val[~held])) == 2:
             model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=500).fit(features[~held], in_val[~held])
-            said[held] = model.predict_proba(features[held])[:, 1]
-    return said
+            predictions[held] = model.predict_proba(features[held])[:, 1]
+    return predictions
 
 
 # ---------------------------------------------------------------------------------------------- labels

@@ -43,7 +43,7 @@ class Trait:
         weight: what its strength counts: less where it may come of what is to be seen, or where no model sees it.
     """
 
-    said: str
+    sentence: str
     meaning: str
     todo: str
     weight: float = 1.0
@@ -154,7 +154,7 @@ def _finding(name: str, told: Told, labels_ML: NDArray[np.int8], names: Sequence
         check="shortcuts",
         strength=float(trait.weight * (2 * aucs[concerned[0]] - 1)),
         interval=Interval(trait.weight * (2 * best.low - 1), trait.weight * (2 * best.high - 1)),
-        seen=f"{trait.said} {listed}{more} (AUC; 0.5 is chance, 95% of the first: {best.low:.2f} to "
+        seen=f"{trait.sentence} {listed}{more} (AUC; 0.5 is chance, 95% of the first: {best.low:.2f} to "
         f"{best.high:.2f}; shuffled labels come as far in {told.p_L[concerned[0]]:.1%} of cases at most).",
         meaning=trait.meaning,
         todo=trait.todo,

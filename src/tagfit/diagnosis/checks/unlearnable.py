@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.decisions.decider import Said
+from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
 from tagfit.diagnosis.telling import auc, auc_interval
 from tagfit.records.data import UNKNOWN, YES
@@ -38,9 +38,9 @@ def unlearnable(evidence: Evidence) -> list[Finding]:
     names = data.dataset.label_names
     few_L = ~frequent(labels_NL, FEW)
     found = [*_few(labels_NL, few_L, names), *_together(labels_NL, few_L, names)]
-    said = evidence.said.get("val")
-    if said is not None and len(said):
-        found += _no_better(said, few_L, names)
+    predictions = evidence.predictions.get("val")
+    if predictions is not None and len(predictions):
+        found += _no_better(predictions, few_L, names)
     elif not found:
         raise CannotCheck("no label is rare or the same as another; which ones are told by chance alone is not known")
     return found
@@ -63,15 +63,15 @@ def _few(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequence[
     )
 
 
-def _no_better(said: Said, few_L: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Finding]:
+def _no_better(predictions: Predictions, few_L: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Finding]:
     """Labels of which the model says on val what it might as well draw."""
     found: list[tuple[float, Interval, str]] = []
     for label in np.flatnonzero(~few_L).tolist():
-        known = said.labels_NL[:, label] != UNKNOWN
-        yes = said.labels_NL[known, label] == YES
+        known = predictions.labels_NL[:, label] != UNKNOWN
+        yes = predictions.labels_NL[known, label] == YES
         if min(yes.sum(), (~yes).sum()) < JUDGED:
             continue
-        value = auc(said.probabilities_NL[known, label], yes)
+        value = auc(predictions.probabilities_NL[known, label], yes)
         interval = auc_interval(value, int(yes.sum()), int((~yes).sum()))
         if interval.high < NEXT_TO_CHANCE:
             found.append((value, interval, names[label]))
@@ -83,7 +83,7 @@ def _no_better(said: Said, few_L: NDArray[np.bool_], names: Sequence[str]) -> It
         check="unlearnable",
         strength=len(found) / len(few_L),
         interval=None,
-        seen=f"On val, {len(found)} of {len(few_L)} labels are told next to no better than by a constant answer: "
+        seen=f"On val, {len(found)} of {len(few_L)} labels are told next to no better than by a constant baseline: "
         f"{listed} (AUC; 0.5 is chance; 95% of the first: {interval.low:.2f} to {interval.high:.2f}).",
         meaning="Some labels are not learnt: what the model looks at does not show them, or chance labels them.",
         todo="Look at their samples; larger images (--size) show small things. Leave away what nobody can see.",

@@ -15,7 +15,7 @@ from tagfit.errors import TrainingDivergedError
 from tagfit.recipes import DenseModel, Recipe
 from tagfit.training.engine.schedule import Course, Job
 from tagfit.training.loop import Trained
-from tagfit.training.thread_pool import Crew
+from tagfit.training.thread_pool import ThreadPool
 
 __all__ = ["Job", "train_all", "usable"]
 
@@ -59,9 +59,9 @@ def train_all(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with Crew(min(threads or before, max(1, len(jobs)))) as crew:
+        with ThreadPool(min(threads or before, max(1, len(jobs)))) as pool:
             try:
-                crew.map(train, range(len(jobs)))
+                pool.map(train, range(len(jobs)))
             except KeyboardInterrupt:
                 stop.set()
     finally:
