@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -200,7 +200,7 @@ class Difference:
         return f"{self.value:+.3f} ({noise}95%: {self.interval.low:+.3f} to {self.interval.high:+.3f})"
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self.interval), "value": self.value, "within_noise": self.within_noise}
+        return {**self.interval._asdict(), "value": self.value, "within_noise": self.within_noise}
 
 
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:

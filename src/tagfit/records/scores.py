@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from tagfit.errors import RecipeError, did_you_mean
 
@@ -50,15 +50,14 @@ LOWER_IS_BETTER = frozenset({"hamming_loss", "ranking_loss", "coverage_error", "
 TARGET_METRICS: tuple[str, ...] = tuple(name for name in METRICS if name not in LOWER_IS_BETTER)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Where the truth lies with 95% confidence, both ends included; in the units of what it is of."""
+class Interval(NamedTuple):
+    """Where the truth lies with 95% confidence, both ends included; in the units of what it is of. A list in JSON."""
 
     low: float
     high: float
 
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high)
 
 
 @dataclass(frozen=True)
