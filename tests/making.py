@@ -248,7 +248,7 @@ def evidence(train, val, **changes):
         "recipe": RECIPES["dense-baseline"],
         "label_names": tuple(f"label_{number}" for number in range(train[0].shape[1])),
         "samples": len(train[0]),
-        "said": predictions,
+        "predictions": predictions,
         "constant": ConstantBaseline.choose(train[0]),
         "resamples": LEAST,
     }

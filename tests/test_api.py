@@ -18,7 +18,7 @@ from tagfit.search.campaign import FOLLOWING
 from tagfit.search.candidates import ladder
 from tagfit.training.events import EpochEnded, RunEnded, RunStarted
 
-pytestmark = pytest.mark.usefixtures("ladder_only")
+pytestmark = pytest.mark.usefixtures("candidates_only")
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=3, patience=0))
 LEARNT = Recipe(name="learnt", model=DenseModel(widths=(64,)), training=Training(epochs=60, rate=0.01, patience=0))

@@ -129,7 +129,7 @@ def test_a_bundle_holds_its_backbone(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (lambda m: m["preprocessing"]["backbone"]["config"].update(model_type="os.system"), "no vision network"),
         (lambda m: m["preprocessing"]["backbone"]["config"].update(hidden_sizes=[8, 32]), "has shape"),
@@ -140,14 +140,14 @@ def test_a_bundle_holds_its_backbone(made, tmp_path):
         (lambda m: m["preprocessing"].pop("backbone") and m["files"].pop(BACKBONE), None),
     ],
 )
-def test_a_backbone_that_does_not_fit_is_refused(made, tmp_path, change, sentence):
+def test_a_backbone_that_does_not_fit_is_refused(made, tmp_path, change, expected):
     run = run_of(made, tmp_path)
     change_manifest(run / "bundle", change)
-    if sentence is None:  # heads alone are a bundle of features
+    if expected is None:  # heads alone are a bundle of features
         (run / "bundle" / BACKBONE).unlink()
         assert not tagfit.Tagger.load(run).takes_images
         return
-    with pytest.raises(BundleError, match=sentence):
+    with pytest.raises(BundleError, match=expected):
         tagfit.Tagger.load(run)
 
 

@@ -29,7 +29,7 @@ def test_the_recipes_of_the_story():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "expected"),
     [
         ({"name": " "}, "name must be"),
         ({"modle": {}}, "Did you mean 'model'?"),
@@ -56,10 +56,10 @@ def test_the_recipes_of_the_story():
         ({"training": {"loss": "bec"}}, "Did you mean 'bce'?"),
     ],
 )
-def test_what_cannot_be_used_is_named(values, predictions):
+def test_what_cannot_be_used_is_named(values, expected):
     with pytest.raises(RecipeError) as caught:
         Recipe.from_dict({"name": "x", **values})
-    assert predictions in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_all_faults_come_at_once():

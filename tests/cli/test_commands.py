@@ -20,7 +20,7 @@ from tagfit.cli.main import main
 from tagfit.inference.tagger import PATHS_AT_ONCE
 from tagfit.records.scores import METRICS
 
-pytestmark = pytest.mark.usefixtures("ladder_only")
+pytestmark = pytest.mark.usefixtures("candidates_only")
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_predict_images_and_what_cannot_be_read(tagfit, quick, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["fit"], "Missing argument"),
         (["fti", "x"], "No such command"),

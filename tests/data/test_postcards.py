@@ -59,7 +59,7 @@ def test_every_seed_has_its_own_images(first):
     assert len({image.tobytes() for image in first[0]}) == 1500
 
 
-def test_about_three_labels_a_image_and_none_too_rare_or_common(first):
+def test_about_three_labels_an_image_and_none_too_rare_or_common(first):
     labels_NL = first[1]
     assert 2.7 < labels_NL.sum(axis=1).mean() < 3.6
     assert labels_NL.sum(axis=1).min() >= 0

@@ -284,7 +284,7 @@ def test_groups_larger_than_a_share_are_dealt_and_what_came_of_it_is_said():
 
 
 @pytest.mark.parametrize(
-    ("cells", "by", "said"),
+    ("cells", "by", "expected"),
     [
         (["a"] * 120, "camera", "says the same of all 120 samples"),
         ([""] * 120, "camera", "is empty in all 120"),
@@ -293,8 +293,8 @@ def test_groups_larger_than_a_share_are_dealt_and_what_came_of_it_is_said():
         (["a", "b"] * 60, "blocks", "these are feature rows"),
     ],
 )
-def test_groups_that_make_no_sense(cells, by, predictions):
-    with pytest.raises(DataError, match=predictions):
+def test_groups_that_make_no_sense(cells, by, expected):
+    with pytest.raises(DataError, match=expected):
         split(build(camera_table(cells)), groups=by)
 
 

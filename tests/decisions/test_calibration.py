@@ -180,7 +180,7 @@ class TestDegenerate:
         assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), labels=L) == calibration
 
     @pytest.mark.parametrize(
-        ("labels", "said", "message"),
+        ("labels", "predictions", "message"),
         [
             (np.zeros((2, 3), np.int8), np.zeros((2, 2)), "shape of the labels"),
             (np.zeros((2, 1), np.int8), np.full((2, 1), np.nan), "from 0 to 1"),

@@ -25,7 +25,7 @@ class TestObjective:
         assert Objective.parse(" recall >= 0.90 ") == Objective("recall", 0.9)
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "expected"),
         [
             ("macro-f1", "Did you mean 'macro_f1'"),
             ("recal>=0.9", "Did you mean 'recall'"),
@@ -39,8 +39,8 @@ class TestObjective:
             ("precision>=90", "between 0 and 1"),
         ],
     )
-    def test_others_are_refused(self, text, predictions):
-        with pytest.raises(DataError, match=predictions):
+    def test_others_are_refused(self, text, expected):
+        with pytest.raises(DataError, match=expected):
             Objective.parse(text)
 
 

@@ -14,7 +14,7 @@ from tagfit.records.scores import Target
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_check_without_evidence_says_why_it_cannot_run(name):
-    nothing = Evidence(Target(), RECIPES["dense-baseline"], ("a", "b"), lacks={"said": "nobody asked it"})
+    nothing = Evidence(Target(), RECIPES["dense-baseline"], ("a", "b"), lacks={"predictions": "nobody asked it"})
     diagnosis = look(nothing, [name])
     assert not diagnosis.findings
     assert [check for check, why in diagnosis.cannot if why] == [name]

@@ -229,7 +229,7 @@ worker.main()
 
 
 @pytest.mark.parametrize("signal", ["SIGSEGV", "SIGKILL"])
-def test_a_image_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_path, monkeypatch, signal):
+def test_an_image_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_path, monkeypatch, signal):
     files = [tmp_path / f"{number}.jpg" for number in range(8)]
     for number, file in enumerate(files):
         file.write_bytes(b"crash" + signal.encode() if number in (2, 3) else encoded(plain((30 * number, 9, 9))))

@@ -77,7 +77,7 @@ def test_what_cannot_be_read_says_why(content, reason):
         decode(content, Form(16))
 
 
-def test_a_image_that_claims_too_many_pixels_is_refused():
+def test_an_image_that_claims_too_many_pixels_is_refused():
     with pytest.raises(UnreadableImageError, match=r"too large: 40x30 pixels are more than 0.001 megapixels"):
         decode(encoded(two_halves()), Form(16), max_pixels=1000)
     assert decode(encoded(two_halves()), Form(16), max_pixels=1200).shape == (16, 16, 3)

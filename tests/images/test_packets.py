@@ -31,7 +31,7 @@ def test_iptc_keywords(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "gif", "bmp"])
-def test_a_image_may_have_neither(tmp_path, suffix):
+def test_an_image_may_have_neither(tmp_path, suffix):
     save_tagged(tmp_path / f"a.{suffix}")
     assert read_packets(tmp_path / f"a.{suffix}").xmp == b""
 

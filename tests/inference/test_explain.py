@@ -92,7 +92,7 @@ def test_the_hottest_part_by_occlusion_is_the_thing():
     assert not heat[1].any()
 
 
-def test_a_image_and_its_mirror_image_are_explained_alike(cnn):
+def test_an_image_and_its_mirror_image_are_explained_alike(cnn):
     pixels, _ = scene(np.random.default_rng(5), ("red",))
     heat = cnn.explain(pixels, ["red"]).heat
     for turned, back in (
@@ -199,7 +199,7 @@ def test_on_the_command_line_names_never_leave_the_folder(tmp_path):
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
-def test_a_image_that_goes_away_meanwhile_ends_nothing(dense, scenes):
+def test_an_image_that_goes_away_meanwhile_ends_nothing(dense, scenes):
     def explain(image):
         raise DataError(f"{image}: No such file or directory")
 

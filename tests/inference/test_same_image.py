@@ -132,7 +132,7 @@ def test_what_is_kept_does_not_stand_in_for_a_bundle_that_was_changed(trained, t
         Tagger.load(tmp_path)
 
 
-def test_a_image_that_crashes_the_decoder_is_unreadable(photos, trained, tmp_path, monkeypatch):
+def test_an_image_that_crashes_the_decoder_is_unreadable(photos, trained, tmp_path, monkeypatch):
     _, result = trained
     tagger = Tagger.load(result.folder)
     (tmp_path / "crash.jpg").write_bytes(b"crashSIGSEGV")

@@ -73,7 +73,7 @@ def test_feature_rows(features):
 
 
 @pytest.mark.parametrize(
-    ("x", "said"),
+    ("x", "expected"),
     [
         (np.zeros((2, 7)), r"shape \(n, 8\); got \(2, 7\)"),
         (np.zeros(8), r"shape \(n, 8\)"),
@@ -82,8 +82,8 @@ def test_feature_rows(features):
         (np.array([["a"] * 8]), "expected numeric features"),
     ],
 )
-def test_features_that_do_not_fit(features, x, predictions):
-    with pytest.raises(DataError, match=predictions):
+def test_features_that_do_not_fit(features, x, expected):
+    with pytest.raises(DataError, match=expected):
         features[1].predict(x)
 
 

@@ -38,7 +38,7 @@ def test_a_new_packet_is_read_back():
 
 
 @pytest.mark.parametrize(
-    ("packet", "said"),
+    ("packet", "expected"),
     [
         (b"<!DOCTYPE x [<!ENTITY a 'b'>]>" + EMPTY, "document type"),
         (b"no xml", "not well-formed"),
@@ -50,6 +50,6 @@ def test_a_new_packet_is_read_back():
         (xmp_packet(subject=["a"]).replace(b"<rdf:Bag><rdf:li>a</rdf:li></rdf:Bag>", b"a"), "cannot be added"),
     ],
 )
-def test_what_nothing_can_be_added_to_is_refused(packet, predictions):
-    with pytest.raises(MalformedXmpError, match=predictions):
+def test_what_nothing_can_be_added_to_is_refused(packet, expected):
+    with pytest.raises(MalformedXmpError, match=expected):
         with_keywords(packet, ["beach"])

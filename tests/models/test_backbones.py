@@ -94,7 +94,7 @@ def test_torchs_generator_is_left_alone(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (lambda w: w.pop("encoder.stages.0.layers.0.layer.0.convolution.weight"), "lack encoder.stages.0"),
         (lambda w: w.update({"encoder.more.weight": torch.zeros(2)}), "encoder.more.weight is no part"),
@@ -102,9 +102,9 @@ def test_torchs_generator_is_left_alone(folder):
         (lambda w: w.update({"embedder.embedder.convolution.weight": torch.zeros(8, 3, 3, 3)}), "cannot be loaded"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(folder, change, predictions):
+def test_weights_that_do_not_fit_are_refused(folder, change, expected):
     change_weights(folder, change)
-    with pytest.raises(DataError, match=predictions):
+    with pytest.raises(DataError, match=expected):
         load_backbone(folder)
 
 
@@ -144,7 +144,7 @@ def test_the_form_may_be_within_another_file(folder):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"model_type": "bert"}, "expected a vision network"),
         ({"model_type": "vit_mae"}, "expected a vision network"),
@@ -153,10 +153,10 @@ def test_the_form_may_be_within_another_file(folder):
         ({"auto_map": {"AutoModel": "evil.Network"}, "model_type": "evil"}, "expected a vision network"),
     ],
 )
-def test_another_config_is_refused(folder, changes, predictions):
+def test_another_config_is_refused(folder, changes, expected):
     written = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**written, **changes}))
-    with pytest.raises(DataError, match=predictions):
+    with pytest.raises(DataError, match=expected):
         load_backbone(folder)
 
 

@@ -58,7 +58,7 @@ def test_images_are_those_of_transformers(case):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"image_processor_type": "MobileViTImageProcessor"}, "none of those known"),
         ({"image_processor_type": None}, "none of those known"),
@@ -75,8 +75,8 @@ def test_images_are_those_of_transformers(case):
         ({"size": {"height": 10**9, "width": 10**9}}, "from 1 to 4096"),
     ],
 )
-def test_what_is_not_known_is_refused(changes, predictions):
-    with pytest.raises(ValueError, match=predictions):
+def test_what_is_not_known_is_refused(changes, expected):
+    with pytest.raises(ValueError, match=expected):
         read_form({**PREPROCESSOR, **changes})
 
 
@@ -88,6 +88,6 @@ def test_a_plain_form_is_known_by_its_size():
     assert len(keys) == 4
 
 
-def test_a_image_of_any_length_takes_no_more_room():
+def test_an_image_of_any_length_takes_no_more_room():
     thin = Image.new("RGB", (100_000, 1), (10, 200, 30))
     assert (pixels(thin, Form(24, "bicubic", 32, True)) == (10, 200, 30)).all()

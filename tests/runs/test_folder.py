@@ -152,9 +152,9 @@ def test_a_run_serves_wherever_a_bundle_is_asked(tmp_path):
     assert find_bundle(tmp_path) == find_bundle(tmp_path / "bundle") == tmp_path / "bundle"
 
 
-@pytest.mark.parametrize(("name", "said"), [("nowhere", "no such folder"), ("", "expected a bundle")])
-def test_what_is_no_bundle(name, predictions, tmp_path):
-    with pytest.raises(BundleError, match=predictions):
+@pytest.mark.parametrize(("name", "expected"), [("nowhere", "no such folder"), ("", "expected a bundle")])
+def test_what_is_no_bundle(name, expected, tmp_path):
+    with pytest.raises(BundleError, match=expected):
         find_bundle(tmp_path / name)
 
 

@@ -14,7 +14,7 @@ from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import UNKNOWN
 from tagfit.training.events import EpochEnded
 
-pytestmark = pytest.mark.usefixtures("ladder_only")
+pytestmark = pytest.mark.usefixtures("candidates_only")
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=20, rate=0.01, patience=3))
 FOCAL = replace(QUICK, training=replace(QUICK.training, loss="focal", patience=0))

@@ -185,7 +185,7 @@ def test_the_documents_page_needs_no_script_and_names_every_path(images_served):
     assert all(f'id="{name}"' in page for name in described["components"]["schemas"])
 
 
-def test_what_speaks_for_a_label_is_a_image(images_served, image_tagger):
+def test_what_speaks_for_a_label_is_an_image(images_served, image_tagger):
     assert images_served.ask("/v1/labels").json["explains"]
     answer = images_served.ask("/v1/explain?label=red", RED, "image/png")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/png")

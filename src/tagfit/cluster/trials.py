@@ -125,7 +125,7 @@ class ClusterTrainer(Trainer):
             "name": task.name,
             "number": task.number,
             "of": task.of,
-            "laggards": task.pruner,
+            "pruner": task.pruner,
             "curve": task.curve,
         }
         order = _Order(plain, self._metric, self._device.type, torch.get_num_threads(), version())

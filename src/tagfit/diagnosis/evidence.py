@@ -95,7 +95,7 @@ class Evidence:
             CannotCheck: it is not known, or the part is empty.
         """
         if not self.predictions:
-            raise self._without("said", "what the model says of train and val is not known")
+            raise self._without("predictions", "what the model says of train and val is not known")
         if part not in self.predictions or not len(self.predictions[part]):
             raise CannotCheck(f"there is no {part} part")
         return self.predictions[part]

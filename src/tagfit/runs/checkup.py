@@ -102,7 +102,7 @@ def _of_data(data: LockedData, recipe: Recipe | None, session_of: Callable[..., 
             label_names=data.dataset.label_names,
             diverged=how,
             seed=session.seed,
-            lacks={"said": nothing},
+            lacks={"predictions": nothing},
         )
     subject = f"{data.dataset.name} · {len(data.dataset):,} samples · {recipe.name} on {name}"
     return subject, replace(_with_training(evidence, data, features), quick_seconds=seconds)
@@ -156,7 +156,7 @@ def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
         data = _read_again(record)
     except InputError as error:
         gone = f"the run's samples are not to be had ({error.faults[0]}); diagnose the data itself"
-        evidence = replace(evidence, lacks={"data": gone, "said": gone, "train": gone})
+        evidence = replace(evidence, lacks={"data": gone, "predictions": gone, "train": gone})
     else:
         predictions = _said(tagger, data, record, lacks)
         units = partial(tagger.dead_units, data.dataset.x[data.split.rows("train")[:MOST_ASKED]])
@@ -186,14 +186,14 @@ def _said(
 ) -> dict[Part, Predictions]:
     """What the bundle says of train and val; of folds, each network of those that it has not seen as val."""
     if record["refit"] is not None:
-        lacks["said"] = "what is handed over was trained again on val as well: no split scores it"
+        lacks["predictions"] = "what is handed over was trained again on val as well: no split scores it"
         return {}
     folds = trainings(data)
     if len(folds) == 1:
         return {part: _ask(tagger, data, data.split.rows(part)) for part in ("train", "val")}
     members = tagger.members()
     if len(members) != len(folds):
-        lacks["said"] = "of a searched ensemble of folds it is not known which network has seen which samples"
+        lacks["predictions"] = "of a searched ensemble of folds it is not known which network has seen which samples"
         return {}
     seen = [_ask(one, data, fold.split.rows("train")) for one, fold in zip(members, folds, strict=True)]
     unseen = [_ask(one, data, fold.split.rows("test")) for one, fold in zip(members, folds, strict=True)]

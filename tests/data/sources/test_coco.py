@@ -49,7 +49,7 @@ def write(path: Path, text: str) -> Path:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def test_a_image_has_the_labels_of_its_objects(images):
+def test_an_image_has_the_labels_of_its_objects(images):
     table = read(write(images / "boats.json", coco()))
     assert table.name == "boats"
     assert table.label_names == ("sea", "boat", "gull")
@@ -69,9 +69,9 @@ def test_recognised_by_content(images, indent, first):
 
 
 def test_identifiers_may_be_text_and_images_may_be_named_twice(images):
-    images = [{"id": "a", "file_name": "a.jpg"}, {"id": "A", "file_name": "./a.jpg"}]
+    listed = [{"id": "a", "file_name": "a.jpg"}, {"id": "A", "file_name": "./a.jpg"}]
     labels = [{"image_id": "a", "category_id": 7}, {"image_id": "A", "category_id": 7}]
-    table = read(write(images / "x.json", coco(images=images, annotations=labels)))
+    table = read(write(images / "x.json", coco(images=listed, annotations=labels)))
     assert table.labels_NL.tolist() == [[1, 0, 0]]
     assert "1 rows that repeat an image" in table.notes[0]
 
@@ -203,9 +203,9 @@ def test_what_to_name_instead_of_the_captions(images, faults):
 
 
 def test_too_many_labels_are_refused_before_memory_is(images, faults):
-    images = [{"id": n, "file_name": "a.jpg"} for n in range(50_000)]
+    listed = [{"id": n, "file_name": "a.jpg"} for n in range(50_000)]
     names = [{"id": n, "name": f"n{n}"} for n in range(50_000)]
-    file = write(images / "x.json", coco(images=images, categories=names, annotations=[]))
+    file = write(images / "x.json", coco(images=listed, categories=names, annotations=[]))
     assert "50000 different labels on 50000 samples" in faults(read, file)[0]
 
 

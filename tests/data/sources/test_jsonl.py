@@ -83,11 +83,11 @@ def test_labels_as_text_and_as_lists(folder):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "expected",
     [({"label": 3}, {"label": 0}), ({"labels": [0, 2]}, {"labels": []}), ({"objects": {"categories": [1]}},) * 2],
 )
-def test_class_numbers_need_names(folder, faults, predictions):
-    text = lines(*({"file_name": "a.jpg", **one} for one in predictions))
+def test_class_numbers_need_names(folder, faults, expected):
+    text = lines(*({"file_name": "a.jpg", **one} for one in expected))
     message, todo = faults(read, folder("a.jpg", metadata_jsonl=text))
     assert "class numbers, whose names the data does not hold; metadata.jsonl:1 has" in message
     assert "Write names" in todo

@@ -248,7 +248,7 @@ def test_dataset_of_paths_and_text(hf, folder):
     assert table.files == (where / "a.jpg", where / "b.jpg")
 
 
-def test_dataset_of_one_class_a_image(hf, folder):
+def test_dataset_of_one_class_an_image(hf, folder):
     where = folder("a.jpg", "b.jpg")
     features = hf.Features({"image": hf.Value("string"), "label": hf.ClassLabel(names=["sea", "sky"])})
     held = hf.Dataset.from_dict({"image": ["a.jpg", "b.jpg"], "label": [1, 0]}, features=features)
