@@ -427,6 +427,9 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+#: what `fit` trains and what `cure` starts from, unless told otherwise; and what `fit` trains of a backbone
+DEFAULT_RECIPE, DEFAULT_BASELINE, FINE_TUNED = "dense-regularised", "dense-baseline", "fine-tuned"
+
 #: the recipes that everything starts from, by name
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe

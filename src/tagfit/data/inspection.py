@@ -6,8 +6,7 @@ Shapes: N samples, L labels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +57,14 @@ class NeighbourReport:
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """The file in the cache that holds the samples as they are trained on, and its size in bytes."""
+
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Inspection:
     """Counts, labels, co-occurrence, unreadable samples, copies and whatever looks suspicious.
 
@@ -70,7 +77,7 @@ class Inspection:
         notes: how the data was read and split.
         suspicions: sentences on what looks wrong.
         backbone: what makes features of the images, in words; empty for none.
-        stored: the file in the cache that holds the samples as they are trained on, and its size; empty for none.
+        stored: where the samples lie that are trained on; None where they are in memory.
     """
 
     name: str
@@ -89,10 +96,7 @@ class Inspection:
     suspicions: tuple[str, ...]
     lock: str
     backbone: str
-    stored: dict[str, str | int]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    stored: StoredFile | None
 
 
 def look(data: LockedData) -> Inspection:
@@ -146,9 +150,9 @@ def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
             yield LabelPair(names[first], names[second], int(together), together / by_chance)
 
 
-def _stored(dataset: Dataset) -> dict[str, str | int]:
+def _stored(dataset: Dataset) -> StoredFile | None:
     x = dataset.x if dataset.images is None else dataset.images
-    return {"file": str(x.filename), "bytes": x.nbytes} if isinstance(x, np.memmap) else {}
+    return StoredFile(str(x.filename), x.nbytes) if isinstance(x, np.memmap) else None
 
 
 def _backbone(dataset: Dataset) -> str:

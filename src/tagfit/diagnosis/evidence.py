@@ -19,7 +19,7 @@ from tagfit.metrics.intervals import RESAMPLES, Answers, Resampling, Spread, res
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import Recipe
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LockedData, Part, Preprocessing
-from tagfit.records.runs import Fitting, Units
+from tagfit.records.runs import Fitting, Row, Units
 from tagfit.records.scores import Target
 
 #: images are brought to so many cells a side where quick trainings look at them
@@ -72,7 +72,7 @@ class Evidence:
     target: Target
     recipe: Recipe
     label_names: tuple[str, ...]
-    history: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Row] = ()
     samples: int = 0
     data: LockedData | None = None
     predictions: Mapping[Part, Predictions] = field(default_factory=dict)

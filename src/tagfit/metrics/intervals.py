@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ from tagfit.metrics.scores import (
 )
 from tagfit.metrics.weighted import Values, Weighable
 from tagfit.records.data import UNKNOWN, YES
-from tagfit.records.scores import METRICS, Interval, Scores
+from tagfit.records.scores import METRICS, Difference, Interval, Scores
 
 RESAMPLES = 1000
 #: above this many rows in all resamples together there are fewer resamples, though not below LEAST
@@ -176,33 +175,6 @@ def resample(answers: Answers, resampling: Resampling) -> Spread:
     )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """By how much a metric moved.
-
-    Attributes:
-        value: after - before.
-        interval: of that difference, on the same samples.
-        error: its standard error.
-    """
-
-    value: float
-    interval: Interval
-    error: float
-
-    @property
-    def within_noise(self) -> bool:
-        """Whether the interval holds 0: other samples might show no difference, or the opposite one."""
-        return 0.0 in self.interval
-
-    def __str__(self) -> str:
-        noise = "inside the noise; " if self.within_noise else ""
-        return f"{self.value:+.3f} ({noise}95%: {self.interval.low:+.3f} to {self.interval.high:+.3f})"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.interval._asdict(), "value": self.value, "within_noise": self.within_noise}
-
-
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
     """By metric, paired: both were scored on the same resamples. None where either has no standard error.
 
@@ -217,7 +189,7 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
         differences[metric] = (
-            None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
+            None if moved is None or noise is None else Difference.around(moved, noise.around(moved), noise.error)
         )
     return differences
 
@@ -238,7 +210,7 @@ def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
                 math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
             )
             value = values[0] - values[1]
-            gaps[metric] = Difference(value, noise.around(value), noise.error)
+            gaps[metric] = Difference.around(value, noise.around(value), noise.error)
     return gaps
 
 
@@ -249,7 +221,7 @@ def contrast(spread: Spread, one: str, other: str) -> Difference | None:
         return None
     above = values[0] - values[1]
     noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
-    return None if noise is None else Difference(above, noise.around(above), noise.error)
+    return None if noise is None else Difference.around(above, noise.around(above), noise.error)
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:

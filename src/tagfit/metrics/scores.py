@@ -84,7 +84,7 @@ def score(labels_NL: Labels, probabilities_NL: Floats) -> Scores:
     """
     labels_NL = checked_labels(labels_NL)
     probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
-    return _score(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL)
+    return gather(_means(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL))
 
 
 def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float | None:
@@ -116,26 +116,29 @@ def score_decisions(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Fl
     """
     labels_NL = checked_labels(labels_NL)
     probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
-    return _score(labels_NL, _checked_decisions(decisions_NL, labels_NL.shape), probabilities_NL)
+    return gather(_means(labels_NL, _checked_decisions(decisions_NL, labels_NL.shape), probabilities_NL))
 
 
-def _score(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> Scores:
+def count_left_out(labels_NL: Labels, probabilities_NL: Floats) -> dict[str, int]:
+    """By metric of `score`, the labels or samples for which it is undefined and which its mean leaves out, if any."""
+    means = _means(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL)
+    return {name: means[name].left_out for name in METRICS if means[name].left_out}
+
+
+def _means(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> dict[str, Mean]:
     keys_NL = ranking_keys(labels_NL, probabilities_NL)
-    return gather(
-        {
-            "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL).mean(),
-            **decision_means(labels_NL, decisions_NL),
-            **row_ranking_means(keys_NL),
-            **precision_means(keys_NL),
-            **probability_means(labels_NL, probabilities_NL),
-        }
-    )
+    return {
+        "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL).mean(),
+        **decision_means(labels_NL, decisions_NL),
+        **row_ranking_means(keys_NL),
+        **precision_means(keys_NL),
+        **probability_means(labels_NL, probabilities_NL),
+    }
 
 
 def gather(means: Mapping[str, Mean]) -> Scores:
     """The record of all metrics, given the mean of each."""
-    left_out = {name: means[name].left_out for name in METRICS if means[name].left_out}
-    return Scores(**{name: means[name].value for name in METRICS}, left_out=left_out)
+    return Scores(**{name: means[name].value for name in METRICS})
 
 
 # -------------------------------------------------------------------------------------------- checking

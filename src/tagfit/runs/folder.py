@@ -29,9 +29,6 @@ from tagfit.errors import BundleError, OutputError, TagfitError
 from tagfit.io.strict_json import read_json
 from tagfit.recipes import Recipe
 
-#: version of the layout of result.json
-SCHEMA = 1
-
 #: endings of what is being written, and of a folder that is being replaced
 TEMPORARY, ASIDE = ".tmp", ".old.tmp"
 
@@ -105,19 +102,8 @@ class RunFolder:
                 "Make room, or choose another folder with -o.",
             )
 
-    def finished_result(self) -> dict[str, Any] | None:
-        """The result of a finished run, or None where there is none yet."""
-        result = self.path / "result.json"
-        if not result.exists():
-            return None
-        values = read_json(result)
-        return values if values.get("state") == "finished" else None
-
     def write_predictions(self, files: Mapping[str, bytes]) -> None:
         write_folder(self.path / PREDICTIONS, files)
-
-    def write_result(self, result: Mapping[str, Any]) -> None:
-        write_atomically(self.path / "result.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 @contextmanager
@@ -256,23 +242,17 @@ def find_bundle(path: Path) -> Path:
     raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
 
 
-def read_result(path: Path) -> dict[str, Any]:
-    """The result of the run folder `path`, of its bundle, or of its result.json.
+#: what identifies a run: the command, its options and the lock, as run.json holds them
+RunCommand = Mapping[str, Any]
+
+
+def read_command(run: Path) -> RunCommand:
+    """What run.json holds; nothing where there is none.
 
     Raises:
-        BundleError: there is none, or it cannot be read.
+        BundleError: it cannot be read.
     """
-    folder = path.resolve().parent if (path / "manifest.json").is_file() else path
-    result = folder / "result.json" if folder.is_dir() else folder
-    if not result.is_file():
-        raise BundleError(
-            f"{path}: expected a run folder with a result.json in it",
-            "Give the -o folder of `tagfit fit` or `tagfit cure`.",
-        )
-    values = read_json(result)
-    if values.get("schema") != SCHEMA:
-        raise BundleError(f"{result}: expected a result of schema {SCHEMA}; got {values.get('schema')!r}")
-    return values
+    return read_json(run / "run.json") if (run / "run.json").is_file() else {}
 
 
 def read_predictions(run: Path) -> dict[str, bytes]:

@@ -24,11 +24,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import TrialState
 
+from tagfit.io.typed_json import to_plain
 from tagfit.recipes import Recipe
 from tagfit.records.runs import Run
 from tagfit.records.scores import Target
 from tagfit.search.space import Choice, Range, Space
-from tagfit.search.verdict import value
 
 #: recipes that are asked for at once
 GENERATION = 8
@@ -101,7 +101,7 @@ class Search:
             trial = self._study.get_trials(deepcopy=False)[one.trial]
             if trial.state is not TrialState.RUNNING:
                 continue
-            self._study.set_user_attr(one.recipe.name, _facts(run))
+            self._study.set_user_attr(one.recipe.name, to_plain(run.trial))
             self._study.tell(one.trial, worth(run, self._target))
         self._journal.write()
 
@@ -149,14 +149,15 @@ class _Journal(BaseJournalBackend):
 
 def worth(run: Run, target: Target) -> float:
     """What the search looks for: the score on val, less what the score on train is above its band, where that ranks."""
-    train, val = value(run, "train", target), value(run, "val", target)
+    train, val = run.score("train", target.metric), run.score("val", target.metric)
     if val is None or (train is None and target.train_ranks):
         return WORTHLESS
     return val if train is None else val - (max(0.0, train - target.train_below) if target.train_ranks else 0.0)
 
 
-class Pruner:
-    """Who lags behind: at a candidate, below the median of what earlier runs had reached there.
+class MedianPruner:
+    """The median stopping rule (Golovin et al. 2017): a run ends that, at a rung, a share of its epochs, lies below the
+    median of what earlier runs had reached there.
 
     Args:
         earlier: runs of earlier generations only, so that it does not matter who trains at the same time.
@@ -168,10 +169,10 @@ class Pruner:
         self._column = f"val_{metric}"
         runs = [run for run in earlier if run.state not in ("diverged", "failed")]
         self._bars: dict[float, float] = {}
-        for candidate in RUNGS:
-            reached = [at for run in runs if (at := _reached(run, candidate, self._column)) is not None]
+        for rung in RUNGS:
+            reached = [at for run in runs if (at := _reached(run, rung, self._column)) is not None]
             if reached:
-                self._bars[candidate] = median(reached)
+                self._bars[rung] = median(reached)
 
     def __getstate__(self) -> dict[str, Any]:
         """The clock of another machine shows something else: what is sent there is the time left."""
@@ -185,22 +186,15 @@ class Pruner:
         if time.perf_counter() > self._deadline:
             return True
         best = max((row.get(self._column) or 0.0 for row in history), default=0.0)
-        return any(
-            len(history) == math.ceil(candidate * epochs) and best < bar for candidate, bar in self._bars.items()
-        )
+        return any(len(history) == math.ceil(rung * epochs) and best < bar for rung, bar in self._bars.items())
 
 
-def _reached(run: Run, candidate: float, column: str) -> float | None:
-    """The best score until a candidate; what stopped before it by itself counts, what was stopped there does not."""
-    place = math.ceil(candidate * run.recipe.training.epochs)
+def _reached(run: Run, rung: float, column: str) -> float | None:
+    """The best score until a rung; what stopped before it by itself counts, what was stopped there does not."""
+    place = math.ceil(rung * run.recipe.training.epochs)
     if run.state == "pruned" and len(run.history) < place:
         return None
     return max((row.get(column) or 0.0 for row in run.history[:place]), default=None)
-
-
-def _facts(run: Run) -> dict[str, Any]:
-    trial = run.to_trial()
-    return {name: trial[name] for name in ("recipe", "scores", "lock", "seconds", "state")}
 
 
 def _sampler(seed: int, generation: int) -> optuna.samplers.BaseSampler:

@@ -1,0 +1,312 @@
+"""RunRecord: what result.json holds, read and written (docs/result.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tagfit
+from tagfit.bundle.protocols import upgrade_decider, upgrade_preprocessing
+from tagfit.data.unknown import cell_counts
+from tagfit.decisions.appraisal import CalibrationReport, differences
+from tagfit.decisions.decider import Decider
+from tagfit.errors import BundleError
+from tagfit.io.strict_json import read_json
+from tagfit.io.typed_json import from_plain, to_plain
+from tagfit.options import DataSource
+from tagfit.recipes import Recipe
+from tagfit.records.data import UNKNOWN, YES, Kind, LockedData, Preprocessing
+from tagfit.records.runs import Finding, Run, Trial, Verdict
+from tagfit.records.scores import Difference, Differences, Interval, Target
+from tagfit.search.campaign import Outcome, SearchSummary
+from tagfit.search.repeats import IngredientRecord, RepeatsRecord
+from tagfit.search.verdict import judge, meets
+from tagfit.training.trained import TrainedModel
+
+#: version of the layout of result.json; 1 had other words, see `_upgrade`
+SCHEMA = 2
+
+#: by part and metric
+IntervalsByPart = Mapping[str, Mapping[str, Interval | None]]
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An image that could not be read."""
+
+    sample: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The data of a run.
+
+    Attributes:
+        parts: samples by part.
+        folds: how many; None where there are none.
+        positives, unknown: by part, how many samples of each label are yes, and how many unknown.
+        source: where it came from and how it was read; None where it came from memory. Not part of the lock.
+    """
+
+    name: str
+    kind: Kind
+    samples: int
+    label_names: tuple[str, ...]
+    parts: Mapping[str, int]
+    folds: int | None
+    preprocessing: Preprocessing
+    positives: Mapping[str, tuple[int, ...]]
+    unknown: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    source: DataSource | None = None
+
+    @classmethod
+    def of(cls, data: LockedData) -> DataRecord:
+        dataset, split = data.dataset, data.split
+        return cls(
+            name=dataset.name,
+            kind=dataset.kind,
+            samples=len(dataset),
+            label_names=dataset.label_names,
+            parts=split.counts,
+            folds=None if split.folds is None else int(split.folds.max()) + 1,
+            preprocessing=dataset.preprocessing,
+            positives=_counts(data, YES),
+            unknown=_counts(data, UNKNOWN),
+            notes=(*dataset.notes, *split.notes),
+            set_aside=tuple(SetAside(*one) for one in dataset.set_aside),
+            source=data.source,
+        )
+
+
+@dataclass(frozen=True)
+class TargetRecord(Target):
+    """The bands that were asked for, and whether the delivered model met them."""
+
+    met: bool = False
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The 95% intervals of the scores, and of what a rule decides."""
+
+    scores: IntervalsByPart
+    decided: IntervalsByPart
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelRecord(Run):
+    """A run that was appraised.
+
+    Attributes:
+        members: the recipes of an ensemble's networks; None of a single one.
+        calibration: what the calibration brings.
+        refusal: why a guarantee that was asked for cannot be given.
+    """
+
+    members: tuple[Recipe, ...] | None
+    intervals: Intervals
+    decider: Decider
+    calibration: CalibrationReport
+    refusal: str | None = None
+
+    @classmethod
+    def of_model(cls, trained: TrainedModel) -> ModelRecord:
+        run, appraisal = trained.run, trained.appraisal
+        assert appraisal is not None
+        return cls(
+            **{**vars(run), "seconds": round(run.seconds, 3)},
+            members=trained.members if len(trained.members) > 1 else None,
+            intervals=Intervals(
+                scores={part: spread.intervals for part, spread in appraisal.spreads.items()},
+                decided={part: spread.intervals for part, spread in appraisal.decided_spreads.items()},
+            ),
+            decider=appraisal.decider,
+            calibration=appraisal.calibration,
+            refusal=appraisal.refusal,
+        )
+
+    @property
+    def networks(self) -> tuple[Recipe, ...]:
+        """The recipe of each network."""
+        return self.members or (self.recipe,)
+
+    def interval(self, part: str, metric: str) -> Interval | None:
+        """The 95% interval of a score."""
+        return self.intervals.scores.get(part, {}).get(metric)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """How many samples the network was trained on that is handed over in place of the one that was scored."""
+
+    samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What a fit or a cure came to.
+
+    Attributes:
+        before: the baseline; None for `fit`.
+        after: what is delivered; the baseline again where nothing else is.
+        differences: after minus before, by part and metric, paired.
+        tried: each further recipe that was trained.
+    """
+
+    schema: int
+    tagfit: str
+    command: Literal["fit", "cure"]
+    state: Literal["finished", "stopped"]
+    lock: str
+    seed: int
+    device: str
+    data: DataRecord
+    target: TargetRecord
+    verdict: Verdict
+    before: ModelRecord | None
+    after: ModelRecord
+    differences: Differences
+    refit: Refit | None
+    tried: tuple[Trial, ...]
+    search: SearchSummary | None
+    finalists: tuple[RepeatsRecord, ...]
+    ingredients: tuple[IngredientRecord, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def baseline(self) -> ModelRecord | None:
+        """What is compared with: None where there is nothing, or it is what is delivered."""
+        return None if self.before is None or self.before.recipe == self.after.recipe else self.before
+
+    def difference(self, part: str, metric: str) -> Difference | None:
+        """After minus before."""
+        by_metric: Mapping[str, Difference | None] = dict(self.differences).get(part, {})  # type: ignore[call-overload]
+        return by_metric.get(metric)
+
+    def to_json(self) -> str:
+        return json.dumps(to_plain(self), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def record_of(
+    command: Literal["fit", "cure"], outcome: Outcome, data: LockedData, target: Target, **facts: Any
+) -> RunRecord:
+    """The record of what a fit or a cure came to.
+
+    Args:
+        facts: `seed`, `device` and `seconds`.
+    """
+    before, after = outcome.before, outcome.after
+    changes = {} if before is None else _differences(before, after)
+    verdict = judge(None if before is None else before.run, after.run, target, outcome.tried, changes)
+    refit = None if outcome.refit is None else Refit(len(data.dataset) - data.split.counts["test"])
+    sentences = (*verdict.sentences, *_outside(data), *_decisions(after, data, target), *_refitted(refit))
+    return RunRecord(
+        schema=SCHEMA,
+        tagfit=tagfit.__version__,
+        command=command,
+        state="finished" if outcome.complete else "stopped",
+        lock=data.lock,
+        data=DataRecord.of(data),
+        target=TargetRecord(**vars(target), met=meets(after.run, target)),
+        verdict=replace(verdict, sentences=sentences),
+        before=None if before is None else ModelRecord.of_model(before),
+        after=ModelRecord.of_model(after),
+        differences=changes,
+        refit=refit,
+        tried=tuple(run.trial for run in outcome.tried),
+        search=outcome.search,
+        finalists=tuple(repeats.record for repeats in outcome.finalists),
+        ingredients=tuple(ingredient.record for ingredient in outcome.ingredients),
+        findings=_findings(before, after),
+        **facts,
+    )
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record of the run folder `path`, of its bundle, or of its result.json, whatever version wrote it.
+
+    Raises:
+        BundleError: there is none, or it cannot be read.
+    """
+    folder = path.resolve().parent if (path / "manifest.json").is_file() else path
+    result = folder / "result.json" if folder.is_dir() else folder
+    if not result.is_file():
+        raise BundleError(
+            f"{path}: expected a run folder with a result.json in it",
+            "Give the -o folder of `tagfit fit` or `tagfit cure`.",
+        )
+    values = read_json(result)
+    if values.get("schema") not in (1, SCHEMA):
+        raise BundleError(f"{result}: expected a result of schema {SCHEMA}; got {values.get('schema')!r}")
+    try:
+        return from_plain(_upgrade(values) if values["schema"] == 1 else values, RunRecord)
+    except BundleError as error:
+        raise BundleError([f"{result}: {fault}" for fault in error.faults]) from None
+    except (KeyError, TypeError, AttributeError) as error:  # an older one that is not what it was
+        raise BundleError(f"{result}: expected a result of schema 1; {type(error).__name__}: {error}") from None
+
+
+def finished_record(folder: Path) -> RunRecord | None:
+    """The record of a finished run, or None where there is none yet."""
+    if not (folder / "result.json").exists():
+        return None
+    record = read_record(folder)
+    return record if record.state == "finished" else None
+
+
+def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    """A record of schema 1, whose words were others."""
+    data = values["data"]
+    kind = "images" if data["kind"] == "pictures" else data["kind"]
+    runs = {name: _upgrade_run(values[name]) for name in ("before", "after")}
+    preprocessing = upgrade_preprocessing(data["preprocessing"])
+    return {**values, **runs, "schema": SCHEMA, "data": {**data, "kind": kind, "preprocessing": preprocessing}}
+
+
+def _upgrade_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {**run, "recalibration": run.get("level"), "decider": upgrade_decider(run["decider"])}
+
+
+def _counts(data: LockedData, value: int) -> dict[str, tuple[int, ...]]:
+    return {part: tuple(counts) for part, counts in cell_counts(data.dataset, data.split.parts, value).items()}
+
+
+def _differences(before: TrainedModel, after: TrainedModel) -> Differences:
+    if before is after or before.appraisal is None or after.appraisal is None:
+        return {}
+    return differences(after.appraisal.spreads, before.appraisal.spreads)
+
+
+def _findings(before: TrainedModel | None, after: TrainedModel) -> tuple[Finding, ...]:
+    """Those of what is delivered, then those of the baseline, each the worst first."""
+    runs = [("after", after), *([] if before is None or before is after else [("before", before)])]
+    return tuple(replace(finding, of=name) for name, trained in runs for finding in trained.findings)
+
+
+def _outside(data: LockedData) -> tuple[str, ...]:
+    backbone = data.dataset.preprocessing.backbone
+    if backbone is None:
+        return ()
+    return (f"It brings knowledge from outside: {backbone} was trained on other images, and made features of these.",)
+
+
+def _decisions(after: TrainedModel, data: LockedData, target: Target) -> tuple[str, ...]:
+    return () if after.appraisal is None else after.appraisal.sentences(data.dataset.label_names, target.metric)
+
+
+def _refitted(refit: Refit | None) -> tuple[str, ...]:
+    if refit is None:
+        return ()
+    return (
+        f"What is handed over was trained again on all {refit.samples:,} labelled samples but test: "
+        "no split scores that network. The scores are of the same recipe on train alone.",
+    )
