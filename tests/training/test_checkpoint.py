@@ -17,6 +17,7 @@ from tagfit.training import checkpoint, loop
 from tagfit.training import thread_pool as threads
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import StepEnded
+from tagfit.training.job import PreparedJob
 
 CPU = torch.device("cpu")
 DENSE = Recipe(
@@ -70,7 +71,7 @@ def run(recipe, checkpoints=None, die_after=None):
         if event == StepEnded(die_after):
             raise Killed
 
-    trained = loop.train(network, recipe.training, *parts, seed=3, checkpoints=checkpoints, on_event=listen)
+    trained = loop.train(PreparedJob(network, recipe.training, *parts, 3, checkpoints=checkpoints, on_event=listen))
     return network.state_dict(), trained
 
 

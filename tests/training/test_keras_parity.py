@@ -17,6 +17,7 @@ from tagfit.recipes import RECIPES
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
+from tagfit.training.job import PreparedJob
 
 GOLDEN = json.loads((Path(__file__).parent / "keras_golden.json").read_text())
 SAMPLES, FEATURES, LABELS, BATCH, EPOCHS = 97, 20, 5, 32, 3
@@ -59,12 +60,16 @@ def test_every_loss_is_that_of_keras(name, rows, monkeypatch):
     monkeypatch.setattr(loop, "epoch_order", lambda count, generator: next(orders))
     step_losses, val_losses = [], []
 
+    def note(losses, first_loss):
+        step_losses.extend(losses.tolist())
+
     def listen(event):
         if isinstance(event, EpochEnded):
-            step_losses.extend(event.step_losses)
             val_losses.append(event.row["val_loss"])
 
-    loop.train(network_with_golden_weights(recipe), training, rows, rows, seed=0, on_event=listen)
+    monkeypatch.setattr(loop, "bad_step", note)
+
+    loop.train(PreparedJob(network_with_golden_weights(recipe), training, rows, rows, on_event=listen))
 
     assert SAMPLES % BATCH == 1, "the last batch must hold a single sample"
     np.testing.assert_allclose(step_losses, GOLDEN[name]["step_losses"], rtol=1e-6)
