@@ -31,7 +31,6 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ PEER = HERE.parent / ".venv-peers" / "bin" / "python"
 SHAPE, LABELS = (64, 64, 3), 17
 
 _CNN = RECIPES["cnn"]
-RECIPE = replace(_CNN, model=replace(_CNN.model, views=1, standardise=False, stride=2))
+RECIPE = _CNN.changed(model={"views": 1, "standardise": False, "stride": 2})
 
 MEASURE = """
 import json, sys, time
