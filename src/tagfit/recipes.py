@@ -17,7 +17,6 @@ A recipe is a frozen record, readable and writable as TOML:
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,20 +28,14 @@ import tomli_w
 from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean
+from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
 from tagfit.io.typed_json import field_faults, from_plain, to_plain
 
 #: bytes of a recipe file; ours have 500
 MOST_TOML = 8_192
 
 _SAME: Mapping[str, Any] = {}
-_MOST = sys.float_info.max  # what is above is infinite
 Width = Annotated[int, Meta(ge=1, le=65536, description="a whole number from 1 to 65536")]
-Count = Annotated[int, Meta(ge=1, lt=2**31, description="a whole number of at least 1")]
-CountOrNone = Annotated[int, Meta(ge=0, lt=2**31, description="a whole number of at least 0")]
-Share = Annotated[float, Meta(ge=0, lt=1, description="a fraction from 0 up to, not including, 1")]
-SomeShare = Annotated[float, Meta(gt=0, le=1, description="a fraction above 0, at most 1")]
-Positive = Annotated[float, Meta(gt=0, le=_MOST, description="a number above 0")]
-NotNegative = Annotated[float, Meta(ge=0, le=_MOST, description="a number of at least 0")]
 
 
 class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture"):
@@ -286,7 +279,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fields resolved, ready for JSON or TOML."""
-        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(to_plain(self)))
+        plain: dict[str, Any] = to_plain(self)
         return plain
 
     @classmethod

@@ -33,7 +33,7 @@ _shown.maxstring = _shown.maxother = 60
 
 def to_plain(record: object) -> Any:
     """A record, or a mapping or sequence of records, as plain data for JSON."""
-    return msgspec.to_builtins(record, str_keys=True)
+    return _listed(msgspec.to_builtins(record, str_keys=True))
 
 
 def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> Record:
@@ -75,6 +75,13 @@ def field_faults(record: Any, where: str = "") -> list[str]:
     return faults
 
 
+def _listed(values: object) -> object:
+    """With lists for tuples, as JSON has them."""
+    if isinstance(values, dict):
+        return {name: _listed(value) for name, value in values.items()}
+    return [_listed(value) for value in values] if isinstance(values, list | tuple) else values
+
+
 # ------------------------------------------------------------------------------------------- what is wrong
 
 
@@ -83,8 +90,8 @@ def _wrong(values: object, kind: Any, where: str) -> Iterator[str]:
     record = _record(kind, values)
     if record is not None and isinstance(values, Mapping):
         values = {name: value for name, value in values.items() if name in _fields(record) or name == _tag(record)}
-        kind, inner = record, [f"{_at(where, name)} is missing" for name in _required(record) - values.keys()]
-        inner += [fault for one in _inside(values, kind, where) for fault in _wrong(*one)]
+        kind, inner = record, [f"{_at(where, name)} is missing" for name in _required(record) if name not in values]
+        inner += _first(_inside(values, kind, where))
     else:
         inner = []
     try:
@@ -92,9 +99,14 @@ def _wrong(values: object, kind: Any, where: str) -> Iterator[str]:
             msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
         if record is None:
-            inner = [fault for one in islice(_inside(values, kind, where), MOST_ITEMS) for fault in _wrong(*one)]
+            inner = _first(islice(_inside(values, kind, where), MOST_ITEMS))
         inner = inner or _own(error, values, kind, where)
     yield from inner
+
+
+def _first(several: Iterable[tuple[object, Any, str]]) -> list[str]:
+    """The faults of several values, as many as are named."""
+    return list(islice((fault for one in several for fault in _wrong(*one)), MOST_FAULTS))
 
 
 def _own(error: msgspec.ValidationError, values: object, kind: Any, where: str) -> list[str]:
@@ -141,15 +153,16 @@ def _expected(kind: Any) -> str | None:
 
 def _unknown(values: object, kind: Any, where: str, surplus: bool) -> Iterator[str]:
     """Fields that a record does not have, at every depth."""
+    if not _holds_records(kind):
+        return
     record = _record(kind, values)
     if record is not None and isinstance(values, Mapping) and not (surplus and not _forbids(record)):
         known = (*filter(None, [_tag(record)]), *_fields(record))
-        for name in values.keys() - set(known):
+        for name in (name for name in values if name not in known):
             hint = did_you_mean(str(name)[:60], known)
             yield f"there is no field {_at(where, str(name))!r:.80}; known: {', '.join(known)}.{hint}"
     for value, inner, place in _inside(values, record or kind, where):
-        if isinstance(value, Mapping | list):
-            yield from _unknown(value, inner, place, surplus)
+        yield from _unknown(value, inner, place, surplus)
 
 
 # ------------------------------------------------------------------------------------------- what is where
@@ -216,6 +229,11 @@ def _is_optional(kind: Any) -> bool:
 
 
 @cache
+def _holds_records(kind: Any) -> bool:
+    return _is_record(kind) or any(map(_holds_records, get_args(kind)))
+
+
+@cache
 def _fields(record: Any) -> dict[str, Any]:
     """The type of each field."""
     hints = get_type_hints(record, include_extras=True)
@@ -224,13 +242,13 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 @cache
-def _required(record: Any) -> frozenset[str]:
-    """Fields without a default, and a Struct's tag."""
+def _required(record: Any) -> tuple[str, ...]:
+    """Fields without a default."""
     if issubclass(record, msgspec.Struct):
-        return frozenset(one.name for one in msgspec.structs.fields(record) if one.required)
+        return tuple(one.name for one in msgspec.structs.fields(record) if one.required)
     nothing = dataclasses.MISSING
-    needed = (one for one in dataclasses.fields(record) if one.init and one.default is one.default_factory is nothing)
-    return frozenset(one.name for one in needed)
+    fields = (one for one in dataclasses.fields(record) if one.init and one.default is one.default_factory is nothing)
+    return tuple(one.name for one in fields)
 
 
 def _at(where: str, name: str) -> str:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,25 +182,27 @@ class Difference:
 
     Attributes:
         value: after - before.
-        interval: of that difference, on the same samples.
+        low, high: where the difference lies with 95% confidence, on the same samples.
         error: its standard error.
+        within_noise: whether 0 lies in between: other samples might show no difference, or the opposite one.
     """
 
     value: float
-    interval: Interval
+    low: float
+    high: float
     error: float
+    within_noise: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "within_noise", 0.0 in self.interval)
 
     @property
-    def within_noise(self) -> bool:
-        """Whether the interval holds 0: other samples might show no difference, or the opposite one."""
-        return 0.0 in self.interval
+    def interval(self) -> Interval:
+        return Interval(self.low, self.high)
 
     def __str__(self) -> str:
         noise = "inside the noise; " if self.within_noise else ""
-        return f"{self.value:+.3f} ({noise}95%: {self.interval.low:+.3f} to {self.interval.high:+.3f})"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.interval._asdict(), "value": self.value, "within_noise": self.within_noise}
+        return f"{self.value:+.3f} ({noise}95%: {self.low:+.3f} to {self.high:+.3f})"
 
 
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
@@ -217,7 +219,7 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
         differences[metric] = (
-            None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
+            None if moved is None or noise is None else Difference(moved, *noise.around(moved), noise.error)
         )
     return differences
 
@@ -238,7 +240,7 @@ def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
                 math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
             )
             value = values[0] - values[1]
-            gaps[metric] = Difference(value, noise.around(value), noise.error)
+            gaps[metric] = Difference(value, *noise.around(value), noise.error)
     return gaps
 
 
@@ -249,7 +251,7 @@ def contrast(spread: Spread, one: str, other: str) -> Difference | None:
         return None
     above = values[0] - values[1]
     noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
-    return None if noise is None else Difference(above, noise.around(above), noise.error)
+    return None if noise is None else Difference(above, *noise.around(above), noise.error)
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
@@ -261,6 +263,18 @@ def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
     mean = float(values_G.mean())
     noise = _Noise.of(mean, np.concatenate(means), resampling) if len(values_G) > 1 else None
     return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
+
+
+def wilson(hits: int, count: int) -> Interval:
+    """Of a fraction, given that `hits` of `count` were counted; count is above 0.
+
+    Wilson, *Probable inference, the law of succession, and statistical inference* (1927).
+    """
+    z = NormalDist().inv_cdf(0.975)
+    middle = (hits + z**2 / 2) / (count + z**2)
+    half = z / (count + z**2) * (hits * (count - hits) / count + z**2 / 4) ** 0.5
+    # at none and at all it ends at 0 and at 1, but for rounding
+    return Interval(max(middle - half, 0.0) if hits else 0.0, min(middle + half, 1.0) if hits < count else 1.0)
 
 
 def label_f1_intervals(answers: Answers, resampling: Resampling) -> list[Interval | None]:

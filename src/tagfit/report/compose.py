@@ -132,7 +132,7 @@ def _model_rows(result: Mapping[str, Any], parts: Sequence[str], metric: str) ->
     decider = after["decider"]
     if decider["rule"] is not None:
         decided = tuple(Score(value_of(after["decided"], part, metric)) for part in parts)
-        yield ModelRow("decided", "after", f"for {decider['wish']}", decided, None)
+        yield ModelRow("decided", "after", f"for {decider['objective']}", decided, None)
     constant = tuple(Score(value_of(after["constant"], part, metric)) for part in parts)
     yield ModelRow("constant", "constant", "the best fixed answer", constant, None)
 

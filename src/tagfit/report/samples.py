@@ -75,7 +75,7 @@ def _thresholds(decider: Mapping[str, Any], count: int) -> list[float | None]:
 def _deciding(decider: Mapping[str, Any]) -> str:
     if decider["rule"] is None:
         return "A label is given where the network's score is above 0.5."
-    return f"Labels are decided for {decider['wish']}: thresholds are on calibrated probabilities."
+    return f"Labels are decided for {decider['objective']}: thresholds are on calibrated probabilities."
 
 
 def together(saved: SavedPredictions, result: Mapping[str, Any]) -> Together | None:

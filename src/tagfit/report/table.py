@@ -87,14 +87,14 @@ def _told(record: Mapping[str, Any]) -> list[Text]:
     """What decides and what was guaranteed, in words."""
     decider = record["decider"]
     if "guarantee" in record:
-        here, metric = record["guarantee"], decider["guaranteed"]["guarantee"].partition("=")[0]
+        here, metric = record["guarantee"], decider["guaranteed"]["guarantee"]["metric"]
         found = f"Here {metric} is {_number(here['achieved'])}"
         if here["low"] is not None:
             found += f" (95%: {here['low']:.3f} to {here['high']:.3f})"
         return [Text(), Text(decider["guaranteed"]["sentence"]), Text(f"{found}, over {here['samples']:,} samples.")]
     if decider["rule"] is None:
         return []
-    return [Text(), Text(f"decided: for {decider['wish']}, fitted on {decider['fitted_on']}; score: above 0.5")]
+    return [Text(), Text(f"decided: for {decider['objective']}, fitted on {decider['fitted_on']}; score: above 0.5")]
 
 
 def _slices_table(by: Mapping[str, Any]) -> Table:
@@ -148,7 +148,7 @@ def _main_table(record: Mapping[str, Any], runs: Mapping[str, Any], metric: str)
         table.add_row("change", "in brackets: noise", *changes, "")
     if after["decider"]["rule"] is not None:
         decided = (_number(_score(after["decided"], part, metric)) for part in PARTS_SHOWN)
-        table.add_row("decided", f"for {after['decider']['wish']}", *decided, "")
+        table.add_row("decided", f"for {after['decider']['objective']}", *decided, "")
     if after["folds"] is not None:
         spread = (_mean_and_deviation(after["folds"], part, metric) for part in PARTS_SHOWN)
         table.add_row("folds", "mean and deviation", *spread, "")

@@ -149,7 +149,7 @@ def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
         label_names=tagger.label_names,
         history=after["history"],
         samples=record["data"]["parts"]["train"],
-        constant=tagger.bundle.constant,
+        constant=tagger.bundle.constant_baseline,
         seed=seed,
     )
     try:

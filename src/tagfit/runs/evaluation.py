@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.api import read_dataset
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.data.dataset import align_labels, rows_of, rows_of_part
 from tagfit.data.groups import AUTO, group, likeness
 from tagfit.data.lock import copies_among
-from tagfit.decisions.appraisal import as_pairs, calibration_record, differences_record
+from tagfit.decisions.appraisal import calibration_report
 from tagfit.decisions.decider import Predictions
 from tagfit.errors import DataError, did_you_mean
 from tagfit.inference.tagger import Prediction, Tagger
+from tagfit.io.typed_json import to_plain
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Labels
@@ -47,8 +48,8 @@ class Assessment:
             "decided": self.decided.scores.to_dict(),
             "constant": self.constant.to_dict(),
             "intervals": {
-                "scores": as_pairs(self.scores.intervals),
-                "decided": as_pairs(self.decided.intervals),
+                "scores": to_plain(self.scores.intervals),
+                "decided": to_plain(self.decided.intervals),
             },
         }
 
@@ -116,17 +117,17 @@ def evaluate(
     aligned, surplus, missing = align_labels(dataset, tagger.label_names)
     prediction = tagger.predict_dataset(aligned)
     predictions = Predictions(aligned.labels_NL, prediction.scores, groups)
-    constant, decider = tagger.bundle.constant, tagger.bundle.decider
+    constant, decider = tagger.bundle.constant_baseline, tagger.bundle.decider
     both = _both(tagger, aligned.labels_NL, prediction)
     whole = _assess(both, groups, constant, seed)
     details: dict[str, Any] = {
         "intervals": whole.to_dict()["intervals"],
-        "calibration": calibration_record(predictions, prediction.probabilities, decider),
-        "decider": decider.to_dict(),
+        "calibration": to_plain(calibration_report(predictions, prediction.probabilities, decider)),
+        "decider": to_plain(decider),
     }
     if decider.guaranteed is not None:
-        details["guarantee"] = decider.guaranteed.observed(
-            predictions.labels_NL, prediction.probabilities, predictions.groups
+        details["guarantee"] = to_plain(
+            decider.guaranteed.observed(predictions.labels_NL, prediction.probabilities, predictions.groups)
         )
     if slices is not None:
         details["by"] = {"column": by, "slices": [_slice(both, groups, constant, seed, *one) for one in slices]}
@@ -239,8 +240,7 @@ def _compared(
         "labels": common,
         **{kind: spread.scores.to_dict() for kind, spread in zip(kinds, spreads[1], strict=True)},
         "differences": {
-            kind: differences_record(difference(ours, theirs))
-            for kind, ours, theirs in zip(kinds, *spreads, strict=True)
+            kind: to_plain(difference(ours, theirs)) for kind, ours, theirs in zip(kinds, *spreads, strict=True)
         },
         "notes": _seen_notes(other.bundle, dataset, "The other model"),
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tagfit.decisions.rules import Rule
+from tagfit.io.typed_json import from_plain
 from tagfit.metrics.titles import TITLES
 from tagfit.records.scores import LOWER_IS_BETTER
 
@@ -80,7 +81,7 @@ def _use(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _takes_images(data: Mapping[str, Any]) -> bool:
-    return data["kind"] == "images" or "backbone" in data["preprocessing"]
+    return data["kind"] == "images" or data["preprocessing"]["backbone"] is not None
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
@@ -92,7 +93,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     if data["kind"] == "images":
         height, width, _ = preprocessing["shape"]
         yield f"Each image is made {width} x {height} pixels, as a whole."
-    if "backbone" in preprocessing:
+    if preprocessing["backbone"] is not None:
         size = preprocessing["backbone"]["form"]["size"]
         yield f"A backbone looks at each image, at {size} x {size} pixels; networks are given the features it makes."
     yield ""
@@ -198,8 +199,8 @@ def _decisions(record: Mapping[str, Any]) -> Iterator[str]:
     if decider["rule"] is None:
         yield "- A label is given where its score is above 0.5."
     else:
-        rule = Rule.from_dict(decider["rule"], labels=len(names))
-        yield f"- Labels are given for {plain(decider['wish'])}: {plain(rule.describe(names))}."
+        rule = from_plain(decider["rule"], Rule)
+        yield f"- Labels are given for {plain(decider['objective'])}: {plain(rule.describe(names))}."
     if decider["guaranteed"] is not None:
         yield f"- {plain(decider['guaranteed']['sentence'])} {plain(decider['guaranteed']['evidence'])}"
     if after["refusal"] is not None:
@@ -233,7 +234,7 @@ def _limits(record: Mapping[str, Any]) -> Iterator[str]:
         "- Near-copies and neighbours of training samples flatter every score. What is known of them stands with the "
         "data; what no file shows, such as the same place in another year, is known to whoever took the images."
     )
-    if "backbone" in data["preprocessing"]:
+    if data["preprocessing"]["backbone"] is not None:
         one = data["preprocessing"]["backbone"]
         revision = f", revision {plain(one['revision'])}" if one["revision"] else ""
         yield (

@@ -14,10 +14,11 @@ from torch import nn
 import tagfit
 from tagfit.data.folds import trainings
 from tagfit.data.unknown import cell_counts
-from tagfit.decisions.appraisal import Appraisal, differences, differences_record
+from tagfit.decisions.appraisal import Appraisal, differences
 from tagfit.decisions.decider import Predictions
 from tagfit.images.thumbnails import thumbnail
 from tagfit.inference.tagger import Tagger
+from tagfit.io.typed_json import to_plain
 from tagfit.metrics.intervals import Answers, Difference
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.recipes import Recipe
@@ -129,7 +130,7 @@ def result_record(
             "label_names": list(dataset.label_names),
             "parts": data.split.counts,
             "folds": None if data.split.folds is None else int(data.split.folds.max()) + 1,
-            "preprocessing": dataset.preprocessing.to_dict(),
+            "preprocessing": to_plain(dataset.preprocessing),
             "positives": cell_counts(dataset, data.split.parts, YES),
             "unknown": cell_counts(dataset, data.split.parts, UNKNOWN),
             "notes": [*dataset.notes, *data.split.notes],
@@ -140,7 +141,7 @@ def result_record(
         "verdict": replace(verdict, sentences=(*verdict.sentences, *outside, *decisions)).to_dict(),
         "before": None if before is None else _run_record(before),
         "after": _run_record(after),
-        "differences": {part: differences_record(by_metric) for part, by_metric in changes.items()},
+        "differences": to_plain(changes),
         "refit": None if work.refit is None else {"samples": refitted},
         "tried": [run.to_trial() for run in work.tried],
         "search": work.search,
@@ -222,5 +223,15 @@ def _run_record(trained: Trained) -> dict[str, Any]:
     return (
         trained.run.to_dict()
         | {"members": members}
-        | ({} if trained.appraisal is None else trained.appraisal.to_dict())
+        | ({} if trained.appraisal is None else _appraised(trained.appraisal))
     )
+
+
+def _appraised(appraisal: Appraisal) -> dict[str, Any]:
+    """What result.json has of it beside the scores."""
+    return {
+        "intervals": {"scores": to_plain(appraisal.intervals), "decided": to_plain(appraisal.decided_intervals)},
+        "calibration": to_plain(appraisal.calibration),
+        "decider": to_plain(appraisal.decider),
+        "refusal": appraisal.refusal,
+    }

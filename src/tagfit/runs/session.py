@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tagfit.bundle.bundle import Bundle, write_bundle
+from tagfit.bundle.record import Bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.data.folds import trainings
 from tagfit.data.lock import verify
 from tagfit.decisions.appraisal import appraise, joined, mean_of
@@ -24,7 +25,7 @@ from tagfit.diagnosis.registry import OF_MODEL, look
 from tagfit.errors import TagfitError
 from tagfit.inference.tagger import Tagger
 from tagfit.metrics.baselines import ConstantBaseline
-from tagfit.metrics.curves import Line
+from tagfit.metrics.curves import SigmoidCurve
 from tagfit.metrics.intervals import LEAST, Spread
 from tagfit.metrics.scores import score
 from tagfit.models.ensemble import Ensemble, members_of
@@ -74,7 +75,7 @@ class _Member:
 
     outcome: Outcome
     predictions: Mapping[Part, Predictions]
-    level: Line | None = None
+    level: SigmoidCurve | None = None
 
 
 @dataclass
@@ -211,7 +212,7 @@ class Session:
         if outcome.task.recipe.shifts:
             raw = self._ask(outcome.network, split.rows("val"))
             level = fit_recalibration(raw.labels_NL, raw.probabilities_NL)
-            recalibrate_output(outcome.network, *level)
+            recalibrate_output(outcome.network, level.slope, level.shift)
         if level is not None and unseen == "val":
             crossed = crossfitted(raw.labels_NL, raw.probabilities_NL, raw.groups, seed=self.seed)
             new = replace(raw, probabilities_NL=crossed)
@@ -382,12 +383,11 @@ class Session:
         return Predictions.of(self.data, rows, probabilities(network, self._inputs, rows))
 
 
-def _mean_level(levels: Sequence[Line]) -> tuple[float, float] | None:
+def _mean_level(levels: Sequence[SigmoidCurve]) -> tuple[float, float] | None:
     """Of folds, what a network trained again on all of them is given."""
     if not levels:
         return None
-    slope, shift = np.mean(levels, axis=0).tolist()
-    return slope, shift
+    return float(np.mean([one.slope for one in levels])), float(np.mean([one.shift for one in levels]))
 
 
 def _up_to_unfinished(outcomes: Iterable[Outcome | None]) -> list[Outcome]:
