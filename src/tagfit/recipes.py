@@ -28,8 +28,9 @@ import tomli_w
 from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean
+from tagfit.io.faults import field_faults
 from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
-from tagfit.io.typed_json import field_faults, from_plain, to_plain
+from tagfit.io.typed_json import from_plain, to_plain
 
 #: bytes of a recipe file; ours have 500
 MOST_TOML = 8_192

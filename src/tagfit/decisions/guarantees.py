@@ -177,8 +177,8 @@ class FittedGuarantee:
     unanswered: Fraction
     resamples: Resamples
     # for whoever reads the file; always written anew from the numbers, which may come from a stranger
-    sentence: str = field(init=False)
-    evidence: str = field(init=False)
+    sentence: str = field(init=False, default="")
+    evidence: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sentence", self._sentence())

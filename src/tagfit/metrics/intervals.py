@@ -191,7 +191,7 @@ class Difference:
     low: float
     high: float
     error: float
-    within_noise: bool = field(init=False)
+    within_noise: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "within_noise", 0.0 in self.interval)
