@@ -23,7 +23,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -82,8 +81,8 @@ class Network(NamedTuple):
 
     @property
     def recipe(self) -> Recipe:
-        training = replace(REGULARISED.training, epochs=EPOCHS, batch_size=self.batch, patience=EPOCHS + 1)
-        return replace(REGULARISED, model=replace(REGULARISED.model, widths=self.sizes[1:-1]), training=training)
+        training = {"epochs": EPOCHS, "batch_size": self.batch, "patience": EPOCHS + 1}
+        return REGULARISED.changed(model={"widths": self.sizes[1:-1]}, training=training)
 
     def job(self, parts: Sequence[LabelledRows], seed: int = 0) -> PreparedJob:
         network = build_network(self.recipe, self.sizes[:1], self.sizes[-1], seed=seed)

@@ -13,7 +13,6 @@ import shlex
 import statistics
 import sys
 import time
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -82,8 +81,10 @@ def main():
     options = parser.parse_args()
     began = time.perf_counter()
     data, recipe = tagfit.load(options.data), find_recipe("cnn")
-    model = replace(recipe.model, dropout=0.0, stochastic_depth=0.0)  # so that the curves can be compared
-    recipe = replace(recipe, model=model, training=replace(recipe.training, epochs=options.epochs, patience=0))
+    recipe = recipe.changed(
+        model={"dropout": 0.0, "stochastic_depth": 0.0},  # so that the curves can be compared
+        training={"epochs": options.epochs, "patience": 0},
+    )
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(num_cpus=1)

@@ -12,7 +12,8 @@ from PIL import Image
 
 import tagfit
 from making import PREPROCESSOR, image_folder, image_table, tiny_backbone
-from tagfit.bundle.bundle import BACKBONE, PROTOCOL
+from tagfit.bundle.files import BACKBONE
+from tagfit.bundle.protocols import PROTOCOL
 from tagfit.cli.main import main
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
@@ -135,7 +136,7 @@ def test_a_bundle_holds_its_backbone(made, tmp_path):
         (lambda m: m["preprocessing"]["backbone"]["config"].update(hidden_sizes=[8, 32]), "has shape"),
         (lambda m: m["preprocessing"]["backbone"]["config"].update(depths=[1, 2]), "is missing"),
         (lambda m: m["preprocessing"]["backbone"]["form"].update(size=10**9), "whole number from 1 to 4096"),
-        (lambda m: m["preprocessing"]["backbone"].update(std=[0, 1, 1]), "deviation of three colours"),
+        (lambda m: m["preprocessing"]["backbone"].update(std=[0, 1, 1]), r"std\[0\] must be a number above 0"),
         (lambda m: m["preprocessing"]["backbone"].update(features=17), "features, not"),
         (lambda m: m["preprocessing"].pop("backbone") and m["files"].pop(BACKBONE), None),
     ],

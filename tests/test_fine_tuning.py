@@ -7,7 +7,7 @@ import pytest
 
 import tagfit
 from making import image_folder, tiny_backbone
-from tagfit.bundle.bundle import write_bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.errors import DataError, RecipeError
 from tagfit.models.ensemble import Ensemble
 from tagfit.recipes import RECIPES, FineTunedModel, Recipe, Training

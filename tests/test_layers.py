@@ -11,9 +11,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "tagfit"
 ROOMS = (
     "__init__",
     "errors",
+    "io",
     "recipes",
     "records",
-    "io",
     "images",
     "data",
     "metrics",

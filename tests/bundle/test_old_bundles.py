@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagfit.bundle.audit import READABLE
+from tagfit.bundle.protocols import READABLE
 from tagfit.inference.tagger import Tagger
 
 BUNDLES = sorted(path for path in (Path(__file__).parent / "bundles").iterdir() if path.is_dir())

@@ -81,8 +81,10 @@ def test_a_training_that_loses_a_node_ends_as_on_one_machine(doomed_cluster, tmp
 @pytest.mark.skipif(not PROVE, reason="the long form: make prove")
 def test_a_lost_node_that_is_replaced_changes_nothing(doomed_cluster):
     """To the bit, with all that draws at random."""
-    model = replace(RECIPE.model, dropout=0.5, depth=1, stochastic_depth=0.3)
-    recipe = replace(RECIPE, model=model, training=replace(RECIPE.training, augmentation=("mirror",), patience=0))
+    recipe = RECIPE.changed(
+        model={"dropout": 0.5, "depth": 1, "stochastic_depth": 0.3},
+        training={"augmentation": ("mirror",), "patience": 0},
+    )
     data = locked(image_table())
     straight, lossy = (
         tagfit.fit(data, recipe=recipe, allow=["augmentation"], on="ray", on_event=listener)
@@ -95,11 +97,8 @@ def test_a_lost_node_that_is_replaced_changes_nothing(doomed_cluster):
 def test_ranks_fine_tune_and_stop_when_asked(cluster, tmp_path, monkeypatch):
     table = image_table(side=32)
     data = tagfit.load({"x": table.x, "y": table.labels_NL}, backbone=tiny_backbone(tmp_path / "backbone"))
-    recipe = find_recipe("fine-tuned")
-    recipe = replace(
-        recipe,
-        model=replace(recipe.model, dropout=0.0),
-        training=replace(recipe.training, epochs=3, patience=0, batch_size=9),
+    recipe = find_recipe("fine-tuned").changed(
+        model={"dropout": 0.0}, training={"epochs": 3, "patience": 0, "batch_size": 9}
     )
     one, two = (tagfit.fit(data, recipe=recipe, fine_tune=True, on=on) for on in (None, "ray"))
     assert_alike(two, one)

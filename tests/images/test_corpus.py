@@ -13,9 +13,9 @@ from PIL import Image, ImageCms
 from tagfit.images import workers as decoder
 from tagfit.images.decode import UnreadableImageError, decode
 from tagfit.images.store import open_images
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
-SIZE, FORM = 16, Form(16)
+SIZE, FORM = 16, ImageForm(16)
 RED, BLUE, GREEN, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 255), (0, 0, 0)
 
 

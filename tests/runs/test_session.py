@@ -9,6 +9,7 @@ import pytest
 import tagfit
 from making import feature_table, locked
 from tagfit.errors import DataError
+from tagfit.io.typed_json import to_plain
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import UNKNOWN
@@ -118,7 +119,7 @@ class TestDecideFor:
         assert ruled["scores"] == plain["scores"]
         assert plain["decided"] == plain["scores"]
         assert plain["decider"]["rule"] is None
-        assert (ruled["decider"]["wish"], ruled["decider"]["fitted_on"]) == ("macro_f1", "val")
+        assert (ruled["decider"]["objective"], ruled["decider"]["fitted_on"]) == ("macro_f1", "val")
 
     def test_the_bundle_decides_as_the_record_says(self, rows, tmp_path):
         data = loaded(rows, split="50/15/20/15")
@@ -159,7 +160,7 @@ class TestGuarantee:
         assert result.record["after"]["refusal"] is None
         assert decider["guaranteed"]["threshold"] < 1
         again = tagfit.Tagger.load(tmp_path / "run")
-        assert again.bundle.decider.to_dict() == json.loads(json.dumps(decider))
+        assert to_plain(again.decider) == json.loads(json.dumps(decider))
         observed = tagfit.evaluate(again, data, part="test").details["guarantee"]
         assert 0.7 < observed["achieved"] <= 1
 

@@ -54,7 +54,7 @@ def network_with_golden_weights(recipe):
 
 @pytest.mark.parametrize("name", ["dense-baseline", "dense-regularised"])
 def test_every_loss_is_that_of_keras(name, rows, monkeypatch):
-    recipe = replace(RECIPES[name], model=replace(RECIPES[name].model, dropout=()))
+    recipe = RECIPES[name].changed(model={"dropout": ()})
     training = replace(recipe.training, epochs=EPOCHS, batch_size=BATCH)
     orders = iter([order(epoch) for epoch in range(1, EPOCHS + 1)])
     monkeypatch.setattr(loop, "epoch_order", lambda count, generator: next(orders))

@@ -22,7 +22,7 @@ PLAIN = Recipe(name="plain", model=CnnModel(width=4, depth=0, dropout=0.0), trai
 EVERYTHING = {"averaging": 0.9, "clip": 0.5, "schedule": "one-cycle", "loss": "focal", "label_smoothing": 0.1}
 #: nothing is drawn at random
 RECIPES = {
-    "residual": replace(PLAIN, model=replace(PLAIN.model, depth=1)),
+    "residual": PLAIN.changed(model={"depth": 1}),
     "everything": replace(PLAIN, training=replace(TRAINING, **EVERYTHING)),
     "patient": replace(PLAIN, training=replace(TRAINING, epochs=12, patience=1, rate=0.1)),
     "exploding": replace(PLAIN, training=replace(TRAINING, rate=1e30)),
@@ -30,7 +30,7 @@ RECIPES = {
 #: much is
 DRAWING = Recipe(
     name="drawing",
-    model=replace(PLAIN.model, dropout=0.5),
+    model=CnnModel(width=4, depth=0, dropout=0.5),
     training=replace(TRAINING, augmentation=("mirror", "mixup"), averaging=0.9),
 )
 

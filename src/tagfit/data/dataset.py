@@ -15,7 +15,7 @@ from tagfit.images.decode import MAX_PIXELS, pixels
 from tagfit.images.store import OnPixels, OnRead, open_images
 from tagfit.images.workers import Decode
 from tagfit.records.data import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
-from tagfit.records.form import MOST_PIXELS_A_SIDE, Form
+from tagfit.records.form import MOST_PIXELS_A_SIDE, ImageForm
 
 DEFAULT_SIZE = 64
 
@@ -28,7 +28,7 @@ CAPTURE_TIME = "capture time"
 def build(
     table: LabelTable,
     *,
-    size: int | Form = DEFAULT_SIZE,
+    size: int | ImageForm = DEFAULT_SIZE,
     max_pixels: int | None = None,
     strict: bool = False,
     on_read: OnRead | None = None,
@@ -49,19 +49,19 @@ def build(
     Raises:
         DataError: no readable sample, or nothing to learn; where `strict`, every unreadable image.
     """
-    if not isinstance(size, Form) and not (isinstance(size, int) and 1 <= size <= MOST_PIXELS_A_SIDE):
+    if not isinstance(size, ImageForm) and not (isinstance(size, int) and 1 <= size <= MOST_PIXELS_A_SIDE):
         raise DataError(f"the image size must be a whole number from 1 to {MOST_PIXELS_A_SIDE}; got {size!r}")
     if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
         raise DataError(f"the most pixels of an image must be a whole number above 0; got {max_pixels!r}")
     if table.x is None:
-        form = size if isinstance(size, Form) else Form(size)
+        form = size if isinstance(size, ImageForm) else ImageForm(size)
         return _from_images(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels, decode)
     if max_pixels is not None:
         raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
     # once here, rather than at every use; a memory map stays one
     x = table.x if table.x.flags.c_contiguous else np.ascontiguousarray(table.x)
     hashes = hash_rows(x)
-    if isinstance(size, Form) and table.kind == "images":
+    if isinstance(size, ImageForm) and table.kind == "images":
         x = _resized(x, size)
     scale = 1 / 255 if table.kind == "images" else 1.0
     return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale))
@@ -123,7 +123,7 @@ def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
     )
 
 
-def _resized(x: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
+def _resized(x: NDArray[np.uint8], form: ImageForm) -> NDArray[np.uint8]:
     """(N, size, size, 3) uint8 of (N, H, W, 3)."""
     found = np.empty((len(x), form.size, form.size, 3), np.uint8)
     for number, image in enumerate(x):
@@ -133,7 +133,7 @@ def _resized(x: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
 
 def _from_images(
     table: LabelTable,
-    form: Form,
+    form: ImageForm,
     max_pixels: int,
     strict: bool,
     on_read: OnRead | None,

@@ -73,7 +73,7 @@ def kept(bundle: Audited) -> OnnxNetworks | None:
         for file in cache_folder().glob(_name(bundle, "*")):
             content = file.read_bytes()
             if file.name == _name(bundle, _short(content)):
-                return OnnxNetworks(content, bundle.preprocessing)
+                return OnnxNetworks(content, bundle.manifest.preprocessing)
     return None
 
 

@@ -235,6 +235,18 @@ def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
     return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
 
 
+def wilson(hits: int, count: int) -> Interval:
+    """Of a fraction, given that `hits` of `count` were counted; count is above 0.
+
+    Wilson, *Probable inference, the law of succession, and statistical inference* (1927).
+    """
+    from scipy.stats import binomtest
+
+    # the interval is of no hypothesis; testing the fraction itself takes a tenth of the time of testing 0.5
+    found = binomtest(hits, count, hits / count).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
 def label_f1_intervals(answers: Answers, resampling: Resampling) -> list[Interval | None]:
     """Where the F1 of each label lies with 95% confidence; None where it is undefined, or resamples all agree.
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records.form import Form
+from tagfit.io.ranges import Count, Positive
+from tagfit.records.form import ImageForm
 
 if TYPE_CHECKING:
     from tagfit.models.backbones import Pretrained
@@ -108,39 +108,24 @@ class Backbone:
     revision: str
     sha256: str
     config: Mapping[str, Any]
-    features: int
-    form: Form
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    features: Count
+    form: ImageForm
+    mean: tuple[float, float, float]
+    std: tuple[Positive, Positive, Positive]
 
     def __str__(self) -> str:
         return f"{self.name} ({f'revision {self.revision[:12]}, ' if self.revision else ''}sha256 {self.sha256[:12]})"
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """What makes its features what they are, wherever it lies and whatever it is called."""
         return {
             "sha256": self.sha256,
             "config": hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest(),
             "features": self.features,
-            "form": self.form.to_dict(),
-            "mean": list(self.mean),
-            "std": list(self.std),
+            "form": asdict(self.form),
+            "mean": self.mean,
+            "std": self.std,
         }
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.identity() | {"name": self.name, "revision": self.revision, "config": dict(self.config)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Backbone:
-        """Raises ValueError, KeyError or TypeError."""
-        mean, std = (tuple(map(float, values[name])) for name in ("mean", "std"))
-        if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, mean + std)) or min(std) <= 0:
-            raise ValueError(f"a backbone has the mean and the deviation of three colours; got {mean} and {std}")
-        if not (isinstance(values["config"], dict) and isinstance(values["features"], int) and values["features"] > 0):
-            raise ValueError("a backbone has a config, and a number of features above 0")
-        name, revision, sha256 = (str(values[name]) for name in ("name", "revision", "sha256"))
-        form = Form.from_dict(values["form"])
-        return cls(name, revision, sha256, values["config"], values["features"], form, mean, std)
 
 
 @dataclass(frozen=True)
@@ -149,12 +134,21 @@ class Preprocessing:
 
     Images: the whole image to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
     of images in its own form.
+
+    Raises:
+        ValueError: a shape that is none of this kind, or not what the backbone makes.
     """
 
     kind: Kind
-    shape: tuple[int, ...]
-    scale: float = 1.0
+    shape: tuple[Count, ...]
+    scale: Positive = 1.0
     backbone: Backbone | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != (3 if self.kind == "images" else 1):
+            raise ValueError(f"there is no preprocessing of {self.kind} to the shape {self.shape}")
+        if self.backbone is not None and self.shape != (self.backbone.features,):
+            raise ValueError(f"the backbone makes {self.backbone.features} features, not {self.shape}")
 
     @property
     def takes_images(self) -> bool:
@@ -162,12 +156,12 @@ class Preprocessing:
         return self.kind == "images" or self.backbone is not None
 
     @property
-    def form(self) -> Form | None:
+    def form(self) -> ImageForm | None:
         """What an image file is brought to; None where no form gives what goes in."""
         if self.backbone is not None:
             return self.backbone.form
         height, width, *_ = *self.shape, 0
-        return Form(height) if self.kind == "images" and height == width else None
+        return ImageForm(height) if self.kind == "images" and height == width else None
 
     @property
     def taken(self) -> tuple[int, ...]:
@@ -179,34 +173,11 @@ class Preprocessing:
         """What goes in, in a word."""
         return "images" if self.takes_images else "features"
 
-    def to_dict(self) -> dict[str, Any]:
-        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.to_dict()})
-
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """What the lock covers of it; images are called pictures there, as they always were."""
         kind = "pictures" if self.kind == "images" else self.kind
-        return (
-            self._plain() | {"kind": kind} | ({} if self.backbone is None else {"backbone": self.backbone.identity()})
-        )
-
-    def _plain(self) -> dict[str, Any]:
-        return {"kind": self.kind, "shape": list(self.shape), "scale": self.scale}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        kind: Kind = "images" if values["kind"] == "pictures" else values["kind"]
-        shape = tuple(values["shape"])
-        if kind not in ("images", "features") or len(shape) != (3 if kind == "images" else 1):
-            raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
-        if not all(type(length) is int and 0 < length < 2**31 for length in shape):
-            raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
-        scale = values["scale"]
-        if type(scale) not in (int, float) or not 0 < scale < math.inf:
-            raise ValueError(f"the scale must be a number above 0; got {scale!r}")
-        backbone = Backbone.from_dict(values["backbone"]) if "backbone" in values else None
-        if backbone is not None and shape != (backbone.features,):
-            raise ValueError(f"the backbone makes {backbone.features} features, not {shape}")
-        return cls(kind, shape, float(scale), backbone)
+        backbone = {} if self.backbone is None else {"backbone": self.backbone.identity()}
+        return {"kind": kind, "shape": self.shape, "scale": self.scale, **backbone}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tagfit.decisions.appraisal import CalibrationReport
+from tagfit.decisions.reliability import CalibrationReport
 from tagfit.metrics.intervals import Answers
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import UNKNOWN, YES, Part
@@ -204,12 +204,12 @@ def _pooled(calibration: CalibrationReport) -> Figure:
         (calibration.before, "constant dash", "scores"),
         (calibration.after, "after", "calibrated"),
     ):
-        bins = [one for one in quality.reliability if one.filled]
-        points = tuple((one.mean, one.yes) for one in bins)
+        bins = [(b.mean, b.yes, b.interval, b.count) for b in quality.reliability if b.interval is not None]
+        points = tuple((mean or 0.0, yes or 0.0) for mean, yes, *_ in bins)
         drawn.append(Line(name, kind, points, points))
-        table += [(name, number(b.mean), number(b.yes), interval(b.interval), str(b.count)) for b in bins]
+        table += [(name, number(mean), number(yes), interval(ends), str(count)) for mean, yes, ends, count in bins]
         if quality is calibration.after:
-            whiskers = [(one.mean, *one.interval) for one in bins]
+            whiskers = [(mean or 0.0, *ends) for mean, _, ends, _ in bins]
     calibrated = calibration.method != "none"
     caption = (
         f"Reliability of all labels together, on {calibration.fitted_on}: of the labels given about a probability, "

@@ -135,7 +135,7 @@ def of_run(path: Path, seed: int, load: Callable[[DataSource], LockedData]) -> C
         label_names=tagger.label_names,
         history=after.history,
         samples=record.data.parts["train"],
-        constant=tagger.bundle.constant,
+        constant=tagger.bundle.constant_baseline,
         seed=seed,
     )
     try:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.bundle.bundle import Bundle, write_bundle
+from tagfit.bundle.record import Bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.data.folds import trainings
 from tagfit.decisions.decider import Decider
 from tagfit.images.thumbnails import thumbnail

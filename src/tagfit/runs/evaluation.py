@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.data.dataset import align_labels, rows_of, rows_of_part
 from tagfit.data.groups import AUTO, group, likeness
 from tagfit.data.lock import copies_among
-from tagfit.decisions.appraisal import CalibrationReport, calibration_report
+from tagfit.decisions.appraisal import calibration_report
 from tagfit.decisions.decider import Decider, Predictions
-from tagfit.decisions.guarantees import Observed
+from tagfit.decisions.guarantees import GuaranteeCheck
+from tagfit.decisions.reliability import CalibrationReport
 from tagfit.errors import DataError, did_you_mean
 from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
@@ -101,7 +102,7 @@ class EvaluationRecord(Assessment):
     notes: tuple[str, ...]
     calibration: CalibrationReport
     decider: Decider
-    guarantee: Observed | None = None
+    guarantee: GuaranteeCheck | None = None
     by: Slices | None = None
     compare: ComparedModel | None = None
 
@@ -150,7 +151,9 @@ def evaluation_of(
     samples = Samples(dataset, samples.groups)
     prediction, decider = tagger.predict_dataset(dataset), tagger.bundle.decider
     predictions = Predictions(dataset.labels_NL, prediction.scores, samples.groups)
-    scorer = _Scored(_both(tagger, dataset.labels_NL, prediction), samples.groups, tagger.bundle.constant, seed)
+    scorer = _Scored(
+        _both(tagger, dataset.labels_NL, prediction), samples.groups, tagger.bundle.constant_baseline, seed
+    )
     guaranteed = decider.guaranteed
     return EvaluationRecord(
         **vars(scorer.assessment()),

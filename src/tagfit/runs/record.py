@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tagfit
-from tagfit.bundle.protocols import upgrade_decider, upgrade_preprocessing
 from tagfit.data.unknown import cell_counts
-from tagfit.decisions.appraisal import CalibrationReport, differences
+from tagfit.decisions.appraisal import differences
 from tagfit.decisions.decider import Decider
+from tagfit.decisions.earlier import upgraded_decider
+from tagfit.decisions.reliability import CalibrationReport
 from tagfit.errors import BundleError
 from tagfit.io.strict_json import read_json
 from tagfit.io.typed_json import from_plain, to_plain
@@ -123,8 +124,8 @@ class ModelRecord(Run):
             **{**vars(run), "seconds": round(run.seconds, 3)},
             members=trained.members if len(trained.members) > 1 else None,
             intervals=Intervals(
-                scores={part: spread.intervals for part, spread in appraisal.spreads.items()},
-                decided={part: spread.intervals for part, spread in appraisal.decided_spreads.items()},
+                scores=appraisal.intervals,
+                decided=appraisal.decided_intervals,
             ),
             decider=appraisal.decider,
             calibration=appraisal.calibration,
@@ -263,17 +264,18 @@ def finished_record(folder: Path) -> RunRecord | None:
 
 def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
     """A record of schema 1, whose words were others."""
-    data = values["data"]
-    kind = "images" if data["kind"] == "pictures" else data["kind"]
+    data, preprocessing = values["data"], values["data"]["preprocessing"]
     runs = {name: _upgrade_run(values[name]) for name in ("before", "after")}
-    preprocessing = upgrade_preprocessing(data["preprocessing"])
-    return {**values, **runs, "schema": SCHEMA, "data": {**data, "kind": kind, "preprocessing": preprocessing}}
+    images = {"pictures": "images"}
+    kinds = [images.get(one["kind"], one["kind"]) for one in (data, preprocessing)]
+    data = {**data, "kind": kinds[0], "preprocessing": {**preprocessing, "kind": kinds[1]}}
+    return {**values, **runs, "schema": SCHEMA, "data": data}
 
 
 def _upgrade_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
     if run is None:
         return None
-    return {**run, "recalibration": run.get("level"), "decider": upgrade_decider(run["decider"])}
+    return {**run, "recalibration": run.get("level"), "decider": upgraded_decider(run["decider"])}
 
 
 def _counts(data: LockedData, value: int) -> dict[str, tuple[int, ...]]:

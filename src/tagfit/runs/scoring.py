@@ -19,7 +19,7 @@ from tagfit.decisions.appraisal import joined, mean_of
 from tagfit.decisions.decider import Predictions
 from tagfit.decisions.recalibration import crossfitted, fit_recalibration
 from tagfit.metrics.baselines import ConstantBaseline
-from tagfit.metrics.curves import Line
+from tagfit.metrics.curves import SigmoidCurve
 from tagfit.metrics.scores import count_left_out, score
 from tagfit.models.ensemble import Ensemble, members_of
 from tagfit.models.registry import recalibrate_output
@@ -140,7 +140,9 @@ class Scorer:
     def _unscored(self, part: Part) -> bool:
         return part == "train" and self._data.single_positive
 
-    def _member(self, recipe: Recipe, fold: int, result: TrainingResult) -> tuple[dict[Part, Predictions], Line | None]:
+    def _member(
+        self, recipe: Recipe, fold: int, result: TrainingResult
+    ) -> tuple[dict[Part, Predictions], SigmoidCurve | None]:
         """What a network predicts of train and of what it has not seen, and the line that its logits were given.
 
         One whose loss shifts probabilities is recalibrated first, by a line fitted on its val; of val each prediction
@@ -152,7 +154,7 @@ class Scorer:
         if recipe.shifts:
             raw = self.predict(result.network, split.rows("val"))
             line = fit_recalibration(raw.labels_NL, raw.probabilities_NL)
-            recalibrate_output(result.network, *line)
+            recalibrate_output(result.network, line.slope, line.shift)
         if line is not None and not self.folded:
             others = crossfitted(raw.labels_NL, raw.probabilities_NL, raw.groups, seed=self._seed)
             new = replace(raw, probabilities_NL=others)
@@ -161,12 +163,11 @@ class Scorer:
         return {"train": self.predict(result.network, split.rows("train")), "val": new}, line
 
 
-def _mean_line(lines: Sequence[Line]) -> tuple[float, float] | None:
+def _mean_line(lines: Sequence[SigmoidCurve]) -> tuple[float, float] | None:
     """Of folds, what a network trained again on all of them is given."""
     if not lines:
         return None
-    slope, shift = np.mean(lines, axis=0).tolist()
-    return slope, shift
+    return float(np.mean([one.slope for one in lines])), float(np.mean([one.shift for one in lines]))
 
 
 def _history(results: Sequence[TrainingResult], folded: bool) -> tuple[Row, ...]:
@@ -176,6 +177,6 @@ def _history(results: Sequence[TrainingResult], folded: bool) -> tuple[Row, ...]
     return tuple({"fold": fold, **row} for fold, result in enumerate(results, 1) for row in result.history)
 
 
-def _fold_run(member: tuple[Mapping[Part, Predictions], Line | None], result: TrainingResult) -> FoldRun:
+def _fold_run(member: tuple[Mapping[Part, Predictions], SigmoidCurve | None], result: TrainingResult) -> FoldRun:
     scores: ByPart = {part: score(one.labels_NL, one.probabilities_NL) for part, one in member[0].items()}
     return FoldRun(scores, result.delivered_epoch)

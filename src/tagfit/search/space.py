@@ -6,11 +6,11 @@ The data, the split and the preprocessing are no fields of a Recipe, so that no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tagfit.errors import RecipeError
-from tagfit.recipes import CnnModel, Recipe, Training
+from tagfit.recipes import CnnModel, LossName, Recipe, Training, field_names
 from tagfit.records.data import Preprocessing
 from tagfit.records.scores import Target
 from tagfit.search.candidates import FROM_ABOVE, FROM_THE_SIDE, SMALLEST
@@ -56,7 +56,7 @@ class Space:
     def __post_init__(self) -> None:
         faults = []
         for section in SECTIONS:
-            known = {one.name for one in fields(getattr(self.base, section))}
+            known = field_names(getattr(self.base, section))
             faults += [
                 f"{section}.{name} is no field of a recipe, so it cannot be searched"
                 for name in getattr(self, section)
@@ -80,12 +80,7 @@ class Space:
         for dotted, value in values.items():
             section, _, inner = dotted.partition(".")
             parts[section][inner] = value
-        base = self.base
-        return Recipe(
-            name=name,
-            model=replace(base.model, **parts["model"]),
-            training=replace(base.training, **parts["training"]),
-        )
+        return self.base.changed(name=name, **parts)
 
     def values_of(self, recipe: Recipe) -> dict[str, Any] | None:
         """The fields that make `recipe` of the base; None where it lies outside of this space."""
@@ -101,7 +96,7 @@ class Space:
 
 
 def space(
-    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[str] = ("bce",)
+    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[LossName] = ("bce",)
 ) -> Space:
     """What a cure searches: dense networks for features and tiny images, CNNs for images.
 

@@ -33,7 +33,7 @@ _SPARE = 16
 
 
 @dataclass(frozen=True)
-class Images:
+class RequestImages:
     """Encoded images, and what each is called: its file's name, or its number from 1."""
 
     encoded: tuple[bytes, ...]
@@ -99,7 +99,7 @@ class Bodies:
             raise ProblemError(400, "The body ends before it is whole.") from None
         return bytes(body)
 
-    def parse(self, body: bytes, content_type: str) -> Images | NDArray[np.float64]:
+    def parse(self, body: bytes, content_type: str) -> RequestImages | NDArray[np.float64]:
         """The images in it, or its (n, D) feature rows.
 
         Raises:
@@ -113,14 +113,14 @@ class Bodies:
         if kind.startswith(b"image/") or kind == b"application/octet-stream":
             if not body:
                 raise ProblemError(422, "The body is empty; expected an image.")
-            return Images((body,), ("1",))
+            return RequestImages((body,), ("1",))
         raise ProblemError(
             415,
             "Expected a Content-Type of multipart/form-data, application/json, image/* or application/octet-stream.",
             headers={"accept-post": "multipart/form-data, application/json, image/*, application/octet-stream"},
         )
 
-    def _multipart(self, body: bytes, boundary: bytes) -> Images:
+    def _multipart(self, body: bytes, boundary: bytes) -> RequestImages:
         form = _Form(self._demand_few)
         try:
             if not boundary:
@@ -135,9 +135,9 @@ class Bodies:
         if not form.files:
             raise ProblemError(422, "The form holds no image; expected files in fields called images.")
         names = tuple(name[:_NAME] or str(number) for number, name in enumerate(form.names, 1))
-        return Images(tuple(map(bytes, form.files)), names)
+        return RequestImages(tuple(map(bytes, form.files)), names)
 
-    def _json(self, body: bytes) -> Images | NDArray[np.float64]:
+    def _json(self, body: bytes) -> RequestImages | NDArray[np.float64]:
         # neither base64 nor numbers hold a comma: what has far too many is seen before seconds are spent on parsing it
         if len(body) > _QUICK and body.count(b",") > 2 * self._limits.images * self._width + _SPARE:
             raise ProblemError(413, f"It has more values than {self._limits.images} images or rows can have.")
@@ -153,7 +153,7 @@ class Bodies:
         if given.images is not None:
             self._demand_few(len(given.images))
             names = tuple(map(str, range(1, len(given.images) + 1)))
-            return Images(tuple(_decoded(given.images)), names)
+            return RequestImages(tuple(_decoded(given.images)), names)
         rows = given.features or []
         self._demand_few(len(rows))
         if len({len(row) for row in rows}) > 1:

@@ -86,7 +86,7 @@ def unknown_here_and_there(data):
 def test_without_draws_it_goes_as_the_torch_loop_does(model, training, kind, data):
     data = {"features": lambda: data, "images": lambda: locked(image_table(90, side=6)),
             "unknown": lambda: unknown_here_and_there(data)}[kind]()  # fmt: skip
-    recipe = replace(PLAIN, model=replace(PLAIN.model, **model), training=replace(PLAIN.training, **training))
+    recipe = PLAIN.changed(model=model, training=training)
     mine, theirs = (job(data, recipe, judge=micro_f1(data)) for _ in range(2))
     (trained,), expected = train_all([mine]), by_loop(theirs)
     assert (trained.state, trained.delivered_epoch) == (expected.state, expected.delivered_epoch)
@@ -137,11 +137,9 @@ def test_weights_depend_on_the_seed_alone(data):
 @pytest.mark.parametrize("widths", [(16, 12), (300, 700)])
 def test_kernels_that_move_at_once_move_as_all_together(widths, data):
     """A clip that never applies makes the engine wait for all gradients."""
-    model = replace(DRAWING.model, widths=widths)
     training = replace(PLAIN.training, weight_decay=0.1, epochs=2)
-    one, other = (
-        job(data, replace(DRAWING, model=model, training=replace(training, clip=clip))) for clip in (0.0, 1e9)
-    )
+    wide = replace(DRAWING, training=training).changed(model={"widths": widths})
+    one, other = (job(data, wide.changed(training={"clip": clip})) for clip in (0.0, 1e9))
     train_all([one, other])
     assert torch.equal(weights(one.network), weights(other.network))
 

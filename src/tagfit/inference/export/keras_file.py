@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tagfit.bundle.bundle import Bundle, write_bundle
+from tagfit.bundle.record import Bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.errors import ExportError, MissingExtraError
 from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
 from tagfit.inference.torch_runtime import TorchNetworks

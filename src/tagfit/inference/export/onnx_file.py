@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 import tagfit
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.errors import ExportError, MissingExtraError
 from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
 from tagfit.inference.export.whole import WholeTagger
