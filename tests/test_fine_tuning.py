@@ -7,11 +7,11 @@ import pytest
 
 import tagfit
 from making import image_folder, tiny_backbone
+from tagfit.api import diagnose
 from tagfit.bundle.bundle import write_bundle
 from tagfit.errors import DataError, RecipeError
 from tagfit.models.ensemble import Ensemble
 from tagfit.recipes import RECIPES, FineTunedModel, Recipe, Training
-from tagfit.runs.checkup import diagnose
 
 RECIPE = Recipe(name="few", model=FineTunedModel(trained=0.5, views=2), training=Training(epochs=3, patience=0))
 

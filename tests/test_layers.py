@@ -12,6 +12,7 @@ ROOMS = (
     "__init__",
     "errors",
     "recipes",
+    "options",
     "records",
     "io",
     "images",

@@ -4,6 +4,7 @@
     ├── InputError (ValueError)     what was given cannot be used; lists every fault at once
     │   ├── DataError               label files, arrays, images
     │   ├── RecipeError             a recipe, a registry name, a training option
+    │   ├── OptionError             options: unknown names or unusable values (also a Data-, Recipe- and TypeError)
     │   ├── BundleError             a bundle or a run folder that cannot be read
     │   └── OutputError             the place to write to is taken, locked or not writable
     ├── ExportError                 a bundle cannot be written as a file for other runtimes
@@ -60,6 +61,10 @@ class DataError(InputError):
 
 class RecipeError(InputError):
     """A recipe, a registry name or a training option cannot be used."""
+
+
+class OptionError(DataError, RecipeError, TypeError):
+    """Options that do not exist, do not go together or have unusable values; of data and of training alike."""
 
 
 class BundleError(InputError):

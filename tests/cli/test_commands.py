@@ -15,12 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from making import camera_folder, feature_table, image_folder, scenes
-from tagfit import api as workflow
 from tagfit.cli.main import main
 from tagfit.inference.tagger import PATHS_AT_ONCE
 from tagfit.records.scores import METRICS
-
-pytestmark = pytest.mark.usefixtures("candidates_only")
+from tagfit.search.plan import Plan
 
 
 @pytest.fixture
@@ -42,8 +40,8 @@ def tagfit(tmp_path, monkeypatch):
     """Call a command in a folder of its own; what it leaves there can be looked at."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*words):
-        return CliRunner().invoke(main, [str(word) for word in words])
+    def call(*words, plan=None):
+        return CliRunner().invoke(main, [str(word) for word in words], obj=plan)
 
     return call
 
@@ -97,13 +95,13 @@ def test_json_and_nothing_else_on_stdout(tagfit, arrays, quick):
     )
 
 
-def test_cure_exits_3_where_the_target_is_missed_and_0_where_it_is_met(tagfit, arrays, quick, monkeypatch):
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: ())
+def test_cure_exits_3_where_the_target_is_missed_and_0_where_it_is_met(tagfit, arrays, quick):
+    plan = Plan(candidates=(), trials=None)
     bands = ["--metric", "label_accuracy", "--train-below", "1", "--val-at-least"]
-    missed = tagfit("cure", arrays, "--baseline", quick, *bands, "1", "-o", "missed")
+    missed = tagfit("cure", arrays, "--baseline", quick, *bands, "1", "-o", "missed", plan=plan)
     assert missed.exit_code == 3, missed.stderr
     assert "missed" in missed.stdout
-    assert tagfit("cure", arrays, "--baseline", quick, *bands, "0.1", "-o", "met").exit_code == 0
+    assert tagfit("cure", arrays, "--baseline", quick, *bands, "0.1", "-o", "met", plan=plan).exit_code == 0
 
 
 def test_a_finished_run_says_so_and_does_nothing(tagfit, arrays, quick):

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from making import image_folder
-from tagfit import api as workflow
 from tagfit.cli.main import main
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.report.command import reproduction
+from tagfit.search.plan import Plan
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=2, patience=0))
 
@@ -43,11 +43,11 @@ def images(tmp_path_factory):
 @pytest.mark.parametrize("name", RUNS)
 def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (QUICK,))
+    plan = Plan((QUICK,))
     (tmp_path / "mine.toml").write_text(QUICK.to_toml())
     command, *options = RUNS[name]
     role = "recipe" if command == "fit" else "baseline"
-    first = CliRunner().invoke(main, [command, str(images), f"--{role}", "mine.toml", *options, "-o", "run"])
+    first = CliRunner().invoke(main, [command, str(images), f"--{role}", "mine.toml", *options, "-o", "run"], obj=plan)
     assert first.exit_code in (0, 3), first.output
 
     result = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -56,7 +56,7 @@ def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     (tmp_path / f"{role}.toml").write_text(QUICK.to_toml())
     words = shlex.split(line)
     assert words[:3] == ["tagfit", command, str(images)]
-    again = CliRunner().invoke(main, [*words[1:], "-o", "run"])
+    again = CliRunner().invoke(main, [*words[1:], "-o", "run"], obj=plan)
     assert "holds this run's finished result already" in again.stderr, again.output
 
 

@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table, locked
+from making import cure, feature_table, locked
 from tagfit.errors import DataError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import UNKNOWN
 from tagfit.training.events import EpochEnded
-
-pytestmark = pytest.mark.usefixtures("candidates_only")
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=20, rate=0.01, patience=3))
 FOCAL = replace(QUICK, training=replace(QUICK.training, loss="focal", patience=0))
@@ -84,9 +82,9 @@ class TestFolds:
         notes = tagfit.evaluate(ensemble.tagger, folded).notes
         assert any("trained on 300 of these 300" in note for note in notes)
 
-    def test_a_cure_compares_recipes_on_the_same_folds(self, folded, monkeypatch):
-        monkeypatch.setattr(tagfit.api, "ladder", lambda *data, **options: [replace(QUICK, name="other")])
-        record = tagfit.cure(folded, baseline=replace(QUICK, training=replace(QUICK.training, epochs=2))).record
+    def test_a_cure_compares_recipes_on_the_same_folds(self, folded):
+        short = replace(QUICK, training=replace(QUICK.training, epochs=2))
+        record = cure(folded, (replace(QUICK, name="other"),), baseline=short).record
         assert record["after"]["recipe"]["name"] == "other"
         assert len(record["before"]["folds"]["each"]) == len(record["after"]["folds"]["each"]) == 3
         assert record["data"]["folds"] == 3

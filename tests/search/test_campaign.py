@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+import making
 import tagfit
 from making import feature_table
-from tagfit import api as workflow
 from tagfit.errors import DataError, RecipeError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -15,6 +15,7 @@ from tagfit.records.scores import Target
 from tagfit.training.events import EpochEnded, RunEnded
 
 BASELINE = Recipe(name="plain", model=DenseModel(widths=(32,)), training=Training(epochs=30, patience=0))
+CANDIDATE = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
 LOW = Target("micro_f1", train_below=1.0, val_at_least=0.999, train_ranks=False)
 
 
@@ -24,14 +25,10 @@ def data():
     return tagfit.load(table.x, table.labels_NL)
 
 
-@pytest.fixture(autouse=True)
-def short_ladder(monkeypatch):
-    candidate = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (candidate,))
-
-
 def cure(data, **options):
-    return tagfit.cure(data, **{"baseline": BASELINE, "target": LOW, "trials": 10, **options})
+    return making.cure(
+        data, **{"candidates": (CANDIDATE,), "baseline": BASELINE, "target": LOW, "trials": 10, **options}
+    )
 
 
 def without_times(value):
@@ -43,18 +40,14 @@ def without_times(value):
 
 @pytest.fixture(scope="module")
 def searched(data, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        candidate = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
-        patch.setattr(workflow, "ladder", lambda *data, **options: (candidate,))
-        return cure(data, output=tmp_path_factory.mktemp("search") / "run")
+    return cure(data, output=tmp_path_factory.mktemp("search") / "run")
 
 
-def test_what_meets_the_target_below_the_baseline_ends_no_search(data, monkeypatch):
+def test_what_meets_the_target_below_the_baseline_ends_no_search(data):
     """It is not delivered, so that there is something left to reach."""
     weak = Recipe(name="weak", model=DenseModel(widths=(4,)), training=Training(epochs=3, patience=0))
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (weak,))
-    monkeypatch.setattr(workflow, "TRIALS", 5)
-    record = cure(data, target=Target("micro_f1", 0.999, 0.1), trials=None).record
+    target = Target("micro_f1", 0.999, 0.1)
+    record = cure(data, candidates=(weak,), usual_trials=5, target=target, trials=None).record
     scores = record["tried"][0]["scores"]
     assert 0.1 <= scores["val"]["micro_f1"] < record["before"]["scores"]["val"]["micro_f1"]
     assert scores["train"]["micro_f1"] < 0.999
@@ -134,7 +127,11 @@ def test_an_ensemble_comes_back_from_its_bundle(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"trials": 0}, "trials must be at least 1"), ({"minutes": 0}, "minutes must be above 0")]
+    ("options", "message"),
+    [
+        ({"trials": 0}, "trials must be a whole number of at least 1"),
+        ({"minutes": 0}, "minutes must be a number above 0"),
+    ],
 )
 def test_a_budget_that_means_nothing(data, options, message):
     with pytest.raises(RecipeError, match=message):

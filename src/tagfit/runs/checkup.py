@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.api import DEFAULT_BASELINE, load
 from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
@@ -21,10 +20,13 @@ from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
 from tagfit.diagnosis.registry import CHECKS, Diagnosis, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
+from tagfit.options.runs import DiagnoseOptions
+from tagfit.options.shared import DEFAULT_BASELINE
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import LockedData, Part, Preprocessing
 from tagfit.records.scores import Target
 from tagfit.runs.folder import find_bundle, read_result
+from tagfit.runs.loading import load_again
 from tagfit.runs.session import MOST_ASKED, Job, Session
 from tagfit.training import engine as dense_engine
 from tagfit.training.device import find_device
@@ -35,37 +37,18 @@ QUICK = "it needs training, which --quick leaves out"
 
 
 def diagnose(
-    data: Any,
-    *,
-    recipe: str | Path | Recipe | None = None,
-    metric: str = "micro_f1",
-    quick: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    say: Callable[[str], None] = lambda text: None,
-    on_event: Listener = lambda event: None,
+    data: LockedData | Path, options: DiagnoseOptions, say: Callable[[str], None], on_event: Listener
 ) -> Diagnosis:
-    """Look for what is wrong with data or with a run: nothing is cured, and nothing is written.
-
-    Args:
-        data: the folder of a run; or what `load` returned, or anything that `load` takes without further options: a
-            model is trained on it first.
-        recipe: that model, on the samples as they are; unless given, `dense-baseline` on the cheapest features.
-        metric: what the gap is looked for in, and what more data would improve. A run has its own.
-        quick: leave out the checks that need further training.
-        seed: of the trainings and the resamples.
-        say: told what is going to be trained, and about how long that takes.
-
-    Raises:
-        DataError, RecipeError, BundleError: before anything is trained.
-    """
-    if is_run(data):
-        subject, evidence = _of_run(Path(data), seed)
+    """Look for what is wrong with data, or with the run in a folder; as `tagfit.diagnose`."""
+    device = find_device(options.device)
+    if isinstance(data, LockedData):
+        target = Target(options.metric)
+        session_of = partial(Session, target=target, seed=options.seed, device=device, on_event=on_event)
+        recipe = None if options.recipe is None else find_recipe(options.recipe)
+        subject, evidence = _of_data(data, recipe, session_of)
     else:
-        locked = data if isinstance(data, LockedData) else load(data)
-        session_of = partial(Session, target=Target(metric), seed=seed, device=find_device(device), on_event=on_event)
-        subject, evidence = _of_data(locked, None if recipe is None else find_recipe(recipe), session_of)
-    if quick:
+        subject, evidence = _of_run(data, options.seed, device.type)
+    if options.quick:
         evidence = replace(evidence, train=None, lacks={**evidence.lacks, "train": QUICK})
     else:
         _announce(evidence, say)
@@ -138,9 +121,9 @@ def _announce(evidence: Evidence, say: Callable[[str], None]) -> None:
 # ------------------------------------------------------------------------------------------------- run
 
 
-def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
+def _of_run(path: Path, seed: int, device: str) -> tuple[str, Evidence]:
     """Look at a run again: its record, its bundle and, where they are still there, its samples."""
-    record, tagger = read_result(path), Tagger.load(find_bundle(path), runtime="torch")
+    record, tagger = read_result(path), Tagger.load(find_bundle(path), device, runtime="torch")
     after, lacks = record["after"], dict[str, str]()
     target = Target(**{name: value for name, value in record["target"].items() if name != "met"})
     evidence = Evidence(
@@ -153,7 +136,7 @@ def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
         seed=seed,
     )
     try:
-        data = _read_again(record)
+        data = _read_again(record, device)
     except InputError as error:
         gone = f"the run's samples are not to be had ({error.faults[0]}); diagnose the data itself"
         evidence = replace(evidence, lacks={"data": gone, "predictions": gone, "train": gone})
@@ -166,7 +149,7 @@ def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
     return f"{path} · {name} · {samples:,} samples · {after['recipe']['name']}", evidence
 
 
-def _read_again(record: Mapping[str, Any]) -> LockedData:
+def _read_again(record: Mapping[str, Any], device: str) -> LockedData:
     """The samples that a run was trained on.
 
     Raises:
@@ -175,7 +158,7 @@ def _read_again(record: Mapping[str, Any]) -> LockedData:
     source = record["data"].get("source")
     if source is None:
         raise DataError("the run does not say where they came from")
-    data = load(**source)
+    data = load_again(source, device)
     if data.lock != record["lock"]:
         raise DataError(f"what is at {source['data']} now is not what the run was locked to")
     return data

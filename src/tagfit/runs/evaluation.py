@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.api import read_dataset
 from tagfit.bundle.bundle import Bundle
 from tagfit.data.dataset import align_labels, rows_of, rows_of_part
 from tagfit.data.groups import AUTO, group, likeness
@@ -25,6 +23,7 @@ from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Labels
+from tagfit.options.runs import EvaluateOptions
 from tagfit.records.data import NO, Dataset, LockedData, Part
 from tagfit.records.scores import Scores
 from tagfit.report.table import evaluation_text
@@ -87,31 +86,15 @@ class Evaluation:
 
 
 def evaluate(
-    tagger: Tagger | str | Path,
-    data: Any,
-    *,
-    part: Part | None = None,
-    by: str | None = None,
-    compare: Tagger | str | Path | None = None,
-    compare_data: Any = None,
-    seed: int = 0,
+    tagger: Tagger,
+    data: Dataset | LockedData,
+    options: EvaluateOptions,
+    compare: Tagger | None = None,
+    compare_data: Dataset | LockedData | None = None,
 ) -> Evaluation:
-    """Score a tagger on labelled data, all rows of it or one part of the data's own split.
-
-    Args:
-        tagger: or the folder of its bundle or run.
-        data: what `load` returned, or anything that it takes without further options.
-        by: a further column of the data: each of its values is scored by itself as well.
-        compare: another tagger, scored on the same samples; differences are paired.
-        compare_data: the same samples as the other tagger takes them; `data`, unless given.
-        seed: draws the resamples of the intervals.
-
-    Raises:
-        BundleError: the bundle cannot be read.
-        DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
-    """
-    tagger = _loaded(tagger)
-    dataset, groups = _samples_of(data, part, tagger)
+    """Score a tagger, and beside it another on the same samples; as `tagfit.evaluate`."""
+    seed, by = options.seed, options.by
+    dataset, groups = _samples_of(data, options.part)
     slices = None if by is None else _slices(dataset, by)
     aligned, surplus, missing = align_labels(dataset, tagger.label_names)
     prediction = tagger.predict_dataset(aligned)
@@ -131,9 +114,8 @@ def evaluate(
     if slices is not None:
         details["by"] = {"column": by, "slices": [_slice(both, groups, constant, seed, *one) for one in slices]}
     if compare is not None:
-        other = _loaded(compare)
-        there = _samples_of(data if compare_data is None else compare_data, part, other)[0]
-        details["compare"] = _compared(tagger, aligned, prediction, groups, other, there, seed)
+        there = _samples_of(data if compare_data is None else compare_data, options.part)[0]
+        details["compare"] = _compared(tagger, aligned, prediction, groups, compare, there, seed)
     return Evaluation(
         scores=whole.scores.scores,
         decided=whole.decided.scores,
@@ -144,18 +126,13 @@ def evaluate(
     )
 
 
-def _loaded(tagger: Tagger | str | Path) -> Tagger:
-    return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger, runtime="torch")
-
-
-def _samples_of(data: Any, part: Part | None, tagger: Tagger) -> tuple[Dataset, NDArray[np.intp]]:
+def _samples_of(data: Dataset | LockedData, part: Part | None) -> tuple[Dataset, NDArray[np.intp]]:
     """All samples of `data`, or those of one part, and what belongs together among them."""
     if isinstance(data, LockedData):
         rows = np.arange(len(data.dataset)) if part is None else data.split.rows(part)
         groups = np.arange(len(data.dataset)) if data.split.groups is None else data.split.groups
         return (data.dataset if part is None else rows_of(data.dataset, rows)), groups[rows]
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, **tagger.reading)
-    dataset = dataset if part is None else rows_of_part(dataset, part)
+    dataset = data if part is None else rows_of_part(data, part)
     return dataset, group(dataset, AUTO, likeness(dataset, neighbours=False)).of
 
 
