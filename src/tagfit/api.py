@@ -19,7 +19,7 @@ from tagfit.data.unknown import check_single_positive
 from tagfit.decisions.decider import DecisionObjective
 from tagfit.decisions.guarantees import Guarantee
 from tagfit.decisions.rules import Objective
-from tagfit.errors import DataError, OptionError, RecipeError
+from tagfit.errors import DataError, OptionError, RecipeError, demand_extra
 from tagfit.images.store import OnRead
 from tagfit.inference.tagger import Inputs, Prediction, Tagger
 from tagfit.options.commands import ServeOptions
@@ -40,7 +40,7 @@ from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
-from tagfit.runs.loading import DataSource
+from tagfit.runs.loading import Reading
 from tagfit.search.candidates import losses_for, pinned
 from tagfit.search.plan import Plan
 from tagfit.search.space import space
@@ -178,12 +178,12 @@ def load(
 @contextmanager
 def _source(
     data: Any, labels: Any, like: Tagger | None, on_read: OnRead | None, options: ReadOptions
-) -> Iterator[DataSource]:
+) -> Iterator[Reading]:
     """What is read, on the cluster if one is named."""
     if like is not None and (options.size is not None or options.backbone is not None):
         raise OptionError("a tagger sets how images are read, so that no size and no backbone can be given")
     with connected(options.on) as ray:
-        yield DataSource(data, labels, like, on_read, None if ray is None else decoding(ray))
+        yield Reading(data, labels, like, on_read, None if ray is None else decoding(ray))
 
 
 def _locked(data: Any, device: str, *, calibrate: bool = False) -> LockedData:
@@ -477,6 +477,8 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
         BundleError, DataError, OutputError: before it serves.
     """
     from tagfit.inference.tagger import Tagger
+
+    demand_extra("serving", "serve")
     from tagfit.serve import server
     from tagfit.serve.limits import Limits
 

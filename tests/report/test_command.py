@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from making import image_folder
 from tagfit.cli.main import main
+from tagfit.options.data import DataSource
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.report.command import reproduction
 from tagfit.search.plan import Plan
@@ -51,7 +52,9 @@ def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     assert first.exit_code in (0, 3), first.output
 
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    line, remark = reproduction(json.loads((tmp_path / "run" / "run.json").read_text()), result["data"]["source"])
+    line, remark = reproduction(
+        json.loads((tmp_path / "run" / "run.json").read_text()), DataSource(**result["data"]["source"])
+    )
     assert f"{role}.toml" in remark
     (tmp_path / f"{role}.toml").write_text(QUICK.to_toml())
     words = shlex.split(line)
@@ -63,7 +66,7 @@ def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
 def test_a_named_recipe_needs_no_file():
     line, remark = reproduction(
         {"command": "cure", "baseline": RECIPES["dense-baseline"].to_dict(), "trials": 48, "until_met": True},
-        {"data": "postcards:300"},
+        DataSource("postcards:300"),
     )
     assert line == "tagfit cure postcards:300 --baseline dense-baseline"
     assert not remark

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -130,8 +130,38 @@ class DataKeywords(ReadKeywords, total=False):
     calibrate: bool
 
 
-#: the options that make data what it is, as result.json records them in this order
-RECORDED = (
-    *("images", "size", "backbone", "split", "split_seed", "groups", "calibrate", "folds"),
-    *("label_separator", "minus_one", "max_pixels", "strict"),
-)
+@dataclass(frozen=True)
+class DataSource:
+    """Where data came from and how it was read, as result.json records it: `data`, and options as `load` takes them."""
+
+    data: str
+    images: str | None = None
+    size: int | None = None
+    backbone: str | None = None
+    split: str | Mapping[str, float] | None = None
+    split_seed: int = 0
+    groups: str | None = None
+    calibrate: bool = False
+    folds: int | None = None
+    label_separator: str | None = None
+    minus_one: Literal["no", "unknown"] | None = None
+    max_pixels: int | None = None
+    strict: bool = False
+
+    @classmethod
+    def of(cls, data: str | Path, options: DataOptions) -> DataSource:
+        """With paths as they are called from anywhere."""
+        values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name != "data"}
+        images = None if options.images is None else str(Path(options.images).resolve())
+        backbone = None if options.backbone is None else _place(options.backbone)
+        return cls(**{**values, "data": _place(data), "images": images, "backbone": backbone})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `load` that read it again."""
+        return {name: value for name, value in vars(self).items() if name != "data"}
+
+
+def _place(name: str | Path) -> str:
+    """A path as it is called from anywhere; what is no path, such as `postcards:2400`, as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else str(name)

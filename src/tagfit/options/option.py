@@ -157,7 +157,8 @@ class Reader:
     def check(self) -> None:
         """Raises OptionError if there is a fault."""
         if self.faults:
-            raise OptionError(self.faults, " ".join(dict.fromkeys(self.todos)))
+            # an option that two records share has its fault twice
+            raise OptionError(dict.fromkeys(self.faults), " ".join(dict.fromkeys(self.todos)))
 
     def _understand(self, name: str, value: Any) -> None:
         try:
@@ -199,4 +200,5 @@ def shows(kind: type[Options]) -> Callable[[Function], Function]:
 
 
 def _described(one: Option) -> str:
-    return f"{one.help.removesuffix('.')}; {one.usual} unless given." if one.usual else one.help
+    help = one.help[0].lower() + one.help[1:]
+    return f"{help.removesuffix('.')}; by default {one.usual}." if one.usual else help

@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 
 from tagfit.metrics.titles import TITLES
+from tagfit.options.data import DataSource
 from tagfit.records.scores import LOWER_IS_BETTER
 from tagfit.report.command import reproduction
 from tagfit.report.context import (
@@ -264,7 +265,8 @@ def _findings(result: Mapping[str, Any]) -> Iterator[FindingShown]:
 
 
 def _reproduction(records: Records) -> Reproduction:
-    line, remark = reproduction(records.command, records.result["data"].get("source"))
+    source = records.result["data"].get("source")
+    line, remark = reproduction(records.command, None if source is None else DataSource(**source))
     after = records.result["after"]
     recipes = {str(one["name"]): tomli_w.dumps(one) for one in after["members"] or [after["recipe"]]}
     baseline = records.command.get("baseline")

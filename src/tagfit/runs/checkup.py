@@ -20,6 +20,7 @@ from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
 from tagfit.diagnosis.registry import CHECKS, Diagnosis, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
+from tagfit.options.data import DataSource
 from tagfit.options.runs import DiagnoseOptions
 from tagfit.options.shared import DEFAULT_BASELINE
 from tagfit.recipes import DenseModel, Recipe, find_recipe
@@ -158,9 +159,10 @@ def _read_again(record: Mapping[str, Any], device: str) -> LockedData:
     source = record["data"].get("source")
     if source is None:
         raise DataError("the run does not say where they came from")
+    source = DataSource(**source)
     data = load_again(source, device)
     if data.lock != record["lock"]:
-        raise DataError(f"what is at {source['data']} now is not what the run was locked to")
+        raise DataError(f"what is at {source.data} now is not what the run was locked to")
     return data
 
 

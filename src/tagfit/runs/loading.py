@@ -5,7 +5,7 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +23,12 @@ from tagfit.images.known_features import KnownFeatures
 from tagfit.images.store import OnRead
 from tagfit.images.workers import Decode
 from tagfit.inference.tagger import Tagger
-from tagfit.options.data import RECORDED, DataOptions, ReadOptions
+from tagfit.options.data import DataOptions, DataSource, ReadOptions
 from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
 
 
 @dataclass(frozen=True)
-class DataSource:
+class Reading:
     """What is read, and how.
 
     Attributes:
@@ -77,16 +77,8 @@ class DataSource:
             calibrate=options.calibrate,
             folds=options.folds,
         )
-        return replace(lock(dataset, split), source=self._record(options))
-
-    def _record(self, options: DataOptions) -> dict[str, Any] | None:
-        """What `load` takes to read it again; None if it came from memory."""
-        if not isinstance(self.data, str | Path) or self.like is not None:
-            return None
-        values = {name: getattr(options, name) for name in RECORDED}
-        images = None if options.images is None else str(Path(options.images).resolve())
-        backbone = None if options.backbone is None else _place(options.backbone)
-        return {"data": _place(self.data), **values, "images": images, "backbone": backbone}
+        again = isinstance(self.data, str | Path) and self.like is None
+        return replace(lock(dataset, split), source=DataSource.of(self.data, options) if again else None)
 
     def _built(self, table: LabelTable, options: ReadOptions, size: int) -> Dataset:
         return build(
@@ -144,19 +136,13 @@ class DataSource:
         return read(Path(data), images=options.images, label_separator=separator, minus_one=minus_one)
 
 
-def load_again(source: Mapping[str, Any], device: str) -> LockedData:
-    """Data that a run's record says where it came from.
+def load_again(source: DataSource, device: str) -> LockedData:
+    """Data that a run recorded the source of.
 
     Raises:
-        DataError: it is not there any more.
+        DataError: it cannot be read any more.
     """
-    options = {name: value for name, value in source.items() if name in RECORDED}
-    return DataSource(source["data"]).load(DataOptions(**options, device=device))
-
-
-def _place(name: str | Path) -> str:
-    """A path as it is called from anywhere; what is no path, such as `postcards:2400`, as it is."""
-    return str(Path(name).resolve()) if Path(name).exists() else str(name)
+    return Reading(source.data).load(DataOptions(**source.options, device=device))
 
 
 def _refuse(options: ReadOptions, meaningless: Sequence[str], what: str) -> None:

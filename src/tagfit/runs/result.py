@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def result_record(
             "unknown": cell_counts(dataset, data.split.parts, UNKNOWN),
             "notes": [*dataset.notes, *data.split.notes],
             "set_aside": [{"sample": name, "reason": reason} for name, reason in dataset.set_aside],
-            "source": data.source,
+            "source": None if data.source is None else asdict(data.source),
         },
         "target": {**target.to_dict(), "met": meets(after.run, target)},
         "verdict": replace(verdict, sentences=(*verdict.sentences, *outside, *decisions)).to_dict(),
