@@ -266,6 +266,20 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tagfit, tmp_path, qui
     assert "[/b]q" in fitted.stdout
 
 
+def test_predicting_loads_no_torch_where_onnx_runtime_does_it(tagfit, arrays, quick):
+    pytest.importorskip("onnxruntime")
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    assert tagfit("predict", "run", arrays).exit_code == 0  # what ONNX Runtime runs is made the first time
+    code = (
+        "import sys; from tagfit.cli.main import main; main(sys.argv[1:], standalone_mode=False); "
+        "assert 'torch' not in sys.modules"
+    )
+    words = [sys.executable, "-c", code, "predict", "run", str(arrays)]
+    done = subprocess.run(words, cwd=arrays.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 201
+
+
 def test_predicting_nothing_readable_fails(tagfit, quick, tmp_path):
     folder = image_folder(tmp_path / "images")
     tagfit("fit", folder, "--size", "16", "--recipe", quick, "-o", "run")

@@ -49,8 +49,8 @@ def diagnose(data: str, reading: DataOptions, looking: DiagnoseOptions, as_json:
     of_run = is_run(data)
     if of_run:
         _refuse(reading, looking)
+    subject = data if of_run else load(data, reading)
     with TrainingBar() as bar:  # ctrl-C ends it at once: there is nothing to keep
-        subject = data if of_run else load(data, reading)
         found = api.diagnose(subject, say=say, on_event=bar, **looking.changed()).to_dict()
     if as_json:
         show_json(found)
@@ -65,4 +65,4 @@ def _refuse(reading: DataOptions, looking: DiagnoseOptions) -> None:
     settled = [flag_of(DataOptions, name) for name in reading.changed() if name != "device"]
     settled += [flag_of(DiagnoseOptions, name) for name in looking.changed() if name in ("recipe", "metric")]
     if settled:
-        raise click.UsageError(f"{', '.join(settled)}: a run keeps what it was trained with; remove this for a run")
+        raise click.UsageError(f"a run is examined with the data and the target it has; remove {', '.join(settled)}")
