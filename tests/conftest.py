@@ -45,12 +45,6 @@ def data(table):
     return locked(table)
 
 
-@pytest.fixture
-def candidates_only(monkeypatch):
-    """No search unless it is asked for."""
-    monkeypatch.setattr("tagfit.api.TRIALS", None)
-
-
 @pytest.fixture(scope="session")
 def backbones():
     """The real backbones beside the project; tests that need them skip, visibly, where they are absent."""

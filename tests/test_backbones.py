@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import tagfit
-from making import PREPROCESSOR, image_folder, image_table, tiny_backbone
+from making import PREPROCESSOR, as_json, image_folder, image_table, tiny_backbone
 from tagfit.bundle.files import BACKBONE
 from tagfit.bundle.protocols import PROTOCOL
 from tagfit.cli.main import main
@@ -71,7 +71,7 @@ def test_the_lock_is_the_same_wherever_the_backbone_lies(made, tmp_path):
 
 
 def test_the_verdict_says_that_knowledge_came_from_outside(made):
-    record = made[3].record
+    record = as_json(made[3].record)
     assert any("brings knowledge from outside: tiny (sha256" in sentence for sentence in record["verdict"]["sentences"])
     told = record["data"]["preprocessing"]["backbone"]
     assert told["name"] == "tiny"

@@ -13,6 +13,7 @@ ROOMS = (
     "errors",
     "io",
     "recipes",
+    "options",
     "records",
     "images",
     "data",

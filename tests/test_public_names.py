@@ -22,6 +22,7 @@ PUBLIC = [
     "fit",
     "inspect",
     "load",
+    "predict",
 ]
 
 

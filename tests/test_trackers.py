@@ -10,6 +10,7 @@ from tagfit.cli.main import main
 from tagfit.errors import MissingExtraError
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.runs.folder import read_result
+from tagfit.search.plan import Plan
 from tagfit.training.events import EpochEnded
 
 DATA = ["postcards:80", "--size", "16"]
@@ -29,12 +30,12 @@ def scalars(folder):
     return found
 
 
-def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path, candidates_only, monkeypatch):
+def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path):
     pytest.importorskip("tensorboardX")
     candidate = Recipe(name="candidate", model=DenseModel(widths=(8,)), training=Training(epochs=3))
-    monkeypatch.setattr("tagfit.api.ladder", lambda *data, **options: (candidate,))
     run = tmp_path / "run"
-    done = CliRunner().invoke(main, ["cure", *DATA, "-o", str(run), "--log", "tensorboard"])
+    words = ["cure", *DATA, "-o", str(run), "--log", "tensorboard"]
+    done = CliRunner().invoke(main, words, obj=Plan((candidate,)))
     assert done.exit_code in (0, 3), done.output
     folders = sorted(folder.name for folder in (run / "tensorboard").iterdir())
     record = record_of(run)

@@ -23,8 +23,7 @@ from tagfit.runs.folder import TENSORBOARD, flat
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded
 
 if TYPE_CHECKING:
-    from tagfit.runs.delivery import Delivered
-    from tagfit.runs.record import ModelRecord, RunRecord
+    from tagfit.runs.record import Delivered, ModelRecord, RunRecord
 
 Log = Literal["tensorboard", "mlflow"]
 

@@ -14,7 +14,7 @@ import pytest
 from ray import cloudpickle
 
 import tagfit
-from making import image_table, locked, scenes
+from making import as_json, image_table, locked, scenes
 from tagfit.cluster.connection import connected
 from tagfit.cluster.trials import RETRIES, ClusterTrainer
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
@@ -44,7 +44,7 @@ def search(data):
 
 def test_a_search_comes_to_the_same(cluster, search):
     here, there = search(), search(on="ray")
-    assert told(there.record) == told(here.record)
+    assert told(as_json(there.record)) == told(as_json(here.record))
     x = np.zeros((3, 8), np.float32)
     np.testing.assert_array_equal(there.tagger.predict(x).scores, here.tagger.predict(x).scores)
 
@@ -82,7 +82,7 @@ def test_cnns_come_to_the_same(cluster, together):
 
 def test_folds_come_to_the_same(cluster, table):
     folded = tagfit.load(table.x, table.labels_NL, folds=3)
-    records = [tagfit.cure(folded, baseline=BASELINE, trials=2, on=on).record for on in (None, "ray")]
+    records = [as_json(tagfit.cure(folded, baseline=BASELINE, trials=2, on=on).record) for on in (None, "ray")]
     assert told(records[0]) == told(records[1])
 
 
@@ -97,7 +97,7 @@ def test_a_node_that_is_lost_costs_time_and_nothing_else(doomed_cluster, search,
 
     there = search(on="ray", on_event=take_a_node, output=tmp_path / "run")
     assert len(ended) == len(set(ended))
-    assert told(there.record) == told(search().record)
+    assert told(as_json(there.record)) == told(as_json(search().record))
 
 
 class Deadly:
@@ -142,7 +142,7 @@ def test_a_failed_trial_is_in_the_record(data, monkeypatch):
         ]
 
     monkeypatch.setattr(trainer.Trainer, "train_together", failing)
-    record = tagfit.cure(data, baseline=BASELINE, trials=3).record
+    record = as_json(tagfit.cure(data, baseline=BASELINE, trials=3).record)
     states = {one["recipe"]["name"]: one["state"] for one in record["tried"]}
     assert states["dense-narrower"] == "failed"
     assert set(states.values()) == {"finished", "failed"}
@@ -156,9 +156,9 @@ def test_stopping_takes_back_what_was_sent(cluster, search, tmp_path):
         return isinstance(event, Waiting) and len(ended) >= 3
 
     stopped = search(on="ray", on_event=stop, output=tmp_path / "run")
-    assert stopped.record["state"] == "stopped"
+    assert as_json(stopped.record)["state"] == "stopped"
     whole = search(on="ray", output=tmp_path / "run")
-    assert told(whole.record) == told(search().record)
+    assert told(as_json(whole.record)) == told(as_json(search().record))
 
 
 KILLED = """
@@ -182,7 +182,7 @@ def test_a_driver_that_is_killed_is_gone_on_with(cluster, search, tmp_path):
     kept = len(list(run.glob("checkpoints/*.safetensors")))
     assert kept >= 4
     search(on="ray", output=run)
-    assert told(read_result(run)) == told(json.loads(json.dumps(search().record)))
+    assert told(read_result(run)) == told(json.loads(json.dumps(as_json(search().record))))
 
 
 def test_another_version_on_a_node_is_said(cluster, data, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from making import PROVE
+from making import PROVE, as_json
 from tagfit.errors import DataError
 from tagfit.metrics import intervals
 from tagfit.metrics.intervals import LEAST, MOST_ROWS, RESAMPLES, Answers, Resampling, difference, resample
@@ -94,7 +94,7 @@ class TestSpread:
         spread = resample(answers, resampling)
         (weights_NB,) = resampling.weights(1)
         for number, held in enumerate(weights_NB.T > 0):
-            expected = score(answers.labels_NL[held], answers.probabilities_NL[held]).to_dict()
+            expected = as_json(score(answers.labels_NL[held], answers.probabilities_NL[held]))
             for metric, value in expected.items():
                 found = spread.values[metric][number]
                 assert found == pytest.approx(np.nan if value is None else value, rel=1e-9, abs=1e-12, nan_ok=True)
@@ -239,9 +239,9 @@ def covered(samples, frequencies, *, pair=False, grouped=False, seed=0):
 
     rng = np.random.default_rng(seed)
     better, worse, _ = draw(rng, DRAWN)
-    truth = score(better.labels_NL, better.probabilities_NL).to_dict()
+    truth = as_json(score(better.labels_NL, better.probabilities_NL))
     if pair:
-        below = score(worse.labels_NL, worse.probabilities_NL).to_dict()
+        below = as_json(score(worse.labels_NL, worse.probabilities_NL))
         truth = {metric: truth[metric] - below[metric] for metric in METRICS}
     held, widths = {metric: [] for metric in METRICS}, {metric: [] for metric in METRICS}
     for _ in range(DATA_SETS):

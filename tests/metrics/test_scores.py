@@ -13,6 +13,7 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from making import as_json
 from tagfit.errors import DataError
 from tagfit.metrics import scores as metrics
 from tagfit.metrics.scores import score, score_decisions, score_one
@@ -194,7 +195,7 @@ class TestReference:
         labels, probabilities = random_part(2, unknown=0.1)
         whole = score(labels, probabilities)
         monkeypatch.setattr(metrics, "_CELLS_A_BLOCK", 50)
-        assert_scores(score(labels, probabilities), whole.to_dict(), dict(whole.left_out))
+        assert_scores(score(labels, probabilities), as_json(whole), dict(whole.left_out))
 
     def test_a_part_larger_than_a_block(self):
         labels, probabilities = random_part(3, N=metrics._CELLS_A_BLOCK // 4 + 7, L=5)
@@ -330,7 +331,7 @@ class TestChoices:
     @pytest.mark.parametrize(("n", "left_out"), [(0, 0), (3, 3)])
     def test_without_a_known_cell_everything_is_null(self, n, left_out):
         scores = score(np.full((n, 2), UNKNOWN, dtype=np.int8), np.full((n, 2), 0.3))
-        assert set(scores.to_dict().values()) == {None}
+        assert set(as_json(scores).values()) == {None}
         assert scores.left_out.get("jaccard", 0) == left_out
         assert scores.left_out["macro_f1"] == 2
 
@@ -364,7 +365,7 @@ class TestInvariance:
     @given(parts(min_labels=2))
     def test_the_order_of_rows_and_labels_is_nothing_to_any_but_keras(self, part):
         labels, probabilities = (array[::-1, ::-1] for array in part)
-        expected = score(*part).to_dict()
+        expected = as_json(score(*part))
         del expected["keras_accuracy"]
         assert_scores(score(labels, probabilities), expected)
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tagfit
-from making import image_table, locked, scenes
-from tagfit import api as workflow
+from making import cure, image_table, locked, scenes
 from tagfit.metrics.intervals import Answers
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.report import files as reporting
@@ -29,10 +27,8 @@ def cured(tmp_path_factory):
     candidates = tuple(
         replace(PLAIN, name=name, training=Training(epochs=epochs)) for name, epochs in (("a", 3), ("b", 20))
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow, "ladder", lambda *data, **options: candidates)
-        data = locked(image_table(samples=90, x=x, labels_NL=labels_NL))
-        return tagfit.cure(data, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
+    data = locked(image_table(samples=90, x=x, labels_NL=labels_NL))
+    return cure(data, candidates, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
 
 
 @pytest.fixture(scope="session")

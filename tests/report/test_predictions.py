@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import tagfit
-from making import feature_table, locked
+from making import as_json, feature_table, locked
 from tagfit.errors import BundleError
 from tagfit.metrics.scores import score, score_decisions
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -30,7 +30,7 @@ def test_scores_of_the_record_follow_from_them(cured, saved):
     for run in ("before", "after"):
         for part in ("train", "val", "test"):
             answers = saved.runs[run][part]
-            assert score(answers.labels_NL, answers.probabilities_NL).to_dict() == result[run]["scores"][part]
+            assert as_json(score(answers.labels_NL, answers.probabilities_NL)) == result[run]["scores"][part]
 
 
 def test_labels_agree_with_the_means_of_the_record(cured, saved):
@@ -77,7 +77,7 @@ def test_of_folds_each_sample_is_said_by_who_has_not_seen_it(tmp_path):
     label_of = dict(zip(data.dataset.sample_names, data.dataset.labels_NL.tolist(), strict=True))
     assert [label_of[name] for name in names] == answers.labels_NL.tolist()
     expected = read_result(tmp_path / "run")["after"]["scores"]["val"]
-    assert score(answers.labels_NL, answers.probabilities_NL).to_dict() == expected
+    assert as_json(score(answers.labels_NL, answers.probabilities_NL)) == expected
 
 
 def damaged(saved, how):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table, image_folder, locked
+from making import as_json, feature_table, image_folder, locked
 from tagfit.errors import DataError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -44,7 +44,7 @@ class TestEvaluate:
     def test_it_takes_what_load_returns(self, data):
         result = tagfit.fit(data, recipe=QUICK)
         evaluation = tagfit.evaluate(result.tagger, data, part="test")
-        assert evaluation.scores.to_dict() == pytest.approx(result.record["after"]["scores"]["test"])
+        assert as_json(evaluation.scores) == pytest.approx(as_json(result.record)["after"]["scores"]["test"])
         assert tagfit.evaluate(result.tagger, data).samples == 240
 
     def test_labels_that_the_data_lacks_are_said(self, data, tagger):
@@ -63,7 +63,7 @@ class TestEvaluate:
         tagfit.fit(tagfit.load(folder, size=16), recipe=QUICK, output=tmp_path / "run")
         evaluation = tagfit.evaluate(tmp_path / "run", folder)
         assert evaluation.samples == 40
-        record = evaluation.to_dict()
+        record = as_json(evaluation)
         assert tuple(record["scores"]) == tuple(record["constant"]) == METRICS
 
     def test_every_score_has_its_interval(self, data, tagger):
@@ -95,7 +95,7 @@ class TestSlices:
         assert [(one["value"], one["samples"]) for one in by["slices"]] == [("old", 160), ("new", 80)]
         rows = np.arange(240) % 3 == 0
         alone = score(data.dataset.labels_NL[rows], tagger.predict(data.dataset.x[rows]).scores)
-        assert by["slices"][1]["scores"] == pytest.approx(alone.to_dict())
+        assert by["slices"][1]["scores"] == pytest.approx(as_json(alone))
         assert "camera" in str(evaluation)
 
     def test_a_column_that_is_not_there(self, data, tagger):
@@ -115,7 +115,7 @@ class TestCompare:
         change = compared["differences"]["scores"]["micro_f1"]
         assert change["value"] == pytest.approx(ours.micro_f1 - theirs.micro_f1)
         assert change["low"] <= change["value"] <= change["high"]
-        assert compared["scores"] == pytest.approx(theirs.to_dict())
+        assert compared["scores"] == pytest.approx(as_json(theirs))
         assert set(compared["differences"]["decided"]) == set(METRICS)
 
     def test_a_model_beside_itself_differs_in_nothing(self, data, tagger):

@@ -70,6 +70,6 @@ def test_what_is_no_record_is_refused_with_the_place(tmp_path, change, message):
     values = json.loads((OLD / "images" / "result.json").read_text(encoding="utf-8"))
     change(values)
     (tmp_path / "result.json").write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(BundleError, match="result.json") as caught:
+    with pytest.raises(BundleError, match=r"result\.json") as caught:
         read_record(tmp_path)
     assert message in str(caught.value)

@@ -24,6 +24,8 @@ def test_a_long_epoch_is_timed_in_part(data, monkeypatch):
 
     monkeypatch.setattr(dense_engine, "train_all", train_all)
     monkeypatch.setattr(estimate, "ROWS_OF_AN_EPOCH", len(rows[0]) // 4)
-    assert estimate.longest_compiled(PreparedJob(network, RECIPE.training, *rows)) == pytest.approx(10 * 3.0 * 4, rel=0.1)
+    assert estimate.longest_compiled(PreparedJob(network, RECIPE.training, *rows)) == pytest.approx(
+        10 * 3.0 * 4, rel=0.1
+    )
     assert len(given[0].train_rows) == len(rows[0]) // 4
     assert given[0].training.patience == 0

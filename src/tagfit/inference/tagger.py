@@ -145,12 +145,6 @@ class Tagger:
     def takes_images(self) -> bool:
         return self.preprocessing.takes_images
 
-    @property
-    def reading(self) -> dict[str, Any]:
-        """What reading data is told, so that samples come as this bundle takes them."""
-        pretrained = self.bundle.pretrained
-        return {"size": self.form.size} if pretrained is None else {"backbone": pretrained}
-
     def predict(self, inputs: Inputs) -> Prediction:
         """Scores and decisions for images or feature rows.
 

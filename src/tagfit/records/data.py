@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.io.ranges import Count, Positive
+from tagfit.options.data import DataSource
 from tagfit.records.form import ImageForm
 
 if TYPE_CHECKING:
@@ -301,15 +302,14 @@ class LockedData:
     Attributes:
         lock: the fingerprint, as hex; the same wherever and in whatever order the files lie.
         content: SHA-256 of `dataset.x` as it lies in memory, to prove that it stayed what it was.
-        source: where the data came from, as `load` takes it: `data` and its options; None where it came from memory.
-            Not part of the lock.
+        source: where the data came from and how it was read; None if it came from memory. Not part of the lock.
     """
 
     dataset: Dataset
     split: Split
     lock: str
     content: str
-    source: Mapping[str, Any] | None = None
+    source: DataSource | None = None
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{part} {count:,}" for part, count in self.split.counts.items() if count)

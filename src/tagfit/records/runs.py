@@ -123,6 +123,46 @@ class Trial:
         return None if scores is None else scores[metric]
 
 
+@dataclass(frozen=True)
+class SearchSummary:
+    """How many generations were searched, in how many seconds, and the overhead: what fraction of these went neither
+    into training nor into scoring.
+    """
+
+    generations: int
+    seconds: float
+    overhead: float
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """The mean and the standard deviation of the target's metric over seeds; None where there are too few."""
+
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class RepeatsRecord:
+    """A recipe on several seeds."""
+
+    recipe: Recipe
+    seeds: int
+    train: SeedSpread
+    val: SeedSpread
+
+
+@dataclass(frozen=True)
+class IngredientRecord:
+    """What an ingredient brings, as in Ingredient."""
+
+    ingredient: str
+    change: float | None
+    noise: float
+    useless: bool
+    without: RepeatsRecord
+
+
 # ------------------------------------------------------------------------------------------- diagnosis
 
 

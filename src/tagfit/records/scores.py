@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from tagfit.errors import RecipeError, did_you_mean
+from tagfit.options.checks import FRACTION, plain
 from tagfit.records.data import Part
 
 
@@ -80,9 +80,10 @@ class Target:
             hint = did_you_mean(str(self.metric), TARGET_METRICS)
             faults.append(f"metric must be one of {', '.join(TARGET_METRICS)}; got {self.metric!r}.{hint}")
         for name in ("train_below", "val_at_least"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1):
-                faults.append(f"{name} must be a fraction from 0 to 1; got {value!r}")
+            try:
+                object.__setattr__(self, name, FRACTION.accept(plain(getattr(self, name))))
+            except ValueError:
+                faults.append(f"{name} must be {FRACTION.expected}; got {getattr(self, name)!r}")
         if faults:
             raise RecipeError(faults)
 

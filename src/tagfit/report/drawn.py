@@ -10,7 +10,7 @@ from tagfit.decisions.reliability import CalibrationReport
 from tagfit.metrics.intervals import Answers
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import UNKNOWN, YES, Part
-from tagfit.records.runs import Row, Trial
+from tagfit.records.runs import Row, SeedSpread, Trial
 from tagfit.records.scores import Target
 from tagfit.report.charts import dots, lines
 from tagfit.report.charts.lines import Line
@@ -32,7 +32,6 @@ from tagfit.report.visible import written
 from tagfit.runs.gallery import scored_part
 from tagfit.runs.predictions import SavedPredictions
 from tagfit.runs.record import ModelRecord, RunRecord
-from tagfit.search.repeats import SeedSpread
 
 #: labels whose curves are seen at once, and that have any: the most frequent ones
 FIRST, MOST = 12, 100
@@ -358,6 +357,8 @@ def ingredients(record: RunRecord) -> Figure:
     rows = [(one.ingredient, one.change, one.noise) for one in record.ingredients if one.change is not None]
     rows.sort(key=lambda row: -row[1])
     caption = "What val loses without each ingredient of the recipe, on the same seeds; whiskers are the noise."
-    svg = dots.changes("What each ingredient brings on val", caption, [(name[:28], *others) for name, *others in rows])
+    svg = dots.changes(
+        "What each ingredient brings on val", caption, [(name[:28], change, noise) for name, change, noise in rows]
+    )
     table = tuple((name, written(change, "+.3f"), number(noise)) for name, change, noise in rows)
     return Figure("ingredients", caption, svg, ("ingredient", "brings on val", "noise"), table)

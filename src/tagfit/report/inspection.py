@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,7 +11,9 @@ from rich.text import Text
 
 from tagfit.data.inspection import Inspection, LabelPair, NeighbourReport, StoredFile
 from tagfit.report.table import bare_table
-from tagfit.training.estimate import Estimate
+
+if TYPE_CHECKING:  # it loads torch
+    from tagfit.runs.estimation import Estimate
 
 #: names that are spelled out where there may be many
 SHOWN = 5

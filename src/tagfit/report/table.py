@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tagfit.metrics.titles import TITLES
-from tagfit.records.runs import Folds, Trial
+from tagfit.records.runs import Folds, SeedSpread, Trial
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval, Scores
 from tagfit.report.findings import findings_lines
-from tagfit.runs.evaluation import ComparedModel, EvaluationRecord, Slices
 from tagfit.runs.record import RunRecord
-from tagfit.search.repeats import SeedSpread
+
+if TYPE_CHECKING:  # it loads torch
+    from tagfit.runs.evaluation import ComparedModel, EvaluationRecord, Slices
 
 WIDTH = 80
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,13 +19,18 @@ from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
 from tagfit.diagnosis.registry import CHECKS, Diagnosis, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
-from tagfit.options import DataSource
-from tagfit.recipes import DEFAULT_BASELINE, DenseModel, Recipe, find_recipe
+from tagfit.options.runs import DiagnoseOptions
+from tagfit.options.shared import DEFAULT_BASELINE
+from tagfit.recipes import DenseModel, find_recipe
 from tagfit.records.data import LockedData, Part, Preprocessing
+from tagfit.records.scores import Target
 from tagfit.runs.folder import find_bundle
+from tagfit.runs.loading import load_again
 from tagfit.runs.record import RunRecord, read_record
 from tagfit.runs.session import MOST_ASKED, Session
 from tagfit.training import engine as dense_engine
+from tagfit.training.device import find_device
+from tagfit.training.events import Listener
 from tagfit.training.quick import fit_all
 
 QUICK = "it needs training, which --quick leaves out"
@@ -67,19 +71,15 @@ def is_run(data: Any) -> bool:
 # ------------------------------------------------------------------------------------------------ data
 
 
-def of_data(data: LockedData, recipe: Recipe | None, session_on: Callable[[LockedData], Session]) -> Checkup:
-    """Train a model, and look at it.
-
-    Args:
-        recipe: that model, on the samples as they are; unless given, the usual baseline on the cheapest features.
-        session_on: where it is trained.
-    """
+def of_data(data: LockedData, options: DiagnoseOptions, on_event: Listener) -> Checkup:
+    """Train a model, and look at it: a recipe on the samples as they are, or the baseline on the cheapest features."""
+    recipe = None if options.recipe is None else find_recipe(options.recipe)
     features = cheapest_features(data.dataset.x, data.dataset.preprocessing)
     shown, name = data, "the samples as they are"
     if recipe is None:
         recipe, name = find_recipe(DEFAULT_BASELINE), features.name
         shown = _on(features, data)
-    session = session_on(shown)
+    session = Session(shown, Target(options.metric), options.seed, find_device(options.device), on_event)
     seconds = None
     try:
         trained = session.run(session.job(recipe))
@@ -118,16 +118,13 @@ def _with_training(evidence: Evidence, data: LockedData, features: Features) -> 
 # ------------------------------------------------------------------------------------------------- run
 
 
-def of_run(path: Path, seed: int, load: Callable[[DataSource], LockedData]) -> Checkup:
+def of_run(path: Path, seed: int, device: str) -> Checkup:
     """Look at a run again: its record, its bundle and, where they are still there, its samples.
-
-    Args:
-        load: reads data as it was read for the run.
 
     Raises:
         BundleError: the record or the bundle cannot be read.
     """
-    record, tagger = read_record(path), Tagger.load(find_bundle(path), runtime="torch")
+    record, tagger = read_record(path), Tagger.load(find_bundle(path), device, runtime="torch")
     after, lacks = record.after, dict[str, str]()
     evidence = Evidence(
         target=record.target,
@@ -139,7 +136,7 @@ def of_run(path: Path, seed: int, load: Callable[[DataSource], LockedData]) -> C
         seed=seed,
     )
     try:
-        data = _read_again(record, load)
+        data = _read_again(record, device)
     except InputError as error:
         gone = f"the run's data could not be loaded ({error.faults[0]}); diagnose the data itself"
         evidence = replace(evidence, lacks={"data": gone, "predictions": gone, "train": gone})
@@ -151,7 +148,7 @@ def of_run(path: Path, seed: int, load: Callable[[DataSource], LockedData]) -> C
     return Checkup(f"{path} · {record.data.name} · {record.data.samples:,} samples · {after.recipe.name}", evidence)
 
 
-def _read_again(record: RunRecord, load: Callable[[DataSource], LockedData]) -> LockedData:
+def _read_again(record: RunRecord, device: str) -> LockedData:
     """The samples that a run was trained on.
 
     Raises:
@@ -160,7 +157,7 @@ def _read_again(record: RunRecord, load: Callable[[DataSource], LockedData]) -> 
     source = record.data.source
     if source is None:
         raise DataError("the run does not say where they came from")
-    data = load(source)
+    data = load_again(source, device)
     if data.lock != record.lock:
         raise DataError(f"what is at {source.data} now is not what the run was locked to")
     return data

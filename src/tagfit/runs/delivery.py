@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +25,11 @@ from tagfit.runs.folder import RunFolder, claim, writable, write_atomically
 from tagfit.runs.gallery import shown
 from tagfit.runs.model_card import model_card
 from tagfit.runs.predictions import Place, SavedPredictions
-from tagfit.runs.record import RunRecord, finished_record, record_of
+from tagfit.runs.record import Delivered, finished_record
+from tagfit.runs.recording import record_of
 from tagfit.runs.session import Session
 from tagfit.search.campaign import Outcome
 from tagfit.training.trained import TrainedModel
-
-
-@dataclass(frozen=True, eq=False)
-class Delivered:
-    """What was handed over.
-
-    Attributes:
-        folder: the run folder, where one was written.
-        fresh: False where the folder held the finished record already and nothing was done.
-    """
-
-    record: RunRecord
-    tagger: Tagger
-    folder: Path | None = None
-    fresh: bool = True
 
 
 def deliver(

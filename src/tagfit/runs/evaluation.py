@@ -24,6 +24,7 @@ from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Labels
+from tagfit.options.runs import EvaluateOptions
 from tagfit.records.data import NO, Dataset, LockedData, Part
 from tagfit.records.scores import Difference, Interval, Scores
 
@@ -134,18 +135,20 @@ class Samples:
 
 
 def evaluation_of(
-    tagger: Tagger, samples: Samples, *, by: str | None = None, compare: tuple[Tagger, Dataset] | None = None, seed: int
+    tagger: Tagger,
+    data: LockedData | Dataset,
+    options: EvaluateOptions,
+    compare: tuple[Tagger, LockedData | Dataset] | None = None,
 ) -> EvaluationRecord:
     """Score a tagger on labelled samples.
 
     Args:
-        by: a further column of the data: each of its values is scored by itself as well.
         compare: another tagger, and the same samples as it takes them; differences are paired.
-        seed: draws the resamples of the intervals.
 
     Raises:
-        DataError: no labels in common, samples of another kind or shape, no such column.
+        DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
+    by, samples, seed = options.by, Samples.of(data, options.part), options.seed
     slices = None if by is None else _rows_by_value(samples.dataset, by)
     dataset, surplus, missing = align_labels(samples.dataset, tagger.label_names)
     samples = Samples(dataset, samples.groups)
@@ -165,7 +168,9 @@ def evaluation_of(
         if guaranteed is None
         else guaranteed.observed(predictions.labels_NL, prediction.probabilities, predictions.groups),
         by=None if by is None or slices is None else Slices(by, tuple(scorer.slice(*one) for one in slices)),
-        compare=None if compare is None else _compared(tagger, samples, prediction, *compare, seed),
+        compare=None
+        if compare is None
+        else _compared(tagger, samples, prediction, compare[0], Samples.of(compare[1], options.part).dataset, seed),
     )
 
 

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tagfit
-from tagfit.data.unknown import cell_counts
-from tagfit.decisions.appraisal import differences
 from tagfit.decisions.decider import Decider
 from tagfit.decisions.earlier import upgraded_decider
 from tagfit.decisions.reliability import CalibrationReport
 from tagfit.errors import BundleError
+from tagfit.inference.tagger import Tagger
 from tagfit.io.strict_json import read_json
 from tagfit.io.typed_json import from_plain, to_plain
-from tagfit.options import DataSource
+from tagfit.options.data import DataSource
 from tagfit.recipes import Recipe
-from tagfit.records.data import UNKNOWN, YES, Kind, LockedData, Preprocessing
-from tagfit.records.runs import Finding, Run, Trial, Verdict
+from tagfit.records.data import Kind, Preprocessing
+from tagfit.records.runs import (
+    Finding,
+    IngredientRecord,
+    RepeatsRecord,
+    Run,
+    SearchSummary,
+    Trial,
+    Verdict,
+)
 from tagfit.records.scores import Difference, Differences, Interval, Target
-from tagfit.search.campaign import Outcome, SearchSummary
-from tagfit.search.repeats import IngredientRecord, RepeatsRecord
-from tagfit.search.verdict import judge, meets
-from tagfit.training.trained import TrainedModel
 
 #: version of the layout of result.json; 1 had other words, see `_upgrade`
 SCHEMA = 2
@@ -66,24 +68,6 @@ class DataRecord:
     set_aside: tuple[SetAside, ...] = ()
     source: DataSource | None = None
 
-    @classmethod
-    def of(cls, data: LockedData) -> DataRecord:
-        dataset, split = data.dataset, data.split
-        return cls(
-            name=dataset.name,
-            kind=dataset.kind,
-            samples=len(dataset),
-            label_names=dataset.label_names,
-            parts=split.counts,
-            folds=None if split.folds is None else int(split.folds.max()) + 1,
-            preprocessing=dataset.preprocessing,
-            positives=_counts(data, YES),
-            unknown=_counts(data, UNKNOWN),
-            notes=(*dataset.notes, *split.notes),
-            set_aside=tuple(SetAside(*one) for one in dataset.set_aside),
-            source=data.source,
-        )
-
 
 @dataclass(frozen=True)
 class TargetRecord(Target):
@@ -115,22 +99,6 @@ class ModelRecord(Run):
     decider: Decider
     calibration: CalibrationReport
     refusal: str | None = None
-
-    @classmethod
-    def of_model(cls, trained: TrainedModel) -> ModelRecord:
-        run, appraisal = trained.run, trained.appraisal
-        assert appraisal is not None
-        return cls(
-            **{**vars(run), "seconds": round(run.seconds, 3)},
-            members=trained.members if len(trained.members) > 1 else None,
-            intervals=Intervals(
-                scores=appraisal.intervals,
-                decided=appraisal.decided_intervals,
-            ),
-            decider=appraisal.decider,
-            calibration=appraisal.calibration,
-            refusal=appraisal.refusal,
-        )
 
     @property
     def networks(self) -> tuple[Recipe, ...]:
@@ -195,39 +163,20 @@ class RunRecord:
         return json.dumps(to_plain(self), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def record_of(
-    command: Literal["fit", "cure"], outcome: Outcome, data: LockedData, target: Target, **facts: Any
-) -> RunRecord:
-    """The record of what a fit or a cure came to.
+@dataclass(frozen=True, eq=False, repr=False)
+class Delivered:
+    """What a fit or a cure handed over.
 
-    Args:
-        facts: `seed`, `device` and `seconds`.
+    Attributes:
+        tagger: the delivered model, ready to predict.
+        folder: the run folder, if one was written.
+        fresh: False if the folder held the finished record already and nothing was done.
     """
-    before, after = outcome.before, outcome.after
-    changes = {} if before is None else _differences(before, after)
-    verdict = judge(None if before is None else before.run, after.run, target, outcome.tried, changes)
-    refit = None if outcome.refit is None else Refit(len(data.dataset) - data.split.counts["test"])
-    sentences = (*verdict.sentences, *_outside(data), *_decisions(after, data, target), *_refitted(refit))
-    return RunRecord(
-        schema=SCHEMA,
-        tagfit=tagfit.__version__,
-        command=command,
-        state="finished" if outcome.complete else "stopped",
-        lock=data.lock,
-        data=DataRecord.of(data),
-        target=TargetRecord(**vars(target), met=meets(after.run, target)),
-        verdict=replace(verdict, sentences=sentences),
-        before=None if before is None else ModelRecord.of_model(before),
-        after=ModelRecord.of_model(after),
-        differences=changes,
-        refit=refit,
-        tried=tuple(run.trial for run in outcome.tried),
-        search=outcome.search,
-        finalists=tuple(repeats.record for repeats in outcome.finalists),
-        ingredients=tuple(ingredient.record for ingredient in outcome.ingredients),
-        findings=_findings(before, after),
-        **facts,
-    )
+
+    record: RunRecord
+    tagger: Tagger
+    folder: Path | None = None
+    fresh: bool = True
 
 
 def read_record(path: Path) -> RunRecord:
@@ -276,39 +225,3 @@ def _upgrade_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
     if run is None:
         return None
     return {**run, "recalibration": run.get("level"), "decider": upgraded_decider(run["decider"])}
-
-
-def _counts(data: LockedData, value: int) -> dict[str, tuple[int, ...]]:
-    return {part: tuple(counts) for part, counts in cell_counts(data.dataset, data.split.parts, value).items()}
-
-
-def _differences(before: TrainedModel, after: TrainedModel) -> Differences:
-    if before is after or before.appraisal is None or after.appraisal is None:
-        return {}
-    return differences(after.appraisal.spreads, before.appraisal.spreads)
-
-
-def _findings(before: TrainedModel | None, after: TrainedModel) -> tuple[Finding, ...]:
-    """Those of what is delivered, then those of the baseline, each the worst first."""
-    runs = [("after", after), *([] if before is None or before is after else [("before", before)])]
-    return tuple(replace(finding, of=name) for name, trained in runs for finding in trained.findings)
-
-
-def _outside(data: LockedData) -> tuple[str, ...]:
-    backbone = data.dataset.preprocessing.backbone
-    if backbone is None:
-        return ()
-    return (f"It brings knowledge from outside: {backbone} was trained on other images, and made features of these.",)
-
-
-def _decisions(after: TrainedModel, data: LockedData, target: Target) -> tuple[str, ...]:
-    return () if after.appraisal is None else after.appraisal.sentences(data.dataset.label_names, target.metric)
-
-
-def _refitted(refit: Refit | None) -> tuple[str, ...]:
-    if refit is None:
-        return ()
-    return (
-        f"What is handed over was trained again on all {refit.samples:,} labelled samples but test: "
-        "no split scores that network. The scores are of the same recipe on train alone.",
-    )

@@ -15,7 +15,7 @@ from torch import nn
 
 from tagfit.metrics.intervals import Answers, Resampling, difference, resample
 from tagfit.recipes import CnnModel, DenseModel, Recipe
-from tagfit.records.runs import Finding, Run
+from tagfit.records.runs import Finding, Run, SearchSummary
 from tagfit.records.scores import Difference, Target
 from tagfit.search.candidates import first_of
 from tagfit.search.ingredients import ingredients
@@ -83,17 +83,6 @@ class Bench(Protocol):
     def findings(self, trained: TrainedModel) -> tuple[Finding, ...]: ...
     def appraise(self, trained: TrainedModel) -> TrainedModel: ...
     def refit(self, trained: TrainedModel) -> nn.Module | None: ...
-
-
-@dataclass(frozen=True)
-class SearchSummary:
-    """How many generations were searched, in how many seconds, and the overhead: what fraction of these went neither
-    into training nor into scoring.
-    """
-
-    generations: int
-    seconds: float
-    overhead: float
 
 
 @dataclass(frozen=True, eq=False)

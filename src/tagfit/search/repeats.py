@@ -9,7 +9,7 @@ import numpy as np
 
 from tagfit.recipes import Recipe
 from tagfit.records.data import Part
-from tagfit.records.runs import Run
+from tagfit.records.runs import IngredientRecord, RepeatsRecord, Run, SeedSpread
 from tagfit.records.scores import Target
 from tagfit.search.verdict import meets
 
@@ -83,32 +83,3 @@ class Ingredient:
     @property
     def record(self) -> IngredientRecord:
         return IngredientRecord(self.name, self.change, self.noise, self.useless, self.without.record)
-
-
-@dataclass(frozen=True)
-class SeedSpread:
-    """The mean and the standard deviation of the target's metric over seeds; None where there are too few."""
-
-    mean: float | None
-    deviation: float | None
-
-
-@dataclass(frozen=True)
-class RepeatsRecord:
-    """A recipe on several seeds."""
-
-    recipe: Recipe
-    seeds: int
-    train: SeedSpread
-    val: SeedSpread
-
-
-@dataclass(frozen=True)
-class IngredientRecord:
-    """What an ingredient brings, as in Ingredient."""
-
-    ingredient: str
-    change: float | None
-    noise: float
-    useless: bool
-    without: RepeatsRecord

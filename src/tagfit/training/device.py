@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from tagfit.errors import RecipeError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from tagfit.options.shared import DEVICES
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -21,7 +20,7 @@ def find_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
     if not there[name]:
-        raise RecipeError(f"this machine has no {name} device that torch can use", "Leave --device away.")
+        raise RecipeError(f"this machine has no {name} device that torch can use", "Remove --device.")
     return torch.device(name)
 
 

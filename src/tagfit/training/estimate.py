@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
 import torch
@@ -22,21 +22,6 @@ TIMED_ROWS = 256
 
 #: epochs of the compiled engine that are timed, after a first, and of how many rows of train at most
 TIMED_EPOCHS, ROWS_OF_AN_EPOCH = 2, 2048
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """About what training would take without early stopping, which usually takes less; measured on this machine.
-
-    Attributes:
-        cure_seconds: with the search, its finalists and ingredients where a cure searches unless told otherwise.
-        memory_bytes: the samples, unless they lie in a file, and the weights of every run with what an optimiser keeps
-            of them.
-    """
-
-    fit_seconds: float
-    cure_seconds: float
-    memory_bytes: int
 
 
 def longest_training(job: PreparedJob) -> float:
