@@ -18,10 +18,7 @@ from tagfit.metrics.intervals import Answers, Difference, Resampling, Spread, di
 from tagfit.metrics.scores import Bools, Floats, Labels, probability_means
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import Part
-from tagfit.records.scores import METRICS, Interval, Scores
-
-#: what is scored; calibrate is for what is fitted alone
-SCORED: tuple[Part, ...] = ("train", "val", "test")
+from tagfit.records.scores import METRICS, SCORED_PARTS, Interval, Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +116,7 @@ def appraise(
     if decider.rule is not None and decider.guaranteed is None:
         decisions[part] = fitted.decisions_NL
     spreads, decided_spreads = {}, {}
-    for scored in SCORED:
+    for scored in SCORED_PARTS:
         if scored not in predictions or not len(predictions[scored]):
             continue
         here = predictions[scored]
@@ -132,7 +129,7 @@ def appraise(
             decided_spreads[scored] = resample(Answers(here.labels_NL, probabilities, decisions[scored]), draw)
     return Appraisal(
         decider=decider,
-        decided={name: decided_spreads[name].scores if name in decided_spreads else None for name in SCORED}
+        decided={name: decided_spreads[name].scores if name in decided_spreads else None for name in SCORED_PARTS}
         if decided_spreads
         else {},
         spreads=spreads,

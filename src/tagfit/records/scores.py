@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tagfit.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:  # it loads NumPy
+    from tagfit.records.data import Part
+
+#: the parts that are scored and shown; calibrate only serves fitting
+SCORED_PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

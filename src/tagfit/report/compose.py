@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from tagfit.metrics.titles import TITLES
-from tagfit.records.scores import LOWER_IS_BETTER
+from tagfit.records.scores import LOWER_IS_BETTER, SCORED_PARTS
 from tagfit.report.command import reproduction
 from tagfit.report.context import (
     Change,
@@ -30,7 +30,7 @@ from tagfit.report.context import (
 )
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search
 from tagfit.report.samples import gallery, labels, together
-from tagfit.report.values import SHOWN, gap_of, kind_of, runs_of, value_of
+from tagfit.report.values import gap_of, kind_of, runs_of, value_of
 from tagfit.runs.predictions import SavedPredictions
 
 #: names in a finding, and images set aside, that are shown
@@ -115,7 +115,7 @@ def _verdict(result: Mapping[str, Any]) -> Verdict:
 
 def _parts(result: Mapping[str, Any]) -> tuple[str, ...]:
     """The parts that are scored."""
-    return tuple(part for part in SHOWN if result["after"]["scores"].get(part) is not None)
+    return tuple(part for part in SCORED_PARTS if result["after"]["scores"].get(part) is not None)
 
 
 def _score(run: Mapping[str, Any], part: str, metric: str) -> Score:
@@ -165,7 +165,9 @@ def _models(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _metrics(models: Mapping[str, Mapping[str, Any]]) -> Metrics:
     """Every metric of models that have scores by part."""
-    columns = [(model, part) for model, by_part in models.items() for part in SHOWN if by_part.get(part) is not None]
+    columns = [
+        (model, part) for model, by_part in models.items() for part in SCORED_PARTS if by_part.get(part) is not None
+    ]
     return Metrics(
         heads=tuple((model, sum(other == model for other, _ in columns)) for model in models),
         columns=tuple(part for _, part in columns),
@@ -279,7 +281,9 @@ def _reproduction(records: Records) -> Reproduction:
 def _comparison(records: Records, others: Sequence[Records]) -> Comparison:
     runs = [records, *others]
     metric = records.result["target"]["metric"]
-    parts = tuple(part for part in SHOWN if any(value_of(run.result["after"]["scores"], part, metric) for run in runs))
+    parts = tuple(
+        part for part in SCORED_PARTS if any(value_of(run.result["after"]["scores"], part, metric) for run in runs)
+    )
     named = dict(_named(runs))
     shown = tuple(
         ComparedRun(

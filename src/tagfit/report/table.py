@@ -10,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tagfit.metrics.titles import TITLES
+from tagfit.records.scores import SCORED_PARTS
 from tagfit.report.findings import findings_lines
 
 WIDTH = 80
-
-PARTS_SHOWN = ("train", "val", "test")
 
 #: slices in a table
 MOST_SLICES = 30
@@ -135,24 +134,24 @@ def _head(record: Mapping[str, Any]) -> str:
 
 
 def _main_table(record: Mapping[str, Any], runs: Mapping[str, Any], metric: str) -> Table:
-    table = _plain_table(TITLES[metric], "recipe", *PARTS_SHOWN, "gap")
+    table = _plain_table(TITLES[metric], "recipe", *SCORED_PARTS, "gap")
     for name, run in runs.items():
-        values = [_score(run["scores"], part, metric) for part in PARTS_SHOWN]
+        values = [_score(run["scores"], part, metric) for part in SCORED_PARTS]
         gap = None if values[0] is None or values[1] is None else values[0] - values[1]
         table.add_row(name, _shorten(run["recipe"]["name"]), *map(_number, [*values, gap]), style="bold")
         intervals = run["intervals"]["scores"]
-        table.add_row("", "95% interval", *(_interval(_score(intervals, part, metric)) for part in PARTS_SHOWN), "")
+        table.add_row("", "95% interval", *(_interval(_score(intervals, part, metric)) for part in SCORED_PARTS), "")
     after = record["after"]
     if len(runs) > 1 and record["differences"]:
-        changes = (_change(_score(record["differences"], part, metric)) for part in PARTS_SHOWN)
+        changes = (_change(_score(record["differences"], part, metric)) for part in SCORED_PARTS)
         table.add_row("change", "in brackets: noise", *changes, "")
     if after["decider"]["rule"] is not None:
-        decided = (_number(_score(after["decided"], part, metric)) for part in PARTS_SHOWN)
+        decided = (_number(_score(after["decided"], part, metric)) for part in SCORED_PARTS)
         table.add_row("decided", f"for {after['decider']['wish']}", *decided, "")
     if after["folds"] is not None:
-        spread = (_mean_and_deviation(after["folds"], part, metric) for part in PARTS_SHOWN)
+        spread = (_mean_and_deviation(after["folds"], part, metric) for part in SCORED_PARTS)
         table.add_row("folds", "mean and deviation", *spread, "")
-    constants = [_number(_score(after["constant"], part, metric)) for part in PARTS_SHOWN]
+    constants = [_number(_score(after["constant"], part, metric)) for part in SCORED_PARTS]
     table.add_row("constant", "the best fixed answer", *constants, "", style="dim")
     target = record["target"]
     table.add_row("asked", "", f"< {target['train_below']:.3f}", f">= {target['val_at_least']:.3f}", "", "")
@@ -214,13 +213,13 @@ def _other_metrics(runs: Mapping[str, Any], metric: str) -> Table:
     after = list(runs.values())[-1]
     before = runs.get("before")
     before = None if before is not None and before["recipe"] == after["recipe"] else before
-    columns = ["the delivered model", *PARTS_SHOWN, "val: constant", *(["val: before"] if before else [])]
+    columns = ["the delivered model", *SCORED_PARTS, "val: constant", *(["val: before"] if before else [])]
     table = _plain_table(*columns)
     table.style = "dim"
     for name, title in TITLES.items():
         if name == metric:
             continue
-        cells = [_number(_score(after["scores"], part, name)) for part in PARTS_SHOWN]
+        cells = [_number(_score(after["scores"], part, name)) for part in SCORED_PARTS]
         cells.append(_number(_score(after["constant"], "val", name)))
         if before:
             cells.append(_number(_score(before["scores"], "val", name)))

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: the parts that are shown; calibrate is for what is fitted alone
-SHOWN: tuple[str, ...] = ("train", "val", "test")
-
 
 def runs_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The runs by what the page calls them; one alone is the model."""

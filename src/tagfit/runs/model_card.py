@@ -12,9 +12,7 @@ from typing import Any
 
 from tagfit.decisions.rules import Rule
 from tagfit.metrics.titles import TITLES
-from tagfit.records.scores import LOWER_IS_BETTER
-
-PARTS_SHOWN = ("train", "val", "test")
+from tagfit.records.scores import LOWER_IS_BETTER, SCORED_PARTS
 
 #: a label with fewer positives in train is named among the limits
 FEW = 20
@@ -159,7 +157,7 @@ def _value(value: Any) -> str:
 
 def _scores(record: Mapping[str, Any]) -> Iterator[str]:
     after = record["after"]
-    parts = [part for part in PARTS_SHOWN if after["scores"].get(part) is not None]
+    parts = [part for part in SCORED_PARTS if after["scores"].get(part) is not None]
     if record["refit"] is not None:
         yield "**These are the scores of the same recipe on train alone.** No split scores the network handed over."
         yield ""
