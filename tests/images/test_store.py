@@ -234,7 +234,7 @@ def test_a_full_disk_costs_nothing_but_the_cache(cache, files, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "write_all", full)
+    monkeypatch.setattr(store, "sync", full)
     images = open_images(files, FORM)
     assert "No space left" in images.notes[0]
     assert (images.x == expected(files)).all()

@@ -20,6 +20,7 @@ from tagfit.bundle.files import (
     WEIGHTS,
     Listed,
     Stored,
+    find_bundle,
     folder_faults,
     is_sha256,
     listed_files,
@@ -35,7 +36,6 @@ from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.recipes import Recipe
 from tagfit.records.data import PARTS, Preprocessing
 from tagfit.records.scores import METRICS
-from tagfit.runs.folder import find_bundle
 
 #: 1 has neither `members` nor `decider`: one network, and yes above 0.5; 1 and 2 have no backbone
 PROTOCOL = 3

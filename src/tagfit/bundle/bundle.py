@@ -28,6 +28,7 @@ from tagfit.bundle.audit import PROTOCOL, Audited, audited, gathered, refuse
 from tagfit.bundle.files import BACKBONE, MANIFEST, MODEL_CARD, MOST_MANIFEST, SAMPLES, WEIGHTS, Stored, sha256
 from tagfit.decisions.decider import Decider
 from tagfit.errors import BundleError, OutputError
+from tagfit.io.files import write_folder
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.models.backbones import Pretrained, build_backbone
 from tagfit.models.ensemble import Ensemble
@@ -36,7 +37,6 @@ from tagfit.models.registry import build_network
 from tagfit.recipes import FineTunedModel, Recipe
 from tagfit.records.data import PARTS, Backbone, LockedData, Part, Preprocessing
 from tagfit.records.runs import Run
-from tagfit.runs.folder import write_folder
 
 #: what safetensors calls the dtypes that networks have
 _DTYPES = {"float32": "F32", "int64": "I64", "bool": "BOOL"}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tagfit.errors import BundleError
+from tagfit.io.files import aside
 from tagfit.io.strict_json import json_object
 
 MANIFEST, MODEL_CARD = "manifest.json", "MODEL_CARD.md"
@@ -49,6 +50,22 @@ class Stored:
 
     dtype: str
     shape: tuple[int, ...]
+
+
+def find_bundle(path: Path) -> Path:
+    """The bundle at `path`, which may be a bundle or a run folder.
+
+    Where a process was killed while it replaced the bundle, it is the one that was put aside.
+
+    Raises:
+        BundleError: neither.
+    """
+    inside = path / "bundle"
+    for folder in (path, inside, aside(path), aside(inside)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    what = "no such folder" if not path.exists() else "expected a bundle (manifest.json in it) or a run folder"
+    raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
 
 
 def sha256(content: bytes) -> str:

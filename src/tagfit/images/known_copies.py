@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from tagfit.images.near_copies import near_copies
 from tagfit.io.cache import made_folder
+from tagfit.io.files import write_atomically
 from tagfit.records.data import hash_keys
 
 #: counts up when `near_copies` comes to find others
@@ -57,7 +57,5 @@ def _read(file: Path, count: int) -> list[list[int]] | None:
 
 
 def _write(file: Path, groups: list[list[int]]) -> None:
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
-        beside.write_text(json.dumps(groups), encoding="utf-8")
-        beside.replace(file)
+        write_atomically(file, json.dumps(groups))

@@ -24,12 +24,13 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from tagfit.images.arrays import Arrays, GoneError, write_all
+from tagfit.images.arrays import Arrays, GoneError
 from tagfit.images.decode import MAX_PIXELS, VERSION
 from tagfit.images.index import Entry, Index, Stamp
 from tagfit.images.worker import stamp
 from tagfit.images.workers import Decode, Outcome, Source, decoded
 from tagfit.io.cache import made_folder
+from tagfit.io.files import sync
 from tagfit.records.form import Form
 
 #: called with (done, total) while images are read
@@ -200,7 +201,7 @@ class _Store:
             self._max_pixels,
             lambda digest: self._index.entry_of(digest) is None,
         )
-        with part.open("wb", buffering=0) as file:
+        with part.open("wb") as file:
             waiting: list[tuple[int, Outcome]] = []
             began, done = time.monotonic(), len(sources) - len(missing)
             with closing(outcomes):
@@ -236,8 +237,8 @@ class _Store:
                 rows.append(outcome.pixels.tobytes())
             elif outcome.reason:
                 entries.append((outcome.digest, Entry(reason=outcome.reason)))
-        write_all(file, b"".join(rows))
-        os.fsync(file.fileno())  # the pixels first, then what speaks of them
+        file.write(b"".join(rows))
+        sync(file)  # the pixels first, then what speaks of them
         self._index.remember_images(entries)
         self._index.remember_files(files)
 

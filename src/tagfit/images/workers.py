@@ -85,7 +85,7 @@ class Decoders:
     """
 
     def __init__(self, form: Form, max_pixels: int, processes: int | None = None) -> None:
-        self._form, self._max_pixels, self._most = form, max_pixels, processes or _cores()
+        self._form, self._max_pixels, self._most = form, max_pixels, processes or cores()
         self._idle: deque[Decoder] = deque()
 
     def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, Outcome]]:
@@ -151,7 +151,8 @@ class Decoders:
             return Decoder(self._form, self._max_pixels)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

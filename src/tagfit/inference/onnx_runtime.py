@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 import tagfit
 from tagfit.bundle.audit import Audited
+from tagfit.images.workers import cores
 from tagfit.io.cache import cache_folder, made_folder
+from tagfit.io.files import write_atomically
 from tagfit.records.data import Preprocessing
-from tagfit.runs.folder import write_atomically
 
 #: samples at a time: the maps of many images take memory, and are no quicker to make
 IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
@@ -97,4 +98,4 @@ def _threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked):
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from tagfit.errors import OutputError
+from tagfit.io.files import is_temporary
 
 #: how everything in it is called; nothing else there is ever touched
 _OURS = "tagfit-*"
@@ -35,13 +37,10 @@ def cache_folder() -> Path:
     """
     if given := os.environ.get("TAGFIT_CACHE"):
         return Path(given).absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tagfit"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "tagfit" / "cache"
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(xdg) if xdg.startswith("/") else Path.home() / ".cache") / "tagfit"
+    folder = user_cache_path("tagfit", appauthor=False)
+    if not folder.is_absolute():  # "~" stands where the user has no home
+        raise RuntimeError("there is no home folder; set TAGFIT_CACHE")
+    return folder
 
 
 def made_folder() -> Path:
@@ -81,4 +80,5 @@ def clear() -> Usage:
 def _files() -> Iterator[Path]:
     folder = cache_folder()
     if folder.is_dir():
-        yield from sorted(file for file in folder.glob(_OURS) if file.is_file())
+        half_written = filter(is_temporary, folder.glob(f".{_OURS}"))
+        yield from sorted(file for file in [*folder.glob(_OURS), *half_written] if file.is_file())

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.api import DEFAULT_BASELINE, load
+from tagfit.bundle.files import find_bundle
 from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
@@ -24,7 +25,7 @@ from tagfit.inference.tagger import Tagger
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import LockedData, Part, Preprocessing
 from tagfit.records.scores import Target
-from tagfit.runs.folder import find_bundle, read_result
+from tagfit.runs.folder import read_result
 from tagfit.runs.session import MOST_ASKED, Job, Session
 from tagfit.training import engine as dense_engine
 from tagfit.training.device import find_device

@@ -23,6 +23,7 @@ from tagfit.diagnosis.evidence import Evidence
 from tagfit.diagnosis.registry import OF_MODEL, look
 from tagfit.errors import TagfitError
 from tagfit.inference.tagger import Tagger
+from tagfit.io.files import writable
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.curves import Line
 from tagfit.metrics.intervals import LEAST, Spread
@@ -34,7 +35,7 @@ from tagfit.records.data import NO, PARTS, LockedData, Part, Split
 from tagfit.records.runs import Finding, FoldRun, Run, Units
 from tagfit.records.scores import Scores, Target
 from tagfit.report.files import read_context, write_report
-from tagfit.runs.folder import RunFolder, claim, writable
+from tagfit.runs.folder import RunFolder, claim
 from tagfit.runs.model_card import model_card
 from tagfit.runs.result import Result, Trained, Work, predictions_of, result_record
 from tagfit.search.sampler import Pruner
