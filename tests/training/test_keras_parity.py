@@ -16,7 +16,6 @@ from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows, Samples
-from tagfit.training.events import EpochEnded
 
 GOLDEN = json.loads((Path(__file__).parent / "keras_golden.json").read_text())
 SAMPLES, FEATURES, LABELS, BATCH, EPOCHS = 97, 20, 5, 32, 3
@@ -57,15 +56,15 @@ def test_every_loss_is_that_of_keras(name, rows, monkeypatch):
     training = replace(recipe.training, epochs=EPOCHS, batch_size=BATCH)
     orders = iter([order(epoch) for epoch in range(1, EPOCHS + 1)])
     monkeypatch.setattr(loop, "epoch_order", lambda count, generator: next(orders))
-    step_losses, val_losses = [], []
+    step_losses, step = [], loop.Steps.step
 
-    def listen(event):
-        if isinstance(event, EpochEnded):
-            step_losses.extend(event.step_losses)
-            val_losses.append(event.row["val_loss"])
+    def noted(steps, batch):
+        step_losses.append(float(loss := step(steps, batch)))
+        return loss
 
-    loop.train(network_with_golden_weights(recipe), training, rows, rows, seed=0, on_event=listen)
+    monkeypatch.setattr(loop.Steps, "step", noted)
+    trained = loop.train(network_with_golden_weights(recipe), training, rows, rows, seed=0)
 
     assert SAMPLES % BATCH == 1, "the last batch must hold a single sample"
     np.testing.assert_allclose(step_losses, GOLDEN[name]["step_losses"], rtol=1e-6)
-    np.testing.assert_allclose(val_losses, GOLDEN[name]["val_losses"], rtol=1e-6)
+    np.testing.assert_allclose([row["val_loss"] for row in trained.history], GOLDEN[name]["val_losses"], rtol=1e-6)

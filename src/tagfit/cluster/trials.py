@@ -160,7 +160,7 @@ class ClusterTrainer(Trainer):
             return Outcome(task, network, nothing, "torch", answer.seconds, TrainingDivergedError(*answer.diverged))
         outcome = restored(task, network, answer.content)
         for row in outcome.trained.history:
-            self.listen(EpochEnded(row, (), task.name, task.number))
+            self.listen(EpochEnded(row, task.name, task.number))
         return outcome
 
 

@@ -188,11 +188,11 @@ class _Course:
                 raise _Stopped
         self._settle(number)
         train_loss = float(np.average(self._losses, weights=[len(batch) for batch in batches]))
-        row, losses = self._judged(number, train_loss, began), tuple(self._losses)
+        row = self._judged(number, train_loss, began)
         self.history.append(row)
         self._losses, self._seconds = [], 0.0
         self._order_state = steps.order.get_state()
-        asked, *_ = self._ranks.agreed_flags(bool(self._on_event(EpochEnded(row, losses))))
+        asked, *_ = self._ranks.agreed_flags(bool(self._on_event(EpochEnded(row))))
         if asked and len(self.history) < training.epochs and not self.stopping.over:
             self._save()
             raise _Stopped

@@ -220,10 +220,9 @@ class Trainer:
 
     def _announce(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]
-        steps = -(-first.data.split.counts["train"] // first.recipe.training.batch_size)
         epochs = sum(task.recipe.training.epochs for task in tasks)
         name = first.name if len(tasks) == 1 else f"{len(tasks)} networks"
-        self.listen(RunStarted(name, epochs, steps, first.number, first.of))
+        self.listen(RunStarted(name, epochs, first.number, first.of))
 
     def _ended(self, outcome: Outcome) -> Outcome:
         task, state = outcome.task, outcome.state

@@ -97,7 +97,7 @@ class Course:
         train_loss = float(np.average(losses, weights=sizes))
         row = self._judged(number, train_loss, done + len(losses), began)
         self._history.append(row)
-        asked = job.on_event(EpochEnded(row, tuple(losses.tolist())))
+        asked = job.on_event(EpochEnded(row))
         return bool(asked) and number < job.training.epochs and not self._stopping.over
 
     def _judged(self, epoch: int, train_loss: float, done: int, began: float) -> Row:
