@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -114,20 +113,6 @@ def fit_calibration(
         if _is_gain(losses[chosen] - losses[method], known_N, groups):
             chosen = method
     return _candidates(labels_NL, probabilities_NL)[chosen]
-
-
-def crossfitted(labels_NL: Labels, probabilities_NL: Floats, groups: Groups | None = None, *, seed: int = 0) -> Floats:
-    """(N, L) each row calibrated by a fit that has not seen it, nor has the choice of its method; of the same dtype.
-
-    Arguments and errors are those of `fit_calibration`.
-    """
-    calibrated_NL = np.array(checked_probabilities(probabilities_NL, checked_labels(labels_NL).shape))
-    # other folds than those that choose the method
-    for here in left_out(len(labels_NL), groups, seed=seed + 1):
-        seen = None if groups is None else groups[~here]
-        fitted = fit_calibration(labels_NL[~here], probabilities_NL[~here], seen, seed=seed)
-        calibrated_NL[here] = fitted.apply(calibrated_NL[here])
-    return calibrated_NL.astype(probabilities_NL.dtype, copy=False)
 
 
 def _candidates(labels_NL: Labels, probabilities_NL: Floats) -> dict[Method, Calibration]:
@@ -235,11 +220,11 @@ def wilson(hits: int, count: int) -> Interval:
 
     Wilson, *Probable inference, the law of succession, and statistical inference* (1927).
     """
-    z = NormalDist().inv_cdf(0.975)
-    middle = (hits + z**2 / 2) / (count + z**2)
-    half = z / (count + z**2) * (hits * (count - hits) / count + z**2 / 4) ** 0.5
-    # at none and at all it ends at 0 and at 1, but for rounding
-    return Interval(max(middle - half, 0.0) if hits else 0.0, min(middle + half, 1.0) if hits < count else 1.0)
+    from scipy.stats import binomtest
+
+    # the interval is of no hypothesis; testing the fraction itself takes a tenth of the time of testing 0.5
+    found = binomtest(hits, count, hits / count).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 # -------------------------------------------------------------------------------------------- auditing
