@@ -137,12 +137,6 @@ class Spread:
     resampling: Resampling
 
     @property
-    def standard_errors(self) -> dict[str, float | None]:
-        """By metric; None where the metric, or too much of its resamples, is undefined."""
-        noises = {metric: self._noise(metric) for metric in METRICS}
-        return {metric: None if noise is None else noise.error for metric, noise in noises.items()}
-
-    @property
     def intervals(self) -> dict[str, Interval | None]:
         """By metric; None also where all resamples agree, which says nothing of what else could have come."""
         intervals: dict[str, Interval | None] = {}
