@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class TagfitError(Exception):
@@ -92,6 +93,32 @@ class MissingExtraError(TagfitError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.what, self.extra)
+
+
+#: what each extra brings, as it is imported
+EXTRAS = {
+    "diagnosis": ("cleanlab",),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
+    "figures": ("resvg_py",),
+    "guarantees": ("mapie",),
+    "keras": ("keras",),
+    "mlflow": ("mlflow",),
+    "parquet": ("pyarrow",),
+    "pretrained": ("transformers",),
+    "ray": ("ray",),
+    "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn"),
+    "tensorboard": ("tensorboardX",),
+}
+
+
+def demand_extra(what: str, extra: str) -> None:
+    """See whether the packages of `extra`, which `what` needs, are installed; none is imported.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    if any(find_spec(package) is None for package in EXTRAS[extra]):
+        raise MissingExtraError(what, extra)
 
 
 class TrainingDivergedError(TagfitError, ArithmeticError):

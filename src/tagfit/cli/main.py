@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import tagfit
-from tagfit.errors import InputError, MissingExtraError, OutputError, TagfitError
+from tagfit.errors import InputError, OutputError, TagfitError, demand_extra
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -541,11 +541,9 @@ def serve(
     Only this machine can ask, unless --host says otherwise. SIGTERM or ctrl-C ends it once what was accepted is
     answered.
     """
-    try:
-        from tagfit.serve import server
-    except ImportError:
-        raise MissingExtraError("serving", "serve") from None
+    demand_extra("serving", "serve")
     from tagfit.inference.tagger import Tagger
+    from tagfit.serve import server
     from tagfit.serve.limits import Limits
 
     limits = Limits(max_megabytes << 20, round(max_megapixels * 1e6), max_images, max_seconds, queue)

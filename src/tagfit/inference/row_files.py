@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from tagfit.errors import MissingExtraError, OutputError
+from tagfit.errors import OutputError, demand_extra
 from tagfit.inference.rows import PredictedRow, readable
 from tagfit.io.files import whole_file, writable
 
@@ -179,10 +179,7 @@ def demand_form(path: Path, resume: bool = False) -> None:
             "To be able to go on after a stop, write .csv or .jsonl.",
         )
     if path.suffix == ".parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError:
-            raise MissingExtraError("a Parquet file", "parquet") from None
+        demand_extra("a Parquet file", "parquet")
 
 
 def _lines(suffix: str, label_names: Sequence[str]) -> Lines:

@@ -6,7 +6,6 @@ and whoever exports may want theirs: their Keras, its settings and its folder in
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tagfit.bundle.bundle import Bundle, write_bundle
-from tagfit.errors import ExportError, MissingExtraError
+from tagfit.errors import ExportError, demand_extra
 from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
 from tagfit.inference.torch_runtime import TorchNetworks
 
@@ -49,8 +48,7 @@ def keras_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
             "a bundle with a pretrained backbone cannot be written as a Keras file, as that network is not Keras's. "
             "An ONNX file (--to onnx) has it inside."
         )
-    if importlib.util.find_spec("keras") is None:
-        raise MissingExtraError("a Keras file", "keras")
+    demand_extra("a Keras file", "keras")
     samples, networks = samples_of(bundle, examples), TorchNetworks(bundle, "cpu")
     content, scores = _written(bundle, samples)
     worst = max(difference(found, networks.scores(x), "Keras") for found, x in zip(scores, samples, strict=True))
