@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from tagfit.records.form import MOST_PIXELS_A_SIDE, Form
 DEFAULT_SIZE = 64
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 #: the column of metadata that says when each image was taken, where its file says so and no other column does
 CAPTURE_TIME = "capture time"
@@ -186,6 +189,10 @@ def _dataset(
         raise DataError(f"{table.name}: there is no label to learn")
     if (table.labels_NL == UNKNOWN).all():
         raise DataError(f"{table.name}: every label cell is unknown, so there is nothing to learn from")
+    set_aside = (*table.set_aside, *set_aside)
+    if set_aside:
+        name, reason = set_aside[0]
+        log.warning("%s: %d images are set aside, the first of them %s: %s", table.name, len(set_aside), name, reason)
     return Dataset(
         name=table.name,
         label_names=table.label_names,
@@ -198,6 +205,6 @@ def _dataset(
         metadata=table.metadata,
         absent_label=table.absent_label,
         notes=table.notes,
-        set_aside=(*table.set_aside, *set_aside),
+        set_aside=set_aside,
         files=table.files or table.encoded,
     )

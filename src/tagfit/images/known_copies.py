@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from tagfit.images.near_copies import near_copies
 from tagfit.io.cache import made_folder
 from tagfit.io.files import write_atomically
 from tagfit.records.data import hash_keys
+
+log = logging.getLogger(__name__)
 
 #: counts up when `near_copies` comes to find others
 VERSION = 1
@@ -42,7 +44,8 @@ def _file(content: bytes, shape: tuple[int, ...]) -> Path | None:
     digest = hashlib.sha256(f"near copies {VERSION} {shape} ".encode() + content).hexdigest()
     try:
         return made_folder() / f"tagfit-copies-{digest[:32]}.json"
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError) as error:
+        log.warning("near-copies are not kept for the next run: %s", error)
         return None
 
 
@@ -57,5 +60,7 @@ def _read(file: Path, count: int) -> list[list[int]] | None:
 
 
 def _write(file: Path, groups: list[list[int]]) -> None:
-    with contextlib.suppress(OSError):
+    try:
         write_atomically(file, json.dumps(groups))
+    except OSError as error:
+        log.warning("near-copies are not kept for the next run: %s", error)

@@ -11,6 +11,7 @@ into an array of their own, in its order, and the part goes.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sqlite3
 import time
@@ -32,6 +33,8 @@ from tagfit.images.workers import Decode, Outcome, Source, decoded
 from tagfit.io.cache import made_folder
 from tagfit.io.files import sync
 from tagfit.records.form import Form
+
+log = logging.getLogger(__name__)
 
 #: called with (done, total) while images are read
 OnRead = Callable[[int, int], object]
@@ -86,6 +89,7 @@ def open_images(
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
         note = f"Decoded images are not kept for the next run, as the cache folder cannot be used: {error}."
+        log.warning(note)
         return _in_memory(sources, form, max_pixels, on_read, note, decode)
 
 

@@ -7,6 +7,7 @@ without a main guard nor a notebook is run a second time, and nothing but NumPy 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 from tagfit.errors import TagfitError
 from tagfit.images.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
 from tagfit.records.form import Form
+
+log = logging.getLogger(__name__)
 
 #: images that are worth the start of one more process
 _WORTH_A_PROCESS = 48
@@ -176,9 +179,11 @@ class Decoder:
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):
-            self.close()
+            status = self.close()
         if self.abandoned:
             return Outcome()
+        named = source if isinstance(source, Path) else f"an image of {len(source):,} bytes"
+        log.warning("the decoder crashed at %s (%s); it is tried once more", named, _ended(status))
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from tagfit.images.workers import cores
 from tagfit.io.cache import cache_folder, made_folder
 from tagfit.io.files import write_atomically
 from tagfit.records.data import Preprocessing
+
+log = logging.getLogger(__name__)
 
 #: samples at a time: the maps of many images take memory, and are no quicker to make
 IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
@@ -80,8 +83,10 @@ def kept(bundle: Audited) -> OnnxNetworks | None:
 
 def keep(bundle: Audited, content: bytes) -> None:
     """Remember what was made of `bundle`, where the cache can be used."""
-    with suppress(OSError, RuntimeError):
+    try:
         write_atomically(Path(made_folder(), _name(bundle, _short(content))), content)
+    except (OSError, RuntimeError) as error:
+        log.warning("what ONNX Runtime runs is not kept for the next time: %s", error)
 
 
 def _name(bundle: Audited, content: str) -> str:

@@ -33,7 +33,7 @@ from tagfit.serve.limits import Limits
 from tagfit.serve.metrics import Metrics
 from tagfit.serve.problems import ProblemError, busy
 
-log = logging.getLogger("tagfit.serve")
+log = logging.getLogger(__name__)
 
 #: the page's files, and what they are
 _PAGE = {
