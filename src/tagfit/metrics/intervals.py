@@ -141,13 +141,14 @@ class Spread:
         """By metric; None also where all resamples agree, which says nothing of what else could have come."""
         intervals: dict[str, Interval | None] = {}
         for metric in METRICS:
-            noise, value = self._noise(metric), getattr(self.scores, metric)
+            noise, value = self.noise(metric), getattr(self.scores, metric)
             intervals[metric] = None
             if noise is not None and noise.error > 0:
                 intervals[metric] = noise.above_zero(value) if metric in _PLAIN else noise.within_one(value)
         return intervals
 
-    def _noise(self, metric: str) -> _Noise | None:
+    def noise(self, metric: str) -> _Noise | None:
+        """How the resamples deviate from the score; None where it, or too much of them, is undefined."""
         return _Noise.of(getattr(self.scores, metric), self.values[metric], self.resampling)
 
 
@@ -196,6 +197,11 @@ class Difference:
     def to_dict(self) -> dict[str, Any]:
         return {**self.interval._asdict(), "value": self.value, "within_noise": self.within_noise}
 
+    @classmethod
+    def of(cls, value: float | None, noise: _Noise | None) -> Difference | None:
+        """None where either is not known."""
+        return None if value is None or noise is None else cls(value, noise.around(value), noise.error)
+
 
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
     """By metric, paired: both were scored on the same resamples. None where either has no standard error.
@@ -210,9 +216,7 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         now, then = getattr(after.scores, metric), getattr(before.scores, metric)
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
-        differences[metric] = (
-            None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
-        )
+        differences[metric] = Difference.of(moved, noise)
     return differences
 
 
@@ -220,19 +224,13 @@ def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
     """By metric, one less the other, of two parts that have no sample in common. None where either has no error."""
     gaps: dict[str, Difference | None] = {}
     for metric in METRICS:
-        values = [getattr(spread.scores, metric) for spread in (one, other)]
-        noises = [
-            _Noise.of(value, spread.values[metric], spread.resampling)
-            for value, spread in zip(values, (one, other), strict=True)
-        ]
-        first, second = noises
+        first, second = one.noise(metric), other.noise(metric)
         gaps[metric] = None
         if first is not None and second is not None:
             noise = _Noise(
                 math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
             )
-            value = values[0] - values[1]
-            gaps[metric] = Difference(value, noise.around(value), noise.error)
+            gaps[metric] = Difference.of(getattr(one.scores, metric) - getattr(other.scores, metric), noise)
     return gaps
 
 
@@ -242,8 +240,7 @@ def contrast(spread: Spread, one: str, other: str) -> Difference | None:
     if None in values:
         return None
     above = values[0] - values[1]
-    noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
-    return None if noise is None else Difference(above, noise.around(above), noise.error)
+    return Difference.of(above, _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling))
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
