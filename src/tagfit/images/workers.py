@@ -19,7 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import Queue
 from threading import Event, Lock, Thread
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,8 +237,9 @@ class Decoder:
     def _started(self) -> subprocess.Popen[bytes]:
         command = [*worker_command(), json.dumps(self._form.to_dict()), str(self._max_pixels)]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        env = environment(OPENBLAS_NUM_THREADS="1")  # NumPy starts no threads of its own
         try:
-            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=_environment())
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=env)
         except OSError as error:
             raise TagfitError(f"{command[0]} does not start: {error}") from error
         try:
@@ -254,9 +255,9 @@ def worker_command() -> Sequence[str]:
     return (sys.executable, "-P", "-m", "tagfit.images.worker")
 
 
-def _environment() -> Mapping[str, Any]:
-    """The same modules are found, and NumPy starts no threads of its own."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+def environment(**variables: str) -> Mapping[str, str]:
+    """This process's own, for another Python that finds the same modules, with further variables."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
 
 
 def _ended(status: int | None) -> str:
