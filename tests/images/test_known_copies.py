@@ -68,4 +68,4 @@ def test_without_a_cache_it_still_works(monkeypatch, tmp_path, caplog):
     blocked.write_text("")
     monkeypatch.setenv("TAGFIT_CACHE", str(blocked))
     assert as_lists(known_near_copies(*images())) == [[0, 7, 8]]
-    assert "near-copies are not kept for the next run" in caplog.text
+    assert "is not kept for the next run" in caplog.text

@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-import logging
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +18,8 @@ from numpy.typing import NDArray
 import tagfit
 from tagfit.bundle.audit import Audited
 from tagfit.images.workers import cores
-from tagfit.io.cache import cache_folder, made_folder
-from tagfit.io.files import write_atomically
+from tagfit.io import cache
 from tagfit.records.data import Preprocessing
-
-log = logging.getLogger(__name__)
 
 #: samples at a time: the maps of many images take memory, and are no quicker to make
 IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
@@ -74,7 +69,7 @@ def installed() -> bool:
 def kept(bundle: Audited) -> OnnxNetworks | None:
     """The networks of `bundle` as they were made earlier; None where they were not, or are not whole."""
     with suppress(OSError, RuntimeError):
-        for file in cache_folder().glob(_name(bundle, "*")):
+        for file in cache.cache_folder().glob(_name(bundle, "*")):
             content = file.read_bytes()
             if file.name == _name(bundle, _short(content)):
                 return OnnxNetworks(content, bundle.preprocessing)
@@ -83,10 +78,7 @@ def kept(bundle: Audited) -> OnnxNetworks | None:
 
 def keep(bundle: Audited, content: bytes) -> None:
     """Remember what was made of `bundle`, where the cache can be used."""
-    try:
-        write_atomically(Path(made_folder(), _name(bundle, _short(content))), content)
-    except (OSError, RuntimeError) as error:
-        log.warning("what ONNX Runtime runs is not kept for the next time: %s", error)
+    cache.keep(_name(bundle, _short(content)), content)
 
 
 def _name(bundle: Audited, content: str) -> str:

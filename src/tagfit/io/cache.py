@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from tagfit.errors import OutputError
-from tagfit.io.files import is_temporary
+from tagfit.io.files import is_temporary, write_atomically
+
+log = logging.getLogger(__name__)
 
 #: how everything in it is called; nothing else there is ever touched
 _OURS = "tagfit-*"
@@ -52,6 +56,21 @@ def made_folder() -> Path:
     folder = cache_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def kept(name: str) -> bytes | None:
+    """The content of the file `name` in the cache; None where there is none."""
+    with suppress(OSError, RuntimeError):
+        return (cache_folder() / name).read_bytes()
+    return None
+
+
+def keep(name: str, content: str | bytes) -> None:
+    """Write the file `name` into the cache, where that is possible."""
+    try:
+        write_atomically(made_folder() / name, content)
+    except (OSError, RuntimeError) as error:
+        log.warning("%s is not kept for the next run: %s", name, error)
 
 
 def usage() -> Usage:
