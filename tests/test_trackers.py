@@ -79,8 +79,8 @@ def test_a_tracker_in_trouble_is_let_go_and_the_listener_still_heard(capsys):
             raise ConnectionError("gone\nfor good")
 
     told = trackers._Both(lambda event: True, Broken())
-    assert told(EpochEnded({"epoch": 1}, ()))
-    assert told(EpochEnded({"epoch": 2}, ()))
+    assert told(EpochEnded({"epoch": 1}))
+    assert told(EpochEnded({"epoch": 2}))
     assert capsys.readouterr().err == "tagfit: the log is given up, the run goes on: gone\n"
 
 

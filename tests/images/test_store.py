@@ -215,7 +215,7 @@ def test_an_array_that_was_harmed_is_made_anew(cache, files, harm):
 
 
 @pytest.mark.parametrize("harm", ["no folder", "no index"])
-def test_without_a_cache_everything_is_in_memory(cache, files, harm):
+def test_without_a_cache_everything_is_in_memory(cache, files, harm, caplog):
     if harm == "no folder":
         cache.write_text("a file in its place")
     else:
@@ -224,6 +224,7 @@ def test_without_a_cache_everything_is_in_memory(cache, files, harm):
     files[4].write_bytes(b"")
     images = open_images(files, FORM)
     assert "not kept for the next run" in images.notes[0]
+    assert caplog.messages == list(images.notes)
     assert not isinstance(images.x, np.memmap)
     assert (images.x == expected(files[:4] + files[5:])).all()
     assert images.set_aside == {4: "the file is empty"}
@@ -234,7 +235,7 @@ def test_a_full_disk_costs_nothing_but_the_cache(cache, files, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "write_all", full)
+    monkeypatch.setattr(store, "sync", full)
     images = open_images(files, FORM)
     assert "No space left" in images.notes[0]
     assert (images.x == expected(files)).all()

@@ -175,7 +175,7 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     pretrained = load_backbone(tiny_backbone(tmp_path / "tiny"))
     with pytest.raises(ExportError, match="onnx"):
         export(tagger(DENSE, pretrained=pretrained), tmp_path / "model.keras", to="keras")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'tagfit\[keras\]'"):
         export(tagger(DENSE), tmp_path / "model.keras", to="keras")
 

@@ -1,15 +1,11 @@
 import json
-import os
-import shutil
 import subprocess
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tagfit.errors import BundleError, OutputError
-from tagfit.runs.folder import claim, find_bundle, free_folder, read_result, write_atomically, write_folder
+from tagfit.runs.folder import claim, free_folder, read_result
 
 COMMAND = {"command": "fit", "lock": "abc", "seed": 0}
 
@@ -49,46 +45,6 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path):
     with claim(tmp_path, COMMAND):
         assert sorted(entry.name for entry in tmp_path.iterdir()) == [".lock", "bundle", "run.json"]
         assert (tmp_path / "bundle" / "manifest.json").exists()
-
-
-def test_a_folder_is_replaced_as_a_whole(tmp_path):
-    for content in (b"first", b"second"):
-        write_folder(tmp_path / "bundle", {"a": content})
-    assert (tmp_path / "bundle" / "a").read_bytes() == b"second"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
-
-
-class Killed(BaseException):
-    """As a kill, nothing that is meant for errors runs."""
-
-
-@pytest.mark.parametrize("step", range(14))
-def test_after_a_kill_at_any_step_the_old_folder_or_the_new_one_is_read(tmp_path, monkeypatch, step):
-    """At every change of a name on the disk; an old folder that was half removed is there as well."""
-    bundle, steps = tmp_path / "bundle", iter(range(step + 1))
-    write_folder(bundle, {"manifest.json": b"old", "a": b"old"})
-    (tmp_path / ".bundle.old.tmp").mkdir()
-    (tmp_path / ".bundle.old.tmp" / "a").write_bytes(b"older")
-
-    def killed_later(change):
-        def changed(*given, **options):
-            if next(steps, None) is None:
-                raise Killed
-            return change(*given, **options)
-
-        return changed
-
-    with monkeypatch.context() as patched:
-        for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree"), (os, "fsync")):
-            patched.setattr(owner, name, killed_later(getattr(owner, name)))
-        with suppress(Killed):
-            write_folder(bundle, {"manifest.json": b"new", "a": b"new"})
-    found = find_bundle(bundle)
-    assert {file.name for file in found.iterdir()} == {"manifest.json", "a"}
-    assert {(found / name).read_bytes() for name in ("manifest.json", "a")} in ({b"old"}, {b"new"})
-    assert find_bundle(tmp_path) == found
-    write_folder(bundle, {"manifest.json": b"newer", "a": b"newer"})
-    assert (find_bundle(tmp_path) / "a").read_bytes() == b"newer"
 
 
 def test_a_job_that_failed_leaves_the_folder_free(tmp_path):
@@ -146,18 +102,6 @@ def test_the_next_free_name(tmp_path):
     assert free_folder(tmp_path, "x").name == "x-3"
 
 
-def test_a_run_serves_wherever_a_bundle_is_asked(tmp_path):
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "manifest.json").write_text("{}")
-    assert find_bundle(tmp_path) == find_bundle(tmp_path / "bundle") == tmp_path / "bundle"
-
-
-@pytest.mark.parametrize(("name", "expected"), [("nowhere", "no such folder"), ("", "expected a bundle")])
-def test_what_is_no_bundle(name, expected, tmp_path):
-    with pytest.raises(BundleError, match=expected):
-        find_bundle(tmp_path / name)
-
-
 def test_results_that_cannot_be_read(tmp_path):
     with pytest.raises(BundleError, match=r"result\.json"):
         read_result(tmp_path)
@@ -167,11 +111,3 @@ def test_results_that_cannot_be_read(tmp_path):
     (tmp_path / "result.json").write_text("[]")
     with pytest.raises(BundleError, match="expected a JSON object"):
         read_result(tmp_path)
-
-
-def test_writing_replaces_the_whole_file(tmp_path):
-    file = tmp_path / "x.json"
-    write_atomically(file, "first, and rather long")
-    write_atomically(file, b"second")
-    assert file.read_bytes() == b"second"
-    assert list(tmp_path.iterdir()) == [file]

@@ -176,3 +176,12 @@ def test_a_process_that_is_killed_goes_on(words, whole, tmp_path, how, code):
     assert process.wait() == code
     again = subprocess.run([*words, tmp_path], check=True, capture_output=True, text=True)
     assert weights(tmp_path) == whole, again.stderr
+
+
+def test_what_is_no_checkpoint_is_said(caplog):
+    keeper = Memory()
+    assert checkpoint.kept(keeper) is None
+    keeper.save(b"torn")
+    assert checkpoint.kept(keeper) is None
+    assert len(caplog.messages) == 1
+    assert "a checkpoint cannot be used" in caplog.text

@@ -29,3 +29,11 @@ def test_a_long_epoch_is_timed_in_part(data, monkeypatch):
     )
     assert len(given[0].train_rows) == len(rows[0]) // 4
     assert given[0].training.patience == 0
+
+
+def test_a_training_that_diverges_takes_time_as_well(data):
+    rows = [LabelledRows.of(data, part, torch.device("cpu")) for part in ("train", "val")]
+    network = build_network(RECIPE, data.dataset.preprocessing.shape, len(data.dataset.label_names))
+    with torch.no_grad():
+        network.layers.dense_0.weight[0, 0] = torch.nan
+    assert estimate.longest_compiled(network, RECIPE.training, *rows) > 0

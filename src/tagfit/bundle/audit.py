@@ -19,6 +19,7 @@ from tagfit.bundle.files import (
     SAMPLES,
     WEIGHTS,
     StoredTensor,
+    find_bundle,
     folder_faults,
     read_listed,
     read_manifest,
@@ -31,7 +32,6 @@ from tagfit.errors import BundleError, InputError
 from tagfit.io.strict_json import json_object
 from tagfit.io.typed_json import from_plain
 from tagfit.records.data import PARTS
-from tagfit.runs.folder import find_bundle
 
 #: characters of a fault that quotes what a stranger wrote
 _QUOTED = 400

@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from tagfit.bundle.manifest import ListedFile
 from tagfit.errors import BundleError
+from tagfit.io.files import aside
 from tagfit.io.strict_json import json_object
 from tagfit.io.typed_json import from_plain
 
@@ -58,6 +59,22 @@ class StoredTensor:
         begin, end = self.data_offsets
         if math.prod(self.shape) * _BYTES[self.dtype] != end - begin:
             raise ValueError(f"{self.dtype} of {list(self.shape)} does not take {end - begin:,} bytes")
+
+
+def find_bundle(path: Path) -> Path:
+    """The bundle at `path`, which may be a bundle or a run folder.
+
+    Where a process was killed while it replaced the bundle, it is the one that was put aside.
+
+    Raises:
+        BundleError: neither.
+    """
+    inside = path / "bundle"
+    for folder in (path, inside, aside(path), aside(inside)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    what = "no such folder" if not path.exists() else "expected a bundle (manifest.json in it) or a run folder"
+    raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
 
 
 def sha256(content: bytes) -> str:

@@ -25,8 +25,8 @@ from tagfit.bundle.protocols import PROTOCOL
 from tagfit.bundle.record import Bundle
 from tagfit.bundle.weights import weights_of
 from tagfit.errors import OutputError
+from tagfit.io.files import write_folder
 from tagfit.io.typed_json import to_plain
-from tagfit.runs.folder import write_folder
 
 
 def write_bundle(path: Path, bundle: Bundle, card: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,6 +21,9 @@ from tagfit.records.form import MOST_PIXELS_A_SIDE, ImageForm
 DEFAULT_SIZE = 64
 
 T = TypeVar("T")
+Told = TypeVar("Told", LabelTable, Dataset)
+
+log = logging.getLogger(__name__)
 
 #: the column of metadata that says when each image was taken, where its file says so and no other column does
 CAPTURE_TIME = "capture time"
@@ -110,17 +114,8 @@ def rows_of_part(dataset: Dataset, part: Part) -> Dataset:
 
 def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
     """Some samples of `dataset`, in the order of `rows`."""
-    return replace(
-        dataset,
-        x=dataset.x[rows],
-        pixels=None if dataset.pixels is None else dataset.pixels[rows],
-        labels_NL=dataset.labels_NL[rows],
-        hashes=dataset.hashes[rows],
-        given_split=None if dataset.given_split is None else dataset.given_split[rows],
-        sample_names=tuple(dataset.sample_names[row] for row in rows),
-        metadata={name: tuple(values[row] for row in rows) for name, values in dataset.metadata.items()},
-        files=_chosen(dataset.files, rows),
-    )
+    pixels = None if dataset.pixels is None else dataset.pixels[rows]
+    return replace(_of_rows(dataset, rows), x=dataset.x[rows], pixels=pixels, hashes=dataset.hashes[rows])
 
 
 def _resized(x: NDArray[np.uint8], form: ImageForm) -> NDArray[np.uint8]:
@@ -151,7 +146,7 @@ def _from_images(
             else "No image could be read, so there is nothing to learn from.",
         )
     if reasons:
-        table = _rows(table, images.rows)
+        table = replace(_of_rows(table, images.rows), encoded=_chosen(table.encoded, images.rows))
     if any(images.times) and CAPTURE_TIME not in table.metadata:
         table = replace(table, metadata={**table.metadata, CAPTURE_TIME: images.times})
     table = replace(table, notes=(*table.notes, *images.notes))
@@ -159,15 +154,15 @@ def _from_images(
     return _dataset(table, images.x, images.hashes, preprocessing, reasons)
 
 
-def _rows(table: LabelTable, rows: NDArray[np.intp]) -> LabelTable:
+def _of_rows(told: Told, rows: NDArray[np.intp]) -> Told:
+    """What is said of some samples; their content is left to the caller."""
     return replace(
-        table,
-        labels_NL=table.labels_NL[rows],
-        sample_names=tuple(table.sample_names[row] for row in rows),
-        files=_chosen(table.files, rows),
-        encoded=_chosen(table.encoded, rows),
-        given_split=None if table.given_split is None else table.given_split[rows],
-        metadata={name: tuple(values[row] for row in rows) for name, values in table.metadata.items()},
+        told,
+        labels_NL=told.labels_NL[rows],
+        sample_names=tuple(told.sample_names[row] for row in rows),
+        files=_chosen(told.files, rows),
+        given_split=None if told.given_split is None else told.given_split[rows],
+        metadata={name: tuple(values[row] for row in rows) for name, values in told.metadata.items()},
     )
 
 
@@ -186,6 +181,10 @@ def _dataset(
         raise DataError(f"{table.name}: there is no label to learn")
     if (table.labels_NL == UNKNOWN).all():
         raise DataError(f"{table.name}: every label cell is unknown, so there is nothing to learn from")
+    set_aside = (*table.set_aside, *set_aside)
+    if set_aside:
+        name, reason = set_aside[0]
+        log.warning("%s: %d images are set aside, the first of them %s: %s", table.name, len(set_aside), name, reason)
     return Dataset(
         name=table.name,
         label_names=table.label_names,
@@ -198,6 +197,6 @@ def _dataset(
         metadata=table.metadata,
         absent_label=table.absent_label,
         notes=table.notes,
-        set_aside=(*table.set_aside, *set_aside),
+        set_aside=set_aside,
         files=table.files or table.encoded,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, disagree, hash_keys
+from tagfit.records.scores import SCORED_PARTS
 
 #: pairs of labels that are listed
 PAIRS = 8
@@ -207,7 +208,7 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
 
 
 def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Iterator[str]:
-    for part in ("train", "val", "test"):
+    for part in SCORED_PARTS:
         missing = [label.name for label in labels if not label.yes_by_part[part]]
         if missing and any(label.yes_by_part[part] for label in labels):
             yield f"No sample of {part} is known to have: {', '.join(missing)}. What needs one is left out there."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class Evidence:
         train: does them; None where nothing may be trained.
         resamples: how many, at most, an interval is made from.
         lacks: why an attribute is empty or None, by its name.
-        known: the resampled scores so far, by part.
+        spreads: scores that were resampled before, by part.
     """
 
     target: Target
@@ -86,7 +87,7 @@ class Evidence:
     seed: int = 0
     resamples: int = RESAMPLES
     lacks: Mapping[str, str] = field(default_factory=dict)
-    known: dict[Part, Spread] = field(default_factory=dict)
+    spreads: Mapping[Part, Spread] = field(default_factory=dict)
 
     def answers(self, part: Part) -> Predictions:
         """What the model says of a part.
@@ -100,18 +101,20 @@ class Evidence:
             raise CannotCheck(f"there is no {part} part")
         return self.predictions[part]
 
-    def spread(self, part: Part) -> Spread:
-        """Every score of a part, and on resamples.
+    @cached_property
+    def spread(self) -> Callable[[Part], Spread]:
+        """Every score of a part, and on resamples; each part is resampled once.
 
-        Raises:
+        Raises (when called):
             CannotCheck: as in `answers`.
         """
+        return cache(self._spread)
+
+    def _spread(self, part: Part) -> Spread:
         predictions = self.answers(part)
-        if part not in self.known:
-            self.known[part] = resample(
-                Answers(predictions.labels_NL, predictions.probabilities_NL), self.resampling(part)
-            )
-        return self.known[part]
+        if part in self.spreads:
+            return self.spreads[part]
+        return resample(Answers(predictions.labels_NL, predictions.probabilities_NL), self.resampling(part))
 
     def resampling(self, part: Part) -> Resampling:
         """The resamples of a part: the same for everything that is compared on it."""

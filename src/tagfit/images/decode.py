@@ -26,6 +26,8 @@ VERSION = 1
 
 #: the formats that are read; no other decoder of Pillow is ever reached
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+#: what counts as an image in a folder; a file that is named itself is always tried
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 #: an image that claims more pixels is refused before any of them is allocated
 MAX_PIXELS = 100_000_000

@@ -11,6 +11,7 @@ into an array of their own, in its order, and the part goes.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sqlite3
 import time
@@ -24,13 +25,16 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from tagfit.images.arrays import Arrays, GoneError, write_all
+from tagfit.images.arrays import Arrays, GoneError
 from tagfit.images.decode import MAX_PIXELS, VERSION
 from tagfit.images.index import Entry, Index, Stamp
 from tagfit.images.worker import stamp
 from tagfit.images.workers import Decode, DecodeOutcome, Source, decoded
 from tagfit.io.cache import made_folder
+from tagfit.io.files import sync
 from tagfit.records.form import ImageForm
+
+log = logging.getLogger(__name__)
 
 #: called with (done, total) while images are read
 OnRead = Callable[[int, int], object]
@@ -85,6 +89,7 @@ def open_images(
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
         note = f"Decoded images are not kept for the next run, as the cache folder cannot be used: {error}."
+        log.warning(note)
         return _in_memory(sources, form, max_pixels, on_read, note, decode)
 
 
@@ -202,7 +207,7 @@ class _Store:
             self._max_pixels,
             lambda digest: self._index.entry_of(digest) is None,
         )
-        with part.open("wb", buffering=0) as file:
+        with part.open("wb") as file:
             waiting: list[tuple[int, DecodeOutcome]] = []
             began, done = time.monotonic(), len(sources) - len(missing)
             with closing(outcomes):
@@ -238,8 +243,8 @@ class _Store:
                 rows.append(outcome.pixels.tobytes())
             elif outcome.reason:
                 entries.append((outcome.digest, Entry(reason=outcome.reason)))
-        write_all(file, b"".join(rows))
-        os.fsync(file.fileno())  # the pixels first, then what speaks of them
+        file.write(b"".join(rows))
+        sync(file)  # the pixels first, then what speaks of them
         self._index.remember_images(entries)
         self._index.remember_files(files)
 

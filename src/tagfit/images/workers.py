@@ -7,6 +7,7 @@ without a main guard nor a notebook is run a second time, and nothing but NumPy 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import Queue
 from threading import Event, Lock, Thread
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 from tagfit.errors import TagfitError
 from tagfit.images.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
 from tagfit.records.form import ImageForm
+
+log = logging.getLogger(__name__)
 
 #: images that are worth the start of one more process
 _WORTH_A_PROCESS = 48
@@ -85,7 +88,7 @@ class Decoders:
     """
 
     def __init__(self, form: ImageForm, max_pixels: int, processes: int | None = None) -> None:
-        self._form, self._max_pixels, self._most = form, max_pixels, processes or _cores()
+        self._form, self._max_pixels, self._most = form, max_pixels, processes or cores()
         self._idle: deque[Decoder] = deque()
 
     def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, DecodeOutcome]]:
@@ -151,7 +154,8 @@ class Decoders:
             return Decoder(self._form, self._max_pixels)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -175,9 +179,11 @@ class Decoder:
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):
-            self.close()
+            status = self.close()
         if self.abandoned:
             return DecodeOutcome()
+        named = source if isinstance(source, Path) else f"an image of {len(source):,} bytes"
+        log.warning("the decoder crashed at %s (%s); it is tried once more", named, _ended(status))
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):
@@ -231,8 +237,9 @@ class Decoder:
     def _started(self) -> subprocess.Popen[bytes]:
         command = [*worker_command(), json.dumps(asdict(self._form)), str(self._max_pixels)]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        env = environment(OPENBLAS_NUM_THREADS="1")  # NumPy starts no threads of its own
         try:
-            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=_environment())
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=env)
         except OSError as error:
             raise TagfitError(f"{command[0]} does not start: {error}") from error
         try:
@@ -248,9 +255,9 @@ def worker_command() -> Sequence[str]:
     return (sys.executable, "-P", "-m", "tagfit.images.worker")
 
 
-def _environment() -> Mapping[str, Any]:
-    """The same modules are found, and NumPy starts no threads of its own."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+def environment(**variables: str) -> Mapping[str, str]:
+    """This process's own, for another Python that finds the same modules, with further variables."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
 
 
 def _ended(status: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import weakref
@@ -19,7 +20,7 @@ from PIL import Image
 
 from tagfit.bundle.audit import Audited, audited
 from tagfit.data.dataset import DEFAULT_SIZE
-from tagfit.errors import DataError, ExportError, MissingExtraError, did_you_mean
+from tagfit.errors import DataError, ExportError, did_you_mean
 from tagfit.images.decode import MAX_PIXELS, UnreadableImageError, pixels
 from tagfit.images.workers import DecodeOutcome, Decoders
 from tagfit.inference import onnx_runtime as onnx_networks
@@ -31,6 +32,8 @@ from tagfit.records.runs import Units
 if TYPE_CHECKING:  # they load torch, which another runtime does without
     from tagfit.bundle.record import Bundle
     from tagfit.inference.torch_runtime import TorchNetworks
+
+log = logging.getLogger(__name__)
 
 #: images that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 128
@@ -335,18 +338,19 @@ def _on_cpu(device: str) -> bool:
 
 def _in_onnx(found: Audited) -> Networks | None:
     """What ONNX Runtime runs for a bundle, made now if it was not before; None where it cannot be made."""
-    if (known := onnx_networks.kept(found)) is not None:
-        found.contents()  # raises where they have changed
-        return known
-    from tagfit.inference.export.onnx_file import onnx_of
-
-    bundle = _constructed(found)
     try:
-        content = onnx_of(bundle).content
-    except (MissingExtraError, ExportError):
+        if (known := onnx_networks.kept(found)) is not None:
+            found.contents()  # raises where they have changed
+            return known
+        from tagfit.inference.export.onnx_file import onnx_of
+
+        content = onnx_of(_constructed(found)).content
+        networks = onnx_networks.OnnxNetworks(content, found.manifest.preprocessing)
+    except (ImportError, ExportError) as error:
+        log.warning("torch predicts, as ONNX Runtime cannot be used: %s", error)
         return None
     onnx_networks.keep(found, content)
-    return onnx_networks.OnnxNetworks(content, found.manifest.preprocessing)
+    return networks
 
 
 def _in_order(coming: Iterable[tuple[int, DecodeOutcome]]) -> Iterator[DecodeOutcome]:

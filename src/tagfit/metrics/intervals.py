@@ -136,23 +136,18 @@ class Spread:
     resampling: Resampling
 
     @property
-    def standard_errors(self) -> dict[str, float | None]:
-        """By metric; None where the metric, or too much of its resamples, is undefined."""
-        noises = {metric: self._noise(metric) for metric in METRICS}
-        return {metric: None if noise is None else noise.error for metric, noise in noises.items()}
-
-    @property
     def intervals(self) -> dict[str, Interval | None]:
         """By metric; None also where all resamples agree, which says nothing of what else could have come."""
         intervals: dict[str, Interval | None] = {}
         for metric in METRICS:
-            noise, value = self._noise(metric), getattr(self.scores, metric)
+            noise, value = self.noise(metric), getattr(self.scores, metric)
             intervals[metric] = None
             if noise is not None and noise.error > 0:
                 intervals[metric] = noise.above_zero(value) if metric in _PLAIN else noise.within_one(value)
         return intervals
 
-    def _noise(self, metric: str) -> _Noise | None:
+    def noise(self, metric: str) -> _Noise | None:
+        """How the resamples deviate from the score; None where it, or too much of them, is undefined."""
         return _Noise.of(getattr(self.scores, metric), self.values[metric], self.resampling)
 
 
@@ -188,29 +183,26 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         now, then = getattr(after.scores, metric), getattr(before.scores, metric)
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
-        differences[metric] = (
-            None if moved is None or noise is None else Difference.around(moved, noise.around(moved), noise.error)
-        )
+        differences[metric] = _difference(moved, noise)
     return differences
+
+
+def _difference(value: float | None, noise: _Noise | None) -> Difference | None:
+    """None where either is not known."""
+    return None if value is None or noise is None else Difference.around(value, noise.around(value), noise.error)
 
 
 def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
     """By metric, one less the other, of two parts that have no sample in common. None where either has no error."""
     gaps: dict[str, Difference | None] = {}
     for metric in METRICS:
-        values = [getattr(spread.scores, metric) for spread in (one, other)]
-        noises = [
-            _Noise.of(value, spread.values[metric], spread.resampling)
-            for value, spread in zip(values, (one, other), strict=True)
-        ]
-        first, second = noises
+        first, second = one.noise(metric), other.noise(metric)
         gaps[metric] = None
         if first is not None and second is not None:
             noise = _Noise(
                 math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
             )
-            value = values[0] - values[1]
-            gaps[metric] = Difference.around(value, noise.around(value), noise.error)
+            gaps[metric] = _difference(getattr(one.scores, metric) - getattr(other.scores, metric), noise)
     return gaps
 
 
@@ -220,8 +212,7 @@ def contrast(spread: Spread, one: str, other: str) -> Difference | None:
     if None in values:
         return None
     above = values[0] - values[1]
-    noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
-    return None if noise is None else Difference.around(above, noise.around(above), noise.error)
+    return _difference(above, _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling))
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:

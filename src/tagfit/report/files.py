@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagfit.errors import OutputError
+from tagfit.io.files import writable, write_atomically, write_new
 from tagfit.report.compose import RunFiles, compose
 from tagfit.report.context import Context
 from tagfit.report.figures import as_png, as_svg, can_draw_png
 from tagfit.report.figures import figures as figures_of
 from tagfit.report.page import render
-from tagfit.runs.folder import REPORT, read_command, read_predictions, writable, write_atomically, write_new
+from tagfit.runs.folder import REPORT, read_command, read_predictions
 from tagfit.runs.predictions import SavedPredictions
 from tagfit.runs.record import read_record
 

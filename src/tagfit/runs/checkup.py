@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.bundle.files import find_bundle
 from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
@@ -24,7 +25,6 @@ from tagfit.options.shared import DEFAULT_BASELINE
 from tagfit.recipes import DenseModel, find_recipe
 from tagfit.records.data import LockedData, Part, Preprocessing
 from tagfit.records.scores import Target
-from tagfit.runs.folder import find_bundle
 from tagfit.runs.loading import load_again
 from tagfit.runs.record import RunRecord, read_record
 from tagfit.runs.session import MOST_ASKED, Session

@@ -17,11 +17,12 @@ from tagfit.data.folds import trainings
 from tagfit.decisions.decider import Decider
 from tagfit.images.thumbnails import thumbnail
 from tagfit.inference.tagger import Tagger
+from tagfit.io.files import writable, write_atomically
 from tagfit.metrics.intervals import Answers
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.recipes import Recipe
 from tagfit.records.data import LockedData, Part
-from tagfit.runs.folder import RunFolder, claim, writable, write_atomically
+from tagfit.runs.folder import RunFolder, claim
 from tagfit.runs.gallery import shown
 from tagfit.runs.model_card import model_card
 from tagfit.runs.predictions import Place, SavedPredictions

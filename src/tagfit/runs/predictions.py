@@ -25,7 +25,7 @@ from tagfit.errors import BundleError
 from tagfit.metrics.intervals import Answers
 from tagfit.records.data import PARTS, Part
 
-FOLDER, THUMBNAILS = "predictions", "thumbnails/"
+THUMBNAILS = "thumbnails/"
 
 #: of a run folder: the delivered model first
 RUNS = ("after", "before")

@@ -215,7 +215,7 @@ class Session:
             constant=self.constant,
             units=lambda: self._units(trained.network),
             seed=self.seed,
-            known=dict(spreads),
+            spreads=spreads,
         )
 
     def _units(self, network: nn.Module) -> list[Units]:

@@ -28,12 +28,11 @@ from tagfit.serve.bodies import Bodies, RequestImages
 from tagfit.serve.decoding import RequestDecoders
 from tagfit.serve.docs_page import docs_page
 from tagfit.serve.guard import Access, Guard
-from tagfit.serve.heat import heat
 from tagfit.serve.limits import Limits
 from tagfit.serve.metrics import ServerMetrics
 from tagfit.serve.problems import ProblemError, busy
 
-log = logging.getLogger("tagfit.serve")
+log = logging.getLogger(__name__)
 
 #: the page's files, and what they are
 _PAGE = {
@@ -143,7 +142,7 @@ class Service:
                 outcome = (await self.decoders.decode(brought.encoded))[0]
                 if (seen := outcome.pixels) is None:
                     raise ProblemError(422, "The image could not be read.", [outcome.reason])
-                return await self.batcher.alone(lambda: heat(self.tagger, seen, label))
+                return await self.batcher.alone(lambda: self.tagger.explain(seen, [label]).layer(label))
         finally:
             self._explaining = False
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 
 from tagfit.errors import TagfitError
-from tagfit.images.workers import DecodeOutcome, Decoder
+from tagfit.images.workers import DecodeOutcome, Decoder, cores
 from tagfit.records.form import ImageForm
 from tagfit.serve.priority import step_back
 
@@ -42,9 +41,8 @@ class RequestDecoders:
     def __init__(self, form: ImageForm, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
         self._form, self._max_pixels, self._on_crash = form, max_pixels, on_crash
         self._waiting: SimpleQueue[tuple[_Job, int] | None] = SimpleQueue()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores
-        self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(cores)]
+        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores()
+        self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(len(self._at))]
         for thread in self._threads:
             thread.start()
 

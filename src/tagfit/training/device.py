@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import llvmlite.binding as llvm
 import torch
 
 from tagfit.errors import RecipeError
@@ -28,4 +29,4 @@ def multiplies_in_bfloat16(device: torch.device) -> bool:
     """Whether the hardware has multiply-adds of bfloat16 numbers, without which autocast only costs time."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cpu" and bool(llvm.get_host_cpu_features().get("avx512bf16"))

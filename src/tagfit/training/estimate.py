@@ -9,6 +9,7 @@ from statistics import median
 
 import torch
 
+from tagfit.errors import TrainingDivergedError
 from tagfit.training import engine as dense_engine
 from tagfit.training.inference import logits_of
 from tagfit.training.job import PreparedJob
@@ -43,10 +44,12 @@ def longest_compiled(job: PreparedJob) -> float:
     share = min(1.0, ROWS_OF_AN_EPOCH / len(job.train_rows))
     some, few = (rows.first(max(1, round(share * len(rows)))) for rows in (job.train_rows, job.val_rows))
     short = replace(job.training, epochs=1 + TIMED_EPOCHS, patience=0)
+    began = time.perf_counter()
     result = dense_engine.train_all([PreparedJob(job.network, short, some, few)])[0]
-    if result.error is not None:
-        return 0.0
-    an_epoch = median(row["seconds"] or 0.0 for row in result.history[1:])
+    if isinstance(result.error, TrainingDivergedError):
+        an_epoch = (time.perf_counter() - began) / result.error.epoch
+    else:
+        an_epoch = median(row["seconds"] or 0.0 for row in result.history[1:])
     return job.training.epochs * an_epoch / share
 
 

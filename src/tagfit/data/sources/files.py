@@ -10,8 +10,7 @@ from pathlib import Path, PureWindowsPath
 
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.names import is_writable
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.delimited import find_delimiter, header_cells
 from tagfit.data.sources.faults import shortened
-from tagfit.data.sources.files import IMAGE_SUFFIXES
 from tagfit.data.sources.keywords import TODO, images_below
 from tagfit.data.sources.kind import TABLES, Kind, kind_of
 from tagfit.data.sources.layout import home
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.text import read_text
 from tagfit.errors import DataError
+from tagfit.images.decode import IMAGE_SUFFIXES
 from tagfit.records.data import Part
 
 LABEL_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".arff", ".npz")

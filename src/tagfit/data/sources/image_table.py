@@ -12,10 +12,11 @@ from tagfit.data.sources.cells import cell_code
 from tagfit.data.sources.columns import IMAGE_NAMES, Roles, roles
 from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.files import IMAGE_SUFFIXES, Root, find_images, unlabelled
+from tagfit.data.sources.files import Root, find_images, unlabelled
 from tagfit.data.sources.labelled import Labelled, labelled
 from tagfit.data.sources.repeats import first_rows
 from tagfit.data.sources.table import Table
+from tagfit.images.decode import IMAGE_SUFFIXES
 from tagfit.records.data import LabelTable
 
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.files import IMAGE_SUFFIXES, Root, find_images
+from tagfit.data.sources.files import Root, find_images
 from tagfit.data.sources.listed import LabelCells, listed_labels
 from tagfit.data.sources.names import is_writable
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.errors import DataError
-from tagfit.images.decode import UnreadableImageError
+from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
 from tagfit.images.packets import read_packets
 from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
 from tagfit.records.data import PARTS, LabelTable
