@@ -22,10 +22,10 @@ from tagfit.training.batches import LabelledRows
 from tagfit.training.engine import kernels
 from tagfit.training.engine.flat import FlatNetwork
 from tagfit.training.events import EpochEnded, Listener
-from tagfit.training.loop import Judge, Row, Trained, bad_step, epoch_order, prepare
+from tagfit.training.loop import Judge, Row, Trained, bad_step, prepare
 from tagfit.training.optimiser import BETA_1, BETA_2, EPSILON
 from tagfit.training.schedule import SCHEDULES
-from tagfit.training.steps import mixed
+from tagfit.training.steps import epoch_order, mixed
 from tagfit.training.stopping import EarlyStopping
 
 
