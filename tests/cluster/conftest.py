@@ -46,18 +46,28 @@ def started():
 
 @pytest.fixture(scope="session")
 def _kept():
+    import ray
+
     made = started()
     yield made
+    ray.shutdown()
     made.shutdown()
 
 
 @pytest.fixture
 def cluster(_kept, monkeypatch):
-    """Whole, whatever another test has taken; RAY_ADDRESS names it."""
+    """The cluster, whole, whatever another test has taken; RAY_ADDRESS names it.
+
+    There is a connection already: so workers that have imported all serve the next test as well.
+    """
+    import ray
+
     if not _kept.workers:
         _kept.workers.append(_kept.add_node(num_cpus=1))
     for name, value in {"RAY_ADDRESS": _kept.address, **IMPATIENCE}.items():
         monkeypatch.setenv(name, value)
+    if not ray.is_initialized():
+        ray.init(address=_kept.address, logging_level="ERROR", log_to_driver=False)
     return _kept
 
 

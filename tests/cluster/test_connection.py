@@ -7,6 +7,9 @@ from tagfit.errors import InputError
 
 
 def test_a_cluster_is_used_and_left_running(cluster):
+    import ray
+
+    ray.shutdown()
     with connected("ray") as ray:
         assert ray.cluster_resources()["CPU"] == 2
     with connected("ray") as ray:

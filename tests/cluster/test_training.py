@@ -5,14 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import distributed
+from torch.utils.data import DistributedSampler
 
 import tagfit
 from making import PROVE, image_table, locked, tiny_backbone
 from tagfit.cluster import training
 from tagfit.errors import InputError, RecipeError, TagfitError
+from tagfit.models.registry import build_network
 from tagfit.recipes import CnnModel, Recipe, Training, find_recipe
-from tagfit.training import checkpoint
+from tagfit.records.data import UNKNOWN
+from tagfit.training import checkpoint, loop
+from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded, StepEnded
+from tagfit.training.steps import Steps
 
 #: Ray warns of what it does itself
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -100,7 +107,7 @@ def test_a_stopped_training_goes_on_where_it_was(cluster, tmp_path):
 
 
 @long_form
-def test_ranks_fine_tune_diverge_and_are_of_one_version(cluster, tmp_path, monkeypatch):
+def test_ranks_fine_tune_stop_early_diverge_and_are_of_one_version(cluster, tmp_path, monkeypatch):
     table = image_table(side=32)
     data = tagfit.load({"x": table.x, "y": table.labels_NL}, backbone=tiny_backbone(tmp_path / "backbone"))
     recipe = find_recipe("fine-tuned")
@@ -111,6 +118,9 @@ def test_ranks_fine_tune_diverge_and_are_of_one_version(cluster, tmp_path, monke
     )
     one, two = (tagfit.fit(data, recipe=recipe, fine_tune=True, on=on) for on in (None, "ray"))
     np.testing.assert_allclose(curve(two), curve(one), rtol=0.2)
+    hasty = replace(RECIPE, training=replace(RECIPE.training, epochs=30, patience=1, rate=0.1))
+    early = tagfit.fit(locked(table), recipe=hasty, on="ray")  # all ranks stop together
+    assert len(curve(early)) < 30
     exploding = replace(recipe, training=replace(recipe.training, rate=1e30))
     with pytest.raises(tagfit.TagfitError, match="diverged at step"):
         tagfit.fit(data, recipe=exploding, fine_tune=True, on="ray", output=tmp_path / "run")
@@ -118,6 +128,48 @@ def test_ranks_fine_tune_diverge_and_are_of_one_version(cluster, tmp_path, monke
     monkeypatch.setattr(training, "version", lambda: ("0.0.1", "3.14"))
     with pytest.raises(TagfitError, match=r"0\.0\.1"):
         tagfit.fit(data, recipe=recipe, fine_tune=True, on="ray")
+
+
+@pytest.fixture
+def _one_rank():
+    """This process alone, as torch.distributed sees it."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+class InOrderOfRanks(Steps):
+    """One machine's, in the order in which a cluster of one rank takes its samples."""
+
+    def batches(self, epoch):
+        sampler = DistributedSampler(self.rows, seed=0)
+        sampler.set_epoch(epoch)
+        return torch.tensor_split(torch.tensor(list(sampler)), self.per_epoch)
+
+
+@pytest.mark.usefixtures("_one_rank")
+def test_one_rank_trains_as_one_machine_in_its_order_to_the_bit(monkeypatch):
+    """With all that a recipe has but random draws, and labels that are unknown."""
+    monkeypatch.setattr("tagfit.training.thread_pool.MOST", 1)
+    table = image_table()
+    labels_NL = table.labels_NL.copy()
+    labels_NL[::3, 1] = UNKNOWN
+    data, cpu = locked(replace(table, labels_NL=labels_NL)), torch.device("cpu")
+    recipe = replace(
+        RECIPE, training=replace(RECIPE.training, patience=2, clip=0.5, schedule="one-cycle", loss="focal", rate=0.1)
+    )
+    parts = [LabelledRows.of(data, part, cpu) for part in ("train", "val")]
+    sent = [(Samples.of(x, scale, cpu), y) for x, scale, y in map(training._packed, parts)]
+    received = [LabelledRows.labelled(samples, np.arange(len(y)), y) for samples, y in sent]
+    found = []
+    for rows, steps_type in ((parts, InOrderOfRanks), (received, training._RankSteps)):
+        network = build_network(recipe, (16, 16, 3), 2)
+        trained = loop.train(network, recipe.training, *rows, seed=0, steps_type=steps_type)
+        found.append(([{**row, "seconds": 0} for row in trained.history], network.state_dict()))
+    (history, weights), (other, others) = found
+    assert len(history) < recipe.training.epochs
+    assert history == other
+    assert all(bool((weights[name] == others[name]).all()) for name in weights)
 
 
 def test_a_dense_recipe_is_refused_before_anything_is_done():

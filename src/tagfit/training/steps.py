@@ -1,6 +1,6 @@
-"""Optimiser steps, each shared among a crew.
+"""Optimiser steps, each shared among the threads of a pool.
 
-Every thread of the crew takes a share of the step's samples through a replica of the network: the same weights in
+Every thread takes a share of the step's samples through a replica of the network: the same weights in
 memory, gradients and BatchNorm moments of its own. Gradients are then added up, in order, and moments averaged.
 BatchNorm so normalises over a share of the batch ("ghost batches", Hoffer et al. 2017).
 
