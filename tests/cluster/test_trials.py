@@ -14,9 +14,10 @@ import pytest
 from ray import cloudpickle
 
 import tagfit
-from making import as_json, image_table, locked, scenes
+from making import PROVE, feature_table, image_table, locked, scenes
 from tagfit.cluster.connection import connected
 from tagfit.cluster.trials import RETRIES, ClusterTrainer
+from tagfit.data.folds import trainings
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
 from tagfit.runs.folder import read_result
 from tagfit.training import trainer
@@ -24,6 +25,8 @@ from tagfit.training.device import find_device
 from tagfit.training.events import EpochEnded, RunEnded, Waiting
 from tagfit.training.inputs import NetworkInputs
 from tagfit.training.trainer import Task
+
+long_form = pytest.mark.skipif(not PROVE, reason="the long form: make prove")
 
 SHORT = Recipe(name="short", model=DenseModel(widths=(8,), dropout=(0.2,)), training=Training(epochs=6, patience=0))
 BASELINE = replace(SHORT, name="baseline")
@@ -36,15 +39,29 @@ def told(record):
     return [told(value) for value in record] if isinstance(record, list) else record
 
 
-@pytest.fixture
-def search(data):
-    """A cure with a search, by the ladder's first and a generation; what else is given is `cure`'s."""
-    return lambda **options: tagfit.cure(data, baseline=BASELINE, trials=12, **options)
+def search(**options):
+    """A cure with a search, by the first candidates and a generation; what else is given is `cure`'s."""
+    return tagfit.cure(locked(feature_table()), baseline=BASELINE, trials=12, **options)
 
 
-def test_a_search_comes_to_the_same(cluster, search):
-    here, there = search(), search(on="ray")
-    assert told(as_json(there.record)) == told(as_json(here.record))
+@pytest.fixture(scope="module")
+def here():
+    """What the search comes to on this machine."""
+    return search()
+
+
+def test_a_search_that_loses_a_node_comes_to_the_same(lose_node, here, tmp_path):
+    ended = []
+
+    def take_a_node(event):
+        if isinstance(event, RunEnded):
+            ended.append(event.number)
+            if len(ended) == 3:
+                lose_node()
+
+    there = search(on="ray", on_event=take_a_node, output=tmp_path / "run")
+    assert len(ended) == len(set(ended))
+    assert told(there.record) == told(here.record)
     x = np.zeros((3, 8), np.float32)
     np.testing.assert_array_equal(there.tagger.predict(x).scores, here.tagger.predict(x).scores)
 
@@ -69,6 +86,7 @@ def equal(outcome):
     return list(here) == list(there) and all(bool((here[name] == there[name]).all()) for name in here)
 
 
+@long_form
 def test_cnns_come_to_the_same(cluster, together):
     data = locked(image_table(samples=60, x=scenes(60)))
     recipes = [Recipe(name="cnn", model=CnnModel(width=4, views=views), training=SHORT.training) for views in (1, 2)]
@@ -80,24 +98,18 @@ def test_cnns_come_to_the_same(cluster, together):
     assert sorted(told) == [(number, epoch) for number in (0, 1) for epoch in range(1, 7)]
 
 
-def test_folds_come_to_the_same(cluster, table):
+def test_folds_come_to_the_same(cluster, table, together):
+    folded = trainings(tagfit.load(table.x, table.labels_NL, folds=3))
+    outcomes, _ = together([Task(SHORT, data, 0, f"fold {number}", number) for number, data in enumerate(folded)])
+    assert len(outcomes) == 3
+    assert all(equal(outcome) for outcome in outcomes)
+
+
+@long_form
+def test_a_cure_with_folds_comes_to_the_same(cluster, table):
     folded = tagfit.load(table.x, table.labels_NL, folds=3)
-    records = [as_json(tagfit.cure(folded, baseline=BASELINE, trials=2, on=on).record) for on in (None, "ray")]
+    records = [tagfit.cure(folded, baseline=BASELINE, trials=2, on=on).record for on in (None, "ray")]
     assert told(records[0]) == told(records[1])
-
-
-def test_a_node_that_is_lost_costs_time_and_nothing_else(doomed_cluster, search, tmp_path):
-    ended = []
-
-    def take_a_node(event):
-        if isinstance(event, RunEnded):
-            ended.append(event.number)
-            if len(ended) == 3:
-                doomed_cluster.remove_node(doomed_cluster.workers.pop(), allow_graceful=False)
-
-    there = search(on="ray", on_event=take_a_node, output=tmp_path / "run")
-    assert len(ended) == len(set(ended))
-    assert told(as_json(there.record)) == told(as_json(search().record))
 
 
 class Deadly:
@@ -121,6 +133,7 @@ def _sent_whole():
     cloudpickle.unregister_pickle_by_value(here)
 
 
+@long_form
 @pytest.mark.usefixtures("_sent_whole")
 def test_a_trial_that_kills_its_workers_is_failed_after_two_retries(cluster, data, together, tmp_path):
     good = Task(SHORT, data, 0, "good", 1, 2)
@@ -142,36 +155,22 @@ def test_a_failed_trial_is_in_the_record(data, monkeypatch):
         ]
 
     monkeypatch.setattr(trainer.Trainer, "train_together", failing)
-    record = as_json(tagfit.cure(data, baseline=BASELINE, trials=3).record)
+    record = tagfit.cure(data, baseline=BASELINE, trials=3).record
     states = {one["recipe"]["name"]: one["state"] for one in record["tried"]}
     assert states["dense-narrower"] == "failed"
     assert set(states.values()) == {"finished", "failed"}
 
 
-def test_stopping_takes_back_what_was_sent(cluster, search, tmp_path):
-    ended = []
-
-    def stop(event):
-        ended.extend([event.number] if isinstance(event, RunEnded) else [])
-        return isinstance(event, Waiting) and len(ended) >= 3
-
-    stopped = search(on="ray", on_event=stop, output=tmp_path / "run")
-    assert as_json(stopped.record)["state"] == "stopped"
-    whole = search(on="ray", output=tmp_path / "run")
-    assert told(as_json(whole.record)) == told(as_json(search().record))
-
-
 KILLED = """
-import sys, tagfit
+import sys
 sys.path.insert(0, sys.argv[1])
-from cluster.test_trials import BASELINE
-from making import feature_table, locked
-tagfit.cure(locked(feature_table()), baseline=BASELINE, trials=12, on="ray", output=sys.argv[2])
+from cluster.test_trials import search
+search(on="ray", output=sys.argv[2])
 """
 
 
-def test_a_driver_that_is_killed_is_gone_on_with(cluster, search, tmp_path):
-    run = tmp_path / "run"
+def test_what_was_killed_and_then_stopped_is_gone_on_with(cluster, here, tmp_path):
+    run, ended = tmp_path / "run", []
     driver = subprocess.Popen([sys.executable, "-c", KILLED, str(Path(__file__).parents[1]), str(run)])
     until = time.monotonic() + 60
     while len(list(run.glob("checkpoints/*.safetensors"))) < 4 and time.monotonic() < until:
@@ -179,13 +178,18 @@ def test_a_driver_that_is_killed_is_gone_on_with(cluster, search, tmp_path):
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     assert not (run / "result.json").exists()
-    kept = len(list(run.glob("checkpoints/*.safetensors")))
-    assert kept >= 4
-    search(on="ray", output=run)
-    assert told(read_result(run)) == told(json.loads(json.dumps(as_json(search().record))))
+    assert len(list(run.glob("checkpoints/*.safetensors"))) >= 4
+
+    def stop(event):
+        ended.extend([event.number] if isinstance(event, RunEnded) else [])
+        return isinstance(event, Waiting) and len(ended) >= 6
+
+    assert search(on="ray", output=run, on_event=stop).record["state"] == "stopped"
+    search(output=run)  # on one machine
+    assert told(read_result(run)) == told(json.loads(json.dumps(here.record)))
 
 
-def test_another_version_on_a_node_is_said(cluster, data, monkeypatch):
+def test_another_version_on_a_node_is_said(cluster, data, together, monkeypatch):
     monkeypatch.setattr("tagfit.__version__", "9.9")
     with pytest.raises(tagfit.TagfitError, match=r"expected 9\.9 on Python"):
-        tagfit.cure(data, baseline=BASELINE, trials=2, on="ray")
+        together([Task(SHORT, data, 0, "short")])

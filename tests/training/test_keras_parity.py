@@ -14,7 +14,7 @@ import torch
 
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES
-from tagfit.training import loop
+from tagfit.training import loop, steps
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
 from tagfit.training.job import PreparedJob
@@ -57,7 +57,7 @@ def test_every_loss_is_that_of_keras(name, rows, monkeypatch):
     recipe = RECIPES[name].changed(model={"dropout": ()})
     training = replace(recipe.training, epochs=EPOCHS, batch_size=BATCH)
     orders = iter([order(epoch) for epoch in range(1, EPOCHS + 1)])
-    monkeypatch.setattr(loop, "epoch_order", lambda count, generator: next(orders))
+    monkeypatch.setattr(steps, "epoch_order", lambda count, generator: next(orders))
     step_losses, val_losses = [], []
 
     def note(losses, first_loss):

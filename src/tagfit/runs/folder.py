@@ -152,7 +152,9 @@ def _nothing_left(path: Path) -> Iterator[None]:
     try:
         yield
     except TagfitError:
-        if not (path / "result.json").exists() and not (path / CHECKPOINTS).exists():
+        kept = path / CHECKPOINTS
+        if not (path / "result.json").exists() and not any(kept.rglob("*.safetensors")):
+            shutil.rmtree(kept, ignore_errors=True)  # what Ray Train puts there before it has a checkpoint
             (path / "run.json").unlink(missing_ok=True)
         raise
 

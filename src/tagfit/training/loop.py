@@ -18,7 +18,6 @@ from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, StepEnded
 from tagfit.training.inference import logits_of
 from tagfit.training.job import PreparedJob, Row, TrainingResult, TrainingState
-from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
 from tagfit.training.thread_pool import thread_pool_for
@@ -30,33 +29,33 @@ EXPLODED = 1e4
 LOSSES_AT_ONCE = 256
 
 
-def train(job: PreparedJob, *, ranks: Ranks = ALONE) -> TrainingResult:
+def train(job: PreparedJob, *, steps_type: type[Steps] = Steps) -> TrainingResult:
     """Train a network in place, and leave it in inference mode with the weights to deliver.
 
     Order of samples, dropout and augmentation depend on the job's seed alone, and on generators of their own, one of
-    each thread or rank. Called to stop, it delivers the best weights so far (with patience) or those it has reached.
-    It diverges where a step's loss is NaN, infinite or exploded, or an epoch's val loss not finite.
+    each thread. Called to stop, it delivers the best weights so far (with patience) or those it has reached. It
+    diverges where a step's loss is NaN, infinite or exploded, or an epoch's val loss not finite.
 
     Args:
-        ranks: the processes that train it together. Each is given the same; the first's listener and judge count.
+        steps_type: how steps are taken; another one where several processes take them together.
     """
     network = job.network
     prepare(network, job.train_rows)  # before the network is copied: for each thread, and to be averaged
     with thread_pool_for(network, job.training.batch_size) as pool:
-        steps = Steps(network, job.training, job.train_rows, job.seed, pool, ranks)
-        course = _Course(steps, job)
+        steps = steps_type(network, job.training, job.train_rows, job.seed, pool)
+        epochs = _Epochs(steps, job)
         state: TrainingState = "finished"
         try:
-            course.go()
+            epochs.go()
         except (_Stopped, KeyboardInterrupt):
             state = "stopped"
         except TrainingDivergedError as error:
             return TrainingResult.diverged(network, error)
-    best = course.stopping.best_weights
+    best = epochs.stopping.best_weights
     network.load_state_dict(best or steps.judged.state_dict())
     network.eval()
-    history = course.history
-    return TrainingResult(network, tuple(history), course.stopping.best_epoch if best else len(history), state)
+    history = epochs.history
+    return TrainingResult(network, tuple(history), epochs.stopping.best_epoch if best else len(history), state)
 
 
 def prepare(network: nn.Module, rows: LabelledRows) -> None:
@@ -64,11 +63,6 @@ def prepare(network: nn.Module, rows: LabelledRows) -> None:
     for layer in network.modules():
         if isinstance(layer, Standardise):
             layer.fit(rows.samples.take(rows.rows_N[part]) for part in rows.in_order())
-
-
-def epoch_order(count: int, generator: torch.Generator) -> Tensor:
-    """(count,) int64: the order in which an epoch takes its samples."""
-    return torch.randperm(count, generator=generator)
 
 
 def bad_step(losses: NDArray[np.float64], first_loss: float) -> int | None:
@@ -85,7 +79,7 @@ class _Stopped(Exception):  # noqa: N818 (nothing went wrong)
     """A listener asked training to stop."""
 
 
-class _Course:
+class _Epochs:
     """Epoch after epoch, from the beginning or from a checkpoint."""
 
     def __init__(self, steps: Steps, job: PreparedJob) -> None:
@@ -100,7 +94,6 @@ class _Course:
         self._first_loss = math.nan
         self._seconds = 0.0
         self._clock = checkpoint.Clock()
-        self._ranks = steps.ranks
 
     def go(self) -> None:
         self._resume()
@@ -110,11 +103,11 @@ class _Course:
     def _epoch(self, number: int) -> None:
         began = time.perf_counter() - self._seconds
         steps, training = self._steps, self._training
-        batches = torch.split(epoch_order(len(steps.rows), steps.order), training.batch_size)
+        batches = steps.batches(number)
         steps.network.train()
         for batch in batches[len(self._losses) :]:
             self._pending.append(steps.step(batch))
-            asked, due = self._ranks.agreed_flags(bool(self._on_event(StepEnded(steps.done))), self._clock.due())
+            asked, due = steps.decide(lambda: (bool(self._on_event(StepEnded(steps.done))), self._clock.due()))
             if len(self._pending) == LOSSES_AT_ONCE:
                 self._settle(number)
             if asked or (self._checkpoints is not None and due):
@@ -129,35 +122,34 @@ class _Course:
         self.history.append(row)
         self._losses, self._seconds = [], 0.0
         self._order_state = steps.order.get_state()
-        asked, *_ = self._ranks.agreed_flags(bool(self._on_event(EpochEnded(row))))
+        asked = steps.decide(lambda: bool(self._on_event(EpochEnded(row))))
         if asked and len(self.history) < training.epochs and not self.stopping.over:
             self._save()
             raise _Stopped
 
     def _judged(self, epoch: int, train_loss: float, began: float) -> Row:
-        """The row of an epoch, of which early stopping has taken note; the same on all ranks."""
+        """The row of an epoch, of which early stopping has taken note."""
         steps, judge = self._steps, self._judge
-        val = logits_of(steps.judged, self._val_rows, steps.pool, self._ranks)
-        sees_train = judge is not None and judge.sees_train(self._training, epoch)
-        train = logits_of(steps.judged, steps.rows, steps.pool, self._ranks) if sees_train else None
-        val_loss, scores = self._ranks.agreed(self._scores(val, train))
+        val_loss, scores = steps.decide(lambda: self._scores(epoch))
         if not math.isfinite(val_loss):
             raise TrainingDivergedError(steps.done, epoch, val_loss)
         on_train = None if judge is None else scores.get(f"train_{judge.metric}")
         self.stopping.note(epoch, val_loss, on_train, steps.judged)
-        seconds = self._ranks.agreed(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
         return {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, **scores, "seconds": seconds}
 
-    def _scores(self, val: Tensor, train: Tensor | None) -> tuple[float, dict[str, float | None]]:
-        """The loss of val, and the judge's scores, of logits; no scores where the loss is not finite."""
-        judge, rows = self._judge, self._val_rows
-        val_loss, predictions = float(self._steps.loss_of(val, rows.targets_NL, rows.known_NL)), _probabilities(val)
+    def _scores(self, epoch: int) -> tuple[float, dict[str, float | None]]:
+        """The loss of val, and the judge's scores; no scores where the loss is not finite."""
+        steps, judge, rows = self._steps, self._judge, self._val_rows
+        logits = logits_of(steps.judged, rows, steps.pool)
+        val_loss, predictions = float(steps.loss_of(logits, rows.targets_NL, rows.known_NL)), _probabilities(logits)
         if judge is None or not math.isfinite(val_loss):
             return val_loss, {}
         if judge.val_loss is not None:
             val_loss = judge.val_loss(predictions)
         scores = {f"val_{judge.metric}": judge.score("val", predictions)}
-        if train is not None:
+        if judge.sees_train(self._training, epoch):
+            train = logits_of(steps.judged, steps.rows, steps.pool)
             scores[f"train_{judge.metric}"] = judge.score("train", _probabilities(train))
         return val_loss, scores
 
@@ -175,7 +167,7 @@ class _Course:
         if self._checkpoints is None:
             return
         began = time.monotonic()
-        tensors = {  # of all ranks
+        tensors = {
             **self._steps.tensors(),
             **checkpoint.under("best", self.stopping.best_weights),
             "order": self._order_state,
@@ -189,14 +181,12 @@ class _Course:
             "seconds": self._seconds,
             "stopping": self.stopping.facts(),
         }
-        if self._ranks.number == 0:
-            self._checkpoints.save(checkpoint.pack(tensors, facts))
+        self._checkpoints.save(checkpoint.pack(tensors, facts))
         self._clock.saved(began)
 
     def _resume(self) -> None:
-        """Restore the checkpoint, if there is one and as many threads made it; of ranks, what the first has."""
-        found = checkpoint.kept(self._checkpoints) if self._ranks.number == 0 else None
-        tensors, facts = self._ranks.agreed(found) or ({}, {})
+        """Restore the checkpoint, if there is one and as many threads made it."""
+        tensors, facts = checkpoint.kept(self._checkpoints) or ({}, {})
         if facts.get("crew") != self._steps.pool.size:
             return
         self._steps.restore(tensors, facts["done"])

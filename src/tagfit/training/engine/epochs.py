@@ -21,10 +21,10 @@ from tagfit.training.engine import kernels
 from tagfit.training.engine.flat import FlatNetwork
 from tagfit.training.events import EpochEnded
 from tagfit.training.job import PreparedJob, Row, TrainingResult, TrainingState
-from tagfit.training.loop import bad_step, epoch_order, prepare
+from tagfit.training.loop import bad_step, prepare
 from tagfit.training.optimiser import BETA_1, BETA_2, EPSILON
 from tagfit.training.schedule import SCHEDULES
-from tagfit.training.steps import mixed
+from tagfit.training.steps import epoch_order, mixed
 from tagfit.training.stopping import EarlyStopping
 
 
