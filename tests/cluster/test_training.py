@@ -114,7 +114,7 @@ def test_ranks_fine_tune_and_stop_when_asked(cluster, tmp_path, monkeypatch):
 
 
 def test_a_dense_recipe_is_refused_before_anything_is_done():
-    with pytest.raises(RecipeError, match=r"(?s)dense.*--on away"):
+    with pytest.raises(RecipeError, match=r"(?s)dense.*Remove --on"):
         tagfit.fit(locked(image_table()), recipe="dense-baseline", on="ray")
     with pytest.raises(InputError, match="expected ray"):
         tagfit.fit(locked(image_table()), recipe=RECIPE, on="spark")

@@ -147,7 +147,7 @@ def words(tmp_path_factory):
     data = image_folder(folder / "data", samples=60)
     script = (
         "from tagfit.training import checkpoint; checkpoint.EVERY = checkpoint.PATIENCE_FOR_WRITING = 0.0;"
-        "from tagfit.cli import main; main()"
+        "from tagfit.cli.main import main; main()"
     )
     return [sys.executable, "-c", script, "fit", data, "--size", "16", "--recipe", folder / "long.toml", "-o"]
 
