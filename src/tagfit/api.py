@@ -496,8 +496,6 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
         MissingExtraError: what a server needs is not installed.
         BundleError, DataError, OutputError: before it serves.
     """
-    from tagfit.inference.tagger import Tagger
-
     demand_extra("serving", "serve")
     from tagfit.serve import server
     from tagfit.serve.limits import Limits

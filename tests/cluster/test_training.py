@@ -173,7 +173,7 @@ def test_one_rank_trains_as_one_machine_in_its_order_to_the_bit(monkeypatch):
 
 
 def test_a_dense_recipe_is_refused_before_anything_is_done():
-    with pytest.raises(RecipeError, match=r"(?s)dense.*--on away"):
+    with pytest.raises(RecipeError, match=r"(?s)dense.*Remove --on"):
         tagfit.fit(locked(image_table()), recipe="dense-baseline", on="ray")
     with pytest.raises(InputError, match="expected ray"):
         tagfit.fit(locked(image_table()), recipe=RECIPE, on="spark")
