@@ -124,7 +124,7 @@ def run_tagfit(data: LockedData, seed: int) -> Trainings:
         probabilities = {
             part: result.tagger.predict_array(data.dataset.x[data.split.rows(part)]).scores for part in parts_of(data)
         }
-        delivered = result.record["after"]["delivered_epoch"]
+        delivered = result.record.after.delivered_epoch
         trainings[network] = Trained(
             scored(data, probabilities), clock.ended - clock.began, clock.epoch_seconds, delivered
         )

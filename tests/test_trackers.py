@@ -9,7 +9,7 @@ from tagfit import trackers
 from tagfit.cli.main import main
 from tagfit.errors import MissingExtraError
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.runs.folder import read_result
+from tagfit.runs.record import read_record
 from tagfit.search.plan import Plan
 from tagfit.training.events import EpochEnded
 
@@ -38,18 +38,14 @@ def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp
     done = CliRunner().invoke(main, words, obj=Plan((candidate,)))
     assert done.exit_code in (0, 3), done.output
     folders = sorted(folder.name for folder in (run / "tensorboard").iterdir())
-    record = record_of(run)
+    record = read_record(run)
     assert folders[:2] == ["001-dense-baseline", "002-candidate"]
     assert folders[-2:] == ["after", "before"]
     first = scalars(run / "tensorboard" / folders[0])
-    for row in record["before"]["history"]:
+    for row in record.before.history:
         assert first["val_loss", row["epoch"]] == pytest.approx(row["val_loss"], rel=1e-6)
     delivered = scalars(run / "tensorboard" / "after")
-    assert delivered["delivered/val/micro_f1", 0] == pytest.approx(record["after"]["scores"]["val"]["micro_f1"])
-
-
-def record_of(run):
-    return read_result(run)
+    assert delivered["delivered/val/micro_f1", 0] == pytest.approx(record.after.score("val", "micro_f1"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -60,13 +56,13 @@ def test_mlflow_has_a_run_of_runs(tmp_path, monkeypatch):
     run = tmp_path / "run"
     done = CliRunner().invoke(main, ["fit", *DATA, "-o", str(run), "--log", "mlflow"])
     assert done.exit_code == 0, done.output
-    record, client = record_of(run), mlflow.MlflowClient()
+    record, client = read_record(run), mlflow.MlflowClient()
     (experiment,) = [one for one in client.search_experiments() if one.name == "tagfit"]
     runs = {one.info.run_name: one for one in client.search_runs([experiment.experiment_id])}
     whole, (child,) = runs.pop("run"), runs.values()
     assert {whole.info.status, child.info.status} == {"FINISHED"}
-    assert whole.data.tags["lock"] == record["lock"]
-    assert whole.data.metrics["after.val.micro_f1"] == pytest.approx(record["after"]["scores"]["val"]["micro_f1"])
+    assert whole.data.tags["lock"] == record.lock
+    assert whole.data.metrics["after.val.micro_f1"] == pytest.approx(record.after.score("val", "micro_f1"))
     assert child.data.tags["mlflow.parentRunId"] == whole.info.run_id
     told = client.get_metric_history(child.info.run_id, "train_loss")
     assert [one.value for one in told] == pytest.approx([row["train_loss"] for row in record["after"]["history"]])

@@ -35,14 +35,14 @@ RECIPE = Recipe(
 
 
 def curve(result):
-    return [[row["train_loss"], row["val_loss"]] for row in result.record["after"]["history"]]
+    return [[row["train_loss"], row["val_loss"]] for row in result.record.after.history]
 
 
 def assert_alike(result, other):
     """Of as many epochs, with losses that fell as far."""
     assert len(curve(result)) == len(curve(other))
     np.testing.assert_allclose(curve(result)[-1], curve(other)[-1], atol=0.15)
-    assert result.record["after"]["scores"]["val"]["micro_f1"] > 0.9
+    assert result.record.after.score("val", "micro_f1") > 0.9
 
 
 class Listener:
@@ -62,7 +62,7 @@ class Listener:
 def test_ranks_train_as_one_machine_and_stop_when_asked(cluster, tmp_path):
     data, listener = locked(image_table()), Listener(last=15)
     stopped = tagfit.fit(data, recipe=RECIPE, on="ray", output=tmp_path / "run", on_event=listener)
-    assert stopped.record["state"] == "stopped"
+    assert stopped.record.state == "stopped"
     assert 15 <= len(curve(stopped)) < 20
     assert listener.steps == list(range(1, len(listener.steps) + 1))
     shorter = replace(RECIPE, training=replace(RECIPE.training, epochs=len(curve(stopped))))

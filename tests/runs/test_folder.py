@@ -1,11 +1,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tagfit.errors import BundleError, OutputError
-from tagfit.runs.folder import claim, free_folder, read_result
+from tagfit.runs.folder import claim, free_folder
+from tagfit.runs.record import finished_record, read_record
 
 COMMAND = {"command": "fit", "lock": "abc", "seed": 0}
 
@@ -13,17 +16,22 @@ COMMAND = {"command": "fit", "lock": "abc", "seed": 0}
 def test_a_new_folder_is_made_and_remembers_its_command(tmp_path):
     with claim(tmp_path / "a" / "run", COMMAND) as folder:
         assert json.loads((folder.path / "run.json").read_text()) == COMMAND
-        assert folder.finished_result() is None
+        assert finished_record(folder.path) is None
 
 
 def test_the_same_command_may_come_back(tmp_path):
     for _ in range(2):
         with claim(tmp_path, COMMAND) as folder:
-            folder.write_result({"state": "stopped"})
-    with claim(tmp_path, COMMAND) as folder:
-        assert folder.finished_result() is None
-        folder.write_result({"state": "finished"})
-        assert folder.finished_result() == {"state": "finished"}
+            (folder.path / "result.json").write_text("{}")
+        assert (tmp_path / "result.json").read_text() == "{}"
+
+
+def test_only_the_record_of_a_finished_run_is_one(tmp_path):
+    record = read_record(Path(__file__).parent / "schema-1" / "images")
+    for state in ("stopped", "finished"):
+        (tmp_path / "result.json").write_text(replace(record, state=state).to_json())
+        found = finished_record(tmp_path)
+        assert (found is None) == (state == "stopped")
 
 
 def test_other_data_or_options_are_refused_and_named(tmp_path):
@@ -104,10 +112,10 @@ def test_the_next_free_name(tmp_path):
 
 def test_results_that_cannot_be_read(tmp_path):
     with pytest.raises(BundleError, match=r"result\.json"):
-        read_result(tmp_path)
+        read_record(tmp_path)
     (tmp_path / "result.json").write_text("{")
     with pytest.raises(BundleError, match="expected JSON"):
-        read_result(tmp_path)
+        read_record(tmp_path)
     (tmp_path / "result.json").write_text("[]")
     with pytest.raises(BundleError, match="expected a JSON object"):
-        read_result(tmp_path)
+        read_record(tmp_path)
