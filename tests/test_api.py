@@ -57,7 +57,7 @@ class TestFit:
         result = tagfit.fit(data, recipe=QUICK, output=tmp_path / "run")
         record = json.loads((tmp_path / "run" / "result.json").read_text())
         assert record == as_json(result.record)
-        assert (record["schema"], record["tagfit"], record["lock"]) == (1, tagfit.__version__, data.lock)
+        assert (record["schema"], record["tagfit"], record["lock"]) == (2, tagfit.__version__, data.lock)
         assert record["before"] is None
         assert record["tried"] == []
         finding = {"of", "check", "strength", "interval", "seen", "meaning", "todo", "names", "tries"}

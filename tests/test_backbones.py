@@ -91,8 +91,8 @@ def test_what_is_predicted_is_what_was_trained_on(made, tmp_path):
     assert evaluated.samples == 60
     assert evaluated.scores == tagfit.evaluate(tagger, data).scores
     assert tagfit.evaluate(result.folder, data, part="val").samples == data.split.counts["val"]
-    compared = tagfit.evaluate(result.folder, photos, compare=result.folder).details["compare"]
-    assert compared["scores"] == evaluated.scores.to_dict()
+    compared = tagfit.evaluate(result.folder, photos, compare=result.folder).compare
+    assert compared.scores == evaluated.scores
 
 
 def test_images_of_another_size_are_refused(made):

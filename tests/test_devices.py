@@ -31,7 +31,7 @@ def asked(monkeypatch):
             super().__init__(pretrained, device)
 
     names, kept = {}, []
-    for place in ("training.device", "runs.estimation", "runs.checkup"):
+    for place in ("training.device", "inference.torch_runtime", "runs.estimation", "runs.checkup"):
         monkeypatch.setattr(f"tagfit.{place}.find_device", device)
     monkeypatch.setattr("tagfit.training.features.Extractor", Recorded)
     return found
@@ -52,12 +52,12 @@ def test_in_python(photos, backbone, asked, tmp_path):
     assert asked == ["cuda"]
     run = tagfit.fit(tagfit.load(photos, backbone=backbone), recipe=QUICK, output=tmp_path / "run").folder
     tagfit.diagnose(run, quick=True, device="cuda")
-    assert asked == ["cuda", "auto", "cpu"], "of a run, the device that the name stands for"
+    assert asked == ["cuda", "auto", "cuda"]
 
 
 @pytest.mark.parametrize("command", ["inspect", "diagnose", "fit", "cure"])
 def test_on_the_command_line(command, photos, backbone, asked, tmp_path, monkeypatch):
-    monkeypatch.setattr("tagfit.api.estimate", lambda data, device: _Estimate(device))
+    monkeypatch.setattr("tagfit.api.estimate", lambda data, device: {"estimated on": device})
     words = {"fit": ["-o", tmp_path / "run"], "cure": ["-o", tmp_path / "run", "--trials", "1", "--single"]}
     given = [command, photos, "--backbone", backbone, "--device", "cuda", *words.get(command, []), "--json"]
     given += ["--quick"] if command == "diagnose" else []
@@ -65,14 +65,6 @@ def test_on_the_command_line(command, photos, backbone, asked, tmp_path, monkeyp
     assert done.exit_code in (0, 3), done.output
     assert asked == ["cuda"]
     assert '"estimated on": "cuda"' in done.stdout or command != "inspect"
-
-
-class _Estimate:
-    def __init__(self, device):
-        self._device = device
-
-    def to_dict(self):
-        return {"estimated on": self._device}
 
 
 def test_one_that_this_machine_does_not_have_is_said_before_anything_is_read():

@@ -31,7 +31,7 @@ def test_what_is_predicted_is_what_was_scored(made):
     scores = result.tagger.predict(files).scores
     np.testing.assert_allclose(tagger.predict(files).scores, scores, atol=1e-5)
     np.testing.assert_allclose(tagger.predict(np.array(data.dataset.pixels)).scores, scores, atol=1e-5)
-    assert tagfit.evaluate(tagger, data, part="val").scores.to_dict() == pytest.approx(
+    assert as_json(tagfit.evaluate(tagger, data, part="val").scores) == pytest.approx(
         as_json(result.record)["after"]["scores"]["val"], abs=1e-5
     )
     with pytest.raises(DataError, match="expected images"):
@@ -42,10 +42,10 @@ def test_its_run_can_be_diagnosed(made):
     result = made[2]
     diagnosis = diagnose(result.folder, quick=True)
     assert "shortcuts" in diagnosis.checked
-    reasons = dict(diagnosis.cannot)
+    reasons = {one.check: one.why for one in diagnosis.cannot}
     assert set(reasons) <= {"gap", "flattery", "memorisation", "more_data", "label_errors", "shift"}
-    assert not [why for why in reasons.values() if "not to be had" in why]
-    here = [{"of": "after", **as_json(finding)} for finding in diagnosis.findings]
+    assert not [why for why in reasons.values() if "could not be loaded" in why]
+    here = [{**as_json(finding), "of": "after"} for finding in diagnosis.findings]
     assert all(finding in here for finding in as_json(result.record)["findings"])
 
 

@@ -65,7 +65,7 @@ def test_mlflow_has_a_run_of_runs(tmp_path, monkeypatch):
     assert whole.data.metrics["after.val.micro_f1"] == pytest.approx(record.after.score("val", "micro_f1"))
     assert child.data.tags["mlflow.parentRunId"] == whole.info.run_id
     told = client.get_metric_history(child.info.run_id, "train_loss")
-    assert [one.value for one in told] == pytest.approx([row["train_loss"] for row in record["after"]["history"]])
+    assert [one.value for one in told] == pytest.approx([row["train_loss"] for row in record.after.history])
     assert {file.path for file in client.list_artifacts(whole.info.run_id)} == {"result.json", "report.html"}
 
 

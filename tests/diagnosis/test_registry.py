@@ -17,7 +17,7 @@ def test_a_check_without_evidence_says_why_it_cannot_run(name):
     nothing = Evidence(Target(), RECIPES["dense-baseline"], ("a", "b"), lacks={"predictions": "nobody asked it"})
     diagnosis = look(nothing, [name])
     assert not diagnosis.findings
-    assert [check for check, why in diagnosis.cannot if why] == [name]
+    assert [one.check for one in diagnosis.cannot if one.why] == [name]
 
 
 def test_findings_are_told_the_worst_first_and_are_plain_json():

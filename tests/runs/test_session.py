@@ -159,8 +159,8 @@ class TestGuarantee:
         assert decider["guaranteed"]["threshold"] < 1
         again = tagfit.Tagger.load(tmp_path / "run")
         assert to_plain(again.decider) == json.loads(json.dumps(decider))
-        observed = tagfit.evaluate(again, data, part="test").details["guarantee"]
-        assert 0.7 < observed["achieved"] <= 1
+        observed = tagfit.evaluate(again, data, part="test").guarantee
+        assert 0.7 < observed.achieved <= 1
 
     def test_the_network_is_the_same_with_another_guarantee(self):
         data = loaded(feature_table(samples=600), calibrate=True)
@@ -201,12 +201,12 @@ class TestShiftedProbabilities:
 
     def test_what_is_delivered_is_levelled(self, parted, fitted):
         after = as_json(fitted.record)["after"]
-        assert after["level"] is not None
+        assert after["recalibration"] is not None
         for part in ("train", "test"):
             predicted = fitted.tagger.predict(parted.dataset.x[parted.split.rows(part)])
             expected = as_json(score(parted.labels(part), predicted.scores))
             assert after["scores"][part] == pytest.approx(expected, rel=1e-5)
-        assert "trained by focal are levelled" in " ".join(str(fitted).split())
+        assert "trained by focal are recalibrated" in " ".join(str(fitted).split())
 
     def test_val_is_scored_by_lines_that_have_not_seen_it(self, parted, fitted):
         predicted = fitted.tagger.predict(parted.dataset.x[parted.split.rows("val")])
@@ -221,11 +221,11 @@ class TestShiftedProbabilities:
         assert last["train_loss"] < 0.5 * last["val_loss"]
 
     def test_bce_is_left_as_it_is(self, parted):
-        assert as_json(tagfit.fit(parted, recipe=QUICK).record)["after"]["level"] is None
+        assert as_json(tagfit.fit(parted, recipe=QUICK).record)["after"]["recalibration"] is None
 
     def test_folds_and_a_refit_are_levelled_too(self, folded):
         record = as_json(tagfit.cure(folded, baseline=FOCAL, trials=1, refit=True).record)
-        assert len(record["before"]["level"]) == 2
+        assert len(record["before"]["recalibration"]) == 2
         assert record["before"]["scores"]["val"]["ece"] < 0.15
 
 

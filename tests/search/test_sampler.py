@@ -112,7 +112,7 @@ def test_a_score_on_train_above_its_band_costs():
     assert worth(run(recipe, 0.8, train=0.91), TARGET) == pytest.approx(0.8)
     assert worth(run(recipe, 0.8, train=0.97), TARGET) == pytest.approx(0.75)
     assert worth(run(recipe, 0.8, train=0.97), replace(TARGET, train_ranks=False)) == pytest.approx(0.8)
-    assert worth(Run.without_weights(recipe, "0" * 64, 1.0), TARGET) == WORTHLESS
+    assert worth(Run(recipe, "0" * 64, {"train": None, "val": None}, state="diverged"), TARGET) == WORTHLESS
 
 
 class TestLaggards:

@@ -36,4 +36,4 @@ def test_a_training_that_diverges_takes_time_as_well(data):
     network = build_network(RECIPE, data.dataset.preprocessing.shape, len(data.dataset.label_names))
     with torch.no_grad():
         network.layers.dense_0.weight[0, 0] = torch.nan
-    assert estimate.longest_compiled(network, RECIPE.training, *rows) > 0
+    assert estimate.longest_compiled(PreparedJob(network, RECIPE.training, *rows)) > 0

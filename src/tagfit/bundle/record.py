@@ -12,7 +12,7 @@ from torch import nn
 from tagfit.bundle.manifest import Description
 from tagfit.decisions.decider import Decider
 from tagfit.metrics.baselines import ConstantBaseline
-from tagfit.models.backbones import Pretrained
+from tagfit.models.backbones import Pretrained, pretrained_of
 from tagfit.recipes import Recipe
 from tagfit.records.data import PARTS, LockedData, Part
 from tagfit.records.runs import Run
@@ -54,7 +54,7 @@ class Bundle(Description):
             scores={part: run.scores[part] for part in PARTS if part in run.scores},
             lock=data.lock,
             trained_on={part: data.dataset.hashes[data.split.rows(part)] for part in PARTS},
-            pretrained=data.dataset.pretrained,
+            pretrained=pretrained_of(data.dataset),
         )
 
     def refitted(self, network: nn.Module) -> Bundle:

@@ -20,7 +20,7 @@ Record = TypeVar("Record")
 
 def to_plain(record: object) -> Any:
     """A record, or a mapping or sequence of records, as plain data for JSON."""
-    return _listed(msgspec.to_builtins(record, str_keys=True))
+    return _listed(msgspec.to_builtins(record, str_keys=True, enc_hook=_number))
 
 
 def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> Record:
@@ -43,6 +43,13 @@ def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> R
     if not surplus and (unknown := [*islice(unknown_fields(values, kind, surplus=False), MOST_FAULTS)]):
         raise BundleError(unknown)
     return record
+
+
+def _number(value: Any) -> object:
+    """A scalar of NumPy's as Python has it."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def _listed(values: object) -> object:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tagfit.errors import DataError, demand_extra
 from tagfit.models.folding import one_thread
 from tagfit.models.image_form import read_form
-from tagfit.records.data import Backbone
+from tagfit.records.data import Backbone, Dataset
 
 #: the networks that are taken, by transformers' `model_type`: whether, without a pooler, the first token says it all
 TAKEN = {
@@ -130,6 +130,12 @@ class Pretrained:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def pretrained_of(dataset: Dataset) -> Pretrained | None:
+    """The backbone that a dataset's samples were made for, with its network; None where there is none."""
+    assert dataset.pretrained is None or isinstance(dataset.pretrained, Pretrained)
+    return dataset.pretrained
 
 
 def load_backbone(source: str | Path) -> Pretrained:

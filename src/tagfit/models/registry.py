@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tagfit.errors import RecipeError
-from tagfit.models.backbones import Pretrained
+from tagfit.models.backbones import Pretrained, pretrained_of
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.fine_tuned import FineTunedNetwork
@@ -62,7 +62,7 @@ def count_weights(recipe: Recipe, dataset: Dataset) -> int:
     shape, labels = dataset.preprocessing.shape, len(dataset.label_names)
 
     def build() -> nn.Module:
-        return build_network(recipe, shape, labels, pretrained=dataset.pretrained)
+        return build_network(recipe, shape, labels, pretrained=pretrained_of(dataset))
 
     if isinstance(recipe.model, FineTunedModel):  # a copy of what is in memory already
         return sum(tensor.numel() for tensor in build().state_dict().values())

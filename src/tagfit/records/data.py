@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ from numpy.typing import NDArray
 from tagfit.io.ranges import Count, Positive
 from tagfit.options.data import DataSource
 from tagfit.records.form import ImageForm
-
-if TYPE_CHECKING:
-    from tagfit.models.backbones import Pretrained
 
 #: the three values of a label cell; an unknown cell is never read as no
 YES, NO, UNKNOWN = 1, 0, -1
@@ -129,6 +126,13 @@ class Backbone:
         }
 
 
+class PretrainedNetwork(Protocol):
+    """A backbone with its network, for the rooms that may run it: `models.backbones.Pretrained`."""
+
+    @property
+    def backbone(self) -> Backbone: ...
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How a sample becomes a network's input: fixed before a cure begins, part of the lock.
@@ -208,7 +212,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     pixels: NDArray[np.uint8] | None = None
-    pretrained: Pretrained | None = None
+    pretrained: PretrainedNetwork | None = None
     files: tuple[Path | bytes, ...] | None = None
 
     def __repr__(self) -> str:

@@ -77,7 +77,7 @@ def _delivered(session: Session, command: Mapping[str, Any], outcome: Outcome, f
     )
     bundle = bundle_of(session, outcome.after)
     if outcome.refit is not None:
-        bundle = bundle.refitted(outcome.refit)
+        bundle = bundle.refitted(outcome.refit.network)
     if folder is not None:
         with writable(folder.path):
             write_bundle(folder.bundle, bundle, model_card(record))

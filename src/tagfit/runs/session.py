@@ -104,7 +104,7 @@ class Session:
             for job, results in zip(jobs, self._train(jobs), strict=False)
         ]
 
-    def refit(self, trained: TrainedModel) -> nn.Module | None:
+    def refit(self, trained: TrainedModel) -> TrainedModel | None:
         """The recipe trained again on all labelled rows but test, for as long as it was; None where it was stopped."""
         run, folds = trained.run, trained.run.folds
         epochs = run.delivered_epoch or 0
@@ -118,7 +118,7 @@ class Session:
             return None
         if run.recalibration is not None:
             recalibrate_output(result.network, *run.recalibration)
-        return result.network
+        return TrainedModel(run, result.network, trained.members)
 
     def longest(self, recipes: Sequence[Recipe]) -> float:
         """Seconds that `recipes` would train, once for each fold, without early stopping."""

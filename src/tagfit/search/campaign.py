@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from torch import nn
 
 from tagfit.metrics.intervals import Answers, Resampling, difference, resample
 from tagfit.recipes import CnnModel, DenseModel, Recipe
@@ -82,7 +81,7 @@ class Bench(Protocol):
     def ensemble(self, several: Sequence[TrainedModel], like: TrainedModel) -> TrainedModel: ...
     def findings(self, trained: TrainedModel) -> tuple[Finding, ...]: ...
     def appraise(self, trained: TrainedModel) -> TrainedModel: ...
-    def refit(self, trained: TrainedModel) -> nn.Module | None: ...
+    def refit(self, trained: TrainedModel) -> TrainedModel | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,7 @@ class Outcome:
         complete: False where it was asked to stop before all was done.
         finalists: the best recipes, each on several seeds.
         ingredients: what each ingredient of the chosen recipe brings.
-        refit: a network of the chosen recipe, trained on all labelled rows but test, to be handed over instead.
+        refit: the chosen recipe, trained on all labelled rows but test, to be handed over instead; it was not scored.
     """
 
     before: TrainedModel | None
@@ -104,7 +103,7 @@ class Outcome:
     finalists: tuple[Repeats, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()
     search: SearchSummary | None = None
-    refit: nn.Module | None = None
+    refit: TrainedModel | None = None
 
 
 class Campaign:

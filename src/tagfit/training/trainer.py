@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tagfit.models.backbones import pretrained_of
 from tagfit.models.registry import build_network
 from tagfit.records.data import Part
 from tagfit.training import checkpoint, loop
@@ -89,7 +90,7 @@ class Trainer:
         """With freshly drawn weights, on the device."""
         dataset = job.data.dataset
         shape, labels = dataset.preprocessing.shape, len(dataset.label_names)
-        network = build_network(job.recipe, shape, labels, seed=job.seed, pretrained=dataset.pretrained)
+        network = build_network(job.recipe, shape, labels, seed=job.seed, pretrained=pretrained_of(dataset))
         return network.to(self._device)
 
     def _alone(self, job: TrainingJob) -> TrainingResult:
