@@ -172,6 +172,11 @@ def test_one_rank_trains_as_one_machine_in_its_order_to_the_bit(monkeypatch):
     assert all(bool((weights[name] == others[name]).all()) for name in weights)
 
 
+def test_a_node_that_does_not_see_the_run_folder_is_named(tmp_path):
+    with pytest.raises(TagfitError, match="absent: choose one with -o that all nodes see"):
+        training._rank({"version": training.version(), "kept": tmp_path / "absent"})
+
+
 def test_a_dense_recipe_is_refused_before_anything_is_done():
     with pytest.raises(RecipeError, match=r"(?s)dense.*--on away"):
         tagfit.fit(locked(image_table()), recipe="dense-baseline", on="ray")

@@ -45,7 +45,7 @@ MOST_RESTARTS = 3
 def rank_trainers(on: str | None, device: str) -> Iterator[Any]:
     """What makes the Trainer of a session: this machine's, or one whose torch loop runs on the cluster `on`."""
     with connected(on) as ray:
-        yield Trainer if on is None else partial(Trainer, loop=partial(_train, ray, device != "cpu"))
+        yield Trainer if on is None else partial(Trainer, loop=partial(_train, ray, device in ("auto", "cuda")))
 
 
 def _train(
