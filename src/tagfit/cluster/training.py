@@ -95,10 +95,11 @@ def _fit(config: dict[str, Any], most: int, on_gpus: bool, storage: Path) -> Any
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    trainer = TorchTrainer(
+    every = 60.0 if config["kept"] else 1e9  # more ranks mean a restart, which without checkpoints costs all
+    return TorchTrainer(
         _rank,  # type: ignore[arg-type]
         train_loop_config=config,
-        scaling_config=ScalingConfig(num_workers=(1, most), use_gpu=on_gpus),  # type: ignore[arg-type]
+        scaling_config=ScalingConfig(num_workers=(1, most), use_gpu=on_gpus, elastic_resize_monitor_interval_s=every),  # type: ignore[arg-type,call-arg]
         torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if on_gpus else "gloo"),
         run_config=RunConfig(
             name=storage.name,
@@ -106,8 +107,7 @@ def _fit(config: dict[str, Any], most: int, on_gpus: bool, storage: Path) -> Any
             failure_config=FailureConfig(max_failures=MOST_RESTARTS),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
-    )
-    return trainer.fit()
+    ).fit()
 
 
 def _listen(events: Any, fitting: Future[Any], on_event: Listener) -> None:
