@@ -160,15 +160,16 @@ def _rank(config: Mapping[str, Any]) -> tuple[loop.Trained | TrainingDivergedErr
 
 
 class _RankSteps(Steps):
-    """Steps that all ranks take together; after a restart all draw what rank 0 would have drawn."""
+    """Steps that all ranks take together."""
 
     def __init__(self, network: nn.Module, training: Training, rows: LabelledRows, seed: int, pool: ThreadPool) -> None:
-        super().__init__(network, training, rows, mixed(seed, distributed.get_rank()), pool)
+        super().__init__(network, training, rows, seed, pool)
         self._replicas = [DistributedDataParallel(network, static_graph=True)]
         self._sampler: DistributedSampler[Tensor] = DistributedSampler(rows, seed=seed)  # type: ignore[arg-type]
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
         """Of this rank's share of an epoch: as many as one machine takes, and of the same size on all ranks."""
+        self._draws[0].manual_seed(mixed(mixed(self._sampler.seed, epoch), distributed.get_rank()))
         self._sampler.set_epoch(epoch)
         return torch.tensor_split(torch.tensor(list(self._sampler)), self.per_epoch)
 
