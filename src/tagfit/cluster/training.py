@@ -64,7 +64,7 @@ def _train(
 
     if isinstance(network, FineTunedNetwork):
         network.whole.cpu()
-    work = ray.put((network.cpu(), training, [_packed(part) for part in rows], seed, judge))
+    work = ray.put((network.cpu(), training, [_packed(part) for part in rows], seed, judge))  # held once a node
     events = Queue(1, {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}})  # whatever node is lost
     kept = checkpoints.path.resolve().with_suffix("") if isinstance(checkpoints, CheckpointFile) else None
     config = {"work": work, "events": events, "version": version(), "kept": kept}
@@ -85,7 +85,6 @@ def _train(
 
 
 def _packed(rows: LabelledRows) -> tuple[NDArray[Any], float, NDArray[np.int8]]:
-    """Samples, scale and labels (N, L), as arrays that all ranks of a node share."""
     labels_NL = rows.targets_NL if rows.known_NL is None else torch.where(rows.known_NL > 0, rows.targets_NL, UNKNOWN)
     return rows.samples.x[rows.rows_N].numpy(), rows.samples.scale, labels_NL.to("cpu", torch.int8).numpy()
 
