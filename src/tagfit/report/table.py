@@ -124,8 +124,7 @@ def _search_tables(record: RunRecord) -> Iterator[RenderableType]:
         table = _plain_table("ingredient", "brings on val", "noise", "")
         for brought in sorted(record.ingredients, key=lambda one: -(one.change or 0.0)):
             change = "-" if brought.change is None else f"{round(brought.change, 3) + 0.0:+.3f}"
-            remark = "useless" * brought.useless
-            table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), remark)
+            table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), brought.remark)
         yield from (table, Text())
 
 

@@ -25,9 +25,9 @@ from tagfit.records.runs import (
     Run,
     SearchSummary,
     Trial,
-    Verdict,
 )
 from tagfit.records.scores import Difference, Differences, Interval, Target
+from tagfit.records.verdict import Choice, Expectation, Verdict
 
 #: version of the layout of result.json; 1 had other words, see `_upgrade`
 SCHEMA = 2
@@ -126,6 +126,8 @@ class RunRecord:
         after: what is delivered; the baseline again where nothing else is.
         differences: after minus before, by part and metric, paired.
         tried: each further recipe that was trained.
+        expected: what the delivered model is to be expected to score: the number to quote; None in old records.
+        choice: how val chose it; None for `fit`, and in old records.
     """
 
     schema: int
@@ -148,6 +150,8 @@ class RunRecord:
     ingredients: tuple[IngredientRecord, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    expected: Expectation | None = None
+    choice: Choice | None = None
 
     @property
     def baseline(self) -> ModelRecord | None:
