@@ -21,7 +21,7 @@ from tagfit.images.workers import cores
 from tagfit.io import cache
 from tagfit.records.data import Preprocessing
 
-#: of the files that are kept: another number where `onnx_file` writes other inputs or outputs, so that no older file is run
+#: of the files that are kept: raised where `onnx_file` writes other inputs or outputs, so that no older file is run
 FORM = 2
 #: samples at a time: the maps of many images take memory, and are no quicker to make
 IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
