@@ -183,6 +183,7 @@ class Finding:
         todo: the command or the ingredient that answers it.
         names: the labels or samples concerned, the worst first.
         tries: candidates of the ladder that answer it: a cure tries them first.
+        of: what is accused: data or model, or in the record of a run `after` or `before`.
     """
 
     check: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tagfit.decisions.rules import METRIC_OBJECTIVES
 from tagfit.metrics.intervals import Spread
 from tagfit.records.data import Part
 from tagfit.records.runs import Run
@@ -81,6 +82,15 @@ def condition(case: Case) -> State:
 def overfits(gap: Difference) -> bool:
     """Whether train's score is above val's beyond noise, by more than a trifle."""
     return gap.interval.low > SMALL_GAP
+
+
+def ranks_better(metric: str, ranking: Interval | None, constant: float | None) -> bool:
+    """Whether a model that decides no better than a constant baseline at 0.5 may decide better by other thresholds.
+
+    Args:
+        ranking, constant: the interval of mAP, and what the constant baseline has of it.
+    """
+    return metric in METRIC_OBJECTIVES and ranking is not None and constant is not None and ranking.low > constant
 
 
 def comparison_of(case: Case) -> Comparison | None:

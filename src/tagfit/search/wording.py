@@ -1,4 +1,4 @@
-"""The sentences of a verdict, each made of what decided; `tests/search/sentences.py` holds them against the record."""
+"""The sentences of a verdict, each made of what decided; `tests/sentences.py` holds them against the record."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from tagfit.metrics.titles import TITLES
 from tagfit.records.data import Part
 from tagfit.records.verdict import Comparison, PassedOver, State, Verdict
 from tagfit.search.selection import in_train_band, on_val
-from tagfit.search.verdict import Case, comparison_of, state_of
+from tagfit.search.verdict import Case, comparison_of, ranks_better, state_of
 
 #: val this close below the train band: whatever is better on new samples would leave the band
 NEAR_BAND = 0.02
-
-#: what a rule may be fitted for: see decisions.rules
-_DECIDED_FOR = ("micro_f1", "macro_f1", "sample_f1", "subset_accuracy")
 
 
 def judge(case: Case) -> Verdict:
@@ -267,8 +264,8 @@ def _constant(case: Case) -> Iterator[str]:
     level = None if constant is None else constant[metric]
     if scores is None or constant is None or val is None or level is None or val > level:
         return
-    ranking, decided = case.intervals.get("map"), case.after.decided.get("val")
-    if metric not in _DECIDED_FOR or ranking is None or constant.map is None or ranking.low <= constant.map:
+    decided = case.after.decided.get("val")
+    if not ranks_better(metric, case.intervals.get("map"), constant.map):
         yield f"A constant baseline scores {level:.3f} on val: this model is worth no more than that."
         return
     thresholds = f": --decide-for {metric} fits thresholds" if decided in (None, scores) else ""
