@@ -150,6 +150,11 @@ class Spread:
         """How the resamples deviate from the score; None where it, or too much of them, is undefined."""
         return _Noise.of(getattr(self.scores, metric), self.values[metric], self.resampling)
 
+    def corrected(self, metric: str) -> float | None:
+        """A fraction, less what so few samples add to it: halves deviate from the score as it from the truth."""
+        noise, value = self.noise(metric), self.scores[metric]
+        return value if value is None or noise is None else min(1.0, max(0.0, value - noise.bias))
+
     def likely(self, metric: str, value: float, at_least: float) -> tuple[Interval, float] | None:
         """Where the truth of a fraction lies with 95% confidence, and how probable it is that it is `at_least` so much.
 

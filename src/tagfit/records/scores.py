@@ -95,6 +95,23 @@ class Target:
 
 
 @dataclass(frozen=True)
+class SmallSample:
+    """What two metrics owe to how few the samples are.
+
+    Attributes:
+        perfect_ece: what a perfectly calibrated model with such probabilities reads on as many samples, on average.
+        corrected_map: mAP less what few samples of rare labels add to it, as far as random halves show that.
+    """
+
+    perfect_ece: float | None
+    corrected_map: float | None
+
+    def __getitem__(self, metric: str) -> float | None:
+        """What stands beside the metric."""
+        return {"ece": self.perfect_ece, "map": self.corrected_map}[metric]
+
+
+@dataclass(frozen=True)
 class Difference:
     """By how much a metric moved, paired: on the same samples.
 

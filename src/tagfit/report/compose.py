@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import tomli_w
 
-from tagfit.metrics.titles import TITLES
+from tagfit.metrics.titles import SMALL_SAMPLE, TITLES
 from tagfit.recipes import Recipe
-from tagfit.records.scores import LOWER_IS_BETTER, SCORED_PARTS, ByPart, Difference
+from tagfit.records.data import Part
+from tagfit.records.scores import LOWER_IS_BETTER, SCORED_PARTS, ByPart, Difference, SmallSample
 from tagfit.report.command import reproduction
 from tagfit.report.context import (
     ChangeShown,
@@ -70,7 +71,7 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
         outcome=_outcome(record),
         learning=tuple(learning(record)),
         lock=_lock(record),
-        metrics=_metrics(_models(record)),
+        metrics=_metrics(_models(record), {name: run.small_sample for name, run in runs_of(record).items()}),
         findings=tuple(_findings(record)),
         labels=labels(saved, record) if saved is not None else None,
         curves=curves(saved, record),
@@ -164,19 +165,25 @@ def _models(record: RunRecord) -> dict[str, ByPart]:
     return scored | {"constant": _without_train(record.after.constant)}
 
 
-def _metrics(models: Mapping[str, ByPart]) -> MetricTable:
-    """Every metric of models that have scores by part."""
+def _metrics(models: Mapping[str, ByPart], few: Mapping[str, Mapping[Part, SmallSample]] | None = None) -> MetricTable:
+    """Every metric of models that have scores by part, and what some of them owe to how few the samples are."""
     columns = [(name, part) for name, one in models.items() for part in SCORED_PARTS if one.get(part) is not None]
     return MetricTable(
         heads=tuple((model, sum(other == model for other, _ in columns)) for model in models),
         columns=tuple(part for _, part in columns),
-        rows=tuple(
-            MetricRow(
-                title, name in LOWER_IS_BETTER, tuple(_value(models[model], part, name) for model, part in columns)
-            )
-            for name, title in TITLES.items()
-        ),
+        rows=tuple(_metric_rows(models, few or {}, columns)),
     )
+
+
+def _metric_rows(
+    models: Mapping[str, ByPart], few: Mapping[str, Mapping[Part, SmallSample]], columns: Sequence[tuple[str, Part]]
+) -> Iterator[MetricRow]:
+    for name, title in TITLES.items():
+        lower = name in LOWER_IS_BETTER
+        yield MetricRow(title, lower, tuple(_value(models[model], part, name) for model, part in columns))
+        if name in SMALL_SAMPLE and any(few.values()):
+            beside = [few.get(model, {}).get(part) for model, part in columns]
+            yield MetricRow(SMALL_SAMPLE[name], lower, tuple(None if one is None else one[name] for one in beside))
 
 
 # ------------------------------------------------------------------------------------ lock and findings

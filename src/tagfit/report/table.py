@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tagfit.metrics.titles import TITLES
+from tagfit.metrics.titles import SMALL_SAMPLE, TITLES
 from tagfit.records.runs import Folds, SeedSpread, Trial
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval, Scores
 from tagfit.report.findings import findings_lines
@@ -49,9 +49,14 @@ def result_table(record: RunRecord) -> Group:
     tried: list[RenderableType] = [_tried_table(record), Text()] if record.tried else []
     return Group(
         Text(_head(record), style="bold"),
+        *(
+            Text(text, style="bold green" if record.target.met else "bold yellow")
+            for text in record.verdict.sentences[:1]
+        ),
+        Text(),
         _main_table(record),
         Text(),
-        *(_sentence(record, number, text) for number, text in enumerate(record.verdict.sentences)),
+        *map(Text, record.verdict.sentences[1:]),
         Text(),
         *tried,
         *_search_tables(record),
@@ -132,12 +137,6 @@ def _met(met: bool) -> Text:
     return Text("met", style="green") if met else Text("missed", style="red")
 
 
-def _sentence(record: RunRecord, number: int, text: str) -> Text:
-    if number:
-        return Text(text)
-    return Text(text, style="bold green" if record.target.met else "bold yellow")
-
-
 def _other_metrics(record: RunRecord) -> Table:
     """All other metrics of the delivered model, its baseline's val beside, in grey."""
     after, before = record.after, record.baseline
@@ -151,6 +150,9 @@ def _other_metrics(record: RunRecord) -> Table:
         values.append(_score(after.constant.get("val"), name))
         values += [before.score("val", name)] if before else []
         table.add_row(title, *map(_number, values))
+        if name in SMALL_SAMPLE and after.small_sample:
+            few = (after.small_sample.get(part) for part in SCORED_PARTS)
+            table.add_row(SMALL_SAMPLE[name], *("-" if one is None else _number(one[name]) for one in few))
     return table
 
 
@@ -209,6 +211,8 @@ def _evaluated_table(record: EvaluationRecord) -> Table:
     table = _plain_table("metric", *columns)
     for name, title in TITLES.items():
         table.add_row(title, *(cell(name) for cell in columns.values()))
+        if name in SMALL_SAMPLE:
+            table.add_row(SMALL_SAMPLE[name], _number(record.small_sample[name]))
     return table
 
 

@@ -116,6 +116,7 @@ def _model_record(trained: TrainedModel) -> ModelRecord:
         decider=appraisal.decider,
         calibration=appraisal.calibration,
         refusal=appraisal.refusal,
+        small_sample=appraisal.small_sample,
     )
 
 
