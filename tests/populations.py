@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 import tagfit
+from tagfit.metrics.intervals import Answers, Resampling, resample
 from tagfit.metrics.scores import score_one
 from tagfit.runs.record import RunRecord
 from tagfit.search.campaign import Campaign
@@ -35,14 +36,26 @@ def drawn(count, seed, features=40, frequencies=FREQUENCIES):
 
 @dataclass(frozen=True)
 class Known:
-    """What a cure says, and the truth of what it delivers and of its baseline: scores on 30,000 fresh rows."""
+    """What a cure says, and the truth of what it delivers and of its baseline: scores on 30,000 fresh rows.
+
+    Attributes:
+        fresh: what the delivered model answers there.
+    """
 
     record: RunRecord
     truth: float
     before: float
+    fresh: Answers
+
+    def other_tests(self, rows, times):
+        """The scores on other test parts, of so many fresh rows each: any of them could have come."""
+        rng = np.random.default_rng(0)
+        for _ in range(times):
+            chosen = rng.choice(len(self.fresh.labels_NL), rows, replace=False)
+            yield resample(self.fresh.rows(chosen), Resampling.of(rows), (self.record.target.metric,))
 
 
-def known_cure(count, seed, metric="micro_f1", folds=None, **options):
+def known_cure(count, seed, folds=None, **options):
     """A cure on so many rows, with the truth."""
     outcomes = []
     work = Campaign.work
@@ -61,7 +74,8 @@ def known_cure(count, seed, metric="micro_f1", folds=None, **options):
     fresh, truth_NL = drawn(30_000, 1_000_000 + seed)
     inputs = NetworkInputs(fresh, 1.0, torch.device("cpu"))
     after, before = (
-        score_one(metric, truth_NL, probabilities(one.network, inputs, np.arange(len(fresh))))
+        Answers(truth_NL, probabilities(one.network, inputs, np.arange(len(fresh))))
         for one in (outcomes[0].after, outcomes[0].before)
     )
-    return Known(record, after, before)
+    truth, before = (score_one(record.target.metric, truth_NL, one.probabilities_NL) for one in (after, before))
+    return Known(record, truth, before, after)
