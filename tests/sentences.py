@@ -9,6 +9,7 @@ DECIDED = ("micro_f1", "macro_f1", "sample_f1", "subset_accuracy")
 MOVED = r"([+-]\d\.\d{3} \((?:inside the noise; )?95%: [+-]\d\.\d{3} to [+-]\d\.\d{3}\))"
 TITLE = f"(?:{'|'.join(map(re.escape, TITLES.values()))})"
 RECIPES = r"(\d+) recipes?"
+SIZE = r"([\d,]+) (samples?|groups? of samples)"
 
 #: by the form of a sentence: whether it is true of a record
 FORMS = {}
@@ -163,9 +164,10 @@ def _(figures, state, beside, value, where, low, high, asked, probability):
     )
 
 
-@form(rf"({STATES})({BESIDE}): expect TITLE {NUMBER} on new samples {WHERE}no interval\)\.")
-def _(figures, state, beside, value, where):
-    return headline(figures, state, beside) and quoted(figures, value, where) and figures.expected.interval is None
+@form(rf"({STATES})({BESIDE}): TITLE {NUMBER} {WHERE}{SIZE}, too few for an interval\)\.")
+def _(figures, state, beside, value, where, count, what):
+    quotes = headline(figures, state, beside) and quoted(figures, value, where)
+    return quotes and few(figures, count, what) and figures.expected.interval is None
 
 
 @form(rf"({STATES})({BESIDE}): TITLE is undefined on (test|val)\.")
@@ -201,26 +203,28 @@ def _(figures):
     return figures.expected.value is None
 
 
-@form(r"([\d,]+) (test|val) (samples|groups of samples) are too few to tell: there is no verdict\.")
-def _(figures, count, part, what):
-    return figures.expected.interval is None and few(figures, count, part, what)
+@form(r"So there is no verdict\.")
+def _(figures):
+    return figures.expected.value is not None and figures.expected.interval is None
 
 
-@form(rf"([\d,]+) (test|val) (samples|groups of samples) are too few to tell: {NUMBER} and {NUMBER} look alike\.")
-def _(figures, count, part, what, asked, low):
+@form(rf"{SIZE} on (test|val) are too few to tell: {NUMBER} and {NUMBER} look alike\.")
+def _(figures, count, what, part, asked, low):
     interval = figures.expected.interval
     return (
         near(asked, figures.target.val_at_least)
         and near(low, interval.low)
         and figures.target.val_at_least in interval
-        and few(figures, count, part, what)
+        and part == figures.expected.part
+        and few(figures, count, what)
     )
 
 
-def few(figures, count, part, what):
+def few(figures, count, what):
     expected = figures.expected
-    kind = "samples" if expected.samples == expected.groups else "groups of samples"
-    return int(count.replace(",", "")) == expected.groups and (part, what) == (expected.part, kind)
+    alone = expected.samples == expected.groups
+    kinds = ("samples", "sample") if alone else ("groups of samples", "group of samples")
+    return int(count.replace(",", "")) == expected.groups and what == kinds[expected.groups == 1]
 
 
 @form(r"It knows its training samples far better than new ones\.")

@@ -150,6 +150,12 @@ class TestExpectation:
         assert (found.probability >= 0.95) == sure
         assert found.interval.high == 1
 
+    def test_where_nothing_is_right_it_is_the_same_the_other_way_round(self):
+        found = expectation({"test": answered(500, 1.0)}, TARGET)
+        assert found.value == 0
+        assert found.probability < 0.01
+        assert 0 < found.interval.high < 0.01
+
     def test_one_sample_says_nothing(self):
         found = expectation({"test": answered(1, 1.0)}, TARGET)
         assert found.interval is None

@@ -159,7 +159,8 @@ class Spread:
         """Where the truth of a fraction lies with 95% confidence, and how probable it is that it is `at_least` so much.
 
         The probability is the confidence of the one-sided interval that begins there. Where nothing is wrong, resamples
-        say nothing; of G groups that are all right, the truth is below t with probability t^G at most.
+        say nothing; of G groups that are all right, the truth is below t with probability t^G at most. So it is above t
+        with probability (1 - t)^G at most where nothing is right.
 
         Args:
             value: the estimate of the truth: the score, or the score less what flatters it.
@@ -172,9 +173,12 @@ class Spread:
             return None
         if noise.error > 0 and 0 < value < 1:
             return noise.within_one(value), noise.probability(value, at_least)
-        if value < 1:
+        if groups < 2 or 0 < value < 1:
             return None
-        return Interval(((1 - _CONFIDENCE) / 2) ** (1 / groups), 1.0), 1 - at_least**groups
+        end = ((1 - _CONFIDENCE) / 2) ** (1 / groups)
+        return (
+            (Interval(end, 1.0), 1 - at_least**groups) if value else (Interval(0.0, 1 - end), (1 - at_least) ** groups)
+        )
 
 
 def resample(answers: Answers, resampling: Resampling, metrics: Collection[str] = METRICS) -> Spread:

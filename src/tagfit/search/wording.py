@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import Part
-from tagfit.records.verdict import Comparison, PassedOver, State, Verdict
+from tagfit.records.verdict import Comparison, Expectation, PassedOver, State, Verdict
 from tagfit.search.selection import in_train_band, on_val
 from tagfit.search.verdict import Case, comparison_of, ranks_better, state_of
 
@@ -47,14 +47,21 @@ def _expected(case: Case) -> str:
     if expected.value is None:
         return f"{title} is undefined on {expected.part}"
     where = "test" if expected.part == "test" else "val, less what the choice adds" if case.optimism else "val"
-    quoted = f"expect {title} {expected.value:.3f} on new samples ({where}"
     if expected.interval is None or expected.probability is None:
-        return f"{quoted}; no interval)"
+        return f"{title} {expected.value:.3f} ({where}; {_size(expected)}, too few for an interval)"
     low, high = expected.interval
     return (
-        f"{quoted}; 95%: {low:.3f} to {high:.3f}), at least {asked:.3f} with probability "
-        f"{_probability(expected.probability)}"
+        f"expect {title} {expected.value:.3f} on new samples ({where}; 95%: {low:.3f} to {high:.3f}), at least "
+        f"{asked:.3f} with probability {_probability(expected.probability)}"
     )
+
+
+def _size(expected: Expectation) -> str:
+    """How many samples, or groups of them, stand each for itself."""
+    one, several = ("sample", "samples")
+    if expected.groups != expected.samples:
+        one, several = ("group of samples", "groups of samples")
+    return f"{expected.groups:,} {one if expected.groups == 1 else several}"
 
 
 def _probability(value: float) -> str:
@@ -83,11 +90,10 @@ def _cannot_tell(case: Case) -> str:
     expected = case.expected
     if expected.value is None:
         return "So the target cannot be judged."
-    what = "samples" if expected.groups == expected.samples else "groups of samples"
-    few = f"{expected.groups:,} {expected.part} {what} are too few to tell"
     if expected.interval is None:
-        return f"{few}: there is no verdict."
-    return f"{few}: {case.target.val_at_least:.3f} and {expected.interval.low:.3f} look alike."
+        return "So there is no verdict."
+    alike = f"{case.target.val_at_least:.3f} and {expected.interval.low:.3f} look alike"
+    return f"{_size(expected)} on {expected.part} are too few to tell: {alike}."
 
 
 def _out_of_reach(case: Case) -> str:
@@ -262,7 +268,9 @@ def _constant(case: Case) -> Iterator[str]:
     metric, scores, constant = case.target.metric, case.after.scores.get("val"), case.after.constant.get("val")
     val = None if scores is None else scores[metric]
     level = None if constant is None else constant[metric]
-    if scores is None or constant is None or val is None or level is None or val > level:
+    if scores is None or constant is None or val is None or level is None or case.expected.interval is None:
+        return
+    if val > level:
         return
     decided = case.after.decided.get("val")
     if not ranks_better(metric, case.intervals.get("map"), constant.map):
