@@ -101,8 +101,8 @@ def gated() -> Iterator[None]:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
     before = sys.stdout, sys.stderr
-    sys.stdout = sys.stdout and Gate(sys.stdout)  # type: ignore[assignment]
-    sys.stderr = sys.stderr and Gate(sys.stderr, required=False)  # type: ignore[assignment]
+    sys.stdout = sys.stdout and Gate(sys.stdout)
+    sys.stderr = sys.stderr and Gate(sys.stderr, required=False)
     try:
         yield
     finally:
