@@ -33,8 +33,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stops")
     table = feature_table(samples=200)
     np.savez(folder / "rows.npz", X=table.x, y=table.labels_NL, label_names=np.array(table.label_names))
-    for name, epochs in (("endless", 10_000_000), ("quick", 2)):
-        text = f'name = "{name}"\n[model]\nwidths = [{1024 if name == "endless" else 8}]\n[training]\nepochs = {epochs}\npatience = 0\n'
+    for name, epochs, width in (("endless", 10_000_000, 1024), ("quick", 2, 8)):
+        text = f'name = "{name}"\n[model]\nwidths = [{width}]\n[training]\nepochs = {epochs}\npatience = 0\n'
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     with _started(folder, "fit rows.npz --recipe quick.toml -o run") as process:
         assert process.wait(120) == 0
