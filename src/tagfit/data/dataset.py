@@ -68,7 +68,8 @@ def build(
     if isinstance(size, ImageForm) and table.kind == "images":
         x = _resized(x, size)
     scale = 1 / 255 if table.kind == "images" else 1.0
-    return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale))
+    how = {"feature_names": table.feature_names, "pixel_range": table.pixel_range}
+    return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale, **how))
 
 
 def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Dataset, tuple[str, ...], tuple[str, ...]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,8 +50,8 @@ def _numbers(series: Any) -> NDArray[Any]:
     if values.dtype != object:
         return values
     cells = _cells(series)
-    is_number = all(cell is None or isinstance(cell, bool | int | float) for cell in cells)
-    return np.array([np.nan if cell is None else cell for cell in cells], np.float64) if is_number else values
+    is_number = all(cell is None or isinstance(cell, Real | np.bool_ | Decimal) for cell in cells)
+    return np.array([np.nan if cell is None else float(cell) for cell in cells], np.float64) if is_number else values
 
 
 def _cells(series: Any) -> Sequence[object]:
