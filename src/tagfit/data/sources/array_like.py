@@ -5,15 +5,13 @@ None of the libraries is imported. Shapes: N samples, D features.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.sources.faults import Faults
-from tagfit.data.sources.frames import column_names, frame_values, is_frame
+from tagfit.data.sources.frames import column_names, frame_values, is_frame, numbers_of
 from tagfit.errors import DataError
 
 
@@ -63,8 +61,5 @@ def _numbers(array: NDArray[Any]) -> NDArray[Any]:
     """Objects that are all numbers or None, as float64; anything else as it is."""
     if array.dtype != object or not array.ndim:
         return array
-    cells = array.ravel().tolist()
-    is_number = [isinstance(cell, Real | np.bool_ | Decimal) for cell in cells]
-    if not any(is_number) or not all(is_one or cell is None for is_one, cell in zip(is_number, cells, strict=True)):
-        return array
-    return np.array([np.nan if cell is None else float(cell) for cell in cells], np.float64).reshape(array.shape)
+    numbers = numbers_of(array.ravel().tolist())
+    return array if numbers is None or np.isnan(numbers).all() else numbers.reshape(array.shape)
