@@ -69,16 +69,18 @@ class Reading:
             raise DataError(
                 f"a backbone needs images, and {dataset.name} has feature rows", "Load them without a backbone."
             )
+        by = options.groups
+        groups = by if by is None or isinstance(by, str) else tuple(map(str, by))
         split = deal(
             dataset,
             shares=parse_shares(options.split) if isinstance(options.split, str) else options.split,
             seed=options.split_seed,
-            groups=options.groups,
+            groups=groups,
             calibrate=options.calibrate,
             folds=options.folds,
         )
         source = None
-        if isinstance(self.data, str | Path) and self.like is None:
+        if isinstance(self.data, str | Path) and self.like is None and not isinstance(groups, tuple):
             source = DataSource.of(self.data, options)
         return replace(lock(dataset, split), source=source)
 
