@@ -178,9 +178,17 @@ class Tagger:
             self._demand_images()
             files = image_files(several)
             return _readable(replace(_joined(list(self.predict_stream(files)), self.label_names), samples=tuple(files)))
-        x = plain_array(several, "the input")
-        order = feature_order(names_of_columns(several), self.preprocessing.feature_names, "the input")
-        return self.predict_array(x if order is None else x[:, order])
+        return self._decided(self._scores(self.prepared(several)))
+
+    def prepared(self, samples: ArrayLike) -> NDArray[Any]:
+        """(n, ...) uint8 images or float32 features of an array, a sparse matrix or a frame, its columns in order.
+
+        Raises:
+            DataError: not what this bundle takes.
+        """
+        x = plain_array(samples, "the input")
+        order = feature_order(names_of_columns(samples), self.preprocessing.feature_names, "the input")
+        return self._taken(x if order is None else x[:, order])
 
     def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Predictions for image files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
