@@ -30,6 +30,7 @@ from tagfit.images.workers import DecodeOutcome, Decoders
 from tagfit.inference import onnx_runtime as onnx_networks
 from tagfit.inference.explain import Explanation, grad_cam, hidden
 from tagfit.inference.paths import image_files
+from tagfit.options.shared import ModelOptions
 from tagfit.records.data import Dataset
 from tagfit.records.form import ImageForm
 from tagfit.records.runs import Units
@@ -124,11 +125,13 @@ class Tagger:
             runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
 
         Raises:
+            OptionError: an option cannot be used.
             BundleError: it cannot be read or is not what was handed over.
         """
-        found = audited(Path(path))
-        networks = _in_onnx(found) if runtime == "auto" and onnx_networks.installed() and _on_cpu(device) else None
-        return cls(found if networks else _constructed(found), device, networks, processes)
+        chosen = ModelOptions(device=device, runtime=runtime, processes=processes)
+        found, auto = audited(Path(path)), chosen.runtime == "auto"
+        networks = _in_onnx(found) if auto and onnx_networks.installed() and _on_cpu(chosen.device) else None
+        return cls(found if networks else _constructed(found), chosen.device, networks, chosen.processes)
 
     @cached_property
     def bundle(self) -> Bundle:

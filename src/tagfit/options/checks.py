@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagfit.errors import did_you_mean
+from tagfit.io.ranges import plain
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,6 @@ class Check:
     accept: Callable[[Any], Any]
     read: Callable[[str], Any] = str
     write: Callable[[Any], str] = str
-
-
-def plain(value: Any) -> Any:
-    """A NumPy scalar as Python's own number, text or switch; anything else as it is."""
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
 
 
 def text(metavar: str = "TEXT") -> Check:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from tagfit.errors import OutputError
+from tagfit.errors import OptionError, OutputError
 from tagfit.inference.export.keras_file import keras_of
 from tagfit.inference.export.onnx_file import onnx_of
 from tagfit.inference.tagger import Tagger
@@ -63,10 +63,13 @@ def export(
         examples: samples to compare on, as `Tagger.predict` takes arrays; random ones are taken as well.
 
     Raises:
+        OptionError: there is no such format.
         MissingExtraError: what writes or runs the file is not installed.
         OutputError: there is such a file already, its name is of no format or of the other, or it cannot be written.
         ExportError: the network cannot be written so, or the file would give other scores.
     """
+    if to not in (None, *_ENDINGS.values()):
+        raise OptionError(f"to must be one of {', '.join(_ENDINGS.values())}; got {to!r}")
     file = Path(output)
     if file.exists():
         raise OutputError(f"{file} exists already", "Choose another file; nothing was overwritten.")
