@@ -1,6 +1,8 @@
 import copy
+import io
 import os
 import pickle
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -300,3 +302,31 @@ def test_images_of_the_range_that_training_took(most, tmp_path):
     np.savez(tmp_path / "other.npz", X=other)
     with pytest.raises(DataError, match=r"other.npz: this model was trained on|other.npz: the input"):
         list(predicted_rows(tagger, [tmp_path / "other.npz"]))
+
+
+def test_arrays_that_are_none(features, tmp_path):
+    """Their sizes are looked at before memory is taken."""
+
+    def claimed(rows):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (rows, 8)})
+        return header.getvalue()
+
+    hostile = {
+        "huge.npy": claimed(10**12),
+        "huger.npy": claimed(10**30),
+        "torn.npy": b"\x93NUMPY\x01\x00v\x00{",
+        "nested.npy": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
+        "torn.npz": b"PK\x03\x04",
+        "empty.npy": b"",
+    }
+    for name, content in hostile.items():
+        (tmp_path / name).write_bytes(content)
+    np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
+    np.save(tmp_path / "number.npy", np.array(3.0))
+    np.savez(tmp_path / "nothing.npz", Z=np.zeros((3, 8)))
+    for file in tmp_path.iterdir():
+        with pytest.raises(DataError, match=re.escape(file.name)):
+            list(predicted_rows(features[1], [file]))
+    np.save(tmp_path / "rows.npy", np.zeros((0, 8)))
+    assert list(predicted_rows(features[1], [tmp_path / "rows.npy"])) == []

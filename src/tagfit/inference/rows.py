@@ -177,7 +177,7 @@ def _features_at(path: Path) -> tuple[Sequence[str], NDArray[Any], tuple[str, ..
         if x.ndim == 0:
             raise DataError(f"{path}: expected an array of samples; got a single {x.dtype}")
         return [f"row {number}" for number in range(1, len(x) + 1)], x, columns
-    todo = "This bundle takes feature rows, not images: .npy, an .npz with X, or a label file with features."
+    todo = "Expected arrays (.npy, or an .npz with X) or, for a bundle of features, a label file with features."
     try:
         table = read(path)
     except DataError as error:
