@@ -54,6 +54,22 @@ def _fitting(pattern: str) -> Iterator[Path]:
             yield path
 
 
+def image_files(words: Sequence[str | Path]) -> list[str]:
+    """The files that `words` name, as `places` and `images_at` find them; one that is not there stands for itself.
+
+    Raises:
+        DataError: folders without images, and patterns that nothing fits.
+    """
+    found: list[str] = []
+    for word in map(str, words):
+        if Path(word).is_file() or (_PATTERN.isdisjoint(word) and not Path(word).is_dir()):
+            found.append(word)
+        else:
+            demand_images(given := places([word]))
+            found += images_at(given, ())
+    return found
+
+
 def demand_images(given: Sequence[Path]) -> int | None:
     """How many images there are; None where some come on stdin.
 
