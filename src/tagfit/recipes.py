@@ -156,7 +156,7 @@ LOSSES: tuple[LossName, ...] = get_args(LossName)
 #: losses for rare labels, and those for data whose unknown labels have to count, because only yes is known
 RARE_LOSSES, SINGLE_POSITIVE_LOSSES = LOSSES[1:5], LOSSES[5:]
 
-#: the schedules of the learning rate that a recipe may name; `training.schedule` holds their formulas
+#: the schedules of the learning rate that a recipe may name; `training.optimiser` holds their formulas
 ScheduleName = Literal["constant", "cosine", "one-cycle"]
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 

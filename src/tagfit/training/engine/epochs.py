@@ -16,15 +16,13 @@ from tagfit.models.dense import DenseNetwork
 from tagfit.models.losses import FLOOR, MIDDLE, STEEPNESS, Formula, Loss, loss_for
 from tagfit.recipes import Training
 from tagfit.records.data import Part
-from tagfit.training.averaging import share_at
 from tagfit.training.engine import kernels
 from tagfit.training.engine.flat import FlatNetwork
 from tagfit.training.events import EpochEnded
 from tagfit.training.job import PreparedJob, TrainingResult, TrainingState
 from tagfit.training.loop import prepare
-from tagfit.training.optimiser import BETA_1, BETA_2, EPSILON
+from tagfit.training.optimiser import BETA_1, BETA_2, EPSILON, SCHEDULES, share_at
 from tagfit.training.progress import Progress
-from tagfit.training.schedule import SCHEDULES
 from tagfit.training.steps import epoch_order, mixed
 
 
