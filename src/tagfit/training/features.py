@@ -58,7 +58,9 @@ class Extractor:
 
     def __init__(self, pretrained: Pretrained, device: torch.device) -> None:
         self._backbone, self._device = pretrained.backbone, device
-        network = folded(pretrained.network, pretrained.network.example())
+        size = self._backbone.form.size
+        example = torch.rand(1, size, size, 3, generator=torch.Generator().manual_seed(0))
+        network = folded(pretrained.network, example)
         self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         on_cpu = device.type == "cpu"
         self.threads = torch.get_num_threads() if on_cpu else 1

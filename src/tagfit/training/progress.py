@@ -101,7 +101,7 @@ class Progress:
             raise TrainingDivergedError(done - len(losses) + place + 1, self.epoch, float(losses[place]))
 
     def evaluate(self, loss: Loss, logits: Callable[[Part], Tensor]) -> Evaluation:
-        """Judge the epoch by the logits (n, L) of val and, where it is due, of train; no scores of a loss not finite."""
+        """Judge the epoch by the logits (n, L) of val and, if due, of train; no scores where the loss is not finite."""
         judge, val = self._judge, self._job.val_rows
         of_val = logits("val")
         val_loss = float(loss(of_val, val.targets_NL, val.known_NL))

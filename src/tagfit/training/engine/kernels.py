@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -23,8 +23,10 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from tagfit.metrics.scores import Floats, Ints
 from tagfit.training.engine.tiles import BYTES, DIGEST, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
+
+if TYPE_CHECKING:
+    from tagfit.metrics.scores import Floats, Ints
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Whole = int | np.int64
@@ -178,7 +180,7 @@ def part(function: Function) -> Function:
 @compiled
 def epoch(
     net: Net, data: Data, memory: Memory, rules: Rules, order: Ints, batch: int, done: int, key: np.uint64
-) -> Floats:
+) -> NDArray[np.float64]:
     """Train on the rows in `order`, after `done` steps: the loss of each step."""
     steps = (len(order) + batch - 1) // batch
     losses = np.empty(steps)
@@ -312,7 +314,7 @@ def product(rows: int, columns: int, terms: int, a: Floats, a_row: Whole, a_term
         count, more = min(TERMS, terms - start), start > 0
         column = np.int64(0)
         while column < columns:
-            left = columns - column
+            left = int(columns - column)
             wide = 2 * lanes if left >= 2 * lanes else min(left, lanes)
             for row in range(0, rows, ROWS):
                 if row + ROWS > rows:
@@ -333,8 +335,8 @@ def product(rows: int, columns: int, terms: int, a: Floats, a_row: Whole, a_term
 
 @part
 def single_rows(
-    first: int, end: int, column: Whole, wide: int, start: int, count: int, a: Floats, a_row: Whole, a_term: Whole, b: Floats,
-    c: Floats, columns: int,
+    first: int, end: int, column: Whole, wide: int, start: int, count: int, a: Floats, a_row: Whole, a_term: Whole,
+    b: Floats, c: Floats, columns: int,
 ) -> None:  # fmt: skip
     """Rows that make no tile."""
     lanes = BYTES // c.itemsize
@@ -469,20 +471,25 @@ def fading(value: float) -> float:
 
 
 @overload(fading)  # type: ignore[untyped-decorator]
-def _fading(value: float) -> Callable[[float], float]:
+def _fading(value: float) -> Callable[[float], float | np.float32]:
     if value == types.float64:
-        return lambda value: math.exp(-abs(value))
 
-    def of_float32(value: float) -> float:
+        def of_float64(value: float) -> float:
+            return math.exp(-abs(value))
+
+        return of_float64
+
+    def of_float32(value: float) -> np.float32:
         """In steps that fit into vectors: 2^n exp(r), exp by Taylor's series, whose rest is below float32's."""
-        x = -abs(value)
+        x = np.float32(-abs(value))
         x = np.float32(-87) if x < np.float32(-87) else x
         n = np.int32(x * np.float32(1.4426950408889634) - np.float32(0.5))
         r = x - np.float32(n) * np.float32(0.6931471805599453)
         total = np.float32(1 / 5040)
         for factor in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
             total = total * r + np.float32(factor)
-        return total * power_of_2(n)
+        scaled: np.float32 = total * power_of_2(n)
+        return scaled
 
     return of_float32
 
@@ -524,18 +531,18 @@ def judge(
                 small = fading(value)
                 sure = one / (one + small)
                 straight += ((zero if value < zero else value) - value * target) * counts
-                bent *= 1.0 + small * counts
+                bent *= float(1.0 + small * counts)
                 away = ((small * sure if value < zero else sure) - target) * part * counts
                 memory.work[layer[SLOPE] + row * labels + label] = away
                 slopes[label] += away
-            total += straight + math.log(bent)
+            total += float(straight + math.log(bent))
     return total / cells
 
 
 @part
 def judge_by(
-    form: Form, data: Data, positions: Ints, smoothing: float, logits: Floats, bias: Floats, memory: Memory, layer: Ints,
-    rows: int,
+    form: Form, data: Data, positions: Ints, smoothing: float, logits: Floats, bias: Floats, memory: Memory,
+    layer: Ints, rows: int,
 ) -> float:  # fmt: skip
     """`models.losses.Formula`, and its slopes by the logits and by their bias; the bias is added here."""
     labels, masked, total = len(bias), len(data.known) > 0, 0.0
