@@ -19,6 +19,7 @@ from tagfit.records.data import UNKNOWN
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded, StepEnded
+from tagfit.training.job import PreparedJob
 from tagfit.training.steps import Steps
 
 #: Ray warns of what it does itself
@@ -99,11 +100,13 @@ def test_a_training_that_loses_a_node_goes_on_from_its_checkpoint(lose_node, tmp
 @long_form
 def test_a_stopped_training_goes_on_where_it_was(cluster, tmp_path):
     data, again = locked(image_table()), Listener()
-    tagfit.fit(data, recipe=RECIPE, on="ray", output=tmp_path / "run", on_event=Listener(last=10))
+    stopped = tagfit.fit(data, recipe=RECIPE, on="ray", output=tmp_path / "run", on_event=Listener(last=10))
     result = tagfit.fit(data, recipe=RECIPE, on="ray", output=tmp_path / "run", on_event=again)
-    assert again.epochs == list(range(again.epochs[0], 21))
-    assert again.epochs[0] >= 10
-    assert curve(result) == curve(tagfit.fit(data, recipe=RECIPE, on="ray"))  # of as many ranks, to the bit
+    before = curve(stopped)
+    assert 10 <= len(before) < 20
+    assert again.epochs == list(range(len(before) + 1, 21))
+    assert curve(result)[: len(before)] == before
+    assert_alike(result, tagfit.fit(data, recipe=RECIPE))
 
 
 @long_form
@@ -164,12 +167,17 @@ def test_one_rank_trains_as_one_machine_in_its_order_to_the_bit(monkeypatch):
     found = []
     for rows, steps_type in ((parts, InOrderOfRanks), (received, training._RankSteps)):
         network = build_network(recipe, (16, 16, 3), 2)
-        trained = loop.train(network, recipe.training, *rows, seed=0, steps_type=steps_type)
+        trained = loop.train(PreparedJob(network, recipe.training, *rows), steps_type=steps_type)
         found.append(([{**row, "seconds": 0} for row in trained.history], network.state_dict()))
     (history, weights), (other, others) = found
     assert len(history) < recipe.training.epochs
     assert history == other
     assert all(bool((weights[name] == others[name]).all()) for name in weights)
+
+
+def test_a_node_that_does_not_see_the_run_folder_is_named(tmp_path):
+    with pytest.raises(TagfitError, match="absent: choose one with -o that all nodes see"):
+        training._rank({"version": training.version(), "kept": tmp_path / "absent"})
 
 
 def test_a_dense_recipe_is_refused_before_anything_is_done():
