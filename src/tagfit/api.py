@@ -47,8 +47,7 @@ from tagfit.search.space import space
 
 if TYPE_CHECKING:
     from tagfit.diagnosis.registry import Diagnosis
-    from tagfit.report.evaluation import Evaluation
-    from tagfit.report.result import Result
+    from tagfit.report.result import Evaluation, Result
     from tagfit.runs.estimation import Estimate
     from tagfit.runs.record import Delivered
     from tagfit.search.campaign import Budget
@@ -414,7 +413,7 @@ def evaluate(
         BundleError: the bundle cannot be read.
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    from tagfit.report.evaluation import Evaluation
+    from tagfit.report.result import Evaluation
     from tagfit.runs.evaluation import evaluation_of
 
     chosen = _checked(EvaluateOptions, options)

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from tagfit.report.charts.palette import ALONE_CSS, LIGHT
-from tagfit.report.context import Context, Figure
+from tagfit.report.context import Figure
 
 #: pixels of a PNG to one of the drawing's
 ZOOM = 3
 
 
-def figures(context: Context) -> list[Figure]:
-    """All charts of a page, in its order."""
-    return list(_found(context))
-
-
-def _found(node: Any) -> Iterator[Figure]:
+def figures(node: object) -> list[Figure]:
+    """All charts in a page's context, or in a part of it, in order."""
     if isinstance(node, Figure):
-        yield node
-    elif isinstance(node, tuple):
-        for one in node:
-            yield from _found(one)
-    elif is_dataclass(node):
-        for field in fields(node):
-            yield from _found(getattr(node, field.name))
+        return [node]
+    inner = [getattr(node, one.name) for one in fields(node)] if is_dataclass(node) else node
+    return [figure for one in inner for figure in figures(one)] if isinstance(inner, list | tuple) else []
 
 
 def as_svg(figure: Figure) -> str:

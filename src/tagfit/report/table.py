@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tagfit.metrics.titles import TITLES
-from tagfit.records.runs import Folds, SeedSpread, Trial
-from tagfit.records.scores import SCORED_PARTS, Difference, Interval, Scores
+from tagfit.records.runs import Folds, SeedSpread
+from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.report.findings import findings_lines
+from tagfit.report.values import gap_of, score_of, tried_recipes
 from tagfit.runs.record import RunRecord
 
 if TYPE_CHECKING:  # it loads torch
@@ -24,17 +25,8 @@ WIDTH = 80
 MOST_SLICES = 30
 
 
-def result_text(record: RunRecord) -> str:
-    """The table of a fit or a cure as plain text."""
-    return as_text(result_table(record))
-
-
-def evaluation_text(record: EvaluationRecord) -> str:
-    """The table of an evaluation as plain text."""
-    return as_text(evaluation_table(record))
-
-
 def as_text(renderable: RenderableType) -> str:
+    """What is shown, as plain text."""
     console = Console(width=WIDTH, color_system=None, force_terminal=False, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(renderable)
@@ -82,12 +74,12 @@ def _main_table(record: RunRecord) -> Table:
         changes = (_change(record.difference(part, metric)) for part in SCORED_PARTS)
         table.add_row("change", "in brackets: noise", *changes, "")
     if after.decider.rule is not None:
-        decided = (_number(_score(after.decided.get(part), metric)) for part in SCORED_PARTS)
+        decided = (_number(score_of(after.decided, part, metric)) for part in SCORED_PARTS)
         table.add_row("decided", f"for {after.decider.objective}", *decided, "")
     if after.folds is not None:
         spread = (_over_folds(after.folds, part, metric) for part in SCORED_PARTS)
         table.add_row("folds", "mean and deviation", *spread, "")
-    constants = [_number(_score(after.constant.get(part), metric)) for part in SCORED_PARTS]
+    constants = [_number(score_of(after.constant, part, metric)) for part in SCORED_PARTS]
     table.add_row("constant", "the best fixed answer", *constants, "", style="dim")
     table.add_row("asked", "", f"< {target.train_below:.3f}", f">= {target.val_at_least:.3f}", "", "")
     train, val = (after.score(part, metric) for part in ("train", "val"))
@@ -100,17 +92,9 @@ def _tried_table(record: RunRecord) -> Table:
     """Every recipe that was tried; the one that is delivered is marked."""
     table = _plain_table("recipes tried", "train", "val", "gap", "")
     table.style = "dim"
-    for trial in record.tried:
-        train, val = (trial.score(part, record.target.metric) for part in ("train", "val"))
-        cells = map(_number, (train, val, gap_of(train, val)))
-        table.add_row(_shorten(trial.recipe.name), *cells, trial_remark(trial, record))
+    for one in tried_recipes(record):
+        table.add_row(_shorten(one.name), *map(_number, (one.train, one.val, one.gap)), one.remark)
     return table
-
-
-def trial_remark(trial: Trial, record: RunRecord) -> str:
-    """Delivered, or how it ended where it did not finish."""
-    delivered = "delivered" if trial.recipe == record.after.recipe else ""
-    return delivered if trial.state == "finished" else trial.state
 
 
 def _search_tables(record: RunRecord) -> Iterator[RenderableType]:
@@ -123,7 +107,7 @@ def _search_tables(record: RunRecord) -> Iterator[RenderableType]:
     if record.ingredients:
         table = _plain_table("ingredient", "brings on val", "noise", "")
         for brought in sorted(record.ingredients, key=lambda one: -(one.change or 0.0)):
-            change = "-" if brought.change is None else f"{round(brought.change, 3) + 0.0:+.3f}"
+            change = "-" if brought.change is None else f"{brought.change:+z.3f}"
             remark = "useless" * brought.useless
             table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), remark)
         yield from (table, Text())
@@ -149,7 +133,7 @@ def _other_metrics(record: RunRecord) -> Table:
         if name == record.target.metric:
             continue
         values = [after.score(part, name) for part in SCORED_PARTS]
-        values.append(_score(after.constant.get("val"), name))
+        values.append(score_of(after.constant, "val", name))
         values += [before.score("val", name)] if before else []
         table.add_row(title, *map(_number, values))
     return table
@@ -272,11 +256,6 @@ def bare_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
 
 
-def gap_of(train: float | None, val: float | None) -> float | None:
-    """Train minus val."""
-    return None if train is None or val is None else train - val
-
-
 def _plain_table(first: str, *columns: str) -> Table:
     table = bare_table()
     table.add_column(first, no_wrap=True)
@@ -285,29 +264,25 @@ def _plain_table(first: str, *columns: str) -> Table:
     return table
 
 
-def _score(scores: Scores | None, metric: str) -> float | None:
-    return None if scores is None else scores[metric]
-
-
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: never -0.000
+    return "-" if value is None else f"{value:z.3f}"
 
 
 def _interval(interval: Interval | None) -> str:
     """`.842-.871`; nothing where there is none."""
-    return "" if interval is None else "-".join(f"{round(end, 3) + 0.0:.3f}".removeprefix("0") for end in interval)
+    return "" if interval is None else "-".join(f"{end:z.3f}".removeprefix("0") for end in interval)
 
 
 def _change(change: Difference | None) -> str:
     """`+0.012`; in brackets inside the noise."""
     if change is None:
         return "-"
-    text = f"{round(change.value, 3) + 0.0:+.3f}"
+    text = f"{change.value:+z.3f}"
     return f"({text})" if change.within_noise else text
 
 
 def _over_folds(folds: Folds, part: str, metric: str) -> str:
-    return _spread(SeedSpread(*(_score(of.get(part), metric) for of in (folds.mean, folds.deviation))))
+    return _spread(SeedSpread(*(score_of(of, part, metric) for of in (folds.mean, folds.deviation))))
 
 
 def _spread(spread: SeedSpread) -> str:
