@@ -20,7 +20,9 @@ def test_a_recipe_comes_back_from_toml_as_it_was(recipe, tmp_path):
 def test_what_a_file_leaves_out_takes_the_default_and_the_files_name(tmp_path):
     file = tmp_path / "wide.toml"
     file.write_text("[model]\nwidths = [512]\n", encoding="utf-8")
-    assert find_recipe(str(file)) == Recipe(name="wide", model=DenseModel(widths=(512,)), training=Training())
+    expected = Recipe(name="wide", model=DenseModel(widths=(512,)), training=Training())
+    assert find_recipe(str(file)) == expected
+    assert find_recipe(str(file)).to_dict() == expected.to_dict()
 
 
 def test_the_recipes_of_the_story():

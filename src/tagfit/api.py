@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from tagfit.cluster.connection import connected, demand_place
 from tagfit.cluster.loading import decoding
@@ -124,8 +124,8 @@ def _objective(options: RunOptions) -> DecisionObjective:
 
 @shows(ReadOptions)
 def read_dataset(
-    data: Any,
-    labels: Any = None,
+    data: object,
+    labels: object = None,
     *,
     like: Tagger | None = None,
     on_read: OnRead | None = None,
@@ -149,8 +149,8 @@ def read_dataset(
 
 @shows(DataOptions)
 def load(
-    data: Any,
-    labels: Any = None,
+    data: object,
+    labels: object = None,
     *,
     like: Tagger | None = None,
     on_read: OnRead | None = None,
@@ -177,7 +177,7 @@ def load(
 
 @contextmanager
 def _source(
-    data: Any, labels: Any, like: Tagger | None, on_read: OnRead | None, options: ReadOptions
+    data: object, labels: object, like: Tagger | None, on_read: OnRead | None, options: ReadOptions
 ) -> Iterator[Reading]:
     """What is read, on the cluster if one is named."""
     if like is not None and (options.size is not None or options.backbone is not None):
@@ -186,11 +186,11 @@ def _source(
         yield Reading(data, labels, like, on_read, None if ray is None else decoding(ray))
 
 
-def _locked(data: Any, device: str, *, calibrate: bool = False) -> LockedData:
+def _locked(data: object, device: str, *, calibrate: bool = False) -> LockedData:
     return data if isinstance(data, LockedData) else load(data, device=device, calibrate=calibrate)
 
 
-def inspect(data: Any, *, device: str = "auto") -> Inspection:
+def inspect(data: object, *, device: str = "auto") -> Inspection:
     """What there is to know about data before it is trained on.
 
     Args:
@@ -200,7 +200,7 @@ def inspect(data: Any, *, device: str = "auto") -> Inspection:
     return look(_locked(data, device))
 
 
-def estimate(data: Any, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
+def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
     """About how long `fit` and `cure` of such data take here, and how much memory."""
     from tagfit.runs.estimation import estimate
 
@@ -211,7 +211,7 @@ def estimate(data: Any, *, device: str = "auto", plan: Plan | None = None) -> Es
 
 
 @shows(TrainOptions)
-def fit(data: Any, *, on_event: Listener = _ignore, **options: Unpack[TrainKeywords]) -> Result:
+def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKeywords]) -> Result:
     """Train one recipe, and score it on every part.
 
     Args:
@@ -264,7 +264,7 @@ def _reported(delivered: Delivered) -> Result:
     return Result(**vars(delivered))
 
 
-def _trainable(data: Any, options: RunOptions, objective: DecisionObjective) -> LockedData:
+def _trainable(data: object, options: RunOptions, objective: DecisionObjective) -> LockedData:
     """The data, if it has what the options need.
 
     Raises:
@@ -291,7 +291,7 @@ def _trainable(data: Any, options: RunOptions, objective: DecisionObjective) -> 
 
 @shows(CureOptions)
 def cure(
-    data: Any, *, target: Target | None = None, on_event: Listener = _ignore, **options: Unpack[CureKeywords]
+    data: object, *, target: Target | None = None, on_event: Listener = _ignore, **options: Unpack[CureKeywords]
 ) -> Result:
     """Train the baseline, then recipes that may overfit less; deliver the best on val, never below the baseline's.
 
@@ -331,7 +331,7 @@ def _target_faults(target: object, options: CureKeywords) -> list[str]:
 
 
 def cure_by(
-    plan: Plan, data: Any, options: CureOptions, *, target: Target | None = None, on_event: Listener = _ignore
+    plan: Plan, data: object, options: CureOptions, *, target: Target | None = None, on_event: Listener = _ignore
 ) -> Result:
     """`cure` by a plan of one's own; `options` are checked already."""
     from tagfit.cluster.trials import trainers
@@ -393,10 +393,10 @@ def _target(options: CureOptions, data: LockedData) -> Target:
 @shows(EvaluateOptions)
 def evaluate(
     tagger: Tagger | str | Path,
-    data: Any,
+    data: object,
     *,
     compare: Tagger | str | Path | None = None,
-    compare_data: Any = None,
+    compare_data: object = None,
     **options: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Score a tagger on labelled data, all rows of it or one part of the data's own split.
@@ -428,13 +428,13 @@ def _in_torch(tagger: Tagger | str | Path) -> Tagger:
     return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger, runtime="torch")
 
 
-def _samples(data: Any, tagger: Tagger) -> Dataset | LockedData:
+def _samples(data: object, tagger: Tagger) -> Dataset | LockedData:
     return data if isinstance(data, Dataset | LockedData) else read_dataset(data, like=tagger)
 
 
 @shows(DiagnoseOptions)
 def diagnose(
-    data: Any,
+    data: object,
     *,
     say: Callable[[str], None] = lambda text: None,
     on_event: Listener = _ignore,

@@ -23,7 +23,7 @@ from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.options.runs import TrainOptions
 from tagfit.options.shared import DEFAULT_RECIPE
 from tagfit.recipes import Recipe
-from tagfit.records.data import LockedData
+from tagfit.records.data import Array, LockedData
 from tagfit.records.scores import Target
 from tagfit.runs.delivery import bundle_of
 from tagfit.runs.session import Session
@@ -87,10 +87,10 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self._predict(X).scores
         return np.hstack([1 - scores, scores]) if self._is_binary else scores
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> Array:
         """(N,) classes, or (N, L) indicators."""
         decisions = self._predict(X).decisions
-        classes: NDArray[Any] = self.classes_
+        classes: Array = self.classes_
         return classes[decisions[:, 0].astype(int)] if self._is_binary else decisions.astype(int)
 
     def __sklearn_tags__(self) -> Any:
@@ -107,7 +107,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         x = validate_data(self, X, reset=False, dtype=np.float32)
         return self._uncalibrated.predict_array(x)
 
-    def _encoded(self, targets: NDArray[Any]) -> NDArray[np.int8]:
+    def _encoded(self, targets: Array) -> NDArray[np.int8]:
         """(N, L) int8 labels; remembers the classes."""
         check_classification_targets(targets)
         kind = type_of_target(targets, input_name="y")

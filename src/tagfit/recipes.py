@@ -35,7 +35,10 @@ from tagfit.io.typed_json import from_plain, to_plain
 #: bytes of a recipe file; ours have 500
 MOST_TOML = 8_192
 
-_SAME: Mapping[str, Any] = {}
+#: fields of a model or a training that differ, by name
+Changes = Mapping[str, Any]
+
+_SAME: Changes = {}
 Width = Annotated[int, Meta(ge=1, le=65536, description="a whole number from 1 to 65536")]
 
 
@@ -264,9 +267,7 @@ class Recipe:
             return self
         return replace(self, name=f"{loss}: {self.name}", training=replace(self.training, loss=loss))
 
-    def changed(
-        self, *, name: str | None = None, model: Mapping[str, Any] = _SAME, training: Mapping[str, Any] = _SAME
-    ) -> Recipe:
+    def changed(self, *, name: str | None = None, model: Changes = _SAME, training: Changes = _SAME) -> Recipe:
         """With other fields of its model and of its training.
 
         Raises:

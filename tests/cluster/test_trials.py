@@ -49,22 +49,6 @@ def here():
     return search()
 
 
-def test_a_search_that_loses_a_node_comes_to_the_same(lose_node, here, tmp_path):
-    ended = []
-
-    def take_a_node(event):
-        if isinstance(event, RunEnded):
-            ended.append(event.number)
-            if len(ended) == 3:
-                lose_node()
-
-    there = search(on="ray", on_event=take_a_node, output=tmp_path / "run")
-    assert len(ended) == len(set(ended))
-    assert told(as_json(there.record)) == told(as_json(here.record))
-    x = np.zeros((3, 8), np.float32)
-    np.testing.assert_array_equal(there.tagger.predict(x).scores, here.tagger.predict(x).scores)
-
-
 @pytest.fixture
 def together(data):
     """Trains jobs on a cluster, and says which events there were."""
@@ -170,9 +154,10 @@ search(on="ray", output=sys.argv[2])
 """
 
 
-def test_what_was_killed_and_then_stopped_is_gone_on_with(cluster, here, tmp_path):
+def test_what_was_killed_and_then_stopped_is_gone_on_with(cluster, request, tmp_path):
     run, ended = tmp_path / "run", []
     driver = subprocess.Popen([sys.executable, "-c", KILLED, str(Path(__file__).parents[1]), str(run)])
+    here = request.getfixturevalue("here")  # meanwhile
     until = time.monotonic() + 60
     while len(list(run.glob("checkpoints/*.safetensors"))) < 4 and time.monotonic() < until:
         time.sleep(0.02)
@@ -194,3 +179,19 @@ def test_another_version_on_a_node_is_said(cluster, data, together, monkeypatch)
     monkeypatch.setattr("tagfit.__version__", "9.9")
     with pytest.raises(tagfit.TagfitError, match=r"expected 9\.9 on Python"):
         together([TrainingJob(SHORT, data, 0, "short")])
+
+
+def test_a_search_that_loses_a_node_comes_to_the_same(lose_node, here, tmp_path):
+    ended = []
+
+    def take_a_node(event):
+        if isinstance(event, RunEnded):
+            ended.append(event.number)
+            if len(ended) == 3:
+                lose_node()
+
+    there = search(on="ray", on_event=take_a_node, output=tmp_path / "run")
+    assert len(ended) == len(set(ended))
+    assert told(as_json(there.record)) == told(as_json(here.record))
+    x = np.zeros((3, 8), np.float32)
+    np.testing.assert_array_equal(there.tagger.predict(x).scores, here.tagger.predict(x).scores)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 import pytest
 from msgspec import Meta
 
@@ -65,6 +66,20 @@ def test_a_record_comes_back_as_it_was():
     assert plain["inner"]["interval"] == [0.1, 0.4]
     assert plain["curves"][0] == {"kind": "line", "slope": 2.0}
     assert from_plain(plain, Outer, surplus=False) == WHOLE
+
+
+def test_what_was_read_without_its_defaults_is_written_with_them():
+    read = from_plain({"name": "x", "inner": {"count": 3}, "curves": [{"kind": "line", "slope": 1}]}, Outer)
+    built = Outer("x", Inner(3), curves=(Line(1.0),))
+    assert read == built
+    assert to_plain(read) == to_plain(built)
+    assert to_plain(read)["inner"] == {"count": 3, "share": 0.5, "interval": None}
+
+
+def test_what_json_has_not_is_no_plain_data():
+    with pytest.raises(TypeError, match="JSON has no set"):
+        to_plain({"x": [{1, 2}]})
+    assert to_plain({1: (np.float32(0.5), np.int64(3), np.True_)}) == {"1": [0.5, 3, True]}
 
 
 def test_what_is_computed_is_never_read():

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from making import PROVE, as_json
 from tagfit.errors import DataError
+from tagfit.io.typed_json import from_plain, to_plain
 from tagfit.metrics import intervals
-from tagfit.metrics.intervals import LEAST, MOST_ROWS, RESAMPLES, Answers, Resampling, difference, resample
+from tagfit.metrics.intervals import LEAST, MOST_ROWS, RESAMPLES, Answers, Difference, Resampling, difference, resample
 from tagfit.metrics.scores import score, score_decisions
 from tagfit.metrics.weighted import Weighable
 from tagfit.records.data import UNKNOWN
@@ -173,6 +174,12 @@ class TestSpread:
 
 
 class TestDifference:
+    def test_json_there_and_back(self):
+        moved = Difference(0.1, -0.05, 0.25, 0.07)
+        plain = to_plain(moved)
+        assert plain == {"value": 0.1, "low": -0.05, "high": 0.25, "error": 0.07, "within_noise": True}
+        assert from_plain({**plain, "within_noise": False}, Difference, surplus=False) == moved
+
     def test_the_same_answers_do_not_differ(self):
         resampling = Resampling.of(60, resamples=50)
         for moved in difference(resample(of(), resampling), resample(of(), resampling)).values():

@@ -46,7 +46,7 @@ MOST_RESTARTS = 3
 def rank_trainers(on: str | None, device: str) -> Iterator[Any]:
     """What makes the Trainer of a session: this machine's, or one whose torch loop runs on the cluster `on`."""
     with connected(on) as ray:
-        yield Trainer if on is None else partial(Trainer, loop=partial(_train, ray, device != "cpu"))
+        yield Trainer if on is None else partial(Trainer, loop=partial(_train, ray, device in ("auto", "cuda")))
 
 
 def _train(ray: Any, on_gpus: bool, job: PreparedJob) -> TrainingResult:
@@ -57,7 +57,7 @@ def _train(ray: Any, on_gpus: bool, job: PreparedJob) -> TrainingResult:
     if isinstance(network, FineTunedNetwork):
         network.whole.cpu()
     rows = [_packed(part) for part in (job.train_rows, job.val_rows)]
-    work = ray.put((network.cpu(), job.training, rows, job.seed, job.judge))
+    work = ray.put((network.cpu(), job.training, rows, job.seed, job.judge))  # held once a node
     events = Queue(1, {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}})  # whatever node is lost
     kept = job.checkpoints.path.resolve().with_suffix("") if isinstance(job.checkpoints, CheckpointFile) else None
     config = {"work": work, "events": events, "version": version(), "kept": kept}
@@ -79,7 +79,6 @@ def _train(ray: Any, on_gpus: bool, job: PreparedJob) -> TrainingResult:
 
 
 def _packed(rows: LabelledRows) -> tuple[NDArray[Any], float, NDArray[np.int8]]:
-    """Samples, scale and labels (N, L), as arrays that all ranks of a node share."""
     labels_NL = rows.targets_NL if rows.known_NL is None else torch.where(rows.known_NL > 0, rows.targets_NL, UNKNOWN)
     return rows.samples.x[rows.rows_N].numpy(), rows.samples.scale, labels_NL.to("cpu", torch.int8).numpy()
 
@@ -89,10 +88,11 @@ def _fit(config: dict[str, Any], most: int, on_gpus: bool, storage: Path) -> Any
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    trainer = TorchTrainer(
+    every = 60.0 if config["kept"] else 1e9  # more ranks mean a restart, which without checkpoints costs all
+    return TorchTrainer(
         _rank,  # type: ignore[arg-type]
         train_loop_config=config,
-        scaling_config=ScalingConfig(num_workers=(1, most), use_gpu=on_gpus),  # type: ignore[arg-type]
+        scaling_config=ScalingConfig(num_workers=(1, most), use_gpu=on_gpus, elastic_resize_monitor_interval_s=every),  # type: ignore[arg-type,call-arg]
         torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if on_gpus else "gloo"),
         run_config=RunConfig(
             name=storage.name,
@@ -100,8 +100,7 @@ def _fit(config: dict[str, Any], most: int, on_gpus: bool, storage: Path) -> Any
             failure_config=FailureConfig(max_failures=MOST_RESTARTS),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
-    )
-    return trainer.fit()
+    ).fit()
 
 
 def _listen(events: Any, fitting: Future[Any], on_event: Listener) -> None:
@@ -148,15 +147,16 @@ def _rank(config: Mapping[str, Any]) -> bytes | TrainingDivergedError:
 
 
 class _RankSteps(Steps):
-    """Steps that all ranks take together; after a restart all draw what rank 0 would have drawn."""
+    """Steps that all ranks take together."""
 
     def __init__(self, network: nn.Module, training: Training, rows: LabelledRows, seed: int, pool: ThreadPool) -> None:
-        super().__init__(network, training, rows, mixed(seed, distributed.get_rank()), pool)
+        super().__init__(network, training, rows, seed, pool)
         self._replicas = [DistributedDataParallel(network, static_graph=True)]
         self._sampler: DistributedSampler[Tensor] = DistributedSampler(rows, seed=seed)  # type: ignore[arg-type]
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
         """Of this rank's share of an epoch: as many as one machine takes, and of the same size on all ranks."""
+        self._draws[0].manual_seed(mixed(mixed(self._sampler.seed, epoch), distributed.get_rank()))
         self._sampler.set_epoch(epoch)
         return torch.tensor_split(torch.tensor(list(self._sampler)), self.per_epoch)
 

@@ -6,7 +6,6 @@ Shapes: N samples, L labels.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from tagfit.decisions.guarantees import FittedGuarantee, Guarantee, fit_guarante
 from tagfit.decisions.rule_fitting import fit_rule
 from tagfit.decisions.rules import Objective, Rule
 from tagfit.metrics.scores import THRESHOLD, Bools, Floats, Labels
-from tagfit.records.data import LockedData
+from tagfit.records.data import Array, LockedData
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Predictions:
         """What belongs together; None where every sample stands alone."""
         return None if len(np.unique(self.belongs_to)) == len(self) else self.belongs_to
 
-    def rows(self, chosen: NDArray[Any]) -> Predictions:
+    def rows(self, chosen: Array) -> Predictions:
         return Predictions(self.labels_NL[chosen], self.probabilities_NL[chosen], self.belongs_to[chosen])
 
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagfit.decisions.risks import ROUNDING, Precision, Recall
 from tagfit.errors import DataError, MissingExtraError, did_you_mean
 from tagfit.io.ranges import Count, CountOrNone, Fraction, NotNegative, OpenFraction
 from tagfit.metrics.intervals import mean_and_interval
 from tagfit.metrics.scores import Bools, Floats, Ints, Labels, checked_labels, checked_probabilities
-from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.data import UNKNOWN, YES, Array
 
 #: with which probability a precision holds; a recall holds on average
 CONFIDENCE = 0.95
@@ -235,8 +234,8 @@ class FittedGuarantee:
 
 def fit_guarantee(
     guarantee: Guarantee,
-    labels_NL: NDArray[Any],
-    probabilities_NL: NDArray[Any],
+    labels_NL: Array,
+    probabilities_NL: Array,
     groups: Ints | None = None,
     *,
     seed: int = 0,

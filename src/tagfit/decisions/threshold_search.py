@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.metrics.scores import ROW_FORMULAS, THRESHOLD, Bools, DecisionCounts, Ints, Labels
-from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.data import UNKNOWN, YES, Array
 
 Doubles = NDArray[np.float64]
 
@@ -145,7 +144,7 @@ class FitRows:
         share_L: Doubles = self.yes_L / (self.yes_L + strength)
         return share_L
 
-    def _above(self, label: int, values_N: NDArray[Any]) -> Doubles:
+    def _above(self, label: int, values_N: Array) -> Doubles:
         """(T,) the sum of the values of the rows whose probability of `label` is above each candidate."""
         T = len(self.candidates_T)
         summed = np.bincount(self.bins_NL[:, label], values_N, minlength=T + 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import RESAMPLES, Answers, Resampling, Spread, resample
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import Recipe
-from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LockedData, Part, Preprocessing
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Array, LockedData, Part, Preprocessing
 from tagfit.records.runs import Fitting, Row, Units
 from tagfit.records.scores import Target
 
@@ -210,7 +209,7 @@ def frequent(labels_ML: NDArray[np.int8], least: int) -> NDArray[np.bool_]:
     return enough
 
 
-def cheapest_features(x: NDArray[Any], preprocessing: Preprocessing) -> Features:
+def cheapest_features(x: Array, preprocessing: Preprocessing) -> Features:
     """Features as they are; images as 8 x 8 cells of mean colours from 0 to 1."""
     if preprocessing.kind == "features":
         name = "the features" if preprocessing.backbone is None else "the backbone's features"

@@ -94,7 +94,7 @@ def _own(error: msgspec.ValidationError, values: object, kind: Any, where: str) 
         return [f"{where}: {fault}" if where else fault for fault in error.__cause__.faults]
     if tags := _tags(kind):
         return _not_tagged(values, tags, where)
-    own = error.__cause__ is not None or (isinstance(values, Mapping) and _is_record(kind))
+    own = error.__cause__ is not None or (isinstance(values, Mapping) and is_record(kind))
     expected = None if own else _expected(kind)
     if expected is not None:
         hint = did_you_mean(values[:60], map(str, get_args(kind))) if isinstance(values, str) else ""
@@ -124,7 +124,7 @@ def _expected(kind: Any) -> str | None:
         return f"{inner[0]}, or null" if len(inner) == 1 and inner[0] else None
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else f"{arguments[0]!r}"
-    if origin in (dict, Mapping) or _is_record(kind):
+    if origin in (dict, Mapping) or is_record(kind):
         return _OBJECT
     return _LIST if origin in (list, tuple) and arguments[-1] is Ellipsis else _WORDS.get(kind)
 
@@ -136,7 +136,7 @@ def _inside(values: object, kind: Any, where: str) -> Iterator[tuple[object, Any
     """The fields of a record, or the items of a mapping or sequence: value, expected type and place."""
     kind = _bare(kind)
     arguments, origin = get_args(kind), get_origin(kind)
-    if isinstance(values, Mapping) and _is_record(kind):
+    if isinstance(values, Mapping) and is_record(kind):
         hints = _fields(kind)
         yield from ((values[name], hint, _at(where, name)) for name, hint in hints.items() if name in values)
     elif isinstance(values, Mapping) and origin in (dict, Mapping):
@@ -152,7 +152,7 @@ def _inside(values: object, kind: Any, where: str) -> Iterator[tuple[object, Any
 def _record(kind: Any, values: object) -> Any:
     """The record that `kind` stands for, or the one of a union that the tag in `values` names; else None."""
     kind = _bare(kind)
-    if _is_record(kind):
+    if is_record(kind):
         return kind
     tags = _tags(kind)
     return tags.get(_given_tag(values, tags)) if tags and isinstance(values, Mapping) else None
@@ -176,12 +176,18 @@ def _tag(record: Any) -> str | None:
     return field
 
 
+def tag_of(record: Any) -> dict[str, str]:
+    """What names a Struct among others, as a field; empty of other records."""
+    field = _tag(record)
+    return {} if field is None else {field: record.__struct_config__.tag}
+
+
 def _forbids(record: Any) -> bool:
     return bool(getattr(getattr(record, "__struct_config__", None), "forbid_unknown_fields", False))
 
 
 @cache
-def _is_record(kind: Any) -> bool:
+def is_record(kind: Any) -> bool:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct))
 
 
@@ -195,15 +201,22 @@ def _bare(kind: Any) -> Any:
 
 @cache
 def _holds_records(kind: Any) -> bool:
-    return _is_record(kind) or any(map(_holds_records, get_args(kind)))
+    return is_record(kind) or any(map(_holds_records, get_args(kind)))
+
+
+@cache
+def names_of(record: Any) -> tuple[str, ...]:
+    """The names of its fields."""
+    if issubclass(record, msgspec.Struct):
+        return tuple(record.__struct_fields__)
+    return tuple(field.name for field in dataclasses.fields(record))
 
 
 @cache
 def _fields(record: Any) -> dict[str, Any]:
     """The type of each field."""
     hints = get_type_hints(record, include_extras=True)
-    names = getattr(record, "__struct_fields__", None) or [field.name for field in dataclasses.fields(record)]
-    return {name: hints[name] for name in names}
+    return {name: hints[name] for name in names_of(record)}
 
 
 @cache

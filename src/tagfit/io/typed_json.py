@@ -7,20 +7,38 @@ for by `io.faults` once something is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain, islice
 from typing import Any, TypeVar
 
 import msgspec
 
 from tagfit.errors import BundleError
-from tagfit.io.faults import MOST_FAULTS, unknown_fields, wrong_values
+from tagfit.io.faults import MOST_FAULTS, is_record, names_of, tag_of, unknown_fields, wrong_values
 
 Record = TypeVar("Record")
 
 
-def to_plain(record: object) -> Any:
-    """A record, or a mapping or sequence of records, as plain data for JSON."""
-    return _listed(msgspec.to_builtins(record, str_keys=True, enc_hook=_number))
+def to_plain(value: object) -> Any:
+    """A record, or a mapping or sequence of records, as plain data for JSON.
+
+    Not by `msgspec.to_builtins`, which leaves out the defaults of a dataclass that was read without them.
+
+    Raises:
+        TypeError: something in it that JSON has not.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): to_plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(one) for one in value]
+    kind: Any = type(value)
+    if is_record(kind):
+        return tag_of(kind) | {name: to_plain(getattr(value, name)) for name in names_of(kind)}
+    if kind.__module__ == "numpy" and hasattr(value, "item"):  # a scalar
+        return value.item()
+    raise TypeError(f"JSON has no {kind.__name__}")
 
 
 def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> Record:
@@ -43,17 +61,3 @@ def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> R
     if not surplus and (unknown := [*islice(unknown_fields(values, kind, surplus=False), MOST_FAULTS)]):
         raise BundleError(unknown)
     return record
-
-
-def _number(value: Any) -> object:
-    """A scalar of NumPy's as Python has it."""
-    if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"JSON has no {type(value).__name__}")
-
-
-def _listed(values: object) -> object:
-    """With lists for tuples, as JSON has them."""
-    if isinstance(values, dict):
-        return {name: _listed(value) for name, value in values.items()}
-    return [_listed(value) for value in values] if isinstance(values, list | tuple) else values

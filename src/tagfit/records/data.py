@@ -19,6 +19,9 @@ from tagfit.io.ranges import Count, Positive
 from tagfit.options.data import DataSource
 from tagfit.records.form import ImageForm
 
+#: an array of any dtype
+Array = NDArray[Any]
+
 #: the three values of a label cell; an unknown cell is never read as no
 YES, NO, UNKNOWN = 1, 0, -1
 
@@ -73,7 +76,7 @@ class LabelTable:
     sample_names: tuple[str, ...]
     files: tuple[Path, ...] | None = None
     encoded: tuple[bytes, ...] | None = None
-    x: NDArray[Any] | None = None
+    x: Array | None = None
     given_split: NDArray[np.int8] | None = None
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_label: int = UNKNOWN
@@ -203,7 +206,7 @@ class Dataset:
     label_names: tuple[str, ...]
     labels_NL: NDArray[np.int8]
     sample_names: tuple[str, ...]
-    x: NDArray[Any]
+    x: Array
     hashes: NDArray[np.uint8]
     preprocessing: Preprocessing
     given_split: NDArray[np.int8] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class Checkup:
         return look(self.evidence, CHECKS, self.subject)
 
 
-def is_run(data: Any) -> bool:
+def is_run(data: object) -> TypeGuard[str | Path]:
     """Whether it is the folder of a run, rather than data."""
     return isinstance(data, str | Path) and (Path(data) / "result.json").is_file() and (Path(data) / "bundle").is_dir()
 

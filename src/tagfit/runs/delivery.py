@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from tagfit.metrics.intervals import Answers
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.recipes import Recipe
 from tagfit.records.data import LockedData, Part
-from tagfit.runs.folder import RunFolder, claim
+from tagfit.runs.folder import RunCommand, RunFolder, claim
 from tagfit.runs.gallery import shown
 from tagfit.runs.model_card import model_card
 from tagfit.runs.predictions import Place, SavedPredictions
@@ -35,7 +34,7 @@ from tagfit.training.trained import TrainedModel
 
 def deliver(
     session: Session,
-    command: Mapping[str, Any],
+    command: RunCommand,
     recipes: Sequence[Recipe],
     work: Callable[[], Outcome],
     output: str | Path | None,
@@ -65,9 +64,9 @@ def bundle_of(session: Session, trained: TrainedModel) -> Bundle:
     return Bundle.of(trained.network, trained.members, trained.run, decider, session.constant, session.data)
 
 
-def _delivered(session: Session, command: Mapping[str, Any], outcome: Outcome, folder: RunFolder | None) -> Delivered:
+def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: RunFolder | None) -> Delivered:
     record = record_of(
-        command["command"],
+        "cure" if command["command"] == "cure" else "fit",
         outcome,
         session.data,
         session.target,

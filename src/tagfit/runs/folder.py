@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -104,7 +103,7 @@ class RunFolder:
 
 
 @contextmanager
-def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
+def claim(path: Path, command: RunCommand) -> Iterator[RunFolder]:
     """Hold `path` for `command`, creating it where needed.
 
     Args:
@@ -175,7 +174,7 @@ def _sweep(path: Path) -> None:
 _IN_WORDS = {"until_met": "whether a met target ends it, as it does without --trials and --minutes"}
 
 
-def _same_command(record: Path, command: dict[str, Any]) -> None:
+def _same_command(record: Path, command: RunCommand) -> None:
     if not record.exists():
         write_atomically(record, json.dumps(command, indent=1, ensure_ascii=False))
         return
@@ -193,9 +192,9 @@ def _same_command(record: Path, command: dict[str, Any]) -> None:
         )
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: RunCommand, prefix: str = "") -> dict[str, object]:
     """Nested tables as one, with dotted names, so that a difference can be pointed at."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in values.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found
@@ -216,7 +215,7 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 #: what identifies a run: the command, its options and the lock, as run.json holds them
-RunCommand = Mapping[str, Any]
+RunCommand = Mapping[str, object]
 
 
 def read_command(run: Path) -> RunCommand:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.lock import lock
@@ -38,8 +37,8 @@ class Reading:
         decode: decodes images; here, unless given.
     """
 
-    data: Any
-    labels: Any = None
+    data: object
+    labels: object = None
     like: Tagger | None = None
     on_read: OnRead | None = None
     decode: Decode | None = None
@@ -77,8 +76,10 @@ class Reading:
             calibrate=options.calibrate,
             folds=options.folds,
         )
-        again = isinstance(self.data, str | Path) and self.like is None
-        return replace(lock(dataset, split), source=DataSource.of(self.data, options) if again else None)
+        source = None
+        if isinstance(self.data, str | Path) and self.like is None:
+            source = DataSource.of(self.data, options)
+        return replace(lock(dataset, split), source=source)
 
     def _built(self, table: LabelTable, options: ReadOptions, size: int) -> Dataset:
         return build(

@@ -5,10 +5,18 @@ Only fields of a Recipe differ from candidate to candidate, so nothing under the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, FineTunedModel, LossName, Recipe
+from tagfit.recipes import (
+    RARE_LOSSES,
+    RECIPES,
+    SINGLE_POSITIVE_LOSSES,
+    Changes,
+    CnnModel,
+    FineTunedModel,
+    LossName,
+    Recipe,
+)
 from tagfit.records.data import UNKNOWN, YES, Backbone, LockedData, Preprocessing
 from tagfit.records.scores import Target
 
@@ -25,7 +33,7 @@ RARE = 0.02
 #: of candidates that would train all their epochs, where only yes is known
 PATIENCE = 8
 
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Changes = {}
 
 
 def losses_for(data: LockedData) -> tuple[LossName, ...]:
@@ -127,7 +135,7 @@ def _frozen(target: Target) -> Recipe:
     )
 
 
-def _long(name: str, target: Target, *, model: Mapping[str, Any], training: Mapping[str, Any]) -> Recipe:
+def _long(name: str, target: Target, *, model: Changes, training: Changes) -> Recipe:
     return _varied(
         "dense-regularised",
         name,
@@ -170,7 +178,7 @@ def pinned(recipe: Recipe, backbone: Backbone | None) -> Recipe:
     return recipe.changed(model={"backbone": backbone.name, "revision": backbone.revision, "sha256": backbone.sha256})
 
 
-def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
+def _views(band: Changes) -> tuple[Recipe, ...]:
     """The image with its mirror image, then all its views for longer; both on smaller maps."""
     small_batches = {**band, "batch_size": 16, "rate": 3e-3}
     lightly = {"epochs": 25, "rate": 4e-3, "weight_decay": 0.05}
@@ -188,7 +196,7 @@ def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
     )
 
 
-def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
+def _augmented(band: Changes) -> tuple[Recipe, ...]:
     """Images changed at random, for long: as from the side, then as from above."""
     kinds = (("cnn-augmented", 2, 90, FROM_THE_SIDE), ("cnn-turned-augmented", 8, 300, FROM_ABOVE))
     lightly = {**band, "weight_decay": 0.1, "averaging": 0.998}
@@ -210,8 +218,6 @@ def _not_turned(recipe: Recipe) -> Recipe:
     return recipe.changed(model=views, training={"augmentation": changes})
 
 
-def _varied(
-    base: str, name: str, *, model: Mapping[str, Any] = _NOTHING, training: Mapping[str, Any] = _NOTHING
-) -> Recipe:
+def _varied(base: str, name: str, *, model: Changes = _NOTHING, training: Changes = _NOTHING) -> Recipe:
     """The recipe `base` under another name, with other fields."""
     return RECIPES[base].changed(name=name, model=model, training=training)

@@ -25,7 +25,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import TrialState
 
 from tagfit.io.typed_json import to_plain
-from tagfit.recipes import Recipe
+from tagfit.recipes import Changes, Recipe
 from tagfit.records.runs import Run
 from tagfit.records.scores import Target
 from tagfit.search.space import Choice, Range, Space
@@ -105,7 +105,7 @@ class Search:
             self._study.tell(one.trial, worth(run, self._target))
         self._journal.write()
 
-    def _recipe(self, name: str, params: Mapping[str, Any]) -> Recipe:
+    def _recipe(self, name: str, params: Changes) -> Recipe:
         dimensions = self._space.dimensions
         return self._space.recipe(name, {name: _read(dimensions[name], written) for name, written in params.items()})
 
@@ -124,6 +124,10 @@ class Search:
                 self._study.tell(trial.number, state=TrialState.FAIL)
 
 
+#: what optuna notes
+Note = dict[str, Any]
+
+
 class _Journal(BaseJournalBackend):
     """What optuna notes, in memory, and in a file where one is given: written at once, not at each of its notes.
 
@@ -132,13 +136,13 @@ class _Journal(BaseJournalBackend):
 
     def __init__(self, path: Path | None) -> None:
         self._file = None if path is None else JournalFileBackend(str(path))
-        self._notes: list[dict[str, Any]] = [] if self._file is None else list(self._file.read_logs(0))
+        self._notes: list[Note] = [] if self._file is None else list(self._file.read_logs(0))
         self._written = len(self._notes)
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Iterator[Note]:
         return iter(self._notes[log_number_from:])
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[Note]) -> None:
         self._notes += logs
 
     def write(self) -> None:
@@ -174,11 +178,11 @@ class MedianPruner:
             if reached:
                 self._bars[rung] = median(reached)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Changes:
         """The clock of another machine shows something else: what is sent there is the time left."""
         return {**vars(self), "_deadline": self._deadline - time.perf_counter()}
 
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
+    def __setstate__(self, state: Changes) -> None:
         vars(self).update(state, _deadline=state["_deadline"] + time.perf_counter())
 
     def prunes(self, history: Sequence[Mapping[str, float | None]], epochs: int) -> bool:
@@ -213,7 +217,7 @@ def _written(dimension: Choice | Range, value: Any) -> Any:
     return "-".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def _read(dimension: Choice | Range, written: Any) -> Any:
+def _read(dimension: Choice | Range, written: object) -> Any:
     """The inverse; numbers are rounded to what a person would write."""
     if isinstance(dimension, Choice):
         return next(value for value in dimension.values if _written(dimension, value) == written)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tagfit.errors import RecipeError
-from tagfit.recipes import CnnModel, LossName, Recipe, Training, field_names
+from tagfit.recipes import Changes, CnnModel, LossName, Recipe, Training, field_names
 from tagfit.records.data import Preprocessing
 from tagfit.records.scores import Target
 from tagfit.search.candidates import FROM_ABOVE, FROM_THE_SIDE, SMALLEST
@@ -25,7 +25,7 @@ class Choice:
 
     values: tuple[Any, ...]
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: object) -> bool:
         return value in self.values
 
 
@@ -37,7 +37,7 @@ class Range:
     high: float
     step: float | None = None
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: float) -> bool:
         return bool(self.low <= value <= self.high)
 
 
@@ -74,15 +74,15 @@ class Space:
         """All of them, by names such as `model.widths`."""
         return {f"{section}.{name}": one for section in SECTIONS for name, one in getattr(self, section).items()}
 
-    def recipe(self, name: str, values: Mapping[str, Any]) -> Recipe:
+    def recipe(self, name: str, values: Changes) -> Recipe:
         """The base with these fields, by names such as `model.widths`."""
-        parts: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+        parts: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
         for dotted, value in values.items():
             section, _, inner = dotted.partition(".")
             parts[section][inner] = value
         return self.base.changed(name=name, **parts)
 
-    def values_of(self, recipe: Recipe) -> dict[str, Any] | None:
+    def values_of(self, recipe: Recipe) -> dict[str, object] | None:
         """The fields that make `recipe` of the base; None where it lies outside of this space."""
         if type(recipe.model) is not type(self.base.model):
             return None
