@@ -26,6 +26,7 @@ from tagfit.report.context import (
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search, series_of
 from tagfit.report.samples import gallery, labels, together
 from tagfit.report.values import gap_of, runs_of, score_of
+from tagfit.report.visible import duration
 from tagfit.runs.folder import RunCommand
 from tagfit.runs.gallery import scored_part
 from tagfit.runs.predictions import SavedPredictions
@@ -79,11 +80,10 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
 
 
 def _facts(record: RunRecord) -> Iterator[str]:
-    minutes = f"{record.seconds:.0f} s" if record.seconds < 120 else f"{record.seconds / 60:.0f} min"
     yield f"{record.data.samples:,} samples"
     yield f"{len(record.data.label_names)} labels"
     yield f"seed {record.seed}"
-    yield f"{minutes} on {record.device}"
+    yield f"{duration(record.seconds)} on {record.device}"
     if record.state == "stopped":
         yield "stopped early: preliminary"
 
@@ -94,17 +94,12 @@ def _facts(record: RunRecord) -> Iterator[str]:
 def _outcome(record: RunRecord) -> OutcomeShown:
     target, metric = record.target, record.target.metric
     parts = tuple(part for part in SCORED_PARTS if record.after.scores.get(part) is not None)
-    asked = {"train": f"below {target.train_below:.3f}", "val": f"at least {target.val_at_least:.3f}"}
+    bounds = {"train": f"below {target.train_below:.3f}", "val": f"at least {target.val_at_least:.3f}"}
     models = tuple(_model_rows(record, parts, metric))
     changes = tuple(record.difference(part, metric) for part in parts)
-    return OutcomeShown(
-        metric=TITLES[metric],
-        parts=parts,
-        models=models,
-        changes=changes if any(changes) else (),
-        asked=tuple(asked.get(part, "") for part in parts),
-        figure=bands(TITLES[metric], models, parts, target),
-    )
+    asked = tuple(bounds.get(part, "") for part in parts)
+    figure = bands(TITLES[metric], models, parts, target)
+    return OutcomeShown(TITLES[metric], parts, models, changes if any(changes) else (), asked, figure)
 
 
 def _model_rows(record: RunRecord, parts: Sequence[str], metric: str) -> Iterator[ModelRow]:
@@ -128,16 +123,13 @@ def _scores(by_part: ByPart, parts: Sequence[str], metric: str) -> tuple[ScoreSh
 
 def _metrics(models: Mapping[str, ByPart]) -> MetricTable:
     """Every metric of models that have scores by part."""
-    columns = [(name, part) for name, one in models.items() for part in SCORED_PARTS if one.get(part) is not None]
+    parts = {name: [part for part in SCORED_PARTS if scores.get(part) is not None] for name, scores in models.items()}
+    columns = [(model, part) for model, scored in parts.items() for part in scored]
+    values = {name: tuple(score_of(models[model], part, name) for model, part in columns) for name in TITLES}
     return MetricTable(
-        heads=tuple((model, sum(other == model for other, _ in columns)) for model in models),
+        heads=tuple((model, len(scored)) for model, scored in parts.items()),
         columns=tuple(part for _, part in columns),
-        rows=tuple(
-            MetricRow(
-                title, name in LOWER_IS_BETTER, tuple(score_of(models[model], part, name) for model, part in columns)
-            )
-            for name, title in TITLES.items()
-        ),
+        rows=tuple(MetricRow(title, name in LOWER_IS_BETTER, values[name]) for name, title in TITLES.items()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType, group
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +17,7 @@ from tagfit.report.values import gap_of, score_of, tried_recipes
 from tagfit.runs.record import RunRecord
 
 if TYPE_CHECKING:  # it loads torch
-    from tagfit.runs.evaluation import ComparedModel, EvaluationRecord, Slices
+    from tagfit.runs.evaluation import EvaluationRecord, Slices
 
 WIDTH = 80
 
@@ -36,29 +36,20 @@ def as_text(renderable: RenderableType) -> str:
 # ------------------------------------------------------------------------------------------ fit and cure
 
 
-def result_table(record: RunRecord) -> Group:
+@group()
+def result_table(record: RunRecord) -> Iterator[RenderableType]:
     """What was asked, what came, in plain words and in figures."""
-    tried: list[RenderableType] = [_tried_table(record), Text()] if record.tried else []
-    return Group(
-        Text(_head(record), style="bold"),
-        _main_table(record),
-        Text(),
-        *(_sentence(record, number, text) for number, text in enumerate(record.verdict.sentences)),
-        Text(),
-        *tried,
-        *_search_tables(record),
-        _other_metrics(record),
-        *((Text(), *findings_lines(record.findings)) if record.findings else ()),
-        *(Text(f"note: {note}", style="dim") for note in _notes(record)),
-    )
-
-
-def _head(record: RunRecord) -> str:
-    data = record.data
-    return (
-        f"{record.command} · {data.name} · {data.samples:,} samples · "
-        f"{len(data.label_names)} labels · lock {record.lock[:12]}"
-    )
+    data, first = record.data, "bold green" if record.target.met else "bold yellow"
+    head = f"{record.command} · {data.name} · {data.samples:,} samples · {len(data.label_names)} labels"
+    yield Text(f"{head} · lock {record.lock[:12]}", style="bold")
+    yield from (_main_table(record), Text())
+    yield from (Text(text, style="" if number else first) for number, text in enumerate(record.verdict.sentences))
+    yield Text()
+    for table in _search_tables(record):
+        yield from (table, Text())
+    yield _other_metrics(record)
+    yield from findings_lines(record.findings)
+    yield from (Text(f"note: {note}", style="dim") for note in _notes(record))
 
 
 def _main_table(record: RunRecord) -> Table:
@@ -88,39 +79,31 @@ def _main_table(record: RunRecord) -> Table:
     return table
 
 
-def _tried_table(record: RunRecord) -> Table:
-    """Every recipe that was tried; the one that is delivered is marked."""
-    table = _plain_table("recipes tried", "train", "val", "gap", "")
-    table.style = "dim"
-    for one in tried_recipes(record):
-        table.add_row(_shorten(one.name), *map(_number, (one.train, one.val, one.gap)), one.remark)
-    return table
-
-
-def _search_tables(record: RunRecord) -> Iterator[RenderableType]:
-    """Finalists on several seeds, and what each ingredient of the chosen one brings."""
+def _search_tables(record: RunRecord) -> Iterator[Table]:
+    """Every recipe that was tried, finalists on several seeds, what each ingredient of the chosen one brings."""
+    if record.tried:
+        table = _plain_table("recipes tried", "train", "val", "gap", "")
+        table.style = "dim"
+        for one in tried_recipes(record):
+            table.add_row(_shorten(one.name), *map(_number, (one.train, one.val, one.gap)), one.remark)
+        yield table
     if record.finalists:
         table = _plain_table("finalists: mean and deviation", "seeds", "train", "val")
-        for one in record.finalists:
-            table.add_row(_shorten(one.recipe.name), str(one.seeds), _spread(one.train), _spread(one.val))
-        yield from (table, Text())
+        for repeats in record.finalists:
+            spreads = map(_spread, (repeats.train, repeats.val))
+            table.add_row(_shorten(repeats.recipe.name), str(repeats.seeds), *spreads)
+        yield table
     if record.ingredients:
         table = _plain_table("ingredient", "brings on val", "noise", "")
         for brought in sorted(record.ingredients, key=lambda one: -(one.change or 0.0)):
             change = "-" if brought.change is None else f"{brought.change:+z.3f}"
             remark = "useless" * brought.useless
             table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), remark)
-        yield from (table, Text())
+        yield table
 
 
 def _met(met: bool) -> Text:
     return Text("met", style="green") if met else Text("missed", style="red")
-
-
-def _sentence(record: RunRecord, number: int, text: str) -> Text:
-    if number:
-        return Text(text)
-    return Text(text, style="bold green" if record.target.met else "bold yellow")
 
 
 def _other_metrics(record: RunRecord) -> Table:
@@ -170,15 +153,14 @@ def _notes(record: RunRecord) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------- evaluation
 
 
-def evaluation_table(record: EvaluationRecord) -> Group:
+@group()
+def evaluation_table(record: EvaluationRecord) -> Iterator[RenderableType]:
     """Every metric with its interval, beside the constant baseline and beside another model where there is one."""
-    return Group(
-        Text(f"{record.samples:,} samples scored", style="bold"),
-        _evaluated_table(record),
-        *_decision_lines(record),
-        *((Text(), _slices_table(record.by)) if record.by else ()),
-        *(Text(f"note: {note}", style="dim") for note in _evaluation_notes(record)),
-    )
+    yield Text(f"{record.samples:,} samples scored", style="bold")
+    yield _evaluated_table(record)
+    yield from _decision_lines(record)
+    yield from (Text(), _slices_table(record.by)) if record.by else ()
+    yield from (Text(f"note: {note}", style="dim") for note in _evaluation_notes(record))
 
 
 def _evaluated_table(record: EvaluationRecord) -> Table:
@@ -189,19 +171,13 @@ def _evaluated_table(record: EvaluationRecord) -> Table:
     if record.decider.rule is not None:
         columns["decided"] = lambda name: _number(record.decided[name])
     columns["constant"] = lambda name: _number(record.constant[name])
-    if record.compare is not None:
-        columns |= _compared_columns(record.compare)
+    if (other := record.compare) is not None:
+        columns["other"] = lambda name: _number(other.scores[name])
+        columns["difference"] = lambda name: _change(other.differences.scores[name])
     table = _plain_table("metric", *columns)
     for name, title in TITLES.items():
         table.add_row(title, *(cell(name) for cell in columns.values()))
     return table
-
-
-def _compared_columns(compared: ComparedModel) -> dict[str, Callable[[str], str]]:
-    return {
-        "other": lambda name: _number(compared.scores[name]),
-        "difference": lambda name: _change(compared.differences.scores[name]),
-    }
 
 
 def _decision_lines(record: EvaluationRecord) -> Iterator[Text]:
@@ -213,10 +189,8 @@ def _decision_lines(record: EvaluationRecord) -> Iterator[Text]:
             found += f" (95%: {here.low:.3f} to {here.high:.3f})"
         yield from (Text(), Text(decider.guaranteed.sentence), Text(f"{found}, over {here.samples:,} samples."))
     elif decider.rule is not None:
-        yield from (
-            Text(),
-            Text(f"decided: for {decider.objective}, fitted on {decider.fitted_on}; score: above 0.5"),
-        )
+        fitted = f"decided: for {decider.objective}, fitted on {decider.fitted_on}; score: above 0.5"
+        yield from (Text(), Text(fitted))
 
 
 def _slices_table(by: Slices) -> Table:

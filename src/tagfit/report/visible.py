@@ -29,6 +29,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else written(value, f".{digits}f")
 
 
+def duration(seconds: float) -> str:
+    """In seconds or, from two minutes on, in minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def _shape(character: str) -> str:
     if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
         return character
