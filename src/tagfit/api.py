@@ -504,7 +504,7 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
     )
     token = None if options.token_file is None else server.read_token(Path(options.token_file))
     with server.bind(options.host, options.port) as listener:
-        server.demand_token(listener, token)
+        access = server.access_to(listener, token, options.allow_host)
         tagger = Tagger.load(bundle, options.device)
-        made = server.make_server(name, tagger, listener, limits, token=token, hosts=options.allow_host, say=say)
+        made = server.make_server(name, tagger, listener, limits, access, say)
         server.serve(made, tagger, listener)
