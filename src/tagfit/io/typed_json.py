@@ -45,7 +45,7 @@ def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> R
     return record
 
 
-def _number(value: Any) -> object:
+def _number(value: object) -> object:
     """A scalar of NumPy's as Python has it."""
     if type(value).__module__ == "numpy" and hasattr(value, "item"):
         return value.item()
