@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from tagfit.cli.streams import gated
 from tagfit.errors import InputError, TagfitError
 from tagfit.options.checks import SWITCH
 from tagfit.options.option import GROUPS, Group, Option, Options, Reader, defaults_of, flag_of, options_of
@@ -93,13 +95,24 @@ class CommandGroup(click.Group):
         }
         _write_sections(formatter, rows)
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        with gated():
+            return super().main(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while it can still be said that it failed
+            return result
         except InputError as error:
             code, message = 2, str(error)
         except TagfitError as error:
             code, message = 1, str(error)
+        except BrokenPipeError:
+            code, message = 1, "Whoever read stdout has gone; what was still to come is not written."
+        except OSError as error:
+            code, message = 1, f"{error.filename or 'stdout'}: {error.strerror or error}"
         except KeyboardInterrupt:
             code, message = 130, "Stopped."
         say(message)

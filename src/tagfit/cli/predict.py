@@ -11,6 +11,7 @@ import click
 
 from tagfit.cli.command import command, say, takes
 from tagfit.cli.output import show_json
+from tagfit.cli.streams import stdout_bytes
 from tagfit.errors import OutputError
 from tagfit.options.commands import PredictOptions
 
@@ -106,7 +107,7 @@ def _write(rows: Any, tagger: Tagger, writing: PredictOptions) -> None:
     elif writing.json:
         show_json({"predictions": [row.to_dict() for row in rows()]})
     elif writing.output is None:
-        row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows())
+        row_files.write_rows(stdout_bytes(), row_files.CsvLines(tagger.label_names), rows())
     elif writing.resume:
         row_files.resume_rows(Path(writing.output), tagger.label_names, rows)
     else:
