@@ -1,10 +1,16 @@
+import os
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from making import feature_table, image_folder, locked
-from tagfit.api import fit, load
+from tagfit.api import evaluate, fit, load
 from tagfit.errors import DataError
+from tagfit.inference.row_files import resume_rows, save_rows
+from tagfit.inference.rows import predicted_rows
 from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
 from tagfit.recipes import Recipe, Training
 
@@ -128,3 +134,40 @@ def test_inputs_are_never_changed(features, images):
 def test_loading_what_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="no such folder"):
         Tagger.load(tmp_path / "nowhere")
+
+
+def test_scores_that_are_not_finite_are_an_error_of_their_row(features, tmp_path):
+    """Features that float32 holds, and that overflow on their way through the network."""
+    x, tagger = features
+    x = x[:3].copy()
+    x[1] = 3e38
+    prediction = tagger.predict(x)
+    assert list(prediction.errors) == [1]
+    assert "not finite" in prediction.errors[1]
+    assert np.isfinite(prediction.scores[[0, 2]]).all()
+    assert not prediction.decisions[1].any()
+    np.save(tmp_path / "x.npy", x)
+    rows = list(predicted_rows(tagger, [tmp_path / "x.npy"]))
+    assert [bool(row.error) for row in rows] == [False, True, False]
+    assert rows[1].to_dict()["scores"] is None  # and not NaN, which is no JSON
+    table = feature_table()
+    hostile = np.array(table.x)
+    hostile[7] = 3e38
+    with pytest.raises(DataError, match="row 8: its scores are not finite"):
+        evaluate(tagger, locked(replace(table, x=hostile)).dataset)
+
+
+def test_a_name_that_is_no_text_is_gone_on_with(images, tmp_path):
+    folder, tagger = images
+    name = os.fsdecode(b"caf\xe9.png")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, target in enumerate(("1.png", name, "3.png")):
+        shutil.copy(folder / "images" / f"{number}.png", photos / target)
+    file = tmp_path / "rows.csv"
+    save_rows(file, tagger.label_names, predicted_rows(tagger, [photos]))
+    whole = file.read_bytes()
+    for kept in (2, 3):
+        file.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept]))
+        resume_rows(file, tagger.label_names, lambda known: predicted_rows(tagger, [photos], known=known))
+        assert file.read_bytes() == whole

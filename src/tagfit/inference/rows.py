@@ -81,13 +81,14 @@ def image_rows(tagger: Tagger, names: Iterator[str], calibrated: bool = False) -
 
 def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
     """How many rows fill batches, those of the last batch that was begun, and the samples from that batch on."""
-    number, begun = 0, list[PredictedRow]()
+    number, begun, again = 0, list[PredictedRow](), list[str]()
     for number, row in enumerate(known):
-        _demand(row, next(names, None), number)
+        name = next(names, None)
+        _demand(row, name, number)
         if number % PATHS_AT_ONCE == 0:
-            begun = []
+            begun, again = [], []
         begun.append(row)
-    again = [row.sample for row in begun]
+        again.append(str(name))  # as it lies on disk, which a row may not be able to say
     return (number + 1 - len(begun) if begun else 0), begun, chain(again, names)
 
 

@@ -40,6 +40,8 @@ PATHS_AT_ONCE = 128
 
 Runtime = Literal["auto", "torch"]
 
+_NOT_FINITE = "its scores are not finite: its features are far out of the range of those that were trained on"
+
 Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | ArrayLike
 
 
@@ -48,12 +50,12 @@ class Prediction:
     """What a tagger makes of n samples, in their order.
 
     Attributes:
-        scores: (n, L) float32, the network's probabilities as they are; NaN where the image could not be read.
+        scores: (n, L) float32, the network's probabilities as they are; NaN where there is an error.
         probabilities: (n, L) float32, the same calibrated: of all cells given 0.8, about 80% are yes.
         decisions: (n, L) bool: the labels given by the bundle's rule or, where it has none, to scores above 0.5;
-            none where the image could not be read.
+            none where there is an error.
         label_names: (L,).
-        errors: the reason for each unreadable image, by its position.
+        errors: by its position, why a sample has none: an unreadable image, or scores that are not finite.
     """
 
     scores: NDArray[np.float32]
@@ -217,9 +219,12 @@ class Tagger:
         """Scores and decisions of samples that were read as this bundle takes them.
 
         Raises:
-            DataError: as `predict_array`.
+            DataError: as `predict_array`; and samples whose scores are not finite.
         """
-        return self.predict_array(dataset.pixels if self._fine_tuned and dataset.pixels is not None else dataset.x)
+        found = self.predict_array(dataset.pixels if self._fine_tuned and dataset.pixels is not None else dataset.x)
+        if found.errors:
+            raise DataError([f"{dataset.sample_names[row]}: {why}" for row, why in found.errors.items()])
+        return found
 
     @property
     def _fine_tuned(self) -> bool:
@@ -310,7 +315,11 @@ class Tagger:
 
     def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
         decider = self.decider
-        return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
+        faults = {int(row): _NOT_FINITE for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))} | dict(
+            errors or {}
+        )
+        scores[list(faults)] = np.nan  # nothing of such a row is worth anything
+        return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, faults)
 
     def _demand_images(self) -> None:
         kind, shape = self.preprocessing.kind, self.preprocessing.shape
