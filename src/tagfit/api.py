@@ -36,7 +36,7 @@ from tagfit.options.runs import (
     TrainKeywords,
     TrainOptions,
 )
-from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED
+from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED, ModelOptions
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
@@ -47,8 +47,7 @@ from tagfit.search.space import space
 
 if TYPE_CHECKING:
     from tagfit.diagnosis.registry import Diagnosis
-    from tagfit.report.evaluation import Evaluation
-    from tagfit.report.result import Result
+    from tagfit.report.result import Evaluation, Result
     from tagfit.runs.estimation import Estimate
     from tagfit.runs.record import Delivered
     from tagfit.search.campaign import Budget
@@ -198,13 +197,14 @@ def inspect(data: object, *, device: str = "auto") -> Inspection:
         data: what `load` returned, or anything that `load` takes without further options.
         device: where a backbone looks at the images.
     """
-    return look(_locked(data, device))
+    return look(_locked(data, _checked(ModelOptions, {"device": device}).device))
 
 
 def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
     """About how long `fit` and `cure` of such data take here, and how much memory."""
     from tagfit.runs.estimation import estimate
 
+    device = _checked(ModelOptions, {"device": device}).device
     return estimate(_locked(data, device), device, plan or Plan())
 
 
@@ -414,7 +414,7 @@ def evaluate(
         BundleError: the bundle cannot be read.
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    from tagfit.report.evaluation import Evaluation
+    from tagfit.report.result import Evaluation
     from tagfit.runs.evaluation import evaluation_of
 
     chosen = _checked(EvaluateOptions, options)
@@ -482,6 +482,7 @@ def predict(model: Tagger | str | Path, inputs: Inputs, *, device: str = "auto")
         BundleError: the folder cannot be read.
         DataError: not what this model takes.
     """
+    device = _checked(ModelOptions, {"device": device}).device
     return (model if isinstance(model, Tagger) else Tagger.load(model, device)).predict(inputs)
 
 
@@ -505,7 +506,7 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
     )
     token = None if options.token_file is None else server.read_token(Path(options.token_file))
     with server.bind(options.host, options.port) as listener:
-        server.demand_token(listener, token)
+        access = server.access_to(listener, token, options.allow_host)
         tagger = Tagger.load(bundle, options.device)
-        made = server.make_server(name, tagger, listener, limits, token=token, hosts=options.allow_host, say=say)
+        made = server.make_server(name, tagger, listener, limits, access, say)
         server.serve(made, tagger, listener)

@@ -29,7 +29,7 @@ from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean
 from tagfit.io.faults import field_faults
-from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
+from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare, plain
 from tagfit.io.typed_json import from_plain, to_plain
 
 #: bytes of a recipe file; ours have 500
@@ -159,7 +159,7 @@ LOSSES: tuple[LossName, ...] = get_args(LossName)
 #: losses for rare labels, and those for data whose unknown labels have to count, because only yes is known
 RARE_LOSSES, SINGLE_POSITIVE_LOSSES = LOSSES[1:5], LOSSES[5:]
 
-#: the schedules of the learning rate that a recipe may name; `training.schedule` holds their formulas
+#: the schedules of the learning rate that a recipe may name; `training.optimiser` holds their formulas
 ScheduleName = Literal["constant", "cosine", "one-cycle"]
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
@@ -224,6 +224,18 @@ class Training:
         return self.augmentation_strength > 0 and not VIEWS_DRAWN.isdisjoint(self.augmentation)
 
 
+def _with_plain_numbers(record: object) -> object:
+    """A model or a training with Python's own numbers for NumPy's; what is neither as it is."""
+    if not isinstance(record, _Model | Training):
+        return record
+    held = msgspec.structs.asdict(record) if isinstance(record, _Model) else vars(record)
+    own = {name: tuple(map(plain, one)) if isinstance(one, tuple) else plain(one) for name, one in held.items()}
+    changed: dict[str, Any] = {name: one for name, one in own.items() if repr(one) != repr(held[name])}
+    if isinstance(record, _Model):
+        return msgspec.structs.replace(record, **changed) if changed else record
+    return replace(record, **changed) if changed else record
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """An architecture and how to train it.
@@ -237,6 +249,8 @@ class Recipe:
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
+        for name in ("model", "training"):
+            object.__setattr__(self, name, _with_plain_numbers(getattr(self, name)))
         faults = field_faults(self) or [*field_faults(self.model, "model"), *field_faults(self.training, "training")]
         if faults := faults or self._disagreements():
             raise RecipeError([f"recipe {self.name!r:.60}: {fault}" for fault in faults])

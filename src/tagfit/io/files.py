@@ -5,8 +5,11 @@ Everything is written beside its place, synced and renamed: a kill at any moment
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +18,8 @@ from typing import BinaryIO
 
 from tagfit.errors import OutputError
 
-_TEMPORARY, _ASIDE = ".tmp", ".old.tmp"
+#: of what is written beside its place: a name that nobody gives to a file of their own
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 @contextmanager
@@ -97,12 +101,31 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 def aside(path: Path) -> Path:
     """Where a folder lies while another takes its place."""
-    return path.with_name(f".{path.name}{_ASIDE}") if path.name else path
+    return path.with_name(f".{path.name}.old.tmp") if path.name else path
 
 
 def is_temporary(path: Path) -> bool:
     """Whether its name is one of those that a killed process leaves behind."""
-    return path.name.startswith(".") and path.name.endswith(_TEMPORARY)
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+@contextmanager
+def regular_file(path: Path, most: int) -> Iterator[BinaryIO]:
+    """A file's bytes, where it is one: a pipe would be waited for, and a device has no end.
+
+    Args:
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it is no regular file, has more, or cannot be opened.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, not a file", str(path))
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes; at most {most:,} are read", str(path))
+    with path.open("rb") as stream:
+        yield stream
 
 
 def sync(stream: BinaryIO) -> None:
@@ -112,7 +135,7 @@ def sync(stream: BinaryIO) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{_TEMPORARY}")
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _sync_names(folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tagfit.options.checks import SEED, SWITCH, choice, megapixels, place, several, shares, text, whole
+from tagfit.options.checks import SEED, SWITCH, choice, megapixels, place, several, shares, text, text_or_values, whole
 from tagfit.options.option import Options, option
 from tagfit.options.shared import device_option, on_option
 
@@ -63,7 +63,7 @@ class FormOptions(Options):
     on: str | None = on_option()
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
         if "size" in given and "backbone" in given:
             yield f"{name('size')} was given, but a backbone has its own"
 
@@ -101,11 +101,11 @@ class SplitOptions(Options):
         whole(2, MOST_FOLDS, "K"),
         "Data",
     )
-    groups: str | None = option(
+    groups: str | Iterable[object] | None = option(
         None,
         "Keep in one part: near-copies (auto), neighbouring files as well (blocks), identical files only (none), or "
         "samples with the same value in a column.",
-        text("auto|blocks|none|COLUMN"),
+        text_or_values("auto|blocks|none|COLUMN"),
         "Data",
         usual="auto",
     )
@@ -125,7 +125,7 @@ class DataKeywords(ReadKeywords, total=False):
 
     split: str | Mapping[str, float] | None
     split_seed: int
-    groups: str | None
+    groups: str | Iterable[object] | None
     folds: int | None
     calibrate: bool
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.metrics.intervals import Spread
-from tagfit.metrics.scores import Bools
-from tagfit.metrics.weighted import Values
+from tagfit.metrics.scores import Bools, Values
 from tagfit.records.runs import Run
 from tagfit.records.scores import Target
 from tagfit.records.verdict import Reason
