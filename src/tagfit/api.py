@@ -257,10 +257,10 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
 
 def _reported(delivered: Delivered) -> Result:
     """With the page of the run, which is made of what lies in its folder."""
-    from tagfit.report.files import read_context, write_report
+    from tagfit.report.files import read_context, report_is_missing, write_report
     from tagfit.report.result import Result
 
-    if delivered.folder is not None and delivered.fresh:
+    if delivered.folder is not None and (delivered.fresh or report_is_missing(delivered.folder)):
         write_report(delivered.folder, read_context(delivered.folder))
     return Result(**vars(delivered))
 
