@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagfit.data.sources.files import IMAGE_SUFFIXES
 from tagfit.data.sources.keywords import Image, keywords_of
+from tagfit.data.sources.listing import IMAGE_SUFFIXES
 from tagfit.images.decode import UnreadableImageError
 from tagfit.images.xmp import MalformedXmpError, xmp_keywords
 from tagfit.inference.rows import PredictedRow

@@ -57,7 +57,8 @@ def test_an_image_has_the_labels_of_its_objects(images):
     assert table.absent_label == NO
     assert table.sample_names == ("a.jpg", "b.jpg", "c.jpg")
     assert dict(table.metadata) == {"width": ("4", "5", "5"), "site": ("north", "south", "north")}
-    assert table.notes == ("Kept as metadata, not as labels (the labels are declared): width, site.",)
+    assert table.notes == ()
+    assert table.reading[1:] == ("Kept as metadata, not as labels: width, site.",)
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -189,7 +190,7 @@ def test_every_fault_is_told_at_once(images, faults):
         ('{"images": [], "annotations": [' + "[" * 100_000, "is not JSON"),
         ('{"images": [], "annotations": [' + "9" * 5000 + "]}", "is not JSON"),
         (coco(categories=[{"id": 7, "name": "../x"}], images=[{"id": 11, "file_name": "../a.jpg"}]), "leaves the"),
-        (coco(images=[{"id": 11, "file_name": "/a.jpg"}], annotations=[]), "absolute"),
+        (coco(images=[{"id": 11, "file_name": "/etc/x.jpg"}], annotations=[]), "absolute"),
         ('{\n"images": 3}', "one JSON document over the whole file"),
     ],
 )

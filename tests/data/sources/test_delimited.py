@@ -121,7 +121,7 @@ def test_further_columns_are_metadata_and_said(folder):
     table = read(folder("a.jpg", "b.jpg", l_csv=text))
     assert table.label_names == ("beach",)
     assert dict(table.metadata) == {"camera": ("x100", "x200"), "shot": ("3", "17")}
-    assert "camera, shot" in table.notes[0]
+    assert "camera, shot" in table.reading[1]
 
 
 def test_garbage_in_a_label_column_is_a_fault_and_not_metadata(folder, faults):
@@ -169,7 +169,7 @@ def test_a_label_column_without_a_name_is_a_fault(folder, faults):
 def test_two_columns_of_paths(folder):
     table = read(folder("a.jpg", l_csv="path,image,tags\n/x/y,a.jpg,sea\n"))
     assert table.sample_names == ("a.jpg",)
-    assert "not from path" in table.notes[1]
+    assert "not from path" in table.notes[0]
 
 
 # -------------------------------------------------------------------------------------------- faults
@@ -245,7 +245,7 @@ def test_names_that_differ_in_case_are_kept_and_said(folder):
 
 
 def test_free_text_is_not_taken_for_labels(folder, faults, monkeypatch):
-    monkeypatch.setattr("tagfit.data.sources.listed.MAX_CELLS", 3)
+    monkeypatch.setattr("tagfit.data.sources.rows.MAX_CELLS", 3)
     assert "free text" in faults(read, folder("a.jpg", "b.jpg", l_csv="image,tags\na.jpg,x\nb.jpg,y\n"))[0]
 
 
@@ -273,7 +273,7 @@ def test_listed_round_trip(folder, labels, delimiter):
         with pytest.raises(DataError, match="no labels at all"):
             read(path)
         return
-    table = read(path, label_separator=";")
+    table = read(path, label_separator=";", blank_is="no")
     assert table.label_names == tuple(sorted(set().union(*labels)))
     for row, own in zip(table.labels_NL, labels, strict=True):
         assert {name for name, code in zip(table.label_names, row, strict=True) if code == YES} == own

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tagfit.data.sources.cells import EXPECTED, MINUS, cell_codes, settle_minus_one
-from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.listed import Labels
 from tagfit.data.sources.names import alike_note, label_names
+from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.rows import Labels
 from tagfit.data.sources.table import Table
 from tagfit.records.data import NO, UNKNOWN, YES
 
@@ -27,7 +27,7 @@ def is_label_column(codes: Sequence[int | None]) -> bool:
     return marks > wrong and wrong <= max(1, (marks + wrong) // 10)
 
 
-def binary_labels(table: Table, candidates: Sequence[str], conventions: Conventions, faults: Faults) -> Labels:
+def binary_labels(table: Table, candidates: Sequence[str], reading: Reading, faults: Faults) -> Labels:
     """Read the label columns among some columns of a table; the names that come back say which they are.
 
     Label names keep the order of the columns. A label that the table has no column for is unknown.
@@ -41,11 +41,12 @@ def binary_labels(table: Table, candidates: Sequence[str], conventions: Conventi
             f"{table.head}: no column holds labels; the columns are {', '.join(list(table.columns)[:20])}.",
             "Expected a column called labels (or tags, keywords), or one 0/1 column a label.",
         )
-        return Labels((), np.zeros((len(table), 0), np.int8), UNKNOWN)
+        return Labels((), np.zeros((len(table), 0), np.int8), UNKNOWN, np.zeros(len(table), bool))
     names = label_names(columns, table.head, faults)
     codes_NL = np.array([[UNKNOWN if code is None else code for code in codes] for codes in columns.values()], np.int8)
-    settled_NL, notes = settle_minus_one(np.ascontiguousarray(codes_NL.T), conventions, table.source, faults)
-    return Labels(names, settled_NL, UNKNOWN, notes + alike_note(names))
+    settled_NL, notes = settle_minus_one(np.ascontiguousarray(codes_NL.T), reading.minus_one, table.source, faults)
+    blank_N = np.zeros(len(table), bool)
+    return Labels(names, settled_NL, UNKNOWN, blank_N, notes=notes + alike_note(names))
 
 
 def _check(table: Table, name: str, codes: Sequence[int | None], faults: Faults) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.reading import MinusOne
 from tagfit.records.data import NO, UNKNOWN, YES
 
 #: a written -1, before it is known what the person means by it
@@ -44,7 +44,7 @@ def cell_codes(cells: Sequence[object]) -> list[int | None]:
 
 
 def settle_minus_one(
-    codes_NL: NDArray[np.int8], conventions: Conventions, source: str, faults: Faults
+    codes_NL: NDArray[np.int8], minus_one: MinusOne | None, source: str, faults: Faults
 ) -> tuple[NDArray[np.int8], tuple[str, ...]]:
     """Replace MINUS by what it means, and say so.
 
@@ -57,18 +57,18 @@ def settle_minus_one(
     is_minus = codes_NL == MINUS
     count = int(is_minus.sum())
     if not count:
-        unused = conventions.minus_one is not None
+        unused = minus_one is not None
         return codes_NL, (f"{source}: no label cell holds -1, so its given meaning changed nothing.",) if unused else ()
     has_zero = bool((codes_NL == NO).any())
-    if conventions.minus_one is None and not has_zero:
+    if minus_one is None and not has_zero:
         faults.add(
             f"{source}: labels are written as -1 and +1 only, so -1 may mean no or unknown.",
             "Say which: --minus-one-is no or --minus-one-is unknown (in Python: minus_one='no' or 'unknown').",
         )
-    if conventions.minus_one == "no" and has_zero:
+    if minus_one == "no" and has_zero:
         faults.add(
             f"{source}: -1 was said to mean no, but 0 occurs beside it.",
             "Write no as 0 and unknown as -1 or an empty cell, or leave out --minus-one-is (minus_one).",
         )
-    meaning, word = (NO, "no") if conventions.minus_one == "no" else (UNKNOWN, "unknown")
+    meaning, word = (NO, "no") if minus_one == "no" else (UNKNOWN, "unknown")
     return np.where(is_minus, np.int8(meaning), codes_NL), (f"-1 in {count} label cells is read as {word}.",)

@@ -1,50 +1,160 @@
-"""Image files that a source names: looked for, one listing a folder, and never opened."""
+"""Image files that a source names: looked for, one listing a folder, and never opened.
+
+A name is first looked for as written: from the label file's folder, then from the folder of the data. What is not
+there is looked for by its ending among all images below that folder, listed once: without its extension, in another
+case or Unicode form, without another computer's folders, a server's address or the number that an upload was given. It
+counts as found only if exactly one image fits. Folders that are called as parts of a split are never mistaken for each
+other: `train/1.jpg` is not `test/1.jpg`.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
 import posixpath
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
+from urllib.parse import unquote
 
-from tagfit.data.sources.faults import Faults, shortened
+from tagfit.data.sources.listing import IMAGE_SUFFIXES, Listing
 from tagfit.data.sources.names import is_writable
+from tagfit.data.sources.parts import part_of_folders
+from tagfit.data.sources.rows import each
+from tagfit.records.data import Part
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*/?")
+_QUERY = re.compile(r"[?&]d=([^&#]+)|[?#].*$")
+#: Label Studio writes eight hexadecimal digits in front of the name of an uploaded file
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
+MISSING = "does not exist."
+_ABSOLUTE = "is an absolute path; expected one relative to the folder of images."
+_SEVERAL = "may be one of several:"
 
 
 @dataclass(frozen=True)
 class Root:
-    """Where paths start. `confined`: a path that leaves `folder` is a fault, as in every file from a stranger."""
+    """Where paths start.
+
+    Attributes:
+        confined: whether a path that leaves `folder` is a fault, as in every file from a stranger.
+        listing: all images below `folder`, to find those that are not where they are written; None where it is not
+            to be listed.
+    """
 
     folder: Path
     confined: bool = True
+    listing: Listing | None = None
+
+    @classmethod
+    def of(cls, folder: Path, listing: Listing | None = None) -> Root:
+        """A confined root; `listing` is used if it is of the same folder."""
+        return cls(folder, True, listing if listing is not None and listing.folder == folder else Listing(folder))
 
 
-def find_images(names: Sequence[str], where: Sequence[str], root: Root, faults: Faults) -> list[Path | None]:
-    """The file of each name; one that is missing, not a file or out of bounds is a fault.
+@dataclass(frozen=True)
+class Wanted:
+    """The images of N rows.
+
+    Attributes:
+        names: (N,) as written.
+        bases: (N,) the folders that they start in, relative to the root; or one for all.
+        parts: (N,) the part of a split that each row is in, as far as it is known; or one for all.
+        strip_prefix: what names begin with and files do not.
+    """
+
+    names: Sequence[str]
+    bases: Sequence[str] | str = ""
+    parts: Sequence[Part | None] | Part | None = None
+    strip_prefix: str | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, str, Part | None]]:
+        n = len(self.names)
+        return zip(self.names, each(self.bases, n), each(self.parts, n), strict=True)
+
+
+@dataclass(eq=False)
+class Found:
+    """What came of looking for N images.
+
+    Attributes:
+        files: (N,) paths, equal for equal files however they were spelled; None where there is none.
+        names: (N,) the name of each: as written, or its path below the root where it was found differently.
+        complaints: what is wrong, by row.
+        missing: the rows whose image is nowhere, or may be one of several; the other complaints are graver.
+        differently: the rows whose image was found in another way than as written.
+    """
+
+    files: list[Path | None] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    complaints: dict[int, str] = field(default_factory=dict)
+    missing: set[int] = field(default_factory=set)
+    differently: list[int] = field(default_factory=list)
+
+
+def find_images(wanted: Wanted, root: Root) -> Found:
+    """Look for the file of each name.
 
     Backslashes are read as slashes, so that a table written on Windows is found elsewhere too.
-
-    Returns:
-        (N,) paths, equal for equal files however they were spelled; None after a fault.
     """
-    base = _real(root.folder) if root.confined else None
-    listings: dict[str, _Listing] = {}
-    paths: list[Path | None] = []
-    for name, place in zip(names, where, strict=True):
-        inner = posixpath.normpath(name.replace("\\", "/"))
-        folder, file = posixpath.split(inner)
-        complaint = _unusable(name, inner, root)
-        if not complaint:
-            if folder not in listings:
-                listings[folder] = _Listing(root.folder / folder, base)
-            complaint = listings[folder].complaint(file)
+    search, found = _Search(root), Found()
+    places = [search.find(_stripped(name, wanted.strip_prefix), base, part) for name, base, part in wanted]
+    doubtful = _doubtful(wanted.names, places)
+    for row, ((name, base, _), place) in enumerate(zip(wanted, places, strict=True)):
+        complaint = place.instead if row in doubtful else place.complaint
+        found.files.append(None if complaint else root.folder / place.inner)
+        found.names.append(place.inner if place.by_ending and not complaint else _written(name, base, place, complaint))
         if complaint:
-            faults.add(f"{place}: image {shortened(name)} {complaint}", _todo(root))
-        paths.append(None if complaint else root.folder / inner)
-    return paths
+            found.complaints[row] = complaint
+            if complaint.startswith((MISSING, _ABSOLUTE, _SEVERAL)):
+                found.missing.add(row)
+        elif place.by_ending:
+            found.differently.append(row)
+    return found
+
+
+def _doubtful(names: Sequence[str], places: Sequence[_Place]) -> set[int]:
+    """The rows found by their ending whose file is meant by another name too, or whose folder nobody else's became.
+
+    Of names in a folder that does not exist here, nearly all have to be found in one and the same folder.
+    """
+    meant: dict[str, set[str]] = {}
+    folders: dict[str, Counter[str]] = {}
+    for name, place in zip(names, places, strict=True):
+        if not place.complaint:
+            meant.setdefault(place.inner, set()).add(place.inner if not place.by_ending else name)
+        if place.unmatched is not None:
+            folders.setdefault(place.unmatched, Counter())[place.inner.rpartition("/")[0]] += 1
+    return {
+        row
+        for row, place in enumerate(places)
+        if place.by_ending
+        and (len(meant.get(place.inner, ())) > 1 or not _is_usual(place, folders.get(place.unmatched or "")))
+    }
+
+
+def _is_usual(place: _Place, folders: Counter[str] | None) -> bool:
+    if place.unmatched is None or folders is None:
+        return True
+    return folders[place.inner.rpartition("/")[0]] >= 0.95 * folders.total()
+
+
+def _stripped(name: str, prefix: str | None) -> str:
+    return name if prefix is None else name.removeprefix(prefix).lstrip("/\\")
+
+
+def _written(name: str, base: str, place: _Place, complaint: str) -> str:
+    """The name as messages and outputs call it: as written, below the folder of a label file that lies deeper."""
+    is_below = bool(base) and not _is_absolute(name) and (bool(complaint) or place.inner.startswith(f"{base}/"))
+    return f"{base}/{name}" if is_below else name
+
+
+def todo(root: Root) -> str:
+    return f"Images are looked for in {root.folder}; say with --images (images) if they start elsewhere."
 
 
 def unlabelled(files: Sequence[Path]) -> int:
@@ -60,34 +170,160 @@ def unlabelled(files: Sequence[Path]) -> int:
     return found
 
 
-def _todo(root: Root) -> str:
-    return f"Images are looked for in {root.folder}; say with --images (images) if they start elsewhere."
+@dataclass(frozen=True)
+class _Place:
+    """Where a name leads to.
+
+    Attributes:
+        inner: the path below the root.
+        complaint: what is wrong with it; nothing where the image can be used.
+        by_ending: whether it was found by its ending.
+        unmatched: the written folder, where that is relative and not all of it is in `inner`.
+        instead: the complaint in case that what was found by its ending is not meant.
+    """
+
+    inner: str
+    complaint: str
+    by_ending: bool = False
+    unmatched: str | None = None
+    instead: str = ""
 
 
-def _unusable(name: str, inner: str, root: Root) -> str:
-    """What is wrong with a name by itself."""
-    if not name.strip():
-        return "is an empty cell."
-    if not is_writable(name):
-        return "holds control characters."
-    if root.confined and PureWindowsPath(name).anchor:  # of /a, \\a, C:a and C:\\a alike
-        return "is an absolute path; expected one relative to the folder of images."
-    if root.confined and (inner == ".." or inner.startswith("../")):
-        return "leaves the folder of images."
-    return ""
+class _Search:
+    """Looks for one name after another below a root."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._base = _real(root.folder) if root.confined else None
+        self._folders: dict[str, _Folder] = {}
+        self._own = tuple(map(_key, _real(root.folder).parts))
+
+    def find(self, name: str, base: str, part: Part | None) -> _Place:
+        if not name.strip():
+            return _Place("", "is an empty cell.")
+        if not is_writable(name):
+            return _Place("", "holds control characters.")
+        if self._root.confined and _is_absolute(name):
+            return self._by_ending(name, base, part, _Place(name, _ABSOLUTE))
+        place, *others = (
+            self._as_written(posixpath.join(start, name.replace("\\", "/"))) for start in {base: 0, "": 0}
+        )
+        place = next((other for other in others if place.complaint == MISSING and not other.complaint), place)
+        return self._by_ending(name, base, part, place) if place.complaint == MISSING else place
+
+    def _as_written(self, path: str) -> _Place:
+        inner = posixpath.normpath(path)
+        if self._root.confined and (inner == ".." or inner.startswith("../")):
+            return _Place(inner, "leaves the folder of images.")
+        return _Place(inner, self._complaint(inner))
+
+    def _complaint(self, inner: str) -> str:
+        folder, file = posixpath.split(inner)
+        if folder not in self._folders:
+            self._folders[folder] = _Folder(self._root.folder / folder, self._base)
+        return self._folders[folder].complaint(file)
+
+    # ------------------------------------------------------------------------------------------- by its ending
+
+    @cached_property
+    def _index(self) -> dict[str, list[str]]:
+        """Images by file name and by file name without extension, both without regard to case and Unicode form."""
+        index: dict[str, list[str]] = {}
+        for inner in self._root.listing.images if self._root.listing is not None else ():
+            file = _key(inner.rpartition("/")[2])
+            for key in {file, file.rpartition(".")[0]}:
+                index.setdefault(key, []).append(inner)
+        return index
+
+    def _by_ending(self, name: str, base: str, part: Part | None, place: _Place) -> _Place:
+        """The one image that ends as a name does, among those that share most folders with it."""
+        if self._root.listing is None:
+            return place
+        pieces = _pieces(name)
+        best = self._best(pieces, base, part)
+        instead = place.complaint + (self._near(pieces[-1]) if place.complaint == MISSING else "")
+        shared = _shared(pieces, best[0]) if best else 0
+        is_whole = shared == len(pieces) - 1 or _is_absolute(name)
+        if len(best) > 1 and is_whole:
+            return replace(place, complaint=f"{_SEVERAL} {', '.join(best[:3])}.")
+        if len(best) != 1:
+            return replace(place, complaint=instead)
+        is_matched = is_whole or self._is_above(pieces[: -1 - shared])
+        unmatched = None if is_matched else "/".join(pieces[:-1])
+        return _Place(best[0], self._complaint(best[0]), True, unmatched, instead)
+
+    def _best(self, pieces: tuple[str, ...], base: str, part: Part | None) -> Sequence[str]:
+        """The images that fit best: no folder speaks against them, and most speak for them."""
+        written = part_of_folders(pieces[:-1]) or part
+        parts = {inner: part_of_folders(inner.split("/")[:-1]) for inner in self._called(pieces[-1])}
+        fitting = {inner: _shared(pieces, inner) for inner in parts if parts[inner] in (None, written) or not written}
+        best = [inner for inner, shared in fitting.items() if shared == max(fitting.values())]
+        best = [inner for inner in best if parts[inner] == written] or best
+        places = {_bare("/".join(pieces)), _bare("/".join((_key(base), *pieces)))}
+        return [inner for inner in best if _bare(_key(inner)) in places] or best
+
+    def _is_above(self, folders: tuple[str, ...]) -> bool:
+        """Whether folders are those that the root lies in: paths may start one or more above it."""
+        return self._own[-len(folders) :] == folders
+
+    def _called(self, file: str) -> Sequence[str]:
+        """The images of a file name, or of what it was called before it was uploaded."""
+        return self._index.get(file) or self._index.get(_UPLOAD.sub("", file)) or ()
+
+    def _near(self, file: str) -> str:
+        if file in self._index:
+            return f" Did you mean {self._index[file][0]!r}?"
+        near = (
+            difflib.get_close_matches(file, self._index, n=1, cutoff=0.85) if len(self._index) < _MOST_COMPARED else []
+        )
+        return f" Did you mean {self._index[near[0]][0]!r}?" if near else ""
+
+
+def _is_absolute(name: str) -> bool:
+    """Of /a, \\\\a, C:a, C:\\a and s3://a alike."""
+    return bool(PureWindowsPath(name).anchor or _ADDRESS.match(name))
+
+
+def _bare(path: str) -> str:
+    return path.removesuffix(posixpath.splitext(path)[1]) if path.endswith(IMAGE_SUFFIXES) else path
+
+
+#: names are compared with no more files than these
+_MOST_COMPARED = 20_000
+
+
+def _key(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _pieces(name: str) -> tuple[str, ...]:
+    """The folders and the file name of a written path or address, to compare."""
+    if address := _ADDRESS.match(name):
+        name = name[address.end() :]
+    if "?" in name or "#" in name or address:
+        name = unquote(_QUERY.sub(lambda match: f"/{match[1]}" if match[1] else "", name))
+    drive = PureWindowsPath(name).drive
+    normal = posixpath.normpath(name.removeprefix(drive).replace("\\", "/"))
+    return tuple(_key(piece) for piece in normal.split("/") if piece not in ("", ".", "..")) or ("",)
+
+
+def _shared(pieces: Sequence[str], inner: str) -> int:
+    """How many folders an image and a written path share, counted from the file."""
+    folders = _key(inner).split("/")[-2::-1]
+    pairs = zip(reversed(pieces[:-1]), folders, strict=False)
+    return next((count for count, (one, other) in enumerate(pairs) if one != other), min(len(pieces) - 1, len(folders)))
 
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve raises where links go round in a circle
 
 
-class _Listing:
+class _Folder:
     """What lies in one folder, listed once; `base` is the folder that nothing may lead out of."""
 
     def __init__(self, folder: Path, base: Path | None) -> None:
         self._base = base
         self._entries: dict[str, os.DirEntry[str]] = {}
-        self._folded: dict[str, str] = {}
         self._fault = "" if self._is_inside(folder) else "is led out of the folder of images by a symbolic link."
         if not self._fault:
             self._list(folder)
@@ -110,16 +346,10 @@ class _Listing:
             return self._fault
         entry = self._entries.get(file)
         if entry is None:
-            return f"does not exist.{self._near(file)}"
+            return MISSING
         if entry.is_symlink() and not self._is_inside(Path(entry.path)):
             return "is led out of the folder of images by a symbolic link."
         try:
             return "" if entry.is_file() else "is not a file."
         except OSError as error:
             return f"cannot be looked at: {error.strerror}."
-
-    def _near(self, file: str) -> str:
-        if not self._folded:
-            self._folded = {name.casefold(): name for name in self._entries}
-        near = self._folded.get(file.casefold())
-        return f" Did you mean {near!r}?" if near else ""

@@ -6,37 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tagfit.data.sources.cells import MINUS, cell_code, settle_minus_one
-from tagfit.data.sources.conventions import Conventions
+from tagfit.data.sources.cells import cell_code, settle_minus_one
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.names import alike_note, label_names
+from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.rows import Labels, matrix
 from tagfit.records.data import NO, UNKNOWN, YES
 
 SEPARATORS = (";", ",", "|")
 
-#: more cells than this in a label matrix are free text read as labels
-MAX_CELLS = 1 << 31
-
 _NO_NAME = {"?", "nan"}
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """Labels as read.
-
-    Attributes:
-        names: (L,) label names.
-        codes_NL: (N, L) int8 of YES, NO, UNKNOWN.
-        absent: what a label that the source does not mention means, NO or UNKNOWN.
-        notes: what the person should be told.
-    """
-
-    names: tuple[str, ...]
-    codes_NL: NDArray[np.int8]
-    absent: int
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +29,7 @@ class LabelCells:
     declared: tuple[str, ...] | None = None
 
 
-def listed_labels(column: LabelCells, conventions: Conventions, faults: Faults) -> Labels:
+def listed_labels(column: LabelCells, reading: Reading, faults: Faults) -> Labels:
     """Read a labels column of text (`beach;sea`), of lists of names, or of mappings from name to 0/1/None.
 
     Empty text and an empty list mean no labels; empty names (`a;;b`) and repeated ones (`a;a`) are ignored. Label
@@ -57,16 +37,16 @@ def listed_labels(column: LabelCells, conventions: Conventions, faults: Faults) 
     """
     kinds = {_kind(cell) for cell in column.cells}
     if kinds <= {"text", "nothing"}:
-        conventions.refuse_minus_one(column.source, faults)
-        lists, notes = _split_text(column, conventions, faults)
+        reading.refuse({"minus_one"}, column.source, faults)
+        lists, notes = _split_text(column, reading, faults)
         return _from_lists(lists, column, faults, notes + _number_note(lists))
     if kinds == {"text", "list"}:  # where the parts of a split are files of two kinds
-        column = _split_where_text(column, conventions, faults)
+        column = _split_where_text(column, reading, faults)
     else:
-        conventions.refuse_separator(column.source, faults)
+        reading.refuse({"label_separator"}, column.source, faults)
     if kinds <= {"mapping", "nothing"}:
-        return _from_mappings(column, conventions, faults)
-    conventions.refuse_minus_one(column.source, faults)
+        return _from_mappings(column, reading, faults)
+    reading.refuse({"minus_one"}, column.source, faults)
     if all(map(_is_numbers, filter(_is_filled, column.cells))) and any(map(_is_filled, column.cells)):
         _refuse_numbers(column, faults)
     return _from_lists(_checked_lists(column, faults), column, faults)
@@ -85,11 +65,9 @@ def _kind(cell: object) -> str:
 # -------------------------------------------------------------------------------------------- names in text
 
 
-def _split_text(
-    column: LabelCells, conventions: Conventions, faults: Faults
-) -> tuple[list[list[str]], tuple[str, ...]]:
+def _split_text(column: LabelCells, reading: Reading, faults: Faults) -> tuple[list[list[str]], tuple[str, ...]]:
     texts = ["" if cell is None else str(cell) for cell in column.cells]
-    separator, notes = _find_separator(texts, conventions, column.source, faults)
+    separator, notes = _find_separator(texts, reading, column.source, faults)
     split = {text: _names_in(text, separator) for text in set(texts)}
     doubtful = {text: complaint for text, names in split.items() if (complaint := _complaint(text, names))}
     for row, text in enumerate(texts):
@@ -98,11 +76,11 @@ def _split_text(
     return [split[text] for text in texts], notes
 
 
-def _split_where_text(column: LabelCells, conventions: Conventions, faults: Faults) -> LabelCells:
+def _split_where_text(column: LabelCells, reading: Reading, faults: Faults) -> LabelCells:
     """The column with lists only."""
     rows = [row for row, cell in enumerate(column.cells) if isinstance(cell, str)]
     part = replace(column, cells=[column.cells[row] for row in rows], where=[column.where[row] for row in rows])
-    lists, _ = _split_text(part, conventions, faults)
+    lists, _ = _split_text(part, reading, faults)
     of_row = dict(zip(rows, lists, strict=True))
     return replace(column, cells=[of_row.get(row, cell) for row, cell in enumerate(column.cells)])
 
@@ -128,11 +106,11 @@ def _complaint(text: str, names: Sequence[str]) -> str:
 
 
 def _find_separator(
-    texts: Sequence[str], conventions: Conventions, source: str, faults: Faults
+    texts: Sequence[str], reading: Reading, source: str, faults: Faults
 ) -> tuple[str | None, tuple[str, ...]]:
     """The separator that was said, else the one that occurs; none where each cell holds one label."""
-    if conventions.label_separator is not None:
-        return conventions.label_separator, ()
+    if reading.label_separator is not None:
+        return reading.label_separator, ()
     found = [sign for sign in SEPARATORS if any(sign in text for text in texts)]
     if len(found) > 1:
         faults.add(
@@ -191,14 +169,19 @@ def _from_lists(
 ) -> Labels:
     listed = sorted({name for names in lists for name in names})
     names = label_names(listed if column.declared is None else column.declared, column.source, faults)
-    codes_NL = _matrix(len(lists), len(names), NO, column.source, faults)
+    codes_NL = matrix(len(lists), len(names), NO, column.source, faults)
     column_of = {name: number for number, name in enumerate(names)}
     rows = np.repeat(np.arange(len(lists)), [len(names) for names in lists])
     codes_NL[rows, [column_of[name] for names in lists for name in names]] = YES
-    return Labels(names, codes_NL, NO, notes + alike_note(names))
+    blank_N = np.array(
+        [not listed and not _is_empty_list(cell) for listed, cell in zip(lists, column.cells, strict=True)]
+    )
+    return Labels(
+        names, codes_NL, NO, blank_N, is_declared=column.declared is not None, notes=notes + alike_note(names)
+    )
 
 
-def _from_mappings(column: LabelCells, conventions: Conventions, faults: Faults) -> Labels:
+def _from_mappings(column: LabelCells, reading: Reading, faults: Faults) -> Labels:
     """A label that a mapping does not hold is unknown there; without a mapping all are."""
     rows: list[dict[str, object]] = []
     for cell, place in zip(column.cells, column.where, strict=True):
@@ -207,20 +190,16 @@ def _from_mappings(column: LabelCells, conventions: Conventions, faults: Faults)
         if len(rows[-1]) < len(written):
             faults.add(f"{place}: a label occurs twice: {shortened(cell)}.")
     names = label_names(sorted({name for row in rows for name in row}), column.source, faults)
-    codes_NL = _matrix(len(rows), len(names), UNKNOWN, column.source, faults)
+    codes_NL = matrix(len(rows), len(names), UNKNOWN, column.source, faults)
     for number, name in enumerate(names):
         for row, values in enumerate(rows):
             code = cell_code(values.get(name))
             if code is None:
                 faults.add(f"{column.where[row]}: label {name!r} must be 0, 1 or null; got {shortened(values[name])}.")
             codes_NL[row, number] = UNKNOWN if code is None else code
-    settled_NL, notes = settle_minus_one(codes_NL, conventions, column.source, faults)
-    return Labels(names, settled_NL, UNKNOWN, notes + alike_note(names))
+    settled_NL, notes = settle_minus_one(codes_NL, reading.minus_one, column.source, faults)
+    return Labels(names, settled_NL, UNKNOWN, np.zeros(len(rows), bool), notes=notes + alike_note(names))
 
 
-def _matrix(n: int, n_labels: int, fill: int, source: str, faults: Faults) -> NDArray[np.int8]:
-    if n * n_labels > MAX_CELLS:
-        faults.add(f"{source}: {n_labels} different labels on {n} samples: is this free text rather than labels?")
-        faults.check()
-    assert fill != MINUS
-    return np.full((n, n_labels), fill, np.int8)
+def _is_empty_list(cell: object) -> bool:
+    return _kind(cell) == "list"

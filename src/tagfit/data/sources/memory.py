@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.arrays import Block, array_table, blocks_of, is_array_key, names_in, samples
 from tagfit.data.sources.columns import roles
-from tagfit.data.sources.conventions import Conventions, MinusOne
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.frames import column_names, frame_table, frame_values, is_frame, rows_differ
 from tagfit.data.sources.huggingface import Columns, dataset_columns, is_dataset
-from tagfit.data.sources.image_table import image_table
+from tagfit.data.sources.label_table import as_text, label_table
 from tagfit.data.sources.labelled import Labelled, labelled
 from tagfit.data.sources.parts import part_codes
+from tagfit.data.sources.reading import MinusOne, Reading
+from tagfit.data.sources.tables import rows_of_table
 from tagfit.errors import DataError
 from tagfit.records.data import LabelTable
 
@@ -85,7 +86,7 @@ def from_arrays(
     block = Block(_array(x, "X", faults), _array(y, "y", faults))
     _check_rows(x, y, block, faults)
     label_names = _framed_names([y], "y", faults) if label_names is None else label_names
-    table = array_table([block], name, names=label_names, conventions=Conventions(None, minus_one), faults=faults)
+    table = array_table([block], name, names=label_names, minus_one=minus_one, faults=faults)
     if split is None:
         return table
     parts = list(split)
@@ -124,7 +125,7 @@ def from_mapping(
     framed = _framed_names([known[block.y_name] for block in blocks], "y", faults)
     _framed_names([known[block.x_name] for block in blocks], "X", faults)
     label_names = next((names for names in (label_names, entry, framed) if names is not None), None)
-    table = array_table(blocks, name, names=label_names, conventions=Conventions(None, minus_one), faults=faults)
+    table = array_table(blocks, name, names=label_names, minus_one=minus_one, faults=faults)
     note = (f"Arrays that are not read: {', '.join(others)}.",) if others else ()
     return replace(table, notes=note + table.notes)
 
@@ -177,7 +178,8 @@ def from_frame(
     """
     faults = Faults()
     table = frame_table(frame, faults)
-    return image_table(table, name, _root(images), Conventions(label_separator, minus_one), faults)
+    reading = Reading(label_separator=label_separator, minus_one=minus_one)
+    return label_table(rows_of_table(table, reading, faults), name, _root(images), reading, faults)
 
 
 def from_huggingface(
@@ -196,26 +198,27 @@ def from_huggingface(
     Raises:
         DataError: with every fault that was found.
     """
-    faults, conventions = Faults(), Conventions(label_separator, minus_one)
+    faults, reading = Faults(), Reading(label_separator=label_separator, minus_one=minus_one)
     columns = dataset_columns(dataset, faults)
     note = (f"Columns that are not read: {', '.join(columns.left_out)}.",) if columns.left_out else ()
     if columns.encoded is None and columns.x is None:
-        table = image_table(columns.table, name, _root(images), conventions, faults)
+        table = label_table(rows_of_table(columns.table, reading, faults), name, _root(images), reading, faults)
         return replace(table, notes=note + table.notes)
     if images is not None:
         faults.add("images was given, but the dataset holds the samples themselves.", "Leave it out.")
     role = roles(columns.table)
     if role.image is not None:  # paths beside the samples themselves
         role = replace(role, image=None, others=(*role.others, role.image))
-    told = labelled(columns.table, role, conventions, faults)
+    told = labelled(columns.table, role, reading, faults)
     notes: list[str] = [*note]
+    split = None if role.split is None else part_codes(columns.table.columns[role.split], columns.table.where, faults)
     x = None if columns.x is None else samples(columns.x, "features", faults, notes)
     faults.check()
-    return _record(name, columns, told, x, tuple(notes))
+    return replace(_record(name, columns, told, x, tuple(notes)), given_split=split)
 
 
 def _root(images: str | Path | None) -> Root:
-    return Root(Path.cwd(), confined=False) if images is None else Root(Path(images))
+    return Root(Path.cwd(), confined=False) if images is None else Root.of(Path(images))
 
 
 def _record(name: str, columns: Columns, told: Labelled, x: NDArray[Any] | None, notes: tuple[str, ...]) -> LabelTable:
@@ -226,8 +229,7 @@ def _record(name: str, columns: Columns, told: Labelled, x: NDArray[Any] | None,
         sample_names=tuple(columns.table.where),
         encoded=columns.encoded,
         x=x,
-        given_split=told.given_split,
-        metadata=told.metadata,
+        metadata={key: tuple(map(as_text, cells)) for key, cells in told.metadata.items()},
         absent_label=told.labels.absent,
-        notes=notes + told.notes,
+        notes=notes + told.labels.notes,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from tagfit.records.data import PARTS, Part
 
 PART_NAMES: Mapping[str, Part] = {
     "train": "train",
+    "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
@@ -21,6 +23,7 @@ PART_NAMES: Mapping[str, Part] = {
     "calibrate": "calibrate",
     "calibration": "calibrate",
     "test": "test",
+    "testing": "test",
 }
 
 
@@ -33,6 +36,22 @@ def part_codes(cells: Sequence[object], where: Sequence[str], faults: Faults) ->
         if text in complaints:
             faults.add(f"{where[row]}: {complaints[text]}", "Write train, val, calibrate or test in each `split` cell.")
     return np.array([known.get(text, 0) for text in texts], np.int8)
+
+
+@cache
+def _part_of_folder(folder: str) -> tuple[Part | None, bool]:
+    base, part = part_in_stem(folder)
+    return part, not base.strip("0123456789")
+
+
+def part_of_folders(folders: Sequence[str], *, exact: bool = False) -> Part | None:
+    """The part of the last folder that is called as one, such as `train`, `train2017` or `train_images`.
+
+    Args:
+        exact: whether the folder has to be called as the part alone, with a year at most.
+    """
+    found = (_part_of_folder(folder) for folder in reversed(folders))
+    return next((part for part, is_exact in found if part is not None and (is_exact or not exact)), None)
 
 
 #: a part's name, with the year that COCO writes behind it: `train2017`

@@ -1,0 +1,234 @@
+"""Every reader, and which of them reads what lies at a path.
+
+A folder is listed once, and every reader is asked about it. What people wrote down in files counts before keywords
+inside images and names of folders. If exactly one source is found it is read; several are a question, and none is a
+refusal that says what each file is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tagfit.data.sources import coco, keywords, mulan, npz, tables
+from tagfit.data.sources.faults import shortened
+from tagfit.data.sources.listing import Head, Listing
+from tagfit.data.sources.parts import part_in_stem
+from tagfit.data.sources.reader import LabelFile, Reader, Source
+from tagfit.data.sources.strangers import refuse, strangers, what_is
+from tagfit.errors import DataError
+
+#: those of one format first; the table of columns, which can be anything, last
+READERS: tuple[Reader, ...] = (npz.NPZ, mulan.ARFF, coco.COCO, keywords.KEYWORDS, tables.TABLE)
+
+#: suffixes of files that are taken for tables if nothing else is there, so that their faults are told
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+#: names of files and folders that do not tell one data set from another: there the folder above names it
+_COMMON = {
+    "",
+    "labels",
+    "label",
+    "tags",
+    "metadata",
+    "annotations",
+    "_annotations.coco",
+    "instances",
+    "data",
+    "_classes",
+}
+
+#: a folder for label files alone: paths in them start at the folder above
+_ANNOTATIONS = "annotations"
+
+
+def find_source(data: Path) -> Source:
+    """The source at a path: the file itself, or what a folder holds.
+
+    Raises:
+        DataError: nothing there, nothing that can be read, or several sources.
+    """
+    _check_exists(data)
+    sources = _of_file(data) if data.is_file() else _of_folder(*_listed(data))
+    source, *others = sources
+    if others:
+        raise _several(data, sources)
+    return replace(source, name=source.name or _folder_name(source.listing))
+
+
+def _check_exists(data: Path) -> None:
+    complaint = "is neither a file nor a folder."
+    try:
+        if data.is_file() or data.is_dir():
+            return
+        if not data.exists():
+            complaint = "does not exist."
+    except OSError as error:
+        raise DataError(f"{shortened(str(data))} cannot be a path: {error.strerror}.") from error
+    raise DataError(f"{data}: {complaint}", "Name a folder with a label file in it, or a label file.")
+
+
+def _several(data: Path, sources: Sequence[Source]) -> DataError:
+    found = "; ".join(f"{source.title} ({source.reader.title})" for source in sources)
+    first = next((file.path for source in sources for file in source.files), None)
+    todo = f"Name the label file that counts, e.g. {first}; images are then still looked for in its folder."
+    expected = "expected one label file, or the train, val and test parts of one split"
+    return DataError(f"{data}: {expected}; got {found}.", todo if first else "Put a labels.csv into the folder.")
+
+
+# ------------------------------------------------------------------------------------------------ one file
+
+
+def _of_file(path: Path) -> Sequence[Source]:
+    """The source that a named file belongs to."""
+    inside = path.resolve().parent.name.lower() == _ANNOTATIONS
+    folder = path.resolve().parent.parent if inside else path.parent
+    name = f"{path.resolve().parent.name}/{path.name}" if inside else path.name
+    listing = Listing(folder, name)
+    head = listing.head(name)
+    together = [
+        source
+        for reader in READERS
+        for source in _asked(reader, listing)
+        if name in {file.name for file in source.files}
+    ]
+    if together:
+        return together
+    reader = _reader_of(head, listing)
+    if reader is None:
+        refuse(head)
+    return [Source(reader or tables.TABLE, listing, (LabelFile(path, name),), _file_name(path, folder))]
+
+
+def _asked(reader: Reader, listing: Listing) -> Sequence[Source]:
+    return reader.of_folder(listing) if reader.of_folder is not None and not reader.is_implicit else ()
+
+
+def _reader_of(head: Head, listing: Listing) -> Reader | None:
+    return next((reader for reader in READERS if reader.of_file is not None and reader.of_file(head, listing)), None)
+
+
+def _file_name(file: Path, folder: Path) -> str:
+    base = part_in_stem(file.stem)[0]
+    is_common = base.lower().rstrip("0123456789-_. ") in _COMMON
+    return folder.resolve().name if is_common else base
+
+
+def _folder_name(listing: Listing) -> str:
+    return listing.folder.resolve().name
+
+
+# ------------------------------------------------------------------------------------------------ a folder
+
+
+def _listed(folder: Path) -> tuple[Listing, str]:
+    """What lies in a folder; a folder for label files alone stands for those in the folder above."""
+    real = folder.resolve()
+    return (Listing(real.parent), f"{real.name}/") if real.name.lower() == _ANNOTATIONS else (Listing(folder), "")
+
+
+def _of_folder(listing: Listing, within: str) -> Sequence[Source]:
+    sources: Sequence[Source]
+    sources = [source for reader in READERS for source in _asked(reader, listing)]
+    taken = {file.name for source in sources for file in source.files}
+    sources = [*sources, *_of_files(listing, within, taken)]
+    if not sources:
+        sources = [
+            source
+            for reader in READERS
+            if reader.is_implicit and reader.of_folder is not None
+            for source in reader.of_folder(listing)
+        ]
+    if not sources:
+        sources = _unrecognised(listing)
+    if not sources and listing.images:
+        sources = [Source(keywords.KEYWORDS, listing)]
+    if not sources:
+        raise _nothing_found(listing)
+    return sources
+
+
+def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source]:
+    """Sources of files that are recognised one by one, at the first of the usual places that has any."""
+    readers: dict[str, Reader] = {}
+    for name in listing.others:
+        if name in taken or not name.startswith(within) or not (listing.folder / name).is_file():
+            continue
+        if (reader := _reader_of(listing.head(name), listing)) is not None:
+            readers[name] = reader
+    for folders, level in _levels(listing):
+        names = {name: readers[name] for name in level if name in readers}
+        if names and (not folders or len({name.rpartition("/")[0] for name in names}) > 1):
+            return _grouped(listing, names, folders)
+    return ()
+
+
+def _levels(listing: Listing) -> Iterator[tuple[bool, Sequence[str]]]:
+    """The places where label files lie, and whether these are the folders of the parts of a split."""
+    inside: dict[str, list[str]] = {}
+    for name in listing.others:
+        inside.setdefault(name.rpartition("/")[0], []).append(name)
+    yield False, inside.pop("", [])
+    parts = {folder for folder in inside if "/" not in folder and part_in_stem(folder)[1] is not None}
+    yield True, [name for folder in sorted(parts) for name in inside[folder]]
+    yield False, next((inside[folder] for folder in inside if folder.lower() == _ANNOTATIONS), [])
+    yield False, [name for names in inside.values() for name in names]
+
+
+def _grouped(listing: Listing, readers: Mapping[str, Reader], by_folder: bool) -> Sequence[Source]:
+    """One source a reader where its files are the parts of one split, else one source a file."""
+    sources = []
+    for reader in dict.fromkeys(readers.values()):
+        names = [name for name in readers if readers[name] is reader]
+        files = tuple(_label_file(listing, name, by_folder) for name in names)
+        left_out: tuple[str, ...] = ()
+        if len(files) > 1 and not _is_split(files, by_folder):
+            files, left_out = reader.chosen(files)
+        if by_folder:
+            left_out += _empty_parts(listing, files)
+        if len(files) == 1 or _is_split(files, by_folder):
+            lone = len(files) == 1 and not by_folder
+            files = tuple(replace(file, part=None) if lone else file for file in files)
+            sources.append(Source(reader, listing, files, left_out=left_out))
+        else:
+            sources += [Source(reader, listing, (replace(file, part=None),)) for file in files]
+    return sources
+
+
+def _label_file(listing: Listing, name: str, by_folder: bool) -> LabelFile:
+    path = listing.folder / name
+    return LabelFile(path, name, part_in_stem(path.parent.name if by_folder else path.stem)[1])
+
+
+def _is_split(files: Sequence[LabelFile], by_folder: bool) -> bool:
+    """Whether files are train and other parts of one split, each once, and all else in their names is the same."""
+    parts = [file.part for file in files]
+    bases = {part_in_stem(file.path.parent.name if by_folder else file.path.stem)[0] for file in files}
+    return len(bases) == 1 and None not in parts and len(set(parts)) == len(parts) and "train" in parts
+
+
+def _empty_parts(listing: Listing, files: Sequence[LabelFile]) -> tuple[str, ...]:
+    used = {file.base for file in files}
+    folders = {folder for folder in listing.inside if folder and "/" not in folder and part_in_stem(folder)[1]}
+    return tuple(f"{folder}/, which has no label file" for folder in sorted(folders - used))
+
+
+# ------------------------------------------------------------------------------------------------- nothing
+
+
+def _unrecognised(listing: Listing) -> Sequence[Source]:
+    """The files that look like tables and are none: reading them tells why."""
+    names = [name for name in listing.others if "/" not in name and name.lower().endswith(_TABLES)]
+    found = [name for name in names if (listing.folder / name).is_file() and not what_is(listing.head(name))[0]]
+    return [Source(tables.TABLE, listing, (LabelFile(listing.folder / name, name),)) for name in found]
+
+
+def _nothing_found(listing: Listing) -> DataError:
+    told, todo = strangers(listing)
+    return DataError(
+        f"{listing.folder}: expected a label file (CSV, TSV, JSON lines, COCO, ARFF, .npz), or images with keywords "
+        f"(XMP or IPTC); got {len(listing.images)} images, {len(listing.inside) - 1} folders and "
+        f"{len(listing.files) - len(listing.images)} other files{': ' if told else ''}{told}.",
+        f"{todo} {keywords.TODO}".strip(),
+    )
