@@ -124,7 +124,10 @@ def test_a_binary_label_may_be_constant_in_one_part(folder):
 
 def test_parts_must_agree(folder, faults):
     where = folder("a.jpg", "b.jpg", train_csv=ONE, test_csv="image\nb.jpg\n")
-    assert faults(read, where)[0] == "train.csv:1: column 'tags' is not in test.csv."
+    assert read(where).sample_names == ("a.jpg",)  # a part without labels is unlabelled
+    assert [file.name for file in read(where).unlabelled] == ["b.jpg"]
+    (where / "test.csv").write_text("image,other\nb.jpg,x\n")
+    assert "column 'tags' is not in test.csv" in "".join(faults(read, where))
     (where / "test.csv").write_text("image,tags,split\nb.jpg,sea,val\n")
     assert any("has a `split` column" in fault for fault in faults(read, where))
     (where / "test.csv").write_text("image,tags\na.jpg,sea\n")

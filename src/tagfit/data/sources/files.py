@@ -13,15 +13,13 @@ import difflib
 import os
 import posixpath
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
-from tagfit.data.sources.listing import IMAGE_SUFFIXES, Listing
+from tagfit.data.sources.listing import IMAGE_SUFFIXES, Listing, key_of
 from tagfit.data.sources.names import is_writable
 from tagfit.data.sources.parts import part_of_folders
 from tagfit.data.sources.rows import each
@@ -196,7 +194,8 @@ class _Search:
         self._root = root
         self._base = _real(root.folder) if root.confined else None
         self._folders: dict[str, _Folder] = {}
-        self._own = tuple(map(_key, _real(root.folder).parts))
+        self._index = root.listing.by_name if root.listing is not None else {}
+        self._own = tuple(map(key_of, _real(root.folder).parts))
 
     def find(self, name: str, base: str, part: Part | None) -> _Place:
         if not name.strip():
@@ -225,16 +224,6 @@ class _Search:
 
     # ------------------------------------------------------------------------------------------- by its ending
 
-    @cached_property
-    def _index(self) -> dict[str, list[str]]:
-        """Images by file name and by file name without extension, both without regard to case and Unicode form."""
-        index: dict[str, list[str]] = {}
-        for inner in self._root.listing.images if self._root.listing is not None else ():
-            file = _key(inner.rpartition("/")[2])
-            for key in {file, file.rpartition(".")[0]}:
-                index.setdefault(key, []).append(inner)
-        return index
-
     def _by_ending(self, name: str, base: str, part: Part | None, place: _Place) -> _Place:
         """The one image that ends as a name does, among those that share most folders with it."""
         if self._root.listing is None:
@@ -259,8 +248,8 @@ class _Search:
         fitting = {inner: _shared(pieces, inner) for inner in parts if parts[inner] in (None, written) or not written}
         best = [inner for inner, shared in fitting.items() if shared == max(fitting.values())]
         best = [inner for inner in best if parts[inner] == written] or best
-        places = {_bare("/".join(pieces)), _bare("/".join((_key(base), *pieces)))}
-        return [inner for inner in best if _bare(_key(inner)) in places] or best
+        places = {_bare("/".join(pieces)), _bare("/".join((key_of(base), *pieces)))}
+        return [inner for inner in best if _bare(key_of(inner)) in places] or best
 
     def _is_above(self, folders: tuple[str, ...]) -> bool:
         """Whether folders are those that the root lies in: paths may start one or more above it."""
@@ -292,10 +281,6 @@ def _bare(path: str) -> str:
 _MOST_COMPARED = 20_000
 
 
-def _key(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
 def _pieces(name: str) -> tuple[str, ...]:
     """The folders and the file name of a written path or address, to compare."""
     if address := _ADDRESS.match(name):
@@ -304,12 +289,12 @@ def _pieces(name: str) -> tuple[str, ...]:
         name = unquote(_QUERY.sub(lambda match: f"/{match[1]}" if match[1] else "", name))
     drive = PureWindowsPath(name).drive
     normal = posixpath.normpath(name.removeprefix(drive).replace("\\", "/"))
-    return tuple(_key(piece) for piece in normal.split("/") if piece not in ("", ".", "..")) or ("",)
+    return tuple(key_of(piece) for piece in normal.split("/") if piece not in ("", ".", "..")) or ("",)
 
 
 def _shared(pieces: Sequence[str], inner: str) -> int:
     """How many folders an image and a written path share, counted from the file."""
-    folders = _key(inner).split("/")[-2::-1]
+    folders = key_of(inner).split("/")[-2::-1]
     pairs = zip(reversed(pieces[:-1]), folders, strict=False)
     return next((count for count, (one, other) in enumerate(pairs) if one != other), min(len(pieces) - 1, len(folders)))
 

@@ -27,7 +27,7 @@ from tagfit.data.sources.files import Found, Root, Wanted, find_images, todo, un
 from tagfit.data.sources.parts import part_codes, part_of_folders
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.rows import Rows, each
-from tagfit.records.data import NO, PARTS, UNKNOWN, LabelTable
+from tagfit.records.data import NO, PARTS, UNKNOWN, LabelTable, Part
 
 #: up to this share of rows may be blank without a question
 MOST_BLANK = 0.2
@@ -43,9 +43,9 @@ def label_table(rows: Rows, name: str, root: Root, reading: Reading, faults: Fau
     """
     if not len(rows) and not len(faults):
         faults.add(f"{rows.source}: there are no rows.", "Expected one row an image.")
-    if rows.encoded is None and not root.folder.is_dir():
+    if rows.names_files and not root.folder.is_dir():
         faults.add(f"{root.folder}: the folder of images does not exist.", "Name a folder with --images (images).")
-    if not len(rows) or (rows.encoded is None and not root.folder.is_dir()):
+    if not len(rows) or (rows.names_files and not root.folder.is_dir()):
         faults.check()
     split_N = None if rows.split is None else part_codes(rows.split, rows.where, faults)
     found = _found(rows, root, reading, faults)
@@ -62,7 +62,7 @@ def label_table(rows: Rows, name: str, root: Root, reading: Reading, faults: Fau
 
 
 def _found(rows: Rows, root: Root, reading: Reading, faults: Faults) -> Found:
-    if rows.encoded is not None:
+    if not rows.names_files:
         return Found(files=[None] * len(rows), names=list(rows.images))
     parts = each(rows.hints, len(rows))
     found = find_images(Wanted(rows.images, rows.bases, parts, reading.strip_prefix), root)
@@ -167,7 +167,7 @@ def _settle_blank(rows: Rows, merged: _Merged, reading: Reading, faults: Faults)
     unlabelled_M = np.zeros(len(blank_M), bool)
     lines = []
     if reading.blank_is is None:
-        for code in _blank_parts(merged):
+        for code in _blank_parts(merged, rows.unlabelled_parts):
             unlabelled_M |= merged.split_M == code
             lines.append(f"No sample of the {PARTS[code]} part has labels: that part is unlabelled and left out.")
     left_M = blank_M & ~unlabelled_M
@@ -193,15 +193,14 @@ def _settle_blank(rows: Rows, merged: _Merged, reading: Reading, faults: Faults)
     return _Settled(replace(merged, codes_ML=codes_ML), ~unlabelled_M, tuple(lines))
 
 
-def _blank_parts(merged: _Merged) -> Sequence[int]:
-    """The parts of more than one sample that are blank as a whole, unless all of the data is."""
-    if merged.split_M is None or merged.blank_M.all():
+def _blank_parts(merged: _Merged, unlabelled: Sequence[Part]) -> Sequence[int]:
+    """The parts that nobody labelled: without a file of labels, or of several samples that are blank as a whole."""
+    blank_M = merged.blank_M | (merged.codes_ML == UNKNOWN).all(axis=1)
+    if merged.split_M is None or blank_M.all():
         return ()
-    return [
-        code
-        for code in range(len(PARTS))
-        if (merged.split_M == code).sum() > 1 and merged.blank_M[merged.split_M == code].all()
-    ]
+    sizes = {code: int((merged.split_M == code).sum()) for code in range(len(PARTS))}
+    blank = [code for code, size in sizes.items() if size > 1 and blank_M[merged.split_M == code].all()]
+    return sorted({*blank, *(PARTS.index(part) for part in unlabelled)})
 
 
 # ----------------------------------------------------------------------------------------------- the record
@@ -218,8 +217,9 @@ def _record(rows: Rows, name: str, found: Found, settled: _Settled) -> LabelTabl
         label_names=rows.labels.names,
         labels_NL=codes_ML,
         sample_names=tuple(found.names[row] for row in kept),
-        files=None if rows.encoded else tuple(files),
+        files=tuple(files) if rows.names_files else None,
         encoded=None if rows.encoded is None else tuple(rows.encoded[row] for row in kept),
+        x=None if rows.x is None else rows.x[kept],
         given_split=split_M,
         metadata={key: tuple(as_text(cells[row]) for row in kept) for key, cells in rows.metadata.items()},
         absent_label=rows.labels.absent,

@@ -8,54 +8,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.sources.arrays import Block, array_table, blocks_of, is_array_key, names_in, samples
-from tagfit.data.sources.columns import roles
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.frames import column_names, frame_table, frame_values, is_frame, rows_differ
-from tagfit.data.sources.huggingface import Columns, dataset_columns, is_dataset
-from tagfit.data.sources.label_table import as_text, label_table
-from tagfit.data.sources.labelled import Labelled, labelled
+from tagfit.data.sources.huggingface import dataset_columns, is_dataset
+from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.parts import part_codes
-from tagfit.data.sources.reading import MinusOne, Reading
+from tagfit.data.sources.reading import OPTIONS, MinusOne, Reading, ReadingOptions
 from tagfit.data.sources.tables import rows_of_table
 from tagfit.errors import DataError
 from tagfit.records.data import LabelTable
 
 
 def from_memory(
-    data: object,
-    *,
-    images: str | Path | None = None,
-    label_names: Sequence[str] | None = None,
-    label_separator: str | None = None,
-    minus_one: MinusOne | None = None,
-    name: str = "data",
+    data: object, *, images: str | Path | None = None, name: str = "data", **options: Unpack[ReadingOptions]
 ) -> LabelTable:
-    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each.
+    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each, and `reading.Reading`.
 
     Raises:
         DataError: anything else, an argument that the data has no use for, or with every fault that was found.
     """
-    if label_names is not None and (is_dataset(data) or is_frame(data)):
-        raise DataError("label_names was given, but the data names its labels itself.", "Leave it out.")
     if is_dataset(data):
-        return from_huggingface(data, images=images, label_separator=label_separator, minus_one=minus_one, name=name)
+        return from_huggingface(data, images=images, name=name, **options)
     if is_frame(data):
-        return from_frame(data, images=images, label_separator=label_separator, minus_one=minus_one, name=name)
+        return from_frame(data, images=images, name=name, **options)
     if not isinstance(data, Mapping):
         raise DataError(
             f"expected a path, a frame, a dataset or a mapping of arrays; got {type(data).__name__}.",
             "Arrays are given as {'X': x, 'y': y}, or with X_train, y_train, X_val, y_val.",
         )
-    if images is not None or label_separator is not None:
-        raise DataError("images and label_separator say nothing about arrays.", "Leave them out.")
-    return from_mapping(data, label_names=label_names, minus_one=minus_one, name=name)
+    reading, faults = Reading(**options), Faults()
+    reading.refuse(OPTIONS - {"label_names", "minus_one"}, "arrays", faults)
+    if images is not None:
+        faults.add("arrays: images was given, but arrays hold the samples themselves.", "Leave it out.")
+    faults.check()
+    return from_mapping(data, label_names=reading.names, minus_one=reading.minus_one, name=name)
 
 
 # ------------------------------------------------------------------------------------------------ arrays
@@ -162,12 +155,7 @@ def _array(value: Any, name: str, faults: Faults) -> NDArray[Any]:
 
 
 def from_frame(
-    frame: object,
-    *,
-    images: str | Path | None = None,
-    label_separator: str | None = None,
-    minus_one: MinusOne | None = None,
-    name: str = "frame",
+    frame: object, *, images: str | Path | None = None, name: str = "frame", **options: Unpack[ReadingOptions]
 ) -> LabelTable:
     """Read a pandas or polars frame with a column of images' paths; labels as in delimited text, or as lists.
 
@@ -176,19 +164,14 @@ def from_frame(
     Raises:
         DataError: with every fault that was found.
     """
-    faults = Faults()
-    table = frame_table(frame, faults)
-    reading = Reading(label_separator=label_separator, minus_one=minus_one)
-    return label_table(rows_of_table(table, reading, faults), name, _root(images), reading, faults)
+    faults, reading, root = Faults(), Reading(**options), _root(images)
+    reading.refuse({"header"}, "the frame", faults)
+    rows = rows_of_table(frame_table(frame, faults), root, reading, faults)
+    return label_table(rows, name, root, reading, faults)
 
 
 def from_huggingface(
-    dataset: object,
-    *,
-    images: str | Path | None = None,
-    label_separator: str | None = None,
-    minus_one: MinusOne | None = None,
-    name: str = "dataset",
+    dataset: object, *, images: str | Path | None = None, name: str = "dataset", **options: Unpack[ReadingOptions]
 ) -> LabelTable:
     """Read a Dataset, or a DatasetDict whose splits become the given split.
 
@@ -198,38 +181,20 @@ def from_huggingface(
     Raises:
         DataError: with every fault that was found.
     """
-    faults, reading = Faults(), Reading(label_separator=label_separator, minus_one=minus_one)
+    faults, reading = Faults(), Reading(**options)
+    reading.refuse({"header"}, "the dataset", faults)
     columns = dataset_columns(dataset, faults)
     note = (f"Columns that are not read: {', '.join(columns.left_out)}.",) if columns.left_out else ()
-    if columns.encoded is None and columns.x is None:
-        table = label_table(rows_of_table(columns.table, reading, faults), name, _root(images), reading, faults)
-        return replace(table, notes=note + table.notes)
-    if images is not None:
+    holds_samples = columns.encoded is not None or columns.x is not None
+    if images is not None and holds_samples:
         faults.add("images was given, but the dataset holds the samples themselves.", "Leave it out.")
-    role = roles(columns.table)
-    if role.image is not None:  # paths beside the samples themselves
-        role = replace(role, image=None, others=(*role.others, role.image))
-    told = labelled(columns.table, role, reading, faults)
-    notes: list[str] = [*note]
-    split = None if role.split is None else part_codes(columns.table.columns[role.split], columns.table.where, faults)
+    notes: list[str] = []
     x = None if columns.x is None else samples(columns.x, "features", faults, notes)
-    faults.check()
-    return replace(_record(name, columns, told, x, tuple(notes)), given_split=split)
+    root = _root(images)
+    rows = rows_of_table(columns.table, None if holds_samples else root, reading, faults)
+    rows = replace(rows, encoded=columns.encoded, x=x, notes=(*note, *notes, *rows.notes))
+    return label_table(rows, name, root, reading, faults)
 
 
 def _root(images: str | Path | None) -> Root:
     return Root(Path.cwd(), confined=False) if images is None else Root.of(Path(images))
-
-
-def _record(name: str, columns: Columns, told: Labelled, x: NDArray[Any] | None, notes: tuple[str, ...]) -> LabelTable:
-    return LabelTable(
-        name=name,
-        label_names=told.labels.names,
-        labels_NL=told.labels.codes_NL,
-        sample_names=tuple(columns.table.where),
-        encoded=columns.encoded,
-        x=x,
-        metadata={key: tuple(map(as_text, cells)) for key, cells in told.metadata.items()},
-        absent_label=told.labels.absent,
-        notes=notes + told.labels.notes,
-    )

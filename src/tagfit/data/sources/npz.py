@@ -134,7 +134,7 @@ def _read(source: Source, reading: Reading, faults: Faults) -> LabelTable:
         faults.add(f"{' and '.join(names)} have different label_names.", "Give all of them the same, or none.")
     if not blocks:
         faults.check()
-    label_names = reading.label_names or next(iter(names.values()))
+    label_names = reading.names or next(iter(names.values()))
     table = array_table(blocks, source.name, names=label_names, minus_one=reading.minus_one, faults=faults)
     return replace(table, notes=(*notes, *table.notes))
 

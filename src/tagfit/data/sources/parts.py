@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.faults import Faults
 from tagfit.errors import did_you_mean
-from tagfit.records.data import PARTS, Part
+from tagfit.records.data import PARTS, YES, Part
 
 PART_NAMES: Mapping[str, Part] = {
     "train": "train",
@@ -36,6 +37,23 @@ def part_codes(cells: Sequence[object], where: Sequence[str], faults: Faults) ->
         if text in complaints:
             faults.add(f"{where[row]}: {complaints[text]}", "Write train, val, calibrate or test in each `split` cell.")
     return np.array([known.get(text, 0) for text in texts], np.int8)
+
+
+def by_numbers(cells: Sequence[object]) -> list[Part] | None:
+    """The parts of 0, 1 and 2 as CelebA numbers them, train being the largest; None of anything else."""
+    numbers = Counter(str(cell).strip() for cell in cells)
+    if set(numbers) != {"0", "1", "2"} or max(numbers.values()) > numbers["0"]:
+        return None
+    order: tuple[Part, ...] = ("train", "val", "test")
+    return [order[int(str(cell))] for cell in cells]
+
+
+def by_flags(flagged: Sequence[tuple[Part, Sequence[int | None]]]) -> list[Part]:
+    """The part of each row by columns of yes and no, such as `is_valid`; without yes, the part that has no column."""
+    said = {part for part, _ in flagged}
+    rest: Part = "train" if "train" not in said else "test" if "test" not in said else "val"
+    rows = zip(*(codes for _, codes in flagged), strict=True)
+    return [next((part for (part, _), code in zip(flagged, row, strict=True) if code == YES), rest) for row in rows]
 
 
 @cache

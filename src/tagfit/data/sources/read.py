@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Unpack
 
 from tagfit.data.sources.faults import Faults
-from tagfit.data.sources.files import Root
 from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.reader import Source
 from tagfit.data.sources.reading import OPTIONS, Reading, ReadingOptions
@@ -38,20 +37,19 @@ def read(data: str | Path, *, images: str | Path | None = None, **options: Unpac
         DataError: with every fault that was found.
     """
     reading, faults = Reading(**options), Faults()
-    source = find_source(Path(data))
-    _refuse(source, images, reading, faults)
+    source = replace(find_source(Path(data)), images=None if images is None else Path(images))
+    _refuse(source, reading, faults)
     found = source.reader.read(source, reading, faults)
     if isinstance(found, Rows):
-        root = Root.of(source.folder if images is None else Path(images), source.listing)
-        found = label_table(found, source.name, root, reading, faults)
+        found = label_table(found, source.name, source.root, reading, faults)
     faults.check()
     how = f"Read as {source.reader.title}: {source.title}." if source.files else f"Read: {source.reader.title}."
     return replace(found, name=source.name, notes=source.notes + found.notes, reading=(how, *found.reading))
 
 
-def _refuse(source: Source, images: str | Path | None, reading: Reading, faults: Faults) -> None:
+def _refuse(source: Source, reading: Reading, faults: Faults) -> None:
     """An option that means nothing to the reader is a fault."""
     understood = source.reader.options | (_OF_IMAGES if source.reader.takes_images else frozenset())
     reading.refuse(OPTIONS - understood, source.title, faults)
-    if images is not None and not source.reader.takes_images:
+    if source.images is not None and not source.reader.takes_images:
         faults.add(f"{source.title}: a folder of images was given, but this names no images.", "Leave out --images.")

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.files import Root
 from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.reading import Reading
@@ -49,6 +50,7 @@ class Source:
         files: the label files; none where the images or their folders hold the labels themselves.
         name: short name of the data.
         left_out: files and folders that look as if they belonged to it, with the reason.
+        images: the folder of the images that the person named, if any.
     """
 
     reader: Reader
@@ -56,10 +58,16 @@ class Source:
     files: tuple[LabelFile, ...] = ()
     name: str = ""
     left_out: tuple[str, ...] = ()
+    images: Path | None = None
 
     @property
     def folder(self) -> Path:
         return self.listing.folder
+
+    @cached_property
+    def root(self) -> Root:
+        """Where paths of images start."""
+        return Root.of(self.listing.folder if self.images is None else self.images, self.listing)
 
     @cached_property
     def title(self) -> str:

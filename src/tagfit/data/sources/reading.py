@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TypedDict, get_args
 
@@ -17,14 +17,14 @@ class ReadingOptions(TypedDict, total=False):
     """The fields of `Reading` as keywords."""
 
     image_column: str | None
-    label_column: str | tuple[str, ...] | None
+    label_column: str | Sequence[str] | None
     split_column: str | None
     blank_is: BlankIs | None
     none_is: str | None
     label_separator: str | None
     strip_prefix: str | None
     header: Header | None
-    label_names: tuple[str, ...] | None
+    label_names: Sequence[str] | None
     minus_one: MinusOne | None
 
 
@@ -46,14 +46,14 @@ class Reading:
     """
 
     image_column: str | None = None
-    label_column: str | tuple[str, ...] | None = None
+    label_column: str | Sequence[str] | None = None
     split_column: str | None = None
     blank_is: BlankIs | None = None
     none_is: str | None = None
     label_separator: str | None = None
     strip_prefix: str | None = None
     header: Header | None = None
-    label_names: tuple[str, ...] | None = None
+    label_names: Sequence[str] | None = None
     minus_one: MinusOne | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +64,8 @@ class Reading:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in (None, *allowed):
                 faults.add(f"{name} must be {' or '.join(map(repr, allowed))}; got {getattr(self, name)!r}.")
+        if isinstance(self.label_names, str):
+            faults.add(f"label_names must be a list of names; got {self.label_names!r}.")
         faults.check()
 
     @property
@@ -71,9 +73,14 @@ class Reading:
         return (self.label_column,) if isinstance(self.label_column, str) else tuple(self.label_column or ())
 
     @property
+    def names(self) -> tuple[str, ...] | None:
+        """`label_names`, each without surrounding space."""
+        return None if self.label_names is None else tuple(str(name).strip() for name in self.label_names)
+
+    @property
     def given(self) -> tuple[str, ...]:
         """The options that were set."""
-        return tuple(field.name for field in fields(self) if getattr(self, field.name) not in (None, ()))
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
 
     def refuse(self, names: frozenset[str] | set[str], source: str, faults: Faults) -> None:
         """An option that cannot apply is a fault, never silently ignored."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class Rows:
         hints: (N,) the part of the file that each row came from, to find its image by; or one for all.
         metadata: further columns, each (N,).
         encoded: (N,) bytes of the image files where the source holds them.
+        x: (N, D) features where the samples are such.
+        unlabelled_parts: the parts of the split that nobody labelled, as a file without labels says.
         merges: whether rows of one image are put together, as where each row gives one label.
         set_aside: (name, reason) of images whose labels could not be read; not among the N.
         reading: how the source was read: which column or file gave what, what was left out and why.
@@ -75,6 +77,8 @@ class Rows:
     hints: Sequence[Part | None] | Part | None = None
     metadata: Mapping[str, Sequence[object]] = field(default_factory=dict)
     encoded: tuple[bytes, ...] | None = None
+    x: NDArray[Any] | None = None
+    unlabelled_parts: tuple[Part, ...] = ()
     merges: bool = False
     set_aside: tuple[tuple[str, str], ...] = ()
     reading: tuple[str, ...] = ()
@@ -82,6 +86,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.where)
+
+    @property
+    def names_files(self) -> bool:
+        """Whether its samples are image files; otherwise it holds them itself."""
+        return self.encoded is None and self.x is None
 
 
 @dataclass(frozen=True)
