@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tagfit.data.sources import coco, keywords, mulan, npz, tables
+from tagfit.data.sources import coco, features, keywords, mulan, npz, tables
 from tagfit.data.sources.faults import shortened
 from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.parts import part_in_stem
@@ -20,7 +20,7 @@ from tagfit.data.sources.strangers import refuse, strangers, what_is
 from tagfit.errors import DataError
 
 #: those of one format first; the table of columns, which can be anything, last
-READERS: tuple[Reader, ...] = (npz.NPZ, mulan.ARFF, coco.COCO, keywords.KEYWORDS, tables.TABLE)
+READERS: tuple[Reader, ...] = (npz.NPZ, mulan.ARFF, coco.COCO, keywords.KEYWORDS, tables.TABLE, features.FEATURES)
 
 #: suffixes of files that are taken for tables if nothing else is there, so that their faults are told
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
