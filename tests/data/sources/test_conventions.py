@@ -20,7 +20,7 @@ from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 CASES = sorted(Path(__file__).with_name("conventions").glob("*/right.json"))
 #: readers whose cases are made by the tests of their own: arrays name no images
-OF_ARRAYS = {"npz", "arff"}
+OF_ARRAYS = {"npz", "arff", "features"}
 
 
 def key(name: str) -> str:

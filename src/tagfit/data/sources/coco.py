@@ -236,7 +236,7 @@ def _recognise(head: Head, listing: Listing) -> bool:
     return _LIST.search(head.text) is not None
 
 
-def _instances(files: Sequence[LabelFile]) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
+def _instances(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
     """Instances without what COCO puts beside them: captions, keypoints; and the names of these."""
     kept = tuple(file for file in files if file.path.stem.lower().startswith("instances")) or tuple(files)
     return kept, tuple(file.path.name for file in files if file not in kept)

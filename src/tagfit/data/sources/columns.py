@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tagfit.data.sources.cells import Flags, flags
+from tagfit.data.sources.faults import shortened
 from tagfit.data.sources.literals import looks_literal
 from tagfit.data.sources.separators import SIGNS, evidence
 
@@ -49,7 +50,7 @@ _TECHNICAL = _words(
     annotator annotators worker reviewer rater user author created updated modified date time timestamp duration
     size bytes width height area depth count counts num number idx index id ids uuid md hash version confidence conf
     score probability rank difficult occluded truncated crowd iscrowd valid verified reviewed checked labeled
-    labelled annotated duplicate skipped cancelled fold folds partition split subset batch row order page url uri
+    labelled annotated duplicate skipped cancelled fold folds kfold partition split subset batch row order page url uri
     license rating error status group
     """
 )
@@ -132,9 +133,12 @@ class Column:
         return not is_number and 1 < len(self.texts) <= min(_MOST_WORDS, total // 2)
 
     @property
-    def sample(self) -> str:
-        """Some of its cells, for messages."""
-        return " and ".join(repr(text if len(text) < 40 else f"{text[:37]}...") for text in list(self.texts)[:2])
+    def described(self) -> str:
+        """What it holds, for messages."""
+        some = " and ".join(
+            shortened(cell) for cell in list(dict.fromkeys(filter(None, map(str, self.cells[:20]))))[:2]
+        )
+        return "holds yes and no" if self.flags is not None else f"holds {some}"
 
 
 def _stripped(cell: object) -> object:

@@ -45,6 +45,9 @@ def table_of(text: str, name: str, reading: Reading, faults: Faults) -> Table:
     skipped = text.count("\n", 0, start)
     records = _records(text[start:].removeprefix("#"), delimiter, name, skipped, faults)
     head_line, header = next(records, (1, []))
+    if sum(map(bool, header)) == 1 < len(header):
+        lines = (*lines, f"Line {head_line} is a title above the header, and is skipped.")
+        head_line, header = next(records, (1, []))
     names = [cell.strip() for cell in header]
     is_headless = reading.header == "none" or (reading.names is not None and names_image(names))
     if is_headless:

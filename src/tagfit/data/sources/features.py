@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tagfit.data.sources.arrays import Block, array_table
 from tagfit.data.sources.columns import Column, series
-from tagfit.data.sources.delimited import find_delimiter, table_of
+from tagfit.data.sources.delimited import find_delimiter
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.listing import Head, Listing
@@ -25,6 +25,7 @@ from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.roles import image_column
 from tagfit.data.sources.table import Table
+from tagfit.data.sources.tables import first_rows
 from tagfit.errors import did_you_mean
 from tagfit.records.data import LabelTable
 
@@ -33,7 +34,7 @@ _ROW_NUMBERS = {"id", "idx", "index", "row"}
 
 def read_features(source: Source, reading: Reading, faults: Faults) -> LabelTable:
     """Read the files of a source, which are the parts of one split if they are several."""
-    sample = _sample(source.listing.head(source.files[0].name))
+    sample = first_rows(source.listing.head(source.files[0].name))
     labels = _labels(sample, reading, faults)
     faults.check()
     split = _split_column(sample, reading)
@@ -59,12 +60,6 @@ def _lines(
     lines.append(f"Labels are one column a label: {', '.join(labels[:8])}{', ...' if len(labels) > 8 else ''}.")
     lines += [f"The split is column {split!r}."] if split else []
     return (*lines, f"Left out as row numbers: {', '.join(left_out)}.") if left_out else tuple(lines)
-
-
-def _sample(head: Head) -> Table:
-    """The first rows."""
-    text = head.text if head.is_whole else head.text[: head.text.rfind("\n")]
-    return table_of(text, head.name, Reading(), Faults())
 
 
 def _labels(sample: Table, reading: Reading, faults: Faults) -> Sequence[str]:
@@ -157,8 +152,13 @@ def _recognise(head: Head, listing: Listing) -> bool:
     """A table of numbers alone, beside a split."""
     if head.suffix not in (".csv", ".tsv", ".txt") or b"\n" not in head.raw or b"\0" in head.raw[:1024]:
         return False
-    table = _sample(head)
-    if len(table.columns) < 2 or not len(table) or image_column(table, Root.of(listing.folder, listing), Reading()):
+    table = first_rows(head)
+    if (
+        len(table.columns) < 2
+        or not len(table)
+        or _is_numeric([*table.columns][:2])
+        or image_column(table, Root.of(listing.folder, listing), Reading())
+    ):
         return False
     return all(_is_numeric(cells) or _is_split(cells) for cells in table.columns.values())
 

@@ -27,7 +27,7 @@ from tagfit.data.sources.files import Found, Root, Wanted, find_images, todo, un
 from tagfit.data.sources.parts import part_codes, part_of_folders
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.rows import Rows, each
-from tagfit.records.data import NO, PARTS, UNKNOWN, LabelTable, Part
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LabelTable, Part
 
 #: up to this share of rows may be blank without a question
 MOST_BLANK = 0.2
@@ -66,6 +66,8 @@ def _found(rows: Rows, root: Root, reading: Reading, faults: Faults) -> Found:
         return Found(files=[None] * len(rows), names=list(rows.images))
     parts = each(rows.hints, len(rows))
     found = find_images(Wanted(rows.images, rows.bases, parts, reading.strip_prefix), root)
+    if (prefix := reading.strip_prefix) is not None and not any(name.startswith(prefix) for name in rows.images):
+        faults.add(f"{rows.source}: no image name begins with {prefix!r}.", "Correct --strip-prefix (strip_prefix).")
     is_bearable = len(found.missing) <= MOST_MISSING * len(rows)
     for row, complaint in found.complaints.items():
         if row not in found.missing or not is_bearable:
@@ -117,7 +119,8 @@ def _merged(rows: Rows, found: Found, split_N: NDArray[np.int8] | None, faults: 
         earlier = first[row]
         if what := _difference(rows, codes_NL[earlier], codes_NL[row], split_N, earlier, row):
             faults.add(
-                f"{rows.where[row]}: names the image of {rows.where[earlier]} with {what}.", "Keep one row an image."
+                f"{rows.where[row]}: names the image of {rows.where[earlier]} with {what}.",
+                "Correct one of the rows, or write all labels of the image into one.",
             )
         codes_NL[earlier] = np.maximum(codes_NL[earlier], codes_NL[row])
         blank_N[earlier] &= blank_N[row]
@@ -233,8 +236,22 @@ def _record(rows: Rows, name: str, found: Found, settled: _Settled) -> LabelTabl
 def _notes(rows: Rows, merged: _Merged, files: Sequence[Path], left_out: Sequence[Path]) -> Iterator[str]:
     if merged.repeated and not rows.merges:
         yield f"{merged.repeated} rows that repeat an image with the same labels are left out."
+    yield from _never_no(rows, merged)
     if beside := unlabelled([*files, *left_out]):
         yield f"{beside} images beside the labelled ones are not in {rows.source} and are left out."
+
+
+def _never_no(rows: Rows, merged: _Merged) -> Iterator[str]:
+    """Labels that are yes or unknown in a part, while others are known to be no there."""
+    split_M = np.zeros(len(merged.rows_M), np.int8) if merged.split_M is None else merged.split_M
+    for code in np.unique(split_M):
+        codes_ML = merged.codes_ML[split_M == code]
+        has = {value: (codes_ML == value).any(axis=0) for value in (YES, NO, UNKNOWN)}
+        never_L = has[YES] & has[UNKNOWN] & ~has[NO]
+        if has[NO].any() and never_L.any():
+            where = "" if merged.split_M is None else f" in the {PARTS[code]} part"
+            names = ", ".join(rows.labels.names[column] for column in np.flatnonzero(never_L)[:8])
+            yield f"Never no{where}, only yes or unknown: {names}. Nothing there shows when it does not apply."
 
 
 def _found_lines(rows: Rows, found: Found) -> Iterator[str]:

@@ -77,7 +77,7 @@ def listed_labels(column: LabelCells, reading: Reading, faults: Faults) -> Label
     if any(map(_is_numbers, filter(_is_filled, column.cells))):
         column = _named(column, faults)
     lists = _checked_lists(column, faults)
-    return _from_lists(lists, column, none_word, faults, notes + _number_note(lists, column))
+    return _from_lists(lists, column, none_word, faults, notes + _number_note(lists, column, faults))
 
 
 def _kind(cell: object) -> str:
@@ -172,9 +172,11 @@ def _names_in(text: str, separator: str | None) -> list[str]:
     return [name.strip() for name in names if name.strip()]
 
 
-def _number_note(lists: Sequence[Sequence[str]], column: LabelCells) -> tuple[str, ...]:
+def _number_note(lists: Sequence[Sequence[str]], column: LabelCells, faults: Faults) -> tuple[str, ...]:
     """In text, class numbers cannot be told from names that are numbers."""
     names = {name for listed in lists for name in listed}
+    if names and all(re.fullmatch(r"-?\d*[.,]\d+(e-?\d+)?", name) for name in names):
+        faults.add(f"{column.source}: holds numbers such as {min(names)}, not labels.", "Labels are names, or 0 and 1.")
     if not names or not all(map(str.isdecimal, names)) or column.declared:
         return ()
     return ("The labels are whole numbers, which are taken for their names.",)

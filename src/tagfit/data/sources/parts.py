@@ -82,6 +82,11 @@ def _complaint(text: str) -> str:
     return f"split must be train, val, calibrate or test; got {text!r}.{did_you_mean(text, PART_NAMES)}"
 
 
+def parts_in(stem: str) -> list[Part]:
+    """The parts that a name speaks of: `train_val_list` is train and val."""
+    return [PART_NAMES[match[1].lower()] for piece in re.split(r"[-_. ]+", stem) if (match := _PIECE.fullmatch(piece))]
+
+
 def part_in_stem(stem: str) -> tuple[str, Part | None]:
     """The stem without its part name, and the part: `scene-train` is `scene`, train. Two part names are none.
 

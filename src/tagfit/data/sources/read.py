@@ -12,6 +12,7 @@ from tagfit.data.sources.reader import Source
 from tagfit.data.sources.reading import OPTIONS, Reading, ReadingOptions
 from tagfit.data.sources.registry import find_source
 from tagfit.data.sources.rows import Rows
+from tagfit.data.sources.splits import with_official_split
 from tagfit.records.data import LabelTable
 
 #: options of whatever names images: what a row without labels means, and how names of images begin
@@ -41,7 +42,7 @@ def read(data: str | Path, *, images: str | Path | None = None, **options: Unpac
     _refuse(source, reading, faults)
     found = source.reader.read(source, reading, faults)
     if isinstance(found, Rows):
-        found = label_table(found, source.name, source.root, reading, faults)
+        found = label_table(with_official_split(found, source), source.name, source.root, reading, faults)
     faults.check()
     how = f"Read as {source.reader.title}: {source.title}." if source.files else f"Read: {source.reader.title}."
     return replace(found, name=source.name, notes=source.notes + found.notes, reading=(how, *found.reading))

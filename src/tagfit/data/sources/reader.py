@@ -81,7 +81,7 @@ class Source:
         return (*parts, f"Not read: {', '.join(self.left_out)}.") if self.left_out else parts
 
 
-def _all(files: Sequence[LabelFile]) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
+def _all(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
     return tuple(files), ()
 
 
@@ -109,4 +109,4 @@ class Reader:
     options: frozenset[str] = field(default_factory=frozenset)
     takes_images: bool = True
     is_implicit: bool = False
-    chosen: Callable[[Sequence[LabelFile]], tuple[tuple[LabelFile, ...], tuple[str, ...]]] = _all
+    chosen: Callable[[Sequence[LabelFile], Listing], tuple[tuple[LabelFile, ...], tuple[str, ...]]] = _all

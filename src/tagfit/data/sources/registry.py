@@ -153,7 +153,7 @@ def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source
     """Sources of files that are recognised one by one, at the first of the usual places that has any."""
     readers: dict[str, Reader] = {}
     for name in listing.others:
-        if name in taken or not name.startswith(within) or not (listing.folder / name).is_file():
+        if name in taken or _is_template(name) or not name.startswith(within) or not (listing.folder / name).is_file():
             continue
         if (reader := _reader_of(listing.head(name), listing)) is not None:
             readers[name] = reader
@@ -162,6 +162,11 @@ def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source
         if names and (not folders or len({name.rpartition("/")[0] for name in names}) > 1):
             return _grouped(listing, names, folders)
     return ()
+
+
+def _is_template(name: str) -> bool:
+    """What a competition wants to be filled in lists test images with made-up labels."""
+    return name.rpartition("/")[2].lower().startswith("sample_submission")
 
 
 def _levels(listing: Listing) -> Iterator[tuple[bool, Sequence[str]]]:
@@ -184,7 +189,7 @@ def _grouped(listing: Listing, readers: Mapping[str, Reader], by_folder: bool) -
         files = tuple(_label_file(listing, name, by_folder) for name in names)
         left_out: tuple[str, ...] = ()
         if len(files) > 1 and not _is_split(files, by_folder):
-            files, left_out = reader.chosen(files)
+            files, left_out = reader.chosen(files, listing)
         if by_folder:
             left_out += _empty_parts(listing, files)
         if len(files) == 1 or _is_split(files, by_folder):

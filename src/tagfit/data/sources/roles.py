@@ -100,18 +100,14 @@ def image_column(table: Table, root: Root, reading: Reading) -> str | None:
 
 
 def _ask(table: Table, question: _Question, faults: Faults) -> None:
-    seen = "; ".join(f"column {column.name!r} {_holds(column)}" for column in question.columns[:8])
+    seen = "; ".join(f"column {column.name!r} {column.described}" for column in question.columns[:8])
     options = " or ".join(f"--label-column {shortened(column.name)}" for column in question.columns[:8])
     faults.add(
-        f"{table.head}: {question.why}: {seen or 'there is no column that could hold them'}.",
+        f"{table.head}: {question.why}: {seen or 'there is no other column'}.",
         f"Say which columns are labels: {options} (in Python: label_column; it can be given several times)."
         if options
         else "Expected a column called labels (or tags, keywords), or one 0/1 column a label.",
     )
-
-
-def _holds(column: Column) -> str:
-    return "holds yes and no" if column.flags is not None else f"holds {column.sample}"
 
 
 class _Judged:
@@ -243,9 +239,9 @@ class _Judged:
         lists = [column for column in rest if column.flags is None and column.names_labels and not column.is_technical]
         if self._table.label_names is not None and lists:
             return (lists[0].name,), False
+        unread = [column for column in rest if column not in (*flagged, *lists) and not column.is_technical]
         if lists:
-            return self._beside_list(self._one_list(lists), flagged)
-        unread = [column for column in rest if column not in flagged and not column.is_technical]
+            return self._beside_list(self._one_list(lists), flagged, unread)
         return self._without_list(flagged, unread)
 
     def _one_list(self, lists: Sequence[Column]) -> tuple[str, ...]:
@@ -261,7 +257,9 @@ class _Judged:
             raise _Question(lists, "several columns may list the labels")
         return (exact,)
 
-    def _beside_list(self, names: tuple[str, ...], flagged: Sequence[Column]) -> tuple[tuple[str, ...], bool]:
+    def _beside_list(
+        self, names: tuple[str, ...], flagged: Sequence[Column], unread: Sequence[Column]
+    ) -> tuple[tuple[str, ...], bool]:
         """The list, or the columns of yes and no that say the same of more labels."""
         known = {column.name for column in flagged}
         listed = [
@@ -275,15 +273,16 @@ class _Judged:
                     where = self._table.where[row]
                     raise _Question([*columns, *flagged], f"labels are written twice, and differently at {where}")
             return tuple(column.name for column in flagged), True
-        if len(flagged) > 1 and names[0].lower() not in LABELS_NAMES:
-            raise _Question([*columns, *flagged], "both a list and columns of yes and no may be the labels")
+        rivals = [*(flagged if len(flagged) > 1 else ()), *(column for column in unread if column.lists_labels)]
+        if rivals and names[0].lower() not in LABELS_NAMES:
+            raise _Question([*columns, *rivals], "several columns may hold the labels")
         return names, False
 
     def _without_list(self, flagged: Sequence[Column], unread: Sequence[Column]) -> tuple[tuple[str, ...], bool]:
         texts = [column for column in unread if column.lists_labels]
         words = [column for column in unread if column not in texts and column.has_vocabulary]
         if len(flagged) > 1 and texts:
-            found = self._beside_list((texts[0].name,), flagged) if len(texts) == 1 else ((), False)
+            found = self._beside_list((texts[0].name,), flagged, ()) if len(texts) == 1 else ((), False)
             if found[1]:
                 return found
             raise _Question([*texts, *flagged], "it is not clear which columns hold the labels")
@@ -292,7 +291,8 @@ class _Judged:
         if flagged or texts or words:
             why = "only one column could be a label" if len(flagged) == 1 and not (texts or words) else ""
             raise _Question([*texts, *words, *flagged], why or "no column is called as one that holds labels")
-        raise _Question((), f"no column holds labels; the columns are {', '.join(list(self._columns)[:20])}")
+        others = [column for column in self._columns.values() if column.name != self.image]
+        raise _Question(others, "no column holds labels for certain")
 
     # ----------------------------------------------------------------------------------------------- what is said
 

@@ -18,10 +18,10 @@ from tagfit.data.sources.faults import Faults, shortened
 
 SIGNS = (";", ",", "|", "\n")
 #: what may join words that are labels: a question, never a separator unless the person says so
-_JOINTS = ("/", "+", "&", "_", "-")
+_JOINTS = ("/", "+", "&", " and ", ". ", "_", "-")
 _PROSE = {"a", "an", "and", "the", "of", "on", "in", "is", "with"}
 
-Evidence = Literal["labels", "names", "unsure"]
+Evidence = Literal["labels", "names", "sentences", "unsure"]
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,26 @@ def _refuse_odd(texts: Texts, odd: Sequence[str], sign: str, usual: str, faults:
 
 def _without_signs(texts: Texts, faults: Faults) -> tuple[str | None, tuple[str, ...]]:
     spaced = sum(texts.counts[text] for text in texts.places if " " in text.strip())
+    joint = next((sign for sign in _JOINTS if evidence(list(texts.places), sign) == "labels"), None)
     found = evidence(list(texts.places), " ")
-    if found == "labels":
+    if joint is not None or found == "unsure":
+        _ask(texts, " " if joint is None else joint, faults)
+    elif found == "labels":
         return " ", ()
-    if found == "unsure":
-        _ask(texts, " ", faults)
-    for joint in _JOINTS:
-        if not spaced and evidence(list(texts.places), joint) == "labels":
-            _ask(texts, joint, faults)
+    elif found == "sentences":
+        _refuse_sentences(texts, faults)
     return None, (
         f"No label cell holds ; , or |, so each is read as one label; {spaced} hold a space: "
         "if it separates labels, say so with --label-separator ' '.",
     ) if spaced else ()
+
+
+def _refuse_sentences(texts: Texts, faults: Faults) -> None:
+    examples = ", ".join(shortened(text) for text in list(texts.places)[:3])
+    faults.add(
+        f"{texts.source}: the cells look like sentences, not like labels: {examples}.",
+        "Name the column of labels with --label-column; if each cell is one label, say --label-separator ';'.",
+    )
 
 
 def _ask(texts: Texts, sign: str, faults: Faults) -> None:
@@ -119,7 +127,7 @@ def _ask(texts: Texts, sign: str, faults: Faults) -> None:
 
 def evidence(texts: Sequence[str], sign: str) -> Evidence:
     """Whether a sign separates labels in some of these distinct cells, belongs to names, or may do either."""
-    split = [text.split(None if sign == " " else sign) for text in texts]
+    split = [text.split() if sign == " " else [word.strip() for word in text.split(sign)] for text in texts]
     several = [words for words in split if len(words) > 1]
     if not several:
         return "names"
@@ -127,7 +135,9 @@ def evidence(texts: Sequence[str], sign: str) -> Evidence:
     vocabulary = {word for words in several for word in words}
     recurring = sum(counts[word] > 1 for words in several for word in words) / sum(map(len, several))
     twice = sum(len(set(words)) < len(words) for words in several)
-    if recurring < 0.5 or twice > len(several) // 50 or {word.lower() for word in vocabulary} & _PROSE:
+    if len({word.lower() for word in vocabulary} & _PROSE) > 1 and sum(map(len, several)) > 3 * len(several):
+        return "sentences"
+    if recurring < 0.5 or twice > len(several) // 50 or "" in vocabulary:
         return "names"
     alone = vocabulary & {words[0] for words in split if len(words) == 1}
     is_mixed = bool({words[0] for words in several} & {words[-1] for words in several}) or max(map(len, several)) > 2

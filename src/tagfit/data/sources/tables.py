@@ -10,12 +10,12 @@ import numpy as np
 from tagfit.data.sources.binary import binary_labels
 from tagfit.data.sources.cells import cell_code
 from tagfit.data.sources.columns import IMAGE_NAMES, Column
-from tagfit.data.sources.delimited import OWN, read_delimited, table_of
+from tagfit.data.sources.delimited import OWN, names_image, read_delimited, table_of
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.jsonl import names_images, read_json
 from tagfit.data.sources.listed import LabelCells, listed_labels
-from tagfit.data.sources.listing import IMAGE_SUFFIXES, Head, Listing
+from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.reading import Reading
@@ -23,7 +23,7 @@ from tagfit.data.sources.roles import Roles, image_column, roles
 from tagfit.data.sources.rows import Labels, Rows, each
 from tagfit.data.sources.strangers import what_is
 from tagfit.data.sources.table import Table, join
-from tagfit.records.data import NO, YES, Part
+from tagfit.records.data import NO, UNKNOWN, YES, Part
 
 
 def read_tables(source: Source, reading: Reading, faults: Faults) -> Rows:
@@ -58,8 +58,10 @@ def rows_of_table(table: Table, root: Root | None, reading: Reading, faults: Fau
     if not len(table) and table.columns and not len(faults):
         faults.add(f"{table.source}: there are no rows.", "Expected one row an image.")
         faults.check()
+    if root is not None and names_image(tuple(table.columns)) and not table.is_headless:
+        _refuse_headless(table, faults)
     role = roles(table, root, reading, faults)
-    if role.image is None and root is not None and table.columns:
+    if root is not None and table.columns and role.image is None:
         _refuse_header(table, faults)
     if (role.image is None and root is not None) or not len(table) or not role.labels:
         faults.check()
@@ -67,6 +69,7 @@ def rows_of_table(table: Table, root: Root | None, reading: Reading, faults: Fau
     images = table.where if role.image is None else list(map(_as_name, table.columns[role.image]))
     unlabelled = _unlabelled_parts(table, role, faults)
     merges = _is_long(table, images, labels, role, faults)
+    labels = _with_values(table, labels, role, faults) if merges else labels
     return Rows(
         table.source,
         images,
@@ -148,8 +151,31 @@ def _is_long(table: Table, images: Sequence[str], labels: Labels, role: Roles, f
     return True
 
 
+#: names of a column that says of each row whether its label applies, or how surely
+_VALUE = {"value", "present", "presence", "confidence", "conf", "score", "probability", "prob", "positive", "answer"}
+
+
+def _with_values(table: Table, labels: Labels, role: Roles, faults: Faults) -> Labels:
+    """Labels whose rows say yes or no of them, as verified ones do: what no row names is unknown then."""
+    for name in role.others:
+        column = Column(name, table.columns[name])
+        if not column.words & _VALUE or column.is_empty:
+            continue
+        if column.flags is None:
+            faults.add(
+                f"{table.head}: each row gives a label, and column {name!r} {column.described}: it is not known from "
+                "which number on a label applies.",
+                "Keep the rows whose labels apply, without that column; or write 1 and 0 into it.",
+            )
+        elif NO in column.flags.codes:
+            named_NL = labels.codes_NL == YES
+            values_N1 = np.array([UNKNOWN if code is None else code for code in column.flags.codes], np.int8)[:, None]
+            return replace(labels, codes_NL=np.where(named_NL, values_N1, np.int8(UNKNOWN)), absent=UNKNOWN)
+    return labels
+
+
 def _split_line(role: Roles) -> tuple[str, ...]:
-    folds = [name for name in role.others if Column(name, ()).words & {"fold", "folds"}]
+    folds = [name for name in role.others if Column(name, ()).words & {"fold", "folds", "kfold"}]
     return tuple(f"Column {name!r} numbers folds, which are not a split: it is kept as metadata." for name in folds)
 
 
@@ -181,26 +207,24 @@ def _without_own(table: Table) -> Table:
 # -------------------------------------------------------------------------------------------- what is missing
 
 
+def _refuse_headless(table: Table, faults: Faults) -> None:
+    faults.add(
+        f"{table.head}: there is no header line; the first line is {', '.join(map(shortened, [*table.columns][:6]))}.",
+        "Put a header above it, such as image,labels or image,beach,sea,sunset; or say --header none and name the "
+        "labels: --label-names (in Python: header='none', label_names=[...]).",
+    )
+    faults.check()
+
+
 def _refuse_header(table: Table, faults: Faults) -> None:
     names = list(table.columns)
-    if _looks_like_data(names):
-        faults.add(
-            f"{table.head}: there is no header line; the first line is {', '.join(map(shortened, names[:6]))}.",
-            "Put a header above it, such as image,labels or image,beach,sea,sunset; or say --header none and name the "
-            "labels: --label-names (in Python: header='none', label_names=[...]).",
-        )
-    else:
-        faults.add(
-            f"{table.head}: expected a column with the images' paths, called {', '.join(IMAGE_NAMES)}; "
-            f"got {', '.join(map(shortened, names[:20]))}.",
-            "Say which: --image-column NAME (in Python: image_column). For a table of features, name each column of "
-            "labels with --label-column.",
-        )
-
-
-def _looks_like_data(header: Sequence[str]) -> bool:
-    return any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in header) or (
-        len(header) > 1 and all(cell_code(cell) is not None for cell in header[1:])
+    if len(names) > 1 and all(cell_code(cell) is not None for cell in names[1:]):
+        _refuse_headless(table, faults)
+    faults.add(
+        f"{table.head}: expected a column with the images' paths, called {', '.join(IMAGE_NAMES)}; "
+        f"got {', '.join(map(shortened, names[:20]))}.",
+        "Say which: --image-column NAME (in Python: image_column). For a table of features, name each column of "
+        "labels with --label-column.",
     )
 
 
@@ -220,12 +244,28 @@ def _recognise(head: Head, listing: Listing) -> bool:
         return _is_json(head)
     if what_is(head)[0] or head.text.lstrip()[:1] in ("<", "") or b"\0" in head.raw[:1024]:
         return False
-    table = table_of(head.text if head.is_whole else head.text[: head.text.rfind("\n")], head.name, Reading(), Faults())
-    root = Root.of(listing.folder, listing)
+    table, root = first_rows(head), Root.of(listing.folder, listing)
     may_lack = part_in_stem(head.path.stem)[1] is not None
-    return (len(table.columns) > 1 or may_lack) and image_column(
-        replace(table, bases=_base(head)), root, Reading()
-    ) is not None
+    return (len(table.columns) > 1 or may_lack) and image_column(table, root, Reading()) is not None
+
+
+def first_rows(head: Head) -> Table:
+    """The table of a head of delimited text."""
+    text = head.text if head.is_whole else head.text[: head.text.rfind("\n")]
+    return replace(table_of(text, head.name, Reading(), Faults()), bases=head.name.rpartition("/")[0])
+
+
+def _with_labels(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
+    """Of several tables, those that hold labels; one of widths and heights, or of a split, is no source."""
+    kept = tuple(file for file in files if _holds_labels(listing.head(file.name), listing)) or tuple(files)
+    return kept, tuple(f"{file.name}, which holds no labels" for file in files if file not in kept)
+
+
+def _holds_labels(head: Head, listing: Listing) -> bool:
+    if head.text.lstrip()[:1] in ("{", "["):
+        return True
+    faults = Faults()
+    return bool(roles(first_rows(head), Root.of(listing.folder, listing), Reading(), faults).labels)
 
 
 def _is_json(head: Head) -> bool:
@@ -242,10 +282,6 @@ def _names_an_image(keys: Iterable[str]) -> bool:
     return any(Column(key, ()).image_rank <= 100 for key in keys)
 
 
-def _base(head: Head) -> str:
-    return head.name.rpartition("/")[0]
-
-
 TABLE = Reader(
     "table",
     "a table (CSV, TSV or JSON lines)",
@@ -257,4 +293,5 @@ TABLE = Reader(
             *("none_is", "header", "label_names", "minus_one"),
         )
     ),
+    chosen=_with_labels,
 )
