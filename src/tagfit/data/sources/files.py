@@ -14,9 +14,9 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from urllib.parse import unquote
 
 from tagfit.data.sources.listing import IMAGE_SUFFIXES, Listing, key_of
@@ -25,13 +25,17 @@ from tagfit.data.sources.parts import part_of_folders
 from tagfit.data.sources.rows import each
 from tagfit.records.data import Part
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*/?")
+#: a path from the top of a disk, and an address: C:/a, s3://bucket/a
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
+_ADDRESS = re.compile(r"[A-Za-z][\w.+-]+://[^/]*|[A-Za-z]:|\\\\[^\\]+\\[^\\]+")
 _QUERY = re.compile(r"[?&]d=([^&#]+)|[?#].*$")
 #: Label Studio writes eight hexadecimal digits in front of the name of an uploaded file
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
-MISSING = "does not exist."
-_ABSOLUTE = "is an absolute path; expected one relative to the folder of images."
+_MISSING = "does not exist."
+_OUTSIDE = "is an absolute path; expected one relative to the folder of images."
 _SEVERAL = "may be one of several:"
+#: names are compared with no more files than these
+_MOST_COMPARED = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,95 +58,77 @@ class Root:
         return cls(folder, True, listing if listing is not None and listing.folder == folder else Listing(folder))
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The images of N rows.
-
-    Attributes:
-        names: (N,) as written.
-        bases: (N,) the folders that they start in, relative to the root; or one for all.
-        parts: (N,) the part of a split that each row is in, as far as it is known; or one for all.
-        strip_prefix: what names begin with and files do not.
-    """
-
-    names: Sequence[str]
-    bases: Sequence[str] | str = ""
-    parts: Sequence[Part | None] | Part | None = None
-    strip_prefix: str | None = None
-
-    def __iter__(self) -> Iterator[tuple[str, str, Part | None]]:
-        n = len(self.names)
-        return zip(self.names, each(self.bases, n), each(self.parts, n), strict=True)
-
-
 @dataclass(eq=False)
 class Found:
     """What came of looking for N images.
 
     Attributes:
-        files: (N,) paths, equal for equal files however they were spelled; None where there is none.
+        files: (N,) their paths below the root, equal for equal files however they were spelled; None without one.
         names: (N,) the name of each: as written, or its path below the root where it was found differently.
         complaints: what is wrong, by row.
         missing: the rows whose image is nowhere, or may be one of several; the other complaints are graver.
         differently: the rows whose image was found in another way than as written.
     """
 
-    files: list[Path | None] = field(default_factory=list)
+    files: list[str | None] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     complaints: dict[int, str] = field(default_factory=dict)
     missing: set[int] = field(default_factory=set)
     differently: list[int] = field(default_factory=list)
 
 
-def find_images(wanted: Wanted, root: Root) -> Found:
+def find_images(
+    names: Sequence[str], root: Root, bases: Sequence[str] | str = "", parts: Sequence[Part | None] | Part | None = None
+) -> Found:
     """Look for the file of each name.
 
     Backslashes are read as slashes, so that a table written on Windows is found elsewhere too.
+
+    Args:
+        bases: (N,) the folders that names start in, relative to the root; or one for all.
+        parts: (N,) the part of a split that each row is in, as far as it is known; or one for all.
     """
-    search, found = _Search(root), Found()
-    places = [search.find(_stripped(name, wanted.strip_prefix), base, part) for name, base, part in wanted]
-    doubtful = _doubtful(wanted.names, places)
-    for row, ((name, base, _), place) in enumerate(zip(wanted, places, strict=True)):
+    search, found, n = _Search(root), Found(), len(names)
+    bases = each(bases, n)
+    places = [search.find(*row) for row in zip(names, bases, each(parts, n), strict=True)]
+    doubtful = _doubtful(names, places)
+    for row, place in enumerate(places):
         complaint = place.instead if row in doubtful else place.complaint
-        found.files.append(None if complaint else root.folder / place.inner)
-        found.names.append(place.inner if place.by_ending and not complaint else _written(name, base, place, complaint))
+        is_elsewhere = place.by_ending and not complaint
+        found.files.append(None if complaint else place.inner)
+        found.names.append(place.inner if is_elsewhere else _written(names[row], bases[row], place, complaint))
         if complaint:
             found.complaints[row] = complaint
-            if complaint.startswith((MISSING, _ABSOLUTE, _SEVERAL)):
-                found.missing.add(row)
-        elif place.by_ending:
+        if complaint.startswith((_MISSING, _OUTSIDE, _SEVERAL)):
+            found.missing.add(row)
+        if is_elsewhere:
             found.differently.append(row)
     return found
 
 
 def _doubtful(names: Sequence[str], places: Sequence[_Place]) -> set[int]:
-    """The rows found by their ending whose file is meant by another name too, or whose folder nobody else's became.
+    """The rows found by their ending whose file another name means too, or that were found unlike their neighbours.
 
-    Of names in a folder that does not exist here, nearly all have to be found in one and the same folder.
+    Of the names in a folder that does not exist here, nearly all have to be found in one and the same folder.
     """
+    by_ending = [row for row, place in enumerate(places) if place.by_ending]
+    if not by_ending:
+        return set()
     meant: dict[str, set[str]] = {}
     folders: dict[str, Counter[str]] = {}
     for name, place in zip(names, places, strict=True):
         if not place.complaint:
-            meant.setdefault(place.inner, set()).add(place.inner if not place.by_ending else name)
+            meant.setdefault(place.inner, set()).add(name if place.by_ending else place.inner)
         if place.unmatched is not None:
-            folders.setdefault(place.unmatched, Counter())[place.inner.rpartition("/")[0]] += 1
+            folders.setdefault(place.unmatched, Counter())[posixpath.dirname(place.inner)] += 1
     return {
-        row
-        for row, place in enumerate(places)
-        if place.by_ending
-        and (len(meant.get(place.inner, ())) > 1 or not _is_usual(place, folders.get(place.unmatched or "")))
+        row for row in by_ending if len(meant.get(places[row].inner, ())) > 1 or not _is_usual(places[row], folders)
     }
 
 
-def _is_usual(place: _Place, folders: Counter[str] | None) -> bool:
-    if place.unmatched is None or folders is None:
-        return True
-    return folders[place.inner.rpartition("/")[0]] >= 0.95 * folders.total()
-
-
-def _stripped(name: str, prefix: str | None) -> str:
-    return name if prefix is None else name.removeprefix(prefix).lstrip("/\\")
+def _is_usual(place: _Place, folders: dict[str, Counter[str]]) -> bool:
+    counts = None if place.unmatched is None else folders[place.unmatched]
+    return counts is None or counts[posixpath.dirname(place.inner)] >= 0.95 * counts.total()
 
 
 def _written(name: str, base: str, place: _Place, complaint: str) -> str:
@@ -151,24 +137,21 @@ def _written(name: str, base: str, place: _Place, complaint: str) -> str:
     return f"{base}/{name}" if is_below else name
 
 
-def todo(root: Root) -> str:
-    return f"Images are looked for in {root.folder}; say with --images (images) if they start elsewhere."
-
-
-def unlabelled(files: Sequence[Path]) -> int:
-    """How many images lie beside the given ones without being among them."""
-    named: dict[Path, set[str]] = {}
+def unlabelled(folder: Path, files: Sequence[str]) -> int:
+    """How many images lie beside the given ones, below a folder, without being among them."""
+    named: dict[str, set[str]] = {}
     for file in files:
-        named.setdefault(file.parent, set()).add(file.name)
+        inner, name = posixpath.split(file)
+        named.setdefault(inner, set()).add(name)
     found = 0
-    for folder, names in named.items():
-        with os.scandir(folder) as entries:
+    for inner, names in named.items():
+        with os.scandir(folder / inner) as entries:
             others = (entry for entry in entries if entry.name not in names and entry.name[0] != ".")
             found += sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file() for entry in others)
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Place:
     """Where a name leads to.
 
@@ -194,7 +177,6 @@ class _Search:
         self._root = root
         self._base = _real(root.folder) if root.confined else None
         self._folders: dict[str, _Folder] = {}
-        self._index = root.listing.by_name if root.listing is not None else {}
         self._own = tuple(map(key_of, _real(root.folder).parts))
 
     def find(self, name: str, base: str, part: Part | None) -> _Place:
@@ -203,26 +185,26 @@ class _Search:
         if not is_writable(name):
             return _Place("", "holds control characters.")
         if self._root.confined and _is_absolute(name):
-            return self._by_ending(name, base, part, _Place(name, _ABSOLUTE))
-        place, *others = (
-            self._as_written(posixpath.join(start, name.replace("\\", "/"))) for start in {base: 0, "": 0}
-        )
-        place = next((other for other in others if place.complaint == MISSING and not other.complaint), place)
-        return self._by_ending(name, base, part, place) if place.complaint == MISSING else place
+            return self._by_ending(name, base, part, _Place(name, _OUTSIDE))
+        place = self._as_written(posixpath.join(base, name.replace("\\", "/")))
+        if place.complaint == _MISSING and base:
+            top = self._as_written(name.replace("\\", "/"))
+            place = place if top.complaint else top
+        return self._by_ending(name, base, part, place) if place.complaint == _MISSING else place
 
     def _as_written(self, path: str) -> _Place:
         inner = posixpath.normpath(path)
-        if self._root.confined and (inner == ".." or inner.startswith("../")):
+        if not self._root.confined:
+            inner = inner.removeprefix(f"{self._root.folder}/")
+        elif inner == ".." or inner.startswith("../"):
             return _Place(inner, "leaves the folder of images.")
         return _Place(inner, self._complaint(inner))
 
     def _complaint(self, inner: str) -> str:
-        folder, file = posixpath.split(inner)
+        folder, _, file = inner.rpartition("/")
         if folder not in self._folders:
-            self._folders[folder] = _Folder(self._root.folder / folder, self._base)
+            self._folders[folder] = _Folder(self._root.folder / folder if inner[0] != "/" else Path(folder), self._base)
         return self._folders[folder].complaint(file)
-
-    # ------------------------------------------------------------------------------------------- by its ending
 
     def _by_ending(self, name: str, base: str, part: Part | None, place: _Place) -> _Place:
         """The one image that ends as a name does, among those that share most folders with it."""
@@ -230,72 +212,62 @@ class _Search:
             return place
         pieces = _pieces(name)
         best = self._best(pieces, base, part)
-        instead = place.complaint + (self._near(pieces[-1]) if place.complaint == MISSING else "")
         shared = _shared(pieces, best[0]) if best else 0
         is_whole = shared == len(pieces) - 1 or _is_absolute(name)
         if len(best) > 1 and is_whole:
             return replace(place, complaint=f"{_SEVERAL} {', '.join(best[:3])}.")
+        instead = place.complaint + (self._near(pieces[-1]) if place.complaint == _MISSING else "")
         if len(best) != 1:
             return replace(place, complaint=instead)
-        is_matched = is_whole or self._is_above(pieces[: -1 - shared])
-        unmatched = None if is_matched else "/".join(pieces[:-1])
-        return _Place(best[0], self._complaint(best[0]), True, unmatched, instead)
+        above = pieces[: -1 - shared]  # paths may start above the root
+        is_matched = is_whole or self._own[-len(above) :] == above
+        return _Place(best[0], self._complaint(best[0]), True, None if is_matched else "/".join(pieces[:-1]), instead)
 
     def _best(self, pieces: tuple[str, ...], base: str, part: Part | None) -> Sequence[str]:
         """The images that fit best: no folder speaks against them, and most speak for them."""
+        index = self._root.listing.by_name if self._root.listing is not None else {}
+        called = index.get(pieces[-1]) or index.get(_UPLOAD.sub("", pieces[-1])) or ()
         written = part_of_folders(pieces[:-1]) or part
-        parts = {inner: part_of_folders(inner.split("/")[:-1]) for inner in self._called(pieces[-1])}
-        fitting = {inner: _shared(pieces, inner) for inner in parts if parts[inner] in (None, written) or not written}
+        parts = {inner: part_of_folders(inner.split("/")[:-1]) for inner in called}
+        fitting = {inner: _shared(pieces, inner) for inner in called if parts[inner] in (None, written) or not written}
         best = [inner for inner, shared in fitting.items() if shared == max(fitting.values())]
-        best = [inner for inner in best if parts[inner] == written] or best
-        places = {_bare("/".join(pieces)), _bare("/".join((key_of(base), *pieces)))}
-        return [inner for inner in best if _bare(key_of(inner)) in places] or best
-
-    def _is_above(self, folders: tuple[str, ...]) -> bool:
-        """Whether folders are those that the root lies in: paths may start one or more above it."""
-        return self._own[-len(folders) :] == folders
-
-    def _called(self, file: str) -> Sequence[str]:
-        """The images of a file name, or of what it was called before it was uploaded."""
-        return self._index.get(file) or self._index.get(_UPLOAD.sub("", file)) or ()
+        if len(best) > 1:
+            best = [inner for inner in best if parts[inner] == written] or best
+            places = {_bare("/".join(pieces)), _bare("/".join((key_of(base), *pieces)))}
+            best = [inner for inner in best if _bare(key_of(inner)) in places] or best
+        return best
 
     def _near(self, file: str) -> str:
-        if file in self._index:
-            return f" Did you mean {self._index[file][0]!r}?"
-        near = (
-            difflib.get_close_matches(file, self._index, n=1, cutoff=0.85) if len(self._index) < _MOST_COMPARED else []
-        )
-        return f" Did you mean {self._index[near[0]][0]!r}?" if near else ""
+        index = self._root.listing.by_name if self._root.listing is not None else {}
+        names = [file] if file in index else index if len(index) < _MOST_COMPARED else ()
+        near = difflib.get_close_matches(file, names, n=1, cutoff=0.85)
+        return f" Did you mean {index[near[0]][0]!r}?" if near else ""
 
 
 def _is_absolute(name: str) -> bool:
-    """Of /a, \\\\a, C:a, C:\\a and s3://a alike."""
-    return bool(PureWindowsPath(name).anchor or _ADDRESS.match(name))
+    return bool(_ABSOLUTE.match(name) or _ADDRESS.match(name))
 
 
 def _bare(path: str) -> str:
-    return path.removesuffix(posixpath.splitext(path)[1]) if path.endswith(IMAGE_SUFFIXES) else path
-
-
-#: names are compared with no more files than these
-_MOST_COMPARED = 20_000
+    return path.rpartition(".")[0] if path.endswith(IMAGE_SUFFIXES) else path
 
 
 def _pieces(name: str) -> tuple[str, ...]:
     """The folders and the file name of a written path or address, to compare."""
-    if address := _ADDRESS.match(name):
-        name = name[address.end() :]
-    if "?" in name or "#" in name or address:
-        name = unquote(_QUERY.sub(lambda match: f"/{match[1]}" if match[1] else "", name))
-    drive = PureWindowsPath(name).drive
-    normal = posixpath.normpath(name.removeprefix(drive).replace("\\", "/"))
-    return tuple(key_of(piece) for piece in normal.split("/") if piece not in ("", ".", "..")) or ("",)
+    address = _ADDRESS.match(name)
+    inner = name[address.end() :] if address else name
+    if "?" in inner or "#" in inner or "%" in inner:
+        inner = unquote(_QUERY.sub(lambda match: f"/{match[1]}" if match[1] else "", inner))
+    folders = key_of(inner).replace("\\", "/").split("/")
+    return tuple(piece for piece in folders if piece not in ("", ".", "..")) or ("",)
 
 
 def _shared(pieces: Sequence[str], inner: str) -> int:
     """How many folders an image and a written path share, counted from the file."""
+    if len(pieces) == 1:
+        return 0
     folders = key_of(inner).split("/")[-2::-1]
-    pairs = zip(reversed(pieces[:-1]), folders, strict=False)
+    pairs = zip(pieces[-2::-1], folders, strict=False)
     return next((count for count, (one, other) in enumerate(pairs) if one != other), min(len(pieces) - 1, len(folders)))
 
 
@@ -331,7 +303,7 @@ class _Folder:
             return self._fault
         entry = self._entries.get(file)
         if entry is None:
-            return MISSING
+            return _MISSING
         if entry.is_symlink() and not self._is_inside(Path(entry.path)):
             return "is led out of the folder of images by a symbolic link."
         try:

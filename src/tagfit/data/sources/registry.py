@@ -28,6 +28,7 @@ _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 #: names of files and folders that do not tell one data set from another: there the folder above names it
 _COMMON = {
     "",
+    "data",
     "labels",
     "label",
     "tags",
@@ -35,7 +36,6 @@ _COMMON = {
     "annotations",
     "_annotations.coco",
     "instances",
-    "data",
     "_classes",
 }
 

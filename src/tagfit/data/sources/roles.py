@@ -20,7 +20,7 @@ from functools import cached_property
 
 from tagfit.data.sources.columns import LABELS_NAMES, Column, pick, series
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.files import Root, Wanted, find_images
+from tagfit.data.sources.files import Root, find_images
 from tagfit.data.sources.listed import is_none
 from tagfit.data.sources.literals import looks_literal, parse
 from tagfit.data.sources.parts import PART_NAMES, by_flags, by_numbers
@@ -169,7 +169,7 @@ class _Judged:
         ):
             return None
         bases = [each(self._table.bases, len(self._table))[row] for row in rows[:_SAMPLE]]
-        found = find_images(Wanted(names, bases, None, self._reading.strip_prefix), self._root)
+        found = find_images([name.removeprefix(self._reading.strip_prefix or "") for name in names], self._root, bases)
         there = [file or (row if row in found.missing else None) for row, file in enumerate(found.files)]
         return there if sum(file is not None for file in found.files) * 2 >= len(names) else None
 
