@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from making import PROVE
+from tagfit.data.sources.listing import IMAGE_SUFFIXES
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
 
@@ -72,3 +77,26 @@ def test_damaged_files(folder, name):
             assert set(np.unique(table.labels_NL)) <= {-1, 0, 1}
             outcomes.add("read")
     assert "refused" in outcomes
+
+
+CONVENTIONS = Path(__file__).with_name("conventions")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CONVENTIONS.iterdir()))
+def test_damaged_conventions(name, tmp_path):
+    """Of every reader: no crash, and nothing that an expert says is no label becomes one."""
+    draw = random.Random(name)
+    right = json.loads((CONVENTIONS / name / "right.json").read_text(encoding="utf-8"))
+    shutil.copytree(CONVENTIONS / name / "data", tmp_path / "data", symlinks=True)
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in right["options"].items()}
+    files = [
+        path for path in sorted(tmp_path.rglob("*")) if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES
+    ]
+    seeds = {path: path.read_bytes() for path in files}
+    for _ in range(5000 if PROVE else 40):
+        target = draw.choice(files)
+        target.write_bytes(damaged(seeds[target], draw))
+        with contextlib.suppress(DataError):
+            table = read(tmp_path / right["point"], **options)
+            assert not set(right["not_labels"]) & set(table.label_names), target.read_bytes()
+        target.write_bytes(seeds[target])

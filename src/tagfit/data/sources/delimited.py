@@ -22,7 +22,7 @@ from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import read_text
 
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|", " ")
 #: columns of `tagfit predict`'s own rows; the scores of each label, which may be called anything, stand behind them
 OWN = ("sample", "labels", "error")
 
@@ -143,7 +143,9 @@ def find_delimiter(text: str) -> str:
 
 
 def _promise(head: str, delimiter: str) -> tuple[bool, bool, float, int]:
-    records = [cells for _, cells in islice(_records(head, delimiter, "", 0, Faults()), 20)]
-    header = [cell.strip() for cell in records[0]] if records else []
-    share = sum(len(cells) == len(header) for cells in records) / max(1, len(records))
-    return len(header) > 1, pick(header, IMAGE_NAMES) is not None, round(share, 1), len(header)
+    records = [cells for _, cells in islice(_records(head, delimiter, "", 0, Faults()), 20)] or [[]]
+    header = [cell.strip() for cell in records[0]]
+    share = sum(len(cells) == len(header) for cells in records) / len(records)
+    names_files = names_image(records[-1]) and (delimiter != " " or names_image(records[-1][:1]))
+    is_named = pick(header, IMAGE_NAMES) is not None or names_files
+    return len(header) > 1 and (delimiter != " " or names_files), is_named, round(share, 1), len(header)

@@ -71,7 +71,8 @@ def listed_labels(column: LabelCells, reading: Reading, faults: Faults) -> Label
     none_word, cells = _without_none(column, reading, faults)
     column = replace(column, cells=cells)
     if (vectors := _vectors(column)) is not None:
-        return _from_vectors(vectors, column, reading, faults)
+        reading.refuse({"label_separator"}, column.source, faults)
+        return _from_vectors(vectors, column, faults)
     reading.refuse({"minus_one"}, column.source, faults)
     column, notes = _split_text(column, reading, faults)
     if any(map(_is_numbers, filter(_is_filled, column.cells))):
@@ -145,18 +146,18 @@ def _split_text(column: LabelCells, reading: Reading, faults: Faults) -> tuple[L
     for cell, place in zip(column.cells, column.where, strict=True):
         if isinstance(cell, str):
             places.setdefault(cell, place)
+    has_lists = any(_kind(cell) == "list" for cell in column.cells)
     for text, place in places.items():
-        if looks_literal(text):
+        if looks_literal(text) or (has_lists and text.strip("[](){}'\"") != text):
             faults.add(f"{place}: is a list that is not closed or quoted as a list: {shortened(text)}.", "Correct it.")
     counts = Counter(cell for cell in column.cells if isinstance(cell, str))
     separator, notes = find_separator(Texts(places, counts, column.source), reading.label_separator, faults)
     split = {text: _names_in(text, separator) for text in places}
     for row, cell in enumerate(column.cells):
-        if isinstance(cell, str) and _NO_NAME in split[cell]:
-            faults.add(
-                f"{column.where[row]}: {_NO_NAME!r} is no label name.",
-                "Leave the cell empty where there are no labels.",
-            )
+        odd = [name for name in split[cell] if name == _NO_NAME or name in _NONE] if isinstance(cell, str) else ()
+        if odd:
+            todo = "Leave the cell empty where there are no labels."
+            faults.add(f"{column.where[row]}: {odd[0]!r} is no label name.", todo)
     lists = {text: _numbered(names, column.declared) for text, names in split.items()}
     return replace(column, cells=[lists[cell] if isinstance(cell, str) else cell for cell in column.cells]), notes
 
@@ -227,43 +228,44 @@ def _refuse_numbers(column: LabelCells, faults: Faults) -> None:
     faults.check()
 
 
-def _vectors(column: LabelCells) -> list[list[object] | None] | None:
-    """Cells of 0 and 1 by position, all of one length; None if the cells are not such.
+def _vectors(column: LabelCells) -> list[list[int] | None] | None:
+    """Cells of 0 and 1 by position, most of one length; None if the cells are not such.
 
     `[0, 1]` alone could be two class numbers; a list of these never repeats one.
     """
     cells = [_by_position(cell) if _is_filled(cell) else None for cell in column.cells]
     vectors = [vector for vector in cells if vector is not None]
-    if not vectors or len({len(vector) for vector in vectors}) > 1 or len(vectors[0]) < 2:
-        return None
-    is_repeated = any(len(set(map(str, vector))) < len(vector) for vector in vectors)
-    return cells if is_repeated or any(isinstance(cell, str) for cell in column.cells) else None
+    length, count = Counter(map(len, vectors)).most_common(1)[0] if vectors else (0, 0)
+    is_text = any(isinstance(cell, str) for cell in column.cells)
+    is_repeated = any(len(set(vector)) < len(vector) for vector in vectors)
+    is_usual = 2 * count > len(vectors) and length > 1
+    return cells if is_repeated or (is_usual and is_text) else None
 
 
-def _by_position(cell: object) -> list[object]:
-    """The numbers 0 and 1 of a cell; empty if it holds anything else."""
+def _by_position(cell: object) -> list[int]:
+    """The numbers 0 and 1 of a cell as codes; empty if it holds anything else."""
     items = re.split(r"[;,|\s]+", cell) if isinstance(cell, str) else _items(cell)
-    is_vector = all(cell_code(one) in (YES, NO) and not isinstance(one, bool) for one in items)
-    return list(items) if is_vector else []
+    codes = [cell_code(one) for one in items if not isinstance(one, bool)]
+    return [code for code in codes if code is not None] if {*codes} <= {YES, NO} and len(codes) == len(items) else []
 
 
-def _from_vectors(
-    vectors: Sequence[list[object] | None], column: LabelCells, reading: Reading, faults: Faults
-) -> Labels:
-    length = next(len(items) for items in vectors if items)
+def _from_vectors(vectors: Sequence[list[int] | None], column: LabelCells, faults: Faults) -> Labels:
+    length = Counter(len(vector) for vector in vectors if vector).most_common(1)[0][0]
     names = column.declared or ()
+    example = next(row for row, vector in enumerate(vectors) if vector)
     if len(names) != length:
-        at = next(row for row, items in enumerate(vectors) if items)
         got = f"{len(names)} were given" if names else "nothing names them"
         faults.add(
             f"{column.source}: each cell holds {length} numbers 0 and 1, one a label, and {got}; "
-            f"{column.where[at]} has {shortened(column.cells[at])}.",
+            f"{column.where[example]} has {shortened(column.cells[example])}.",
             "Give the names of the labels in that order: --label-names (in Python: label_names=[...]).",
         )
-        faults.check()
-    codes = [[cell_code(one) for one in items] if items else [UNKNOWN] * length for items in vectors]
-    codes_NL, notes = settle_minus_one(np.array(codes, np.int8), reading.minus_one, column.source, faults)
-    return Labels(names, codes_NL, UNKNOWN, np.zeros(len(codes), bool), "", True, notes)
+    for row, vector in enumerate(vectors):
+        if vector is not None and len(vector) != length:
+            faults.add(f"{column.where[row]}: expected {length} numbers 0 and 1; got {shortened(column.cells[row])}.")
+    faults.check()
+    codes_NL = np.array([vector or [UNKNOWN] * length for vector in vectors], np.int8)
+    return Labels(names, codes_NL, UNKNOWN, np.zeros(len(vectors), bool), "", True)
 
 
 # -------------------------------------------------------------------------------------- lists and mappings

@@ -235,6 +235,8 @@ class _Judged:
         used = {self.image, *self.split[0]}
         rest = [column for column in self._columns.values() if column.name not in used]
         rest = [column for column in rest if column.names_labels or not column.is_empty]
+        if self._table.is_headless and self._reading.names:
+            return tuple(column.name for column in rest), all(column.flags is not None for column in rest)
         flagged = [column for column in rest if column.flags is not None and not column.is_technical]
         lists = [column for column in rest if column.flags is None and column.names_labels and not column.is_technical]
         if self._table.label_names is not None and lists:

@@ -73,7 +73,10 @@ def _check_odd(texts: Texts, sign: str, faults: Faults) -> None:
     without = [text for text in texts.places if sign not in text]
     odd = [text for text in texts.places if sign in text]
     spaced = sum(texts.counts[text] for text in without if " " in text.strip())
-    if sum(texts.counts[text] for text in odd) <= max(1, spaced // 5) and evidence(without, " ") == "labels":
+    if sum(texts.counts[text] for text in odd) <= max(1, spaced // 5) and evidence(without, " ") in (
+        "labels",
+        "unsure",
+    ):
         _refuse_odd(texts, odd, sign, " ", faults)
         return
     labels = {name.strip() for text in texts.places for name in text.split(sign)}
@@ -137,9 +140,10 @@ def evidence(texts: Sequence[str], sign: str) -> Evidence:
     twice = sum(len(set(words)) < len(words) for words in several)
     if len({word.lower() for word in vocabulary} & _PROSE) > 1 and sum(map(len, several)) > 3 * len(several):
         return "sentences"
-    if recurring < 0.5 or twice > len(several) // 50 or "" in vocabulary:
+    if recurring < 0.5 or "" in vocabulary:
         return "names"
     alone = vocabulary & {words[0] for words in split if len(words) == 1}
     is_mixed = bool({words[0] for words in several} & {words[-1] for words in several}) or max(map(len, several)) > 2
     is_many = 2 * len(alone) >= len(vocabulary) or len(several) >= len(vocabulary)
-    return "labels" if recurring >= 0.9 and is_mixed and is_many and len(several) > 1 else "unsure"
+    is_clear = recurring >= 0.9 and is_mixed and is_many and len(several) > 1 and twice <= 1 + len(several) // 50
+    return "labels" if is_clear else "unsure"

@@ -23,6 +23,7 @@ from tagfit.data.sources.roles import Roles, image_column, roles
 from tagfit.data.sources.rows import Labels, Rows, each
 from tagfit.data.sources.strangers import what_is
 from tagfit.data.sources.table import Table, join
+from tagfit.errors import DataError
 from tagfit.records.data import NO, UNKNOWN, YES, Part
 
 
@@ -244,15 +245,22 @@ def _recognise(head: Head, listing: Listing) -> bool:
         return _is_json(head)
     if what_is(head)[0] or head.text.lstrip()[:1] in ("<", "") or b"\0" in head.raw[:1024]:
         return False
-    table, root = first_rows(head), Root.of(listing.folder, listing)
-    may_lack = part_in_stem(head.path.stem)[1] is not None
-    return (len(table.columns) > 1 or may_lack) and image_column(table, root, Reading()) is not None
+    table = first_rows(head)
+    if not table.columns:  # it cannot be read, which reading will tell
+        return head.suffix in (".csv", ".tsv")
+    is_part = part_in_stem(head.path.stem)[1] is not None and Column(next(iter(table.columns)), ()).image_rank < 1000
+    root = Root.of(listing.folder, listing)
+    return (len(table.columns) > 1 or is_part) and image_column(table, root, Reading()) is not None
 
 
 def first_rows(head: Head) -> Table:
-    """The table of a head of delimited text."""
+    """The table of a head of delimited text; without columns if it is none."""
     text = head.text if head.is_whole else head.text[: head.text.rfind("\n")]
-    return replace(table_of(text, head.name, Reading(), Faults()), bases=head.name.rpartition("/")[0])
+    try:
+        table = table_of(text, head.name, Reading(label_names=()), Faults())
+    except DataError:
+        table = Table(head.name, head.name, {}, [])
+    return replace(table, bases=head.name.rpartition("/")[0])
 
 
 def _with_labels(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
