@@ -115,7 +115,7 @@ def test_the_parts_of_one_split(folder):
     assert table.labels_NL[:, 0].tolist() == [1, 1, 0, 1]
     assert table.metadata["width"] == ("4", "5", "5", "9")
     assert "annotations/instances_val2017.json (val)" in table.notes[0]
-    assert table.notes[1] == "Not read: captions_val2017.json."
+    assert table.notes[1] == "Not read: annotations/captions_val2017.json."
 
 
 def test_one_file_in_the_folder_of_each_part(folder):

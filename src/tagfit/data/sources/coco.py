@@ -239,7 +239,7 @@ def _recognise(head: Head, listing: Listing) -> bool:
 def _instances(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
     """Instances without what COCO puts beside them: captions, keypoints; and the names of these."""
     kept = tuple(file for file in files if file.path.stem.lower().startswith("instances")) or tuple(files)
-    return kept, tuple(file.path.name for file in files if file not in kept)
+    return kept, tuple(file.name for file in files if file not in kept)
 
 
 COCO = Reader("coco", "COCO annotations (JSON)", read_coco, of_file=_recognise, chosen=_instances)

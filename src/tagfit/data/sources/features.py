@@ -38,7 +38,7 @@ def read_features(source: Source, reading: Reading, faults: Faults) -> LabelTabl
     labels = _labels(sample, reading, faults)
     faults.check()
     split = _split_column(sample, reading)
-    numbered = [name for name in sample.columns if Column(name, ()).words & _ROW_NUMBERS or name.startswith("column ")]
+    numbered = [name for name in sample.columns if _is_row_number(Column(name, ()))]
     features = [name for name in sample.columns if name not in {*labels, *numbered, split}]
     blocks, parts, names = [], [], list(sample.columns)
     for file in source.files:
@@ -73,7 +73,7 @@ def _labels(sample: Table, reading: Reading, faults: Faults) -> Sequence[str]:
     columns = [Column(name, cells) for name, cells in sample.columns.items()]
     flagged = [column.name for column in columns if column.flags is not None]
     called = [column.name for column in columns if column.name in flagged and _is_called_label(column)]
-    rest = [column.name for column in columns if column.name not in flagged]
+    rest = [column.name for column in columns if column.name not in flagged and not _is_row_number(column)]
     if called:
         return called
     if len(flagged) > 1 and series(rest):
@@ -84,6 +84,10 @@ def _labels(sample: Table, reading: Reading, faults: Faults) -> Sequence[str]:
         "Name each with --label-column (in Python: label_column=[...]). If a column names images: --image-column.",
     )
     return ()
+
+
+def _is_row_number(column: Column) -> bool:
+    return bool(column.words & _ROW_NUMBERS) or column.name.startswith("column ")
 
 
 def _is_called_label(column: Column) -> bool:
@@ -168,10 +172,11 @@ def _is_split(cells: Sequence[object]) -> bool:
 
 
 def _is_numeric(cells: Sequence[object]) -> bool:
+    """Whether most cells are numbers; what is none is a fault when it is read."""
     ignored = Faults()
     for cell in cells:
         _number(str(cell).strip().replace(",", "."), "", "", ignored)
-    return not len(ignored)
+    return 5 * len(ignored) < len(cells)
 
 
 FEATURES = Reader(

@@ -21,8 +21,10 @@ from tagfit.data.sources.huggingface import dataset_columns, is_dataset
 from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.parts import part_codes
 from tagfit.data.sources.reading import OPTIONS, MinusOne, Reading, ReadingOptions
+from tagfit.data.sources.roles import image_column
+from tagfit.data.sources.table import Table
 from tagfit.data.sources.tables import rows_of_table
-from tagfit.errors import DataError
+from tagfit.errors import DataError, did_you_mean
 from tagfit.records.data import LabelTable
 
 
@@ -166,8 +168,27 @@ def from_frame(
     """
     faults, reading, root = Faults(), Reading(**options), _root(images)
     reading.refuse({"header"}, "the frame", faults)
-    rows = rows_of_table(frame_table(frame, faults), root, reading, faults)
-    return label_table(rows, name, root, reading, faults)
+    table = frame_table(frame, faults)
+    if reading.label_columns and reading.image_column is None and image_column(table, root, reading) is None:
+        return _features(frame, table, reading, name, faults)
+    return label_table(rows_of_table(table, root, reading, faults), name, root, reading, faults)
+
+
+def _features(frame: Any, table: Table, reading: Reading, name: str, faults: Faults) -> LabelTable:
+    """A frame without images: the columns of labels that were named, and features."""
+    labels, split = reading.label_columns, reading.split_column
+    for column in (column for column in (*labels, split) if column is not None and column not in table.columns):
+        faults.add(f"the frame: there is no column {column!r}.{did_you_mean(column, table.columns)}", "Correct it.")
+    faults.check()
+    held = dict(zip(table.columns, frame.columns, strict=True))  # a column's name need not be text
+    features = [held[column] for column in held if column not in (*labels, split)]
+    block = Block(frame_values(frame[features]), frame_values(frame[[held[column] for column in labels]]))
+    found = array_table([block], name, names=labels, minus_one=reading.minus_one, faults=faults)
+    if split is None:
+        return found
+    parts = part_codes(table.columns[split], table.where, faults)
+    faults.check()
+    return replace(found, given_split=parts)
 
 
 def from_huggingface(

@@ -22,6 +22,9 @@ from tagfit.errors import DataError
 #: those of one format first; the table of columns, which can be anything, last
 READERS: tuple[Reader, ...] = (npz.NPZ, mulan.ARFF, coco.COCO, keywords.KEYWORDS, tables.TABLE, features.FEATURES)
 
+#: files that may hold labels, and are named if they are not read
+_LABEL_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet", ".arff", ".npz", ".tar")
+
 #: suffixes of files that are taken for tables if nothing else is there, so that their faults are told
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -54,7 +57,16 @@ def find_source(data: Path) -> Source:
     source, *others = sources
     if others:
         raise _several(data, sources)
-    return replace(source, name=source.name or _folder_name(source.listing))
+    return replace(source, name=source.name or _folder_name(source.listing), left_out=_left_out(source))
+
+
+def _left_out(source: Source) -> tuple[str, ...]:
+    """What is not read of a source, and other files beside its own that look as if they might hold labels."""
+    read, folders = {file.name for file in source.files}, {file.base for file in source.files}
+    said = "".join(source.left_out)
+    beside = () if source.listing.only else source.listing.others
+    looks = (name for name in beside if name.lower().endswith(_LABEL_SUFFIXES) and name.rpartition("/")[0] in folders)
+    return (*source.left_out, *(name for name in looks if name not in read and name not in said))
 
 
 def _check_exists(data: Path) -> None:
