@@ -214,7 +214,7 @@ def test_sizes_that_lie(tmp_path, faults):
 
 
 def test_an_archive_larger_than_memory(npz, faults, monkeypatch):
-    monkeypatch.setattr("tagfit.data.sources.npz._memory", lambda: 100)
+    monkeypatch.setattr("tagfit.data.sources.npz.memory", lambda: 100)
     assert "this machine has 100 bytes" in faults(read, npz(X=X, y=Y))[0]
 
 

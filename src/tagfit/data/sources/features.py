@@ -120,7 +120,9 @@ def _read_one(
 ) -> tuple[NDArray[np.float32], list[object]]:
     """(N, C) of all columns, and the cells of the split column."""
     delimiter, start = find_delimiter(head.text), head.raw.index(b"\n") + 1
-    values_NC = np.empty((sum(chunk.count(b"\n") + 1 for chunk in chunks(head.path, start)), len(names)), np.float32)
+    lines = sum(chunk.count(b"\n") + 1 for chunk in chunks(head.path, start))
+    most = head.path.stat().st_size // len(names) + 1  # a row has a byte a cell, at least
+    values_NC = np.empty((min(lines, most), len(names)), np.float32)
     texts: dict[int, object] = {}
     rows = 0
     for chunk in chunks(head.path, start):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zipfile
 import zlib
 from collections import Counter
@@ -20,6 +19,7 @@ from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.text import memory
 from tagfit.errors import DataError
 from tagfit.records.data import LabelTable
 
@@ -70,18 +70,10 @@ def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path, faults: Faults)
     for info in members:
         if info.file_size > _MOST_COMPRESSED * (min(info.compress_size, whole) + 64):
             faults.add(f"{source}: {info.filename} claims {info.file_size} bytes, more than its data can hold.")
-    total, memory = sum(info.file_size for info in members), _memory()
-    if total > memory:
-        faults.add(f"{source}: unpacks to {total} bytes; this machine has {memory} bytes of memory.")
+    total, most = sum(info.file_size for info in members), memory()
+    if total > most:
+        faults.add(f"{source}: unpacks to {total} bytes; this machine has {most} bytes of memory.")
     faults.check()
-
-
-def _memory() -> int:
-    """Bytes of memory of this machine; a usual amount where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 16 << 30
 
 
 def _load(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str, faults: Faults) -> NDArray[Any] | None:

@@ -33,13 +33,14 @@ def parse(raw: bytes, delimiter: str, out_NC: NDArray[np.float32]) -> tuple[int,
 
     Args:
         raw: whole lines.
-        out_NC: at least as many rows as there are lines.
+        out_NC: as many rows as there are lines, or as the bytes can hold.
 
     Returns:
         how many rows were filled; (M, 4) row, column, first and last byte of each cell that is no plain number, whose
         value is nan; and the first row with another number of cells, or -1.
     """
-    odd = np.empty((raw.count(b"\n") * out_NC.shape[1] + out_NC.shape[1], 4), np.int64)
+    cells = 1 + sum(raw.count(sign) for sign in (delimiter.encode(), b"\n", b"\r"))
+    odd = np.empty((cells, 4), np.int64)
     text: Any = raw if len(raw) < _SMALL else np.frombuffer(raw, np.uint8)
     code = _loop if len(raw) < _SMALL else _compiled()
     rows, count, wrong = code(text, ord(delimiter), out_NC, _POWERS, odd)
@@ -61,6 +62,8 @@ def _loop(text: Any, delimiter: int, out: Any, powers: Any, odd: Any) -> tuple[i
         if column == 0 and text[at] in (10, 13):
             at += 1
             continue
+        if row == len(out):  # more rows than so many bytes can hold, if each had all its cells
+            return row, count, row
         begin, mantissa, scale, digits = at, 0, 0, 0
         is_negative, has_point, is_plain = False, False, True
         while at < n and text[at] == 32:

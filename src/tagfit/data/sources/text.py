@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 from tagfit.errors import DataError
@@ -17,13 +18,23 @@ _OTHER_MARKS = (
 )
 
 
+def memory() -> int:
+    """Bytes of memory of this machine; a usual amount where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 16 << 30
+
+
 def read_bytes(path: Path) -> bytes:
     """All of a file.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or is larger than memory.
     """
     try:
+        if (size := path.stat().st_size) > memory() // 2:
+            raise DataError(f"{path}: holds {size:,} bytes; this machine has {memory():,} bytes of memory.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
