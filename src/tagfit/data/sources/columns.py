@@ -48,10 +48,10 @@ _LABEL_WORDS = _words(
 _TECHNICAL = _words(
     """
     annotator annotators worker reviewer rater user author created updated modified date time timestamp duration
-    size bytes width height area depth count counts num number idx index id ids uuid md hash version confidence conf
+    size bytes width height area depth count counts num idx index id ids uuid md hash version confidence conf
     score probability rank difficult occluded truncated crowd iscrowd valid verified reviewed checked labeled
-    labelled annotated duplicate skipped cancelled fold folds kfold partition split subset batch row order page url uri
-    license rating error status group
+    labelled annotated duplicate skipped cancelled fold folds kfold partition split subset batch url uri
+    license rating error status 
     """
 )
 #: a name with one of these is about labels and does not list them

@@ -76,9 +76,7 @@ def roles(table: Table, root: Root | None, reading: Reading, faults: Faults) -> 
         DataError: an option that names no column.
     """
     judged = _Judged(table, root, reading, faults)
-    faults_before = len(faults)
     judged.check_options()
-    faults.check() if len(faults) > faults_before else None
     image = None if root is None else judged.image
     if image is None and root is not None:
         return Roles(None, (), False, None, ())
@@ -118,16 +116,17 @@ class _Judged:
         self._columns = {name: Column(name, cells) for name, cells in table.columns.items()}
 
     def check_options(self) -> None:
-        reading = self._reading
-        asked = {"image_column": (reading.image_column,), "split_column": (reading.split_column,)}
-        for option, names in (asked | {"label_column": reading.label_columns}).items():
-            for name in names:
-                if name is not None and name not in self._columns:
-                    self._faults.add(
-                        f"{self._table.head}: there is no column {name!r}; the columns are "
-                        f"{', '.join(list(self._columns)[:20])}.{did_you_mean(name, self._columns)}",
-                        f"Correct {option_of(option)} ({option}).",
-                    )
+        """Raises DataError: an option names no column."""
+        given = {"image_column": (self._reading.image_column,), "split_column": (self._reading.split_column,)}
+        absent = Faults()
+        for option, names in (given | {"label_column": self._reading.label_columns}).items():
+            for name in (name for name in names if name is not None and name not in self._columns):
+                got = ", ".join(list(self._columns)[:20])
+                absent.add(
+                    f"{self._table.head}: there is no column {name!r}; got {got}.{did_you_mean(name, self._columns)}",
+                    f"Correct {option_of(option)} ({option}).",
+                )
+        absent.check()
 
     # -------------------------------------------------------------------------------------------------- images
 
@@ -263,22 +262,27 @@ class _Judged:
         self, names: tuple[str, ...], flagged: Sequence[Column], unread: Sequence[Column]
     ) -> tuple[tuple[str, ...], bool]:
         """The list, or the columns of yes and no that say the same of more labels."""
-        known = {column.name for column in flagged}
-        listed = [
-            set[str]().union(*(_names_in(self._columns[name].cells[row], known) for name in names))
-            for row in range(len(self._table))
-        ]
         columns = [self._columns[name] for name in names]
-        if len(known) > 1 and set[str]().union(*listed) <= known:
-            for row, words in enumerate(listed):
-                if words != {one.name for one in flagged if one.flags is not None and one.flags.codes[row] == YES}:
-                    where = self._table.where[row]
-                    raise _Question([*columns, *flagged], f"labels are written twice, and differently at {where}")
+        if len(flagged) > 1 and self._say_the_same(columns, flagged):
             return tuple(column.name for column in flagged), True
         rivals = [*(flagged if len(flagged) > 1 else ()), *(column for column in unread if column.lists_labels)]
         if rivals and names[0].lower() not in LABELS_NAMES:
             raise _Question([*columns, *rivals], "several columns may hold the labels")
         return names, False
+
+    def _say_the_same(self, columns: Sequence[Column], flagged: Sequence[Column]) -> bool:
+        """Whether all that lists name has a column of yes and no; these must agree then."""
+        known = {column.name for column in flagged}
+        rows = zip(*(column.cells for column in columns), strict=True)
+        listed = [set[str]().union(*(_names_in(cell, known) for cell in cells)) for cells in rows]
+        if not set[str]().union(*listed) <= known:
+            return False
+        codes = {column.name: column.flags.codes for column in flagged if column.flags is not None}
+        for row, names in enumerate(listed):
+            if names != {name for name in codes if codes[name][row] == YES}:
+                where = self._table.where[row]
+                raise _Question([*columns, *flagged], f"labels are written twice, and differently at {where}")
+        return True
 
     def _without_list(self, flagged: Sequence[Column], unread: Sequence[Column]) -> tuple[tuple[str, ...], bool]:
         texts = [column for column in unread if column.lists_labels]
