@@ -4,24 +4,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+EXTRAS := diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,tensorboard
 
-.PHONY: demo install test lint check prove bench-peers format clean
+.PHONY: demo test lint check prove bench-peers format clean chromium
 
-demo: install
+demo: $(VENV)/.core
 	$(BIN)/tagfit demo || [ $$? -eq 3 ]
 
-install: $(VENV)/.installed
-
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "tagfit needs Python 3.11-3.13: make PYTHON=python3.12 ...")'
+$(VENV)/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "tagfit needs Python 3.11-3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,tensorboard]'
-	touch $@
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
 
-test: install
+# all extras, and what the checks need
+$(VENV)/.all: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,$(EXTRAS)]'
+	@touch $@
+
+# tests of pages look at them with Chromium, and skip without it: installed here only as root on Debian and its like
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { apt-get update -q && apt-get install -y -q chromium; } >/dev/null || \
+	  echo 'Chromium could not be installed: tests that need it skip'
+
+test: $(VENV)/.all chromium
 	$(BIN)/python -m pytest -n 2
 
-lint: install
+lint: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -29,11 +39,11 @@ lint: install
 check: lint test
 
 # the long proofs, of which the tests run a short form
-prove: install
+prove: $(VENV)/.all chromium
 	TAGFIT_PROVE=1 $(BIN)/python -m pytest -n 2
 
 # the peers that benchmarks/ runs beside tagfit, in a place of their own
-bench-peers: install $(PEERS)/.installed
+bench-peers: $(VENV)/.all $(PEERS)/.installed
 	$(BIN)/python benchmarks/keras_peer.py --peer $(PEERS)/bin/python
 	$(BIN)/python benchmarks/cnn_peers.py --peer $(PEERS)/bin/python
 	$(BIN)/python benchmarks/dense_peers.py --peer $(PEERS)/bin/python
@@ -44,7 +54,7 @@ $(PEERS)/.installed: benchmarks/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
 	touch $@
 
-format: install
+format: $(VENV)/.all
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -67,7 +67,7 @@ def main() -> None:
     data = made_up(options.size, options.labels)
     candidates = ladder(data.dataset.preprocessing, Target(), augmentation=True)
     base = next(candidate for candidate in candidates if candidate.name == "cnn-augmented")
-    base = replace(base, model=replace(base.model, views=1))
+    base = base.changed(model={"views": 1})
     wall, processor = defaultdict(list), defaultdict(list)
     with ExitStack() as stack:
         threads = torch.get_num_threads()

@@ -49,10 +49,9 @@ PEER = HERE.parent / ".venv-peers" / "bin" / "python"
 SHAPE, LABELS, BATCH, IMAGES = (64, 64, 3), 17, 32, 640
 
 _CNN = RECIPES["cnn"]
-SAME = replace(
-    _CNN,
-    model=replace(_CNN.model, views=1, standardise=False, stride=2),
-    training=replace(_CNN.training, batch_size=BATCH, averaging=0.0, autocast=False, schedule="constant"),
+SAME = _CNN.changed(
+    model={"views": 1, "standardise": False, "stride": 2},
+    training={"batch_size": BATCH, "averaging": 0.0, "autocast": False, "schedule": "constant"},
 )
 
 KERAS = """

@@ -43,11 +43,11 @@ SHAPE = (1536, 2048)
 TAGFIT = """
 import os, sys, time, json
 from pathlib import Path
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 from tagfit.images.store import open_images
 files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
 began, busy = time.perf_counter(), sum(os.times()[:4])
-images = open_images(files, Form(64))
+images = open_images(files, ImageForm(64))
 print(json.dumps([time.perf_counter() - began, sum(os.times()[:4]) - busy, len(images.x)]))
 """
 

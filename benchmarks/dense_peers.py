@@ -23,7 +23,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -41,7 +40,9 @@ from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows, Samples
-from tagfit.training.engine import Job, train_all
+from tagfit.training.engine import train_all
+from tagfit.training.job import PreparedJob
+from tagfit.training.judge import Judge
 
 REGULARISED = RECIPES["dense-regularised"]
 EPOCHS, STEPS, MANY = 4, 64, 16
@@ -80,12 +81,12 @@ class Network(NamedTuple):
 
     @property
     def recipe(self) -> Recipe:
-        training = replace(REGULARISED.training, epochs=EPOCHS, batch_size=self.batch, patience=EPOCHS + 1)
-        return replace(REGULARISED, model=replace(REGULARISED.model, widths=self.sizes[1:-1]), training=training)
+        training = {"epochs": EPOCHS, "batch_size": self.batch, "patience": EPOCHS + 1}
+        return REGULARISED.changed(model={"widths": self.sizes[1:-1]}, training=training)
 
-    def job(self, parts: Sequence[LabelledRows], seed: int = 0) -> Job:
+    def job(self, parts: Sequence[LabelledRows], seed: int = 0) -> PreparedJob:
         network = build_network(self.recipe, self.sizes[:1], self.sizes[-1], seed=seed)
-        return Job(network, self.recipe.training, *parts, seed)  # type: ignore[arg-type, misc]
+        return PreparedJob(network, self.recipe.training, *parts, seed)  # type: ignore[arg-type, misc]
 
     def parts(self) -> list[LabelledRows]:
         """Random rows to train on, and a quarter as many for validation."""
@@ -119,8 +120,8 @@ class Network(NamedTuple):
 NETWORKS = (Network((294, 128, 64, 6), 32), Network((768, 256, 128, 80), 128))
 
 
-def by_loop(job: Job) -> None:
-    loop.train(job.network, job.training, job.train_rows, job.val_rows, seed=job.seed)
+def by_loop(job: PreparedJob) -> None:
+    loop.train(job)
 
 
 def side_by_side(network: Network, peer: Path | None, rounds: int) -> list[str]:
@@ -161,7 +162,7 @@ def sixty_four(folder: Path) -> list[str]:
     data = tagfit.load(folder)
     parts = [LabelledRows.of(data, part, torch.device("cpu")) for part in ("train", "val")]
     truth = data.labels("val")
-    judge = loop.Judge("micro_f1", lambda part, p_NL: score_one("micro_f1", truth, p_NL))
+    judge = Judge("micro_f1", lambda part, p_NL: score_one("micro_f1", truth, p_NL))
     jobs = []
     for widths, dropout, spoilt, decay, rate, schedule in itertools.product(
         [(128, 64), (512, 256)], [0.3, 0.5], [0.0, 0.2], [0.0, 0.05], [1e-3, 3e-3], ["constant", "one-cycle"]
@@ -172,9 +173,9 @@ def sixty_four(folder: Path) -> list[str]:
         )  # fmt: skip
         recipe = Recipe(name="x", model=model, training=Training(rate=rate, schedule=schedule, weight_decay=decay))
         network = build_network(recipe, data.dataset.preprocessing.shape, len(data.dataset.label_names))
-        jobs.append(Job(network, recipe.training, *parts, 0, judge))
+        jobs.append(PreparedJob(network, recipe.training, *parts, 0, judge))
     began = time.perf_counter()
-    outcomes = [outcome for outcome in train_all(jobs) if isinstance(outcome, loop.Trained)]
+    outcomes = [outcome for outcome in train_all(jobs) if outcome.error is None]
     took = time.perf_counter() - began
     best = max(outcome.history[outcome.delivered_epoch - 1]["val_micro_f1"] or 0.0 for outcome in outcomes)
     epochs = sum(len(outcome.history) for outcome in outcomes)

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     tagger, rng = tagfit.Tagger.load(given.run), np.random.default_rng(0)
-    data = tagfit.load(given.data, **tagger.reading)
+    data = tagfit.load(given.data, like=tagger)
     seen = data.dataset.x if data.dataset.pixels is None else data.dataset.pixels
     drops, seconds, method = [], 0.0, ""
     for row in data.split.rows("val")[: given.images]:

@@ -73,10 +73,10 @@ def _with(arrays: dict[str, np.ndarray], labels_NL: np.ndarray) -> LockedData:
 def told(what: str, data: LockedData, loss: str) -> float:
     """Print the mean and deviation of the scores on val; the mean mAP."""
     recipe = replace(RECIPE, training=replace(RECIPE.training, loss=loss))
-    scores = [tagfit.fit(data, recipe=recipe, seed=seed).record["after"]["scores"]["val"] for seed in range(SEEDS)]
+    scores = [tagfit.fit(data, recipe=recipe, seed=seed).record.after.scores["val"] for seed in range(SEEDS)]
     cells = [_mean_and_deviation([one[metric] for one in scores]) for metric in SHOWN]
     print(f"{what:38}{''.join(f'{cell:>14}' for cell in cells)}", flush=True)
-    return float(np.mean([one["map"] for one in scores]))
+    return float(np.mean([one.map for one in scores]))
 
 
 def _mean_and_deviation(values: Sequence[float]) -> str:

@@ -43,7 +43,7 @@ import torch
 from numpy.typing import NDArray
 
 import tagfit
-from tagfit import api as workflow
+from tagfit import api
 from tagfit.errors import TagfitError
 from tagfit.metrics.scores import score
 from tagfit.metrics.titles import TITLES
@@ -120,11 +120,11 @@ def run_tagfit(data: LockedData, seed: int) -> Trainings:
     trainings = {}
     for network, recipe in NETWORKS.items():
         clock = Clock()
-        result = workflow.fit(data, recipe=recipe, seed=seed, device="cpu", on_event=clock)
+        result = api.fit(data, recipe=recipe, seed=seed, device="cpu", on_event=clock)
         probabilities = {
             part: result.tagger.predict_array(data.dataset.x[data.split.rows(part)]).scores for part in parts_of(data)
         }
-        delivered = result.record["after"]["delivered_epoch"]
+        delivered = result.record.after.delivered_epoch
         trainings[network] = Trained(
             scored(data, probabilities), clock.ended - clock.began, clock.epoch_seconds, delivered
         )
@@ -206,7 +206,7 @@ def side_by_side(data: LockedData, peer: Peer, seeds: int, place: str) -> dict[s
 
 def import_seconds(peer: Peer) -> dict[str, float]:
     """Seconds of a fresh Python that imports and ends, by side; the first, which fills the file cache, is dropped."""
-    calls = {"Keras": (peer, "import keras"), "tagfit": (Peer(Path(sys.executable), ""), "from tagfit import workflow")}
+    calls = {"Keras": (peer, "import keras"), "tagfit": (Peer(Path(sys.executable), ""), "import tagfit.api")}
     seconds: dict[str, list[float]] = {side: [] for side in SIDES}
     for _ in range(1 + IMPORTS):
         for side, (python, statement) in calls.items():
@@ -375,7 +375,7 @@ def default_data() -> list[str]:
 def read(name: str) -> LockedData:
     with progress(f"reading {name}"):
         try:
-            return workflow.load(name)
+            return api.load(name)
         except TagfitError as error:
             raise SystemExit(f"keras_peer: {error}") from None
 

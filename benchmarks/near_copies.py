@@ -25,7 +25,7 @@ from tagfit.data.sources.postcards import read_postcards
 from tagfit.data.sources.read import read
 from tagfit.images.decode import decode
 from tagfit.images.near_copies import near_copies
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
 
 def cropped(image: Image.Image, share: float) -> Image.Image:
@@ -51,7 +51,7 @@ def changed(file: Path, how: str) -> np.ndarray:
     change, quality = CHANGES[how]
     encoded = io.BytesIO()
     change(Image.open(file).convert("RGB")).save(encoded, "JPEG", quality=quality)
-    return decode(encoded.getvalue(), Form(64))
+    return decode(encoded.getvalue(), ImageForm(64))
 
 
 def groups_of(x: np.ndarray) -> list[list[int]]:

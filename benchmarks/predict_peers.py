@@ -31,7 +31,6 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,8 @@ import torch
 from decode_peers import photographs
 
 import tagfit
-from tagfit.bundle.bundle import Bundle, write_bundle
+from tagfit.bundle.record import Bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.decisions.decider import Decider
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.models.registry import build_network
@@ -54,7 +54,7 @@ PEER = HERE.parent / ".venv-peers" / "bin" / "python"
 SHAPE, LABELS = (64, 64, 3), 17
 
 _CNN = RECIPES["cnn"]
-RECIPE = replace(_CNN, model=replace(_CNN.model, views=1, standardise=False, stride=2))
+RECIPE = _CNN.changed(model={"views": 1, "standardise": False, "stride": 2})
 
 MEASURE = """
 import json, sys, time
@@ -167,7 +167,18 @@ def bundle_of(folder: Path) -> Path:
     constant = ConstantBaseline.choose(np.full((1, LABELS), NO, np.int8))
     network = build_network(RECIPE, SHAPE, LABELS).eval()
     taken = Preprocessing("images", SHAPE, 1 / 255)
-    bundle = Bundle(RECIPE, network, (RECIPE,), taken, names, Decider(), constant, {}, "0" * 64, {}, None)
+    bundle = Bundle(
+        recipe=RECIPE,
+        members=(RECIPE,),
+        preprocessing=taken,
+        label_names=names,
+        decider=Decider(),
+        constant_baseline=constant,
+        scores={},
+        lock="0" * 64,
+        network=network,
+        trained_on={},
+    )
     write_bundle(folder / "bundle", bundle)
     return folder
 

@@ -73,7 +73,7 @@ def search_part(trials: int) -> list[str]:
     with two_nodes() as started, connected("ray"):
         first, _ = cure(8, "ray")
         there, again = cure(trials, "ray")
-    same = [one["scores"] for one in record["tried"]] == [one["scores"] for one in again["tried"]]
+    same = [one.scores for one in record.tried] == [one.scores for one in again.tried]
     return [
         f"search       here {here:6.1f} s, {trials / here:5.2f} recipes/s",
         f"             Ray  {there:6.1f} s, {trials / there:5.2f} recipes/s: {here / there:.2f} of it; "

@@ -41,7 +41,7 @@ from tagfit.data.split import split as deal
 from tagfit.decisions.crossfitting import folds
 from tagfit.decisions.rule_fitting import fit_rule
 from tagfit.decisions.rules import METRIC_OBJECTIVES, Objective, Rule
-from tagfit.metrics.scores import ROW_FORMULAS, Counts, f1
+from tagfit.metrics.scores import ROW_FORMULAS, DecisionCounts, f1
 from tagfit.recipes import RECIPES, Recipe
 from tagfit.records.data import PARTS, YES, Dataset, Split
 from tagfit.records.scores import Target
@@ -173,17 +173,17 @@ def bootstrap(
         yes_NL = network.unseen_NL == YES
         masks = [yes_NL & decided_NL, decided_NL, yes_NL, np.ones_like(yes_NL)]
         if metric in ROW_FORMULAS:
-            worth_N = ROW_FORMULAS[metric](Counts(*(mask.sum(axis=1) for mask in masks)))
+            worth_N = ROW_FORMULAS[metric](DecisionCounts(*(mask.sum(axis=1) for mask in masks)))
             values.append(weight_BN @ worth_N / weight_BN.sum(axis=1))
             continue
         counts = [weight_BN @ mask for mask in masks]
         if metric == "micro_f1":
-            values.append(f1(Counts(*(count.sum(axis=1) for count in counts))))
+            values.append(f1(DecisionCounts(*(count.sum(axis=1) for count in counts))))
         else:
             chosen = slice(None) if labels is None else labels
             counts = [count[:, chosen] for count in counts]
             judged = counts[2] > 0
-            values.append((f1(Counts(*counts)) * judged).sum(axis=1) / judged.sum(axis=1))
+            values.append((f1(DecisionCounts(*counts)) * judged).sum(axis=1) / judged.sum(axis=1))
     mean: NDArray[np.float64] = np.mean(values, axis=0)
     return mean
 

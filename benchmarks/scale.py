@@ -66,7 +66,7 @@ def measured(kind: str, count: int) -> dict[str, float]:
     fitted = time.perf_counter()
     result.tagger.predict_array(data.dataset.x)
     ended = time.perf_counter()
-    training = sum(row["seconds"] for row in result.record["after"]["history"])
+    training = sum(row["seconds"] for row in result.record.after.history)
     return {
         "load": loaded - began,
         "epoch": training / EPOCHS,

@@ -85,9 +85,9 @@ def compare(arguments: argparse.Namespace) -> None:
     for fold in range(FOLDS):
         began = time.perf_counter()
         record = cured(dataset.x, dataset.labels_NL, folds == fold, arguments)
-        decided.append(figures(record["after"]["decided"]))
-        plain.append(figures(record["after"]["scores"]))
-        name = record["after"]["recipe"]["name"]
+        decided.append(figures(record.after.decided))
+        plain.append(figures(record.after.scores))
+        name = record.after.recipe.name
         row(f"fold {fold + 1}: {name}, {time.perf_counter() - began:.0f} s", decided[-1])
     print()
     row("mean, rules fitted", np.mean(decided, axis=0))

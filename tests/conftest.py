@@ -1,13 +1,9 @@
 """Fixtures that several rooms share."""
 
-import os
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 from making import PROVE, feature_table, locked
@@ -45,12 +41,6 @@ def data(table):
     return locked(table)
 
 
-@pytest.fixture
-def candidates_only(monkeypatch):
-    """No search unless it is asked for."""
-    monkeypatch.setattr("tagfit.api.TRIALS", None)
-
-
 @pytest.fixture(scope="session")
 def backbones():
     """The real backbones beside the project; tests that need them skip, visibly, where they are absent."""
@@ -61,21 +51,11 @@ def backbones():
 
 @pytest.fixture(scope="session")
 def chromium():
-    """Where Chromium is: installed where that may be, as root on Debian; else tests that need it skip, visibly."""
-    place = _chromium()
-    if place is None and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        with FileLock(Path(tempfile.gettempdir()) / "tagfit-tests-apt.lock"):  # several processes run tests
-            for order in ("install chromium", "update", "install chromium"):
-                if _chromium() is None:
-                    subprocess.run(["apt-get", "-y", "-q", *order.split()], check=False, capture_output=True)
-        place = _chromium()
+    """Where Chromium is; tests that need it skip, visibly, where it is absent. `make test` installs it where it may."""
+    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if place is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     return place
-
-
-def _chromium():
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="session")

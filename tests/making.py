@@ -8,16 +8,20 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from tagfit.api import cure_by
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, cheapest_features
+from tagfit.io.typed_json import to_plain
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import LEAST
+from tagfit.options.runs import CureOptions
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.records.data import NO, LabelTable
 from tagfit.records.scores import Target
+from tagfit.search.plan import Plan
 from tagfit.training.quick import fit_all
 
 #: `make prove` asks for the long form of the tests that have one
@@ -25,6 +29,12 @@ PROVE = bool(os.environ.get("TAGFIT_PROVE"))
 
 #: a dense recipe that is trained in no time
 QUICK = Recipe(name="quick", model=DenseModel(widths=(32,)), training=Training(epochs=20, patience=0, rate=1e-2))
+
+
+def cure(data, candidates=None, usual_trials=None, **options):
+    """`tagfit.cure` by these candidates, the ladder unless given, and without a search unless it is asked for."""
+    others = {name: options.pop(name) for name in ("target", "on_event") if name in options}
+    return cure_by(Plan(candidates, usual_trials), data, CureOptions(**options), **others)
 
 
 def feature_table(samples=120, features=8, labels=3, seed=0, **changes):
@@ -59,6 +69,11 @@ def image_table(samples=40, side=16, seed=0, **changes):
         "absent_label": NO,
     }
     return LabelTable(**{**values, **changes})
+
+
+def as_json(record):
+    """A record, or what prints one, as JSON has it."""
+    return json.loads(json.dumps(to_plain(record), allow_nan=False))
 
 
 def locked(table):

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import tagfit
-from making import PREPROCESSOR, image_folder, image_table, tiny_backbone
-from tagfit.bundle.bundle import BACKBONE, PROTOCOL
+from making import PREPROCESSOR, as_json, image_folder, image_table, tiny_backbone
+from tagfit.bundle.files import BACKBONE
+from tagfit.bundle.protocols import PROTOCOL
 from tagfit.cli.main import main
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
@@ -70,7 +71,7 @@ def test_the_lock_is_the_same_wherever_the_backbone_lies(made, tmp_path):
 
 
 def test_the_verdict_says_that_knowledge_came_from_outside(made):
-    record = made[3].record
+    record = as_json(made[3].record)
     assert any("brings knowledge from outside: tiny (sha256" in sentence for sentence in record["verdict"]["sentences"])
     told = record["data"]["preprocessing"]["backbone"]
     assert told["name"] == "tiny"
@@ -90,8 +91,8 @@ def test_what_is_predicted_is_what_was_trained_on(made, tmp_path):
     assert evaluated.samples == 60
     assert evaluated.scores == tagfit.evaluate(tagger, data).scores
     assert tagfit.evaluate(result.folder, data, part="val").samples == data.split.counts["val"]
-    compared = tagfit.evaluate(result.folder, photos, compare=result.folder).details["compare"]
-    assert compared["scores"] == evaluated.scores.to_dict()
+    compared = tagfit.evaluate(result.folder, photos, compare=result.folder).compare
+    assert compared.scores == evaluated.scores
 
 
 def test_images_of_another_size_are_refused(made):
@@ -135,7 +136,7 @@ def test_a_bundle_holds_its_backbone(made, tmp_path):
         (lambda m: m["preprocessing"]["backbone"]["config"].update(hidden_sizes=[8, 32]), "has shape"),
         (lambda m: m["preprocessing"]["backbone"]["config"].update(depths=[1, 2]), "is missing"),
         (lambda m: m["preprocessing"]["backbone"]["form"].update(size=10**9), "whole number from 1 to 4096"),
-        (lambda m: m["preprocessing"]["backbone"].update(std=[0, 1, 1]), "deviation of three colours"),
+        (lambda m: m["preprocessing"]["backbone"].update(std=[0, 1, 1]), r"std\[0\] must be a number above 0"),
         (lambda m: m["preprocessing"]["backbone"].update(features=17), "features, not"),
         (lambda m: m["preprocessing"].pop("backbone") and m["files"].pop(BACKBONE), None),
     ],

@@ -1,14 +1,19 @@
 """The documents say what the program does."""
 
+import pkgutil
 import re
 import tomllib
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import pytest
 
+import tagfit
+from making import cure
 from tagfit.cli.main import main
-from tagfit.recipes import AUGMENTATIONS, LOSSES, RECIPES, SCHEDULES, Recipe
+from tagfit.recipes import AUGMENTATIONS, LOSSES, RECIPES, SCHEDULES, Recipe, Training
 from tagfit.records.data import Preprocessing
 from tagfit.records.scores import METRICS, Target
 from tagfit.search.candidates import ladder
@@ -16,6 +21,11 @@ from tagfit.search.candidates import ladder
 ROOT = Path(__file__).parents[1]
 CLI = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+SOURCE = ROOT / "src" / "tagfit"
+ROOMS = [path.name for path in SOURCE.iterdir() if path.is_dir()]
+#: what the path of a file or folder of ours looks like, and where it begins
+PATHS = {r"(tests|benchmarks|docs|src)/[\w/.]+": ROOT, rf"({'|'.join(ROOMS)})/[\w/]+\.py": SOURCE}
 
 
 @pytest.mark.parametrize("command", main.commands)
@@ -67,10 +77,19 @@ def test_links_between_documents_lead_somewhere(document):
         assert (document.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("room", sorted(path.name for path in (ROOT / "src" / "tagfit").iterdir() if path.is_dir()))
+@pytest.mark.parametrize("room", sorted({*ROOMS} - {"__pycache__"}))
 def test_every_room_is_in_the_architecture(room):
-    if room != "__pycache__":
-        assert f"{room}/" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert f"{room}/" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_files_and_modules_that_a_document_names_are_there(document):
+    named = re.findall(r"`([\w./]+)`", document.read_text(encoding="utf-8"))
+    for pattern, root in PATHS.items():
+        for name in filter(re.compile(pattern).fullmatch, named):
+            assert (root / name).exists() or (root / f"{name}.py").exists(), name
+    for name in filter(re.compile(r"tagfit(\.\w+)+(?<!json)").fullmatch, named):
+        assert pkgutil.resolve_name(name), name
 
 
 def test_every_dependency_has_its_reason():
@@ -87,11 +106,6 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)[1]
     monkeypatch.chdir(tmp_path)
-    from dataclasses import replace
-
-    from tagfit import api as workflow
-
-    short = {name: replace(r, training=replace(r.training, epochs=2)) for name, r in RECIPES.items()}
-    monkeypatch.setattr(workflow, "find_recipe", lambda name: short[name])
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: ())
+    short = replace(RECIPES["dense-baseline"], training=Training(epochs=2))
+    monkeypatch.setattr(tagfit, "cure", partial(cure, candidates=(), baseline=short))
     exec(compile(code, "README.md", "exec"), {})

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import image_folder, tiny_backbone
-from tagfit.bundle.bundle import write_bundle
+from making import as_json, image_folder, tiny_backbone
+from tagfit.api import diagnose
+from tagfit.bundle.write import write_bundle
 from tagfit.errors import DataError, RecipeError
 from tagfit.models.ensemble import Ensemble
 from tagfit.recipes import RECIPES, FineTunedModel, Recipe, Training
-from tagfit.runs.checkup import diagnose
 
 RECIPE = Recipe(name="few", model=FineTunedModel(trained=0.5, views=2), training=Training(epochs=3, patience=0))
 
@@ -31,8 +31,8 @@ def test_what_is_predicted_is_what_was_scored(made):
     scores = result.tagger.predict(files).scores
     np.testing.assert_allclose(tagger.predict(files).scores, scores, atol=1e-5)
     np.testing.assert_allclose(tagger.predict(np.array(data.dataset.pixels)).scores, scores, atol=1e-5)
-    assert tagfit.evaluate(tagger, data, part="val").scores.to_dict() == pytest.approx(
-        result.record["after"]["scores"]["val"], abs=1e-5
+    assert as_json(tagfit.evaluate(tagger, data, part="val").scores) == pytest.approx(
+        as_json(result.record)["after"]["scores"]["val"], abs=1e-5
     )
     with pytest.raises(DataError, match="expected images"):
         tagger.predict(data.dataset.x)
@@ -42,24 +42,27 @@ def test_its_run_can_be_diagnosed(made):
     result = made[2]
     diagnosis = diagnose(result.folder, quick=True)
     assert "shortcuts" in diagnosis.checked
-    reasons = dict(diagnosis.cannot)
+    reasons = {one.check: one.why for one in diagnosis.cannot}
     assert set(reasons) <= {"gap", "flattery", "memorisation", "more_data", "label_errors", "shift"}
-    assert not [why for why in reasons.values() if "not to be had" in why]
-    here = [{"of": "after", **finding.to_dict()} for finding in diagnosis.findings]
-    assert all(finding in here for finding in result.record["findings"])
+    assert not [why for why in reasons.values() if "could not be loaded" in why]
+    here = [{**as_json(finding), "of": "after"} for finding in diagnosis.findings]
+    assert all(finding in here for finding in as_json(result.record)["findings"])
 
 
 def test_the_recipe_names_the_backbone(made):
     _, data, result = made
-    named = result.record["after"]["recipe"]["model"]
+    named = as_json(result.record)["after"]["recipe"]["model"]
     assert (named["backbone"], named["sha256"]) == ("tiny", data.dataset.preprocessing.backbone.sha256)
 
 
 def test_the_same_seed_gives_the_same_network(made):
     _, data, result = made
     again = tagfit.fit(data, recipe=RECIPE)
-    assert again.record["after"]["scores"] == result.record["after"]["scores"]
-    assert tagfit.fit(data, recipe=RECIPE, seed=1).record["after"]["scores"] != result.record["after"]["scores"]
+    assert as_json(again.record)["after"]["scores"] == as_json(result.record)["after"]["scores"]
+    assert (
+        as_json(tagfit.fit(data, recipe=RECIPE, seed=1).record)["after"]["scores"]
+        != as_json(result.record)["after"]["scores"]
+    )
 
 
 def test_a_cure_tries_it_after_the_dense_rungs_and_may_deliver_all_together(made, monkeypatch):
@@ -68,7 +71,7 @@ def test_a_cure_tries_it_after_the_dense_rungs_and_may_deliver_all_together(made
     monkeypatch.setitem(RECIPES, "fine-tuned", short)
     baseline = replace(RECIPES["dense-baseline"], training=Training(epochs=2, patience=0))
     result = tagfit.cure(data, baseline=baseline, fine_tune=True, allow=["augmentation"], seed=1)
-    names = [tried["recipe"]["name"] for tried in result.record["tried"]]
+    names = [tried["recipe"]["name"] for tried in as_json(result.record)["tried"]]
     assert names[-2:] == ["fine-tuned", "fine-tuned-turned"]
     assert names[0] == "dense-regularised"
 

@@ -11,9 +11,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "tagfit"
 ROOMS = (
     "__init__",
     "errors",
-    "recipes",
-    "records",
     "io",
+    "recipes",
+    "options",
+    "records",
     "images",
     "data",
     "metrics",

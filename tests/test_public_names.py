@@ -22,6 +22,7 @@ PUBLIC = [
     "fit",
     "inspect",
     "load",
+    "predict",
 ]
 
 
@@ -50,3 +51,11 @@ def test_importing_loads_neither_torch_nor_numpy(code):
         check=True,
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_warnings_are_for_those_who_ask_for_them():
+    """A program without logging sees nothing on stderr; one with it sees who warns."""
+    code = "import logging, tagfit.io.cache; {}; logging.getLogger('tagfit.images.store').warning('not kept')"
+    for setting, expected in (("0", ""), ("logging.basicConfig()", "WARNING:tagfit.images.store:not kept\n")):
+        run = subprocess.run([sys.executable, "-c", code.format(setting)], capture_output=True, text=True, check=True)
+        assert run.stderr == expected

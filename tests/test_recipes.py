@@ -1,3 +1,6 @@
+import pickle
+import time
+
 import pytest
 
 from tagfit.errors import RecipeError
@@ -17,7 +20,9 @@ def test_a_recipe_comes_back_from_toml_as_it_was(recipe, tmp_path):
 def test_what_a_file_leaves_out_takes_the_default_and_the_files_name(tmp_path):
     file = tmp_path / "wide.toml"
     file.write_text("[model]\nwidths = [512]\n", encoding="utf-8")
-    assert find_recipe(str(file)) == Recipe(name="wide", model=DenseModel(widths=(512,)), training=Training())
+    expected = Recipe(name="wide", model=DenseModel(widths=(512,)), training=Training())
+    assert find_recipe(str(file)) == expected
+    assert find_recipe(str(file)).to_dict() == expected.to_dict()
 
 
 def test_the_recipes_of_the_story():
@@ -33,14 +38,14 @@ def test_the_recipes_of_the_story():
     [
         ({"name": " "}, "name must be"),
         ({"modle": {}}, "Did you mean 'model'?"),
-        ({"model": 3}, "[model] must be a table"),
+        ({"model": 3}, "model must be an object (in TOML: a table); got 3"),
         ({"model": {"architecture": "dens"}}, "Did you mean 'dense'?"),
         ({"model": {"width": [3]}}, "Did you mean 'widths'?"),
         ({"model": {"widths": 128}}, "model.widths must be a list"),
-        ({"model": {"widths": [0]}}, "whole numbers from 1"),
-        ({"model": {"widths": [8.5]}}, "whole numbers from 1"),
+        ({"model": {"widths": [0]}}, "widths[0] must be a whole number from 1 to 65536"),
+        ({"model": {"widths": [8.5]}}, "widths[0] must be a whole number from 1 to 65536"),
         ({"model": {"batch_norm": 1}}, "true or false"),
-        ({"model": {"dropout": [1.0]}}, "fractions from 0"),
+        ({"model": {"dropout": [1.0]}}, "dropout[0] must be a fraction from 0"),
         ({"model": {"dropout": [0.1, 0.2, 0.3]}}, "one for each of the 2"),
         ({"model": {"input_dropout": 1.0}}, "input_dropout must be a fraction from 0"),
         ({"model": {"input_noise": -0.1}}, "input_noise must be a number of at least 0"),
@@ -54,6 +59,10 @@ def test_the_recipes_of_the_story():
         ({"training": {"label_smoothing": 1.0}}, "training.label_smoothing"),
         ({"training": {"augmentation_strength": 2.5}}, "augmentation_strength must be a number from 0 to 2"),
         ({"training": {"loss": "bec"}}, "Did you mean 'bce'?"),
+        ({"training": {"augmentation": ["mirorr"]}}, "augmentation[0] must be one of mirror"),
+        ({"training": {"rate": float("inf")}}, "training.rate must be a number above 0; got inf"),
+        ({"model": {"architecture": "cnn", "views": 3}}, "model.views must be one of 1, 2, 4, 8; got 3"),
+        ({"model": {"architecture": "cnn", "stride": True}}, "model.stride must be one of 2, 4; got True"),
     ],
 )
 def test_what_cannot_be_used_is_named(values, expected):
@@ -75,6 +84,27 @@ def test_unknown_fields_and_bad_values_come_together():
     assert len(caught.value.faults) == 5
 
 
+def test_fields_that_were_given_in_python_are_checked_too():
+    model, training = DenseModel(widths=[8], dropout=("a",)), Training(epochs=0.5, loss="bec")
+    with pytest.raises(RecipeError) as caught:
+        Recipe(name="x", model=model, training=training)
+    assert [fault.split(" must")[0] for fault in caught.value.faults] == [
+        "recipe 'x': model.widths",
+        "recipe 'x': model.dropout[0]",
+        "recipe 'x': training.epochs",
+        "recipe 'x': training.loss",
+    ]
+
+
+def test_a_recipe_with_other_fields():
+    recipe = RECIPES["dense-regularised"].changed(name="mine", model={"widths": (8,), "dropout": ()})
+    assert recipe == Recipe(name="mine", model=DenseModel(widths=(8,), batch_norm=True), training=Training())
+    assert hash(recipe) != hash(RECIPES["dense-regularised"])
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
+    with pytest.raises(RecipeError, match=r"model.widths\[0\] must be a whole number"):
+        recipe.changed(model={"widths": (0,)})
+
+
 def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(RecipeError, match="Did you mean 'dense-baseline'"):
         find_recipe("dense-basline")
@@ -86,6 +116,27 @@ def test_a_file_that_is_not_toml(content, tmp_path):
     file.write_bytes(content.encode("latin-1"))
     with pytest.raises(RecipeError, match="expected a TOML recipe"):
         find_recipe(file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(f"key_{number} = 1\n" for number in range(50_000)),
+        f"x = {'[' * 8000}{']' * 8000}",
+        f"x = {'{a=' * 4000}1{'}' * 4000}",
+        f"{'.'.join('a' * 8000)} = 1",
+        "".join(f"a{number}=1\n" for number in range(2000)),
+        "[[a]]\n" * 2500,
+    ],
+    ids=["50,000 keys", "nested lists", "nested tables", "a long key", "2,000 keys", "many tables"],
+)
+def test_a_file_that_would_take_long_is_refused_quickly(content, tmp_path):
+    file = tmp_path / "evil.toml"
+    file.write_text(content, encoding="utf-8")
+    began = time.perf_counter()
+    with pytest.raises(RecipeError):
+        find_recipe(file)
+    assert time.perf_counter() - began < 1
 
 
 def test_a_missing_file():

@@ -9,7 +9,8 @@ from tagfit import trackers
 from tagfit.cli.main import main
 from tagfit.errors import MissingExtraError
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.runs.folder import read_result
+from tagfit.runs.record import read_record
+from tagfit.search.plan import Plan
 from tagfit.training.events import EpochEnded
 
 DATA = ["postcards:80", "--size", "16"]
@@ -29,26 +30,22 @@ def scalars(folder):
     return found
 
 
-def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path, candidates_only, monkeypatch):
+def test_tensorboard_has_every_epoch_of_every_training_and_what_is_delivered(tmp_path):
     pytest.importorskip("tensorboardX")
     candidate = Recipe(name="candidate", model=DenseModel(widths=(8,)), training=Training(epochs=3))
-    monkeypatch.setattr("tagfit.api.ladder", lambda *data, **options: (candidate,))
     run = tmp_path / "run"
-    done = CliRunner().invoke(main, ["cure", *DATA, "-o", str(run), "--log", "tensorboard"])
+    words = ["cure", *DATA, "-o", str(run), "--log", "tensorboard"]
+    done = CliRunner().invoke(main, words, obj=Plan((candidate,)))
     assert done.exit_code in (0, 3), done.output
     folders = sorted(folder.name for folder in (run / "tensorboard").iterdir())
-    record = record_of(run)
+    record = read_record(run)
     assert folders[:2] == ["001-dense-baseline", "002-candidate"]
     assert folders[-2:] == ["after", "before"]
     first = scalars(run / "tensorboard" / folders[0])
-    for row in record["before"]["history"]:
+    for row in record.before.history:
         assert first["val_loss", row["epoch"]] == pytest.approx(row["val_loss"], rel=1e-6)
     delivered = scalars(run / "tensorboard" / "after")
-    assert delivered["delivered/val/micro_f1", 0] == pytest.approx(record["after"]["scores"]["val"]["micro_f1"])
-
-
-def record_of(run):
-    return read_result(run)
+    assert delivered["delivered/val/micro_f1", 0] == pytest.approx(record.after.score("val", "micro_f1"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -59,16 +56,16 @@ def test_mlflow_has_a_run_of_runs(tmp_path, monkeypatch):
     run = tmp_path / "run"
     done = CliRunner().invoke(main, ["fit", *DATA, "-o", str(run), "--log", "mlflow"])
     assert done.exit_code == 0, done.output
-    record, client = record_of(run), mlflow.MlflowClient()
+    record, client = read_record(run), mlflow.MlflowClient()
     (experiment,) = [one for one in client.search_experiments() if one.name == "tagfit"]
     runs = {one.info.run_name: one for one in client.search_runs([experiment.experiment_id])}
     whole, (child,) = runs.pop("run"), runs.values()
     assert {whole.info.status, child.info.status} == {"FINISHED"}
-    assert whole.data.tags["lock"] == record["lock"]
-    assert whole.data.metrics["after.val.micro_f1"] == pytest.approx(record["after"]["scores"]["val"]["micro_f1"])
+    assert whole.data.tags["lock"] == record.lock
+    assert whole.data.metrics["after.val.micro_f1"] == pytest.approx(record.after.score("val", "micro_f1"))
     assert child.data.tags["mlflow.parentRunId"] == whole.info.run_id
     told = client.get_metric_history(child.info.run_id, "train_loss")
-    assert [one.value for one in told] == pytest.approx([row["train_loss"] for row in record["after"]["history"]])
+    assert [one.value for one in told] == pytest.approx([row["train_loss"] for row in record.after.history])
     assert {file.path for file in client.list_artifacts(whole.info.run_id)} == {"result.json", "report.html"}
 
 
@@ -78,8 +75,8 @@ def test_a_tracker_in_trouble_is_let_go_and_the_listener_still_heard(capsys):
             raise ConnectionError("gone\nfor good")
 
     told = trackers._Both(lambda event: True, Broken())
-    assert told(EpochEnded({"epoch": 1}, ()))
-    assert told(EpochEnded({"epoch": 2}, ()))
+    assert told(EpochEnded({"epoch": 1}))
+    assert told(EpochEnded({"epoch": 2}))
     assert capsys.readouterr().err == "tagfit: the log is given up, the run goes on: gone\n"
 
 

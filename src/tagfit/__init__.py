@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tagfit.api import cure as cure
+    from tagfit.api import diagnose as diagnose
+    from tagfit.api import evaluate as evaluate
     from tagfit.api import fit as fit
     from tagfit.api import inspect as inspect
     from tagfit.api import load as load
+    from tagfit.api import predict as predict
     from tagfit.errors import TagfitError as TagfitError
     from tagfit.estimator import TagClassifier as TagClassifier
     from tagfit.inference.export.export import export as export
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
     from tagfit.inference.tagger import Tagger as Tagger
     from tagfit.recipes import Recipe as Recipe
     from tagfit.records.scores import Target as Target
-    from tagfit.runs.checkup import diagnose as diagnose
-    from tagfit.runs.evaluation import evaluate as evaluate
 
 __version__ = "0.1.0"
 
@@ -31,14 +32,15 @@ _PUBLIC = {
     "inspect": "tagfit.api",
     "fit": "tagfit.api",
     "cure": "tagfit.api",
-    "evaluate": "tagfit.runs.evaluation",
-    "diagnose": "tagfit.runs.checkup",
+    "evaluate": "tagfit.api",
+    "diagnose": "tagfit.api",
+    "predict": "tagfit.api",
     "Tagger": "tagfit.inference.tagger",
     "Prediction": "tagfit.inference.tagger",
     "export": "tagfit.inference.export.export",
     "TagClassifier": "tagfit.estimator",
     "Recipe": "tagfit.recipes",
-    "Target": "tagfit.records",
+    "Target": "tagfit.records.scores",
     "TagfitError": "tagfit.errors",
 }
 

@@ -1,151 +1,161 @@
-"""load, inspect, fit, cure: one of the modules that compose the layers (docs/architecture.md)."""
+"""What tagfit does, in one function each: the only module that composes the others.
+
+What loads torch is imported where it is used: predicting does without, and so does refusing a mistaken option.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Unpack
 
 from tagfit.cluster.connection import connected, demand_place
 from tagfit.cluster.loading import decoding
-from tagfit.cluster.training import rank_trainers
-from tagfit.cluster.trials import trainers
-from tagfit.data.dataset import DEFAULT_SIZE, build
 from tagfit.data.inspection import Inspection, look
-from tagfit.data.lock import lock
-from tagfit.data.sources.memory import from_arrays, from_memory
-from tagfit.data.sources.postcards import POSTCARDS, read_postcards
-from tagfit.data.sources.read import read
-from tagfit.data.split import parse_shares
-from tagfit.data.split import split as deal
+from tagfit.data.split import demand_split
 from tagfit.data.unknown import check_single_positive
 from tagfit.decisions.decider import DecisionObjective
 from tagfit.decisions.guarantees import Guarantee
 from tagfit.decisions.rules import Objective
-from tagfit.errors import DataError, RecipeError
-from tagfit.images.known_features import KnownFeatures
+from tagfit.errors import DataError, OptionError, RecipeError, demand_extra
 from tagfit.images.store import OnRead
-from tagfit.images.workers import Decode
-from tagfit.inference.tagger import Tagger
-from tagfit.models.backbones import Pretrained, load_backbone
+from tagfit.inference.tagger import Inputs, Prediction, Tagger
+from tagfit.options.commands import ServeOptions
+from tagfit.options.data import DataKeywords, DataOptions, ReadKeywords, ReadOptions
+from tagfit.options.option import Meanings, Reader, Record, shows
+from tagfit.options.runs import (
+    CureKeywords,
+    CureOptions,
+    DiagnoseKeywords,
+    DiagnoseOptions,
+    EvaluateKeywords,
+    EvaluateOptions,
+    RunOptions,
+    TrainKeywords,
+    TrainOptions,
+)
+from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED
 from tagfit.recipes import DenseModel, Recipe, find_recipe
-from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
+from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
-from tagfit.runs.result import Result, Trained, Work
-from tagfit.runs.session import Job, Session
-from tagfit.search.campaign import FOLLOWING, Budget, Campaign
-from tagfit.search.candidates import ladder, losses_for, pinned
-from tagfit.search.sampler import Search
+from tagfit.runs.loading import Reading
+from tagfit.search.candidates import losses_for, pinned
+from tagfit.search.plan import Plan
 from tagfit.search.space import space
-from tagfit.training.device import find_device
-from tagfit.training.events import Listener
-from tagfit.training.features import Extractor
 
-DEFAULT_RECIPE = "dense-regularised"
-DEFAULT_BASELINE = "dense-baseline"
-FINE_TUNED = "fine-tuned"
-
-_NOTHING = DecisionObjective()
-
-#: how many recipes a cure of features tries unless told otherwise; images are left to the ladder
-TRIALS: int | None = 48
-
-#: what changes the data, and so has to be asked for
-ALLOWABLE = ("augmentation",)
+if TYPE_CHECKING:
+    from tagfit.diagnosis.registry import Diagnosis
+    from tagfit.report.evaluation import Evaluation
+    from tagfit.report.result import Result
+    from tagfit.runs.estimation import Estimate
+    from tagfit.runs.record import Delivered
+    from tagfit.search.campaign import Budget
+    from tagfit.training.events import Event, Listener
 
 
-# ------------------------------------------------------------------------------------------------ data
+def _ignore(event: Event) -> None:
+    """Listens to nothing."""
 
 
+# ----------------------------------------------------------------------------------------------- options
+
+
+def _demand_device(name: str) -> None:
+    if name not in ("auto", "cpu"):
+        from tagfit.training.device import find_device
+
+        find_device(name)
+
+
+#: what options mean to the rooms that know it
+MEANINGS: Meanings = {
+    "split": demand_split,
+    "decide_for": Objective.parse,
+    "guarantee": Guarantee.parse,
+    "device": _demand_device,
+    "on": demand_place,
+    "metric": Target,
+    "recipe": find_recipe,
+    "baseline": find_recipe,
+}
+
+
+def _checked(kind: type[Record], given: Mapping[str, object]) -> Record:
+    reader = Reader(MEANINGS)
+    record = reader.read(kind, given)
+    reader.check()
+    return record  # type: ignore[return-value]  # None only with faults, which are raised
+
+
+def recipe_of(options: RunOptions) -> Recipe:
+    """The recipe that `fit` trains, or that `cure` is to cure.
+
+    Raises:
+        RecipeError: it changes the data without being allowed to, or a cluster is of no use for it.
+    """
+    if isinstance(options, CureOptions):
+        recipe = find_recipe(options.baseline)
+    else:
+        named = options.recipe if isinstance(options, TrainOptions) else None
+        recipe = find_recipe(named or (FINE_TUNED if options.fine_tune else DEFAULT_RECIPE))
+        if options.on is not None and isinstance(recipe.model, DenseModel):
+            raise RecipeError(
+                f"recipe {recipe.name!r} is dense: one machine trains it sooner than several could add up their steps",
+                "Remove --on, or take a CNN or a fine-tuned network: --recipe cnn.",
+            )
+    if recipe.training.augmentation and "augmentation" not in options.allow:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: training.augmentation changes the data, which is locked",
+            "Allow it with --allow augmentation (allow=['augmentation']).",
+        )
+    return recipe
+
+
+def _objective(options: RunOptions) -> DecisionObjective:
+    return DecisionObjective(
+        objective=None if options.decide_for is None else Objective.parse(options.decide_for),
+        guarantee=None if options.guarantee is None else Guarantee.parse(options.guarantee),
+    )
+
+
+# -------------------------------------------------------------------------------------------------- data
+
+
+@shows(ReadOptions)
 def read_dataset(
-    data: Any,
-    labels: Any = None,
+    data: object,
+    labels: object = None,
     *,
-    images: str | Path | None = None,
-    size: int | None = None,
-    backbone: str | Path | Pretrained | None = None,
-    label_names: Sequence[str] | None = None,
-    label_separator: str | None = None,
-    minus_one: Literal["no", "unknown"] | None = None,
-    max_pixels: int | None = None,
-    strict: bool = False,
+    like: Tagger | None = None,
     on_read: OnRead | None = None,
-    on: str | None = None,
+    **options: Unpack[ReadKeywords],
 ) -> Dataset:
-    """Read data without splitting it, e.g. to evaluate on all of it. Arguments and errors are those of `load`.
+    """Read data without splitting it, e.g. to evaluate on all of it.
 
     Feature rows are taken for what the backbone has made of images already.
+
+    Args:
+        data, labels, like, on_read: as in `load`.
+        {options}
+
+    Raises:
+        OptionError, DataError: with every fault that was found.
     """
-    root = None if images is None else Path(images)
-    table = _table(data, labels, root, label_names, label_separator, minus_one, on_read)
-    if backbone is None:
-        given = DEFAULT_SIZE if size is None else size
-        with connected(on) as ray:
-            decode = None if ray is None else decoding(ray)
-            return build(table, size=given, max_pixels=max_pixels, strict=strict, on_read=on_read, decode=decode)
-    if size is not None:
-        raise DataError("a size was given, but a backbone has its own", "Leave it away.")
-    if table.kind == "features":
-        return build(table, max_pixels=max_pixels, strict=strict, on_read=on_read)
-    pretrained = backbone if isinstance(backbone, Pretrained) else load_backbone(backbone)
-    with connected(on) as ray:
-        decode = None if ray is None else decoding(ray)
-        return _seen_by(pretrained, table, max_pixels, strict, on_read, decode)
+    chosen = _checked(ReadOptions, options)
+    with _source(data, labels, like, on_read, chosen) as source:
+        return source.read(chosen)
 
 
-def _seen_by(
-    pretrained: Pretrained,
-    table: LabelTable,
-    max_pixels: int | None,
-    strict: bool,
-    on_read: OnRead | None,
-    decode: Decode | None,
-) -> Dataset:
-    """The features that a backbone makes of images, beside the images in its form."""
-    backbone = pretrained.backbone
-    extractor = Extractor(pretrained, find_device("auto"))
-    with (
-        closing(KnownFeatures(pretrained.fingerprint, backbone.features)) as known,
-        extractor.looking(known) as looking,
-    ):
-        dataset = build(
-            table,
-            size=backbone.form,
-            max_pixels=max_pixels,
-            strict=strict,
-            on_read=on_read,
-            on_pixels=looking.at,
-            decode=decode,
-        )
-        digests = [row.tobytes() for row in dataset.hashes]
-        features = looking.features(dataset.x, digests, on_read or (lambda done, total: None))
-    preprocessing = Preprocessing("features", (backbone.features,), backbone=backbone)
-    return replace(dataset, x=features, pixels=dataset.x, preprocessing=preprocessing, pretrained=pretrained)
-
-
+@shows(DataOptions)
 def load(
-    data: Any,
-    labels: Any = None,
+    data: object,
+    labels: object = None,
     *,
-    images: str | Path | None = None,
-    size: int | None = None,
-    backbone: str | Path | Pretrained | None = None,
-    split: str | Mapping[str, float] | None = None,
-    split_seed: int = 0,
-    groups: str | None = None,
-    calibrate: bool = False,
-    folds: int | None = None,
-    label_names: Sequence[str] | None = None,
-    label_separator: str | None = None,
-    minus_one: Literal["no", "unknown"] | None = None,
-    max_pixels: int | None = None,
-    strict: bool = False,
+    like: Tagger | None = None,
     on_read: OnRead | None = None,
-    on: str | None = None,
+    **options: Unpack[DataKeywords],
 ) -> LockedData:
     """Read, split and lock data.
 
@@ -153,398 +163,349 @@ def load(
         data: a folder with a label file in it or with keywords in its images, a label file, an arrays file,
             `postcards:COUNT` for the embedded set; or a feature array or frame, a frame of image paths and labels, a
             mapping of arrays as in an .npz, or a Hugging Face dataset.
-        labels: (N, L) of 1, 0 and -1 or NaN for unknown, where `data` is an array or a frame of features.
-        images: the folder that image paths are relative to, where it is not the label file's.
-        size: image files become size x size pixels; 64 unless given.
-        backbone: a network that was trained elsewhere, a folder or its name on the hub (`owner/name`): images are
-            brought to its own form, and become the features that it makes of them.
-        split: `70/15/15`, `60/15/10/15` with a calibrate part before test, or shares by part, where the data brings no
-            split of its own.
-        split_seed: deals the samples another way; a training seed never moves the split.
-        groups: what comes into one part where tagfit deals: `auto` (unless given), near-copies; `blocks`, neighbouring
-            file numbers or capture times as well; `none`, byte-identical samples only; or a further column of the data.
-        calibrate: whether a calibrate part, which a guarantee needs, is carved out of train where there is none.
-        folds: how many folds take the place of train and val, for small data: every sample is scored by a network that
-            has not seen it, and their ensemble is delivered.
-        label_names: names for the columns of `labels`.
-        label_separator: what stands between labels in one cell, where it cannot be told.
-        minus_one: what -1 means in a matrix of -1 and +1.
-        max_pixels: an image file with more is not decoded; 100 million unless given.
-        strict: refuse images that cannot be read, instead of setting them aside.
-        on_read: told (done, total) while images are read.
-        on: `ray` or `ray://HOST:PORT`: the Ray cluster that decodes images; what comes of them is kept here.
+        labels: (N, L) of 1, 0 and -1 or NaN for unknown, if `data` is an array or a frame of features.
+        like: read images as this tagger takes them, instead of by `size` or `backbone`.
+        on_read: called with (done, total) while images are read.
+        {options}
 
     Raises:
-        DataError: with every fault that was found.
+        OptionError, DataError: with every fault that was found.
     """
-    shares = parse_shares(split) if isinstance(split, str) else split
-    dataset = read_dataset(
-        data,
-        labels,
-        images=images,
-        size=size,
-        backbone=backbone,
-        label_names=label_names,
-        label_separator=label_separator,
-        minus_one=minus_one,
-        max_pixels=max_pixels,
-        strict=strict,
-        on_read=on_read,
-        on=on,
-    )
-    if backbone is not None and dataset.pixels is None:
-        raise DataError(f"a backbone looks at images, and {dataset.name} has feature rows", "Leave it away.")
-    dealt = deal(dataset, shares=shares, seed=split_seed, groups=groups, calibrate=calibrate, folds=folds)
-    options = {
-        "images": None if images is None else str(Path(images).resolve()),
-        "size": size,
-        "backbone": _place(backbone) if isinstance(backbone, str | Path) else None,
-        "split": split if isinstance(split, str) or split is None else dict(split),
-        "split_seed": split_seed,
-        "groups": groups,
-        "calibrate": calibrate,
-        "folds": folds,
-        "label_separator": label_separator,
-        "minus_one": minus_one,
-        "max_pixels": max_pixels,
-        "strict": strict,
-    }
-    again = isinstance(data, str | Path) and not isinstance(backbone, Pretrained)
-    return replace(lock(dataset, dealt), source={"data": _place(data), **options} if again else None)
+    chosen = _checked(DataOptions, options)
+    with _source(data, labels, like, on_read, chosen) as source:
+        return source.load(chosen)
 
 
-def _place(name: str | Path) -> str:
-    """A path as it is called from anywhere; what is no path, such as `postcards:2400`, as it is."""
-    return str(Path(name).resolve()) if Path(name).exists() else str(name)
+@contextmanager
+def _source(
+    data: object, labels: object, like: Tagger | None, on_read: OnRead | None, options: ReadOptions
+) -> Iterator[Reading]:
+    """What is read, on the cluster if one is named."""
+    if like is not None and (options.size is not None or options.backbone is not None):
+        raise OptionError("a tagger sets how images are read, so that no size and no backbone can be given")
+    with connected(options.on) as ray:
+        yield Reading(data, labels, like, on_read, None if ray is None else decoding(ray))
 
 
-def _locked(data: Any, wish: DecisionObjective = _NOTHING) -> LockedData:
-    return data if isinstance(data, LockedData) else load(data, calibrate=wish.guarantee is not None)
+def _locked(data: object, device: str, *, calibrate: bool = False) -> LockedData:
+    return data if isinstance(data, LockedData) else load(data, device=device, calibrate=calibrate)
 
 
-def _refuse(given: Sequence[str], meaningless: Sequence[str], what: str) -> None:
-    """An option is never silently ignored."""
-    faults = [f"{name} was given, but means nothing for {what}" for name in given if name in meaningless]
-    if faults:
-        raise DataError(faults, "Leave it away.")
+def inspect(data: object, *, device: str = "auto") -> Inspection:
+    """What there is to know about data before it is trained on.
+
+    Args:
+        data: what `load` returned, or anything that `load` takes without further options.
+        device: where a backbone looks at the images.
+    """
+    return look(_locked(data, device))
 
 
-def _table(
-    data: Any,
-    labels: Any,
-    images: Path | None,
-    label_names: Sequence[str] | None,
-    label_separator: str | None,
-    minus_one: Literal["no", "unknown"] | None,
-    on_read: OnRead | None,
-) -> LabelTable:
-    reading = {"images": images, "label_separator": label_separator, "minus_one": minus_one, "label_names": label_names}
-    given = [name for name, value in reading.items() if value is not None]
-    if labels is not None:
-        _refuse(given, ("images", "label_separator"), "arrays")
-        return from_arrays(data, labels, label_names=label_names, minus_one=minus_one)
-    if not isinstance(data, str | Path):
-        return from_memory(
-            data, images=images, label_names=label_names, label_separator=label_separator, minus_one=minus_one
-        )
-    if str(data).startswith(POSTCARDS):
-        _refuse(given, tuple(reading), "the embedded set")
-        return read_postcards(str(data), on_read)
-    _refuse(given, ("label_names",), "a label file, which names its labels")
-    return read(Path(data), images=images, label_separator=label_separator, minus_one=minus_one)
+def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
+    """About how long `fit` and `cure` of such data take here, and how much memory."""
+    from tagfit.runs.estimation import estimate
+
+    return estimate(_locked(data, device), device, plan or Plan())
 
 
-# ------------------------------------------------------------------------------------------------- runs
+# ----------------------------------------------------------------------------------------- fit and cure
 
 
-def fit(
-    data: Any,
-    *,
-    recipe: str | Path | Recipe | None = None,
-    fine_tune: bool = False,
-    allow: Collection[str] = (),
-    decide_for: str | None = None,
-    guarantee: str | None = None,
-    seed: int = 0,
-    output: str | Path | None = None,
-    device: str = "auto",
-    on: str | None = None,
-    on_event: Listener = lambda event: None,
-) -> Result:
+@shows(TrainOptions)
+def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKeywords]) -> Result:
     """Train one recipe, and score it on every part.
 
     Args:
         data: what `load` returned, or anything that `load` takes without further options.
-        recipe: a name, a TOML file or a Recipe; `dense-regularised` unless given.
-        fine_tune: train the backbone that the data was loaded with further: `fine-tuned` is then the usual recipe.
-        allow: `augmentation`, where the recipe may change the images in training.
-        decide_for: the metric that labels are decided for: `micro_f1`, `macro_f1`, `sample_f1`, `subset_accuracy`,
-            `recall>=0.9` or `precision>=0.8`. Unless given, a label is given above 0.5.
-        guarantee: `recall=0.9` or `precision=0.8`, kept on new samples; it takes a calibrate part, which `load` carves
-            where `calibrate` is set.
-        seed: of the first weights, the order of samples and dropout.
-        output: the run folder to write; what the same command has finished there is returned as it is, and what it
-            was stopped or killed in is gone on with.
-        device: auto, cpu, cuda or mps.
-        on: `ray`, or `ray://HOST:PORT`: a Ray cluster that trains a CNN or a fine-tuned network together.
-        on_event: told what happens; when it returns True, training stops cleanly and delivers what it has reached.
+        on_event: called with what happens; when it returns True, training stops cleanly and delivers what it has.
+        {options}
 
     Raises:
-        DataError, RecipeError, OutputError: before anything is trained.
+        OptionError, DataError, RecipeError, OutputError: before anything is trained.
         TrainingDivergedError: the loss became NaN or exploded.
-        TagfitError: the cluster lost those who trained too often.
+        TagfitError: the cluster lost its workers too often.
     """
-    chosen = recipe_to_fit(recipe, fine_tune, on)
-    _check_allowed(allow, chosen)
-    wish = parse_wish(decide_for, guarantee)
-    data = _locked(data, wish)
-    _check_backbone(data, fine_tune)
-    check_single_positive(data)
-    chosen = pinned(chosen, data.dataset.preprocessing.backbone)
-    _check_wish(wish, data)
+    from tagfit.cluster.training import rank_trainers
+    from tagfit.runs.delivery import deliver
+    from tagfit.runs.session import Session
+    from tagfit.search.campaign import Outcome
+    from tagfit.training.device import find_device
+
+    chosen = _checked(TrainOptions, options)
+    recipe, objective = recipe_of(chosen), _objective(chosen)
+    data = _trainable(data, chosen, objective)
+    recipe = pinned(recipe, data.dataset.preprocessing.backbone)
     if data.single_positive:
-        chosen = chosen.with_loss(losses_for(data)[0])
+        recipe = recipe.with_loss(losses_for(data)[0])
     target = Target(train_ranks=not data.single_positive)
-    command = {"command": "fit", "lock": data.lock, "recipe": chosen.to_dict(), "seed": seed, **wish.to_dict()}
-
-    def work() -> Work:
-        trained = session.run(Job(chosen, curve=True))
-        return Work(None, session.appraise(trained), (), complete=trained.run.state == "finished")
-
-    with rank_trainers(on, device) as trainer:
-        session = Session(data, target, seed, find_device(device), on_event, wish, trainer)
-        return session.deliver(command, [chosen], work, output)
-
-
-def train(data: LockedData, recipe: str | Path | Recipe, seed: int, device: str) -> tuple[Trained, Tagger]:
-    """Train one recipe and nothing more: nothing is calibrated, and nobody says how sure its scores are.
-
-    Raises:
-        RecipeError: before anything is trained.
-        TrainingDivergedError: the loss became NaN or exploded.
-    """
-    chosen = find_recipe(recipe)
-    _check_allowed((), chosen)
-    session = Session(data, Target(), seed, find_device(device), lambda event: None)
-    trained = session.run(Job(chosen))
-    return trained, Tagger(session.bundle(trained), session.device.type)
-
-
-def recipe_to_fit(recipe: str | Path | Recipe | None, fine_tune: bool, on: str | None) -> Recipe:
-    """The recipe that `fit` trains.
-
-    Raises:
-        RecipeError: there is no such recipe, or a cluster is of no use for it.
-        InputError: `on` names no cluster.
-    """
-    chosen = find_recipe(recipe or (FINE_TUNED if fine_tune else DEFAULT_RECIPE))
-    if on is not None and demand_place(on) and isinstance(chosen.model, DenseModel):
-        raise RecipeError(
-            f"recipe {chosen.name!r} is dense: one machine trains it sooner than several could add up their steps",
-            "Leave --on away, or take a CNN or a fine-tuned network: --recipe cnn.",
-        )
-    return chosen
-
-
-def _check_allowed(allow: Collection[str], recipe: Recipe) -> None:
-    """What changes the data has to be asked for."""
-    faults = [f"allow must be among {', '.join(ALLOWABLE)}; got {name!r}" for name in allow if name not in ALLOWABLE]
-    if recipe.training.augmentation and "augmentation" not in allow:
-        faults.append(f"recipe {recipe.name!r}: training.augmentation changes the data, which is locked")
-    if faults:
-        raise RecipeError(faults, "Allow it with --allow augmentation (allow=['augmentation']).")
-
-
-def cure(
-    data: Any,
-    *,
-    target: Target | None = None,
-    trials: int | None = None,
-    minutes: float | None = None,
-    single: bool = False,
-    refit: bool = False,
-    fine_tune: bool = False,
-    baseline: str | Path | Recipe = DEFAULT_BASELINE,
-    allow: Collection[str] = (),
-    decide_for: str | None = None,
-    guarantee: str | None = None,
-    seed: int = 0,
-    output: str | Path | None = None,
-    device: str = "auto",
-    on: str | None = None,
-    on_event: Listener = lambda event: None,
-) -> Result:
-    """Train the baseline, then recipes that may overfit less; deliver the best on val, never below the baseline's.
-
-    The data, the split and the preprocessing stay what they are: the lock is computed again for every run.
-
-    Args:
-        target: the bands to reach; unless given, `Target()`, whose train band ranks only where nothing is allowed and
-            no backbone used: a strong model may know its training set.
-        trials: how many recipes to try, those of the ladder included; further ones are searched for. Unless given, 48
-            on features, and the ladder alone on images, which takes minutes.
-        minutes: search for about so long instead; how many recipes that are depends on the machine.
-        single: deliver one network, never an ensemble of the finalists.
-        refit: hand over the chosen recipe trained again, on all labelled rows but test, once test was scored. No split
-            scores that network; calibration and rules stay those that were fitted before. Not with a guarantee.
-        fine_tune: train the backbone that the data was loaded with further as well, which takes minutes.
-        baseline: a name, a TOML file or a Recipe: the network to be cured.
-        allow: `augmentation`, where recipes may change the images in training as well.
-        on: `ray` or `ray://HOST:PORT`: the Ray cluster that trains what is trained side by side; what is trained
-            alone, such as the baseline, is trained here, and so are fine-tuned networks. It comes to the same.
-        the others are as in `fit`.
-
-    Raises:
-        DataError, RecipeError, OutputError, InputError: before anything is trained.
-        TrainingDivergedError: the baseline's loss became NaN or exploded.
-        LockChangedError: data, split or preprocessing changed meanwhile.
-    """
-    first = find_recipe(baseline)
-    _check_allowed(allow, first)
-    wish = parse_wish(decide_for, guarantee)
-    if refit and wish.guarantee is not None:
-        raise DataError("a guarantee is of the very network that was calibrated, not of one that is trained again")
-    data = _locked(data, wish)
-    _check_backbone(data, fine_tune)
-    check_single_positive(data)
-    _check_wish(wish, data)
-    target = target or Target(train_ranks=not allow and data.dataset.pretrained is None)
-    if data.single_positive:
-        first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
-    samples, augmentation, losses = data.dataset.preprocessing, "augmentation" in allow, losses_for(data)
-    candidates = ladder(samples, target, augmentation=augmentation, fine_tune=fine_tune, losses=losses)
-    searched = space(samples, target, augmentation=augmentation, losses=losses)
-    usual = None if fine_tune else _usual_trials(data)
-    budget = _budget(trials, minutes, single, refit, usual, until_met=not fine_tune)
     command = {
-        "command": "cure",
+        "command": "fit",
         "lock": data.lock,
-        "baseline": first.to_dict(),
-        "target": target.to_dict(),
-        "allow": sorted(allow),
-        "trials": budget.trials,
-        "until_met": budget.until_met,
-        "minutes": minutes,
-        "single": single,
-        "refit": refit,
-        "fine_tune": fine_tune,
-        "seed": seed,
-        **wish.to_dict(),
+        "recipe": recipe.to_dict(),
+        "seed": chosen.seed,
+        **objective.to_dict(),
     }
 
-    with trainers(on) as trainer:
-        session = Session(data, target, seed, find_device(device), on_event, wish, trainer)
-        campaign = Campaign(session, first, candidates, searched, budget)
-        return session.deliver(command, [first, *candidates], campaign.work, output)
+    def work() -> Outcome:
+        trained = session.run(replace(session.job(recipe), curve=True))
+        return Outcome(None, session.appraise(trained), complete=trained.run.state == "finished")
+
+    with rank_trainers(chosen.on, chosen.device) as trainer:
+        session = Session(data, target, chosen.seed, find_device(chosen.device), on_event, objective, trainer)
+        return _reported(deliver(session, command, [recipe], work, chosen.output))
 
 
-def _usual_trials(data: LockedData) -> int | None:
-    """How many recipes a cure of such data tries unless told otherwise; None: the ladder."""
-    return TRIALS if data.dataset.kind == "features" else None
+def _reported(delivered: Delivered) -> Result:
+    """With the page of the run, which is made of what lies in its folder."""
+    from tagfit.report.files import read_context, write_report
+    from tagfit.report.result import Result
+
+    if delivered.folder is not None and delivered.fresh:
+        write_report(delivered.folder, read_context(delivered.folder))
+    return Result(**vars(delivered))
 
 
-def _budget(
-    trials: int | None, minutes: float | None, single: bool, refit: bool, usual: int | None, *, until_met: bool
-) -> Budget:
-    """What was asked for, or what is usual; then, where `until_met`, no more than it takes."""
-    faults = []
-    if trials is not None and not trials >= 1:
-        faults.append(f"trials must be at least 1; got {trials}")
-    if minutes is not None and not minutes > 0:
-        faults.append(f"minutes must be above 0; got {minutes}")
-    if faults:
-        raise RecipeError(faults)
-    if trials is not None or minutes is not None:
-        return Budget(trials, minutes, False, single, refit)
-    return Budget(usual, None, until_met, single, refit)
+def _trainable(data: object, options: RunOptions, objective: DecisionObjective) -> LockedData:
+    """The data, if it has what the options need.
 
-
-def _check_backbone(data: LockedData, fine_tune: bool) -> None:
-    """Whether there is one to be trained further, where that was asked for."""
-    if fine_tune and data.dataset.preprocessing.backbone is None:
+    Raises:
+        DataError: it has not.
+    """
+    locked = _locked(data, options.device, calibrate=objective.guarantee is not None)
+    if options.fine_tune and locked.dataset.preprocessing.backbone is None:
         raise DataError(
             "a pretrained backbone was to be trained further, but none was given",
             "Name one with --backbone (load(..., backbone=...)).",
         )
+    check_single_positive(locked)
+    if objective.guarantee is not None:
+        rows = locked.split.rows("calibrate")
+        if not len(rows):
+            raise DataError(
+                "a guarantee needs a calibrate part, which nothing else has touched; this split has none",
+                "Load the data with calibrate=True, or with a split that names one: 60/15/10/15.",
+            )
+        groups = None if locked.split.groups is None else locked.split.groups[rows]
+        objective.guarantee.check(locked.dataset.labels_NL[rows], groups)
+    return locked
 
 
-def parse_wish(decide_for: str | None, guarantee: str | None) -> DecisionObjective:
-    """What the decisions are asked for.
+@shows(CureOptions)
+def cure(
+    data: object, *, target: Target | None = None, on_event: Listener = _ignore, **options: Unpack[CureKeywords]
+) -> Result:
+    """Train the baseline, then recipes that may overfit less; deliver the best on val, never below the baseline's.
+
+    The data, the split and the preprocessing stay as they are: the lock is computed again for every run.
+
+    Args:
+        data: what `load` returned, or anything that `load` takes without further options.
+        target: the bands to reach, instead of `metric`, `train_below` and `val_at_least`. Without it, the train band
+            ranks candidates unless something is allowed or a backbone is used: a strong model may know its training
+            set. Set `train_below` to have it rank there too.
+        on_event: called with what happens; when it returns True, training stops cleanly and delivers what it has.
+        {options}
 
     Raises:
-        DataError: text that means nothing, or both.
+        OptionError, DataError, RecipeError, OutputError, InputError: before anything is trained.
+        TrainingDivergedError: the baseline's loss became NaN or exploded.
+        LockChangedError: data, split or preprocessing changed meanwhile.
     """
-    faults: list[str] = []
-    if decide_for is not None and guarantee is not None:
-        faults.append("decide_for and guarantee were both given, and only one can decide")
-    wishes: dict[str, Any] = {}
-    for name, text, parse in (("objective", decide_for, Objective.parse), ("guarantee", guarantee, Guarantee.parse)):
-        try:
-            wishes[name] = None if text is None else parse(text)
-        except DataError as error:
-            faults += error.faults
-    if faults:
-        raise DataError(faults)
-    return DecisionObjective(**wishes)
+    reader = Reader(MEANINGS)
+    chosen = reader.read(CureOptions, options)
+    reader.faults += _target_faults(target, options)
+    reader.check()
+    return cure_by(Plan(), data, chosen or CureOptions(), target=target, on_event=on_event)
 
 
-def _check_wish(wish: DecisionObjective, data: LockedData) -> None:
-    """Whether a guarantee can be given at all, before anything is trained."""
-    if wish.guarantee is None:
-        return
-    rows = data.split.rows("calibrate")
-    if not len(rows):
-        raise DataError(
-            "a guarantee needs a calibrate part, which nothing else has touched; this split has none",
-            "Load the data with calibrate=True, or with a split that names one: 60/15/10/15.",
-        )
-    groups = None if data.split.groups is None else data.split.groups[rows]
-    wish.guarantee.check(data.dataset.labels_NL[rows], groups)
+def _target_faults(target: object, options: CureKeywords) -> list[str]:
+    if target is None:
+        return []
+    if not isinstance(target, Target):
+        return [f"target must be a tagfit.Target; got {target!r}"]
+    faults = [
+        f"target and {name} were both given" for name in ("metric", "train_below", "val_at_least") if name in options
+    ]
+    if target.train_ranks and target.train_below == 0:
+        faults.append("target.train_below must be above 0; got 0: no score is below it")
+    return faults
 
 
-# ------------------------------------------------------------------------------------ inspect, estimate
+def cure_by(
+    plan: Plan, data: object, options: CureOptions, *, target: Target | None = None, on_event: Listener = _ignore
+) -> Result:
+    """`cure` by a plan of one's own; `options` are checked already."""
+    from tagfit.cluster.trials import trainers
+    from tagfit.runs.delivery import deliver
+    from tagfit.runs.session import Session
+    from tagfit.search.campaign import Campaign
+    from tagfit.training.device import find_device
+
+    first, objective = recipe_of(options), _objective(options)
+    data = _trainable(data, options, objective)
+    target = target or _target(options, data)
+    if data.single_positive:
+        first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
+    candidates, budget = plan.recipes(data, target, options), _budget(plan, data, options)
+    augmentation = "augmentation" in options.allow
+    searched = space(data.dataset.preprocessing, target, augmentation=augmentation, losses=losses_for(data))
+    command = {
+        "command": "cure",
+        "lock": data.lock,
+        "baseline": first.to_dict(),
+        "target": asdict(target),
+        "allow": sorted(options.allow),
+        "trials": budget.trials,
+        "until_met": budget.until_met,
+        "minutes": options.minutes,
+        "single": options.single,
+        "refit": options.refit,
+        "fine_tune": options.fine_tune,
+        "seed": options.seed,
+        **objective.to_dict(),
+    }
+
+    with trainers(options.on) as trainer:
+        session = Session(data, target, options.seed, find_device(options.device), on_event, objective, trainer)
+        campaign = Campaign(session, first, candidates, searched, budget)
+        return _reported(deliver(session, command, [first, *candidates], campaign.work, options.output))
 
 
-def inspect(data: Any) -> Inspection:
-    """What there is to know about data before it is trained on; it takes what `fit` takes."""
-    return look(_locked(data))
+def _budget(plan: Plan, data: LockedData, options: CureOptions) -> Budget:
+    """What was asked for, or what is usual; then no more than it takes to meet the target, unless it fine-tunes."""
+    from tagfit.search.campaign import Budget
+
+    trials, asked = options.trials, options.trials is not None or options.minutes is not None
+    if not asked and not options.fine_tune:
+        trials = plan.usual_trials(data)
+    return Budget(trials, options.minutes, not (asked or options.fine_tune), options.single, options.refit)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """About what training would take without early stopping, which usually takes less; measured on this machine.
+def _target(options: CureOptions, data: LockedData) -> Target:
+    """With augmentation or a backbone the train band ranks only if it was asked for."""
+    plain = not options.allow and data.dataset.pretrained is None
+    below = Target.train_below if options.train_below is None else options.train_below
+    return Target(options.metric, below, options.val_at_least, train_ranks=plain or options.train_below is not None)
 
-    Attributes:
-        cure_seconds: with the search, its finalists and ingredients where a cure searches unless told otherwise.
-        memory_bytes: the samples, unless they lie in a file, and the weights of every run with what an optimiser keeps
-            of them.
+
+# ------------------------------------------------------------------------------------ what a model is worth
+
+
+@shows(EvaluateOptions)
+def evaluate(
+    tagger: Tagger | str | Path,
+    data: object,
+    *,
+    compare: Tagger | str | Path | None = None,
+    compare_data: object = None,
+    **options: Unpack[EvaluateKeywords],
+) -> Evaluation:
+    """Score a tagger on labelled data, all rows of it or one part of the data's own split.
+
+    Args:
+        tagger: or the folder of its bundle or run.
+        data: what `load` returned, or anything that it takes without further options.
+        compare: another tagger, scored on the same samples; differences are paired.
+        compare_data: the same samples as the other tagger takes them; `data`, unless given.
+        {options}
+
+    Raises:
+        OptionError: an option cannot be used.
+        BundleError: the bundle cannot be read.
+        DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
+    from tagfit.report.evaluation import Evaluation
+    from tagfit.runs.evaluation import evaluation_of
 
-    fit_seconds: float
-    cure_seconds: float
-    memory_bytes: int
+    chosen = _checked(EvaluateOptions, options)
+    model = _in_torch(tagger)
+    other = None if compare is None else _in_torch(compare)
+    there = None if other is None else (other, _samples(data if compare_data is None else compare_data, other))
+    return Evaluation(**vars(evaluation_of(model, _samples(data, model), chosen, there)))
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+
+def _in_torch(tagger: Tagger | str | Path) -> Tagger:
+    """A tagger that gives the scores of training to the bit."""
+    return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger, runtime="torch")
 
 
-def estimate(data: Any, *, device: str = "auto") -> Estimate:
-    """Time a few steps of every recipe, and of some that a search would propose; scale them up to `fit` and `cure`."""
-    data = _locked(data)
-    session = Session(data, Target(), 0, find_device(device), lambda event: None)
-    samples, target = data.dataset.preprocessing, session.target
-    losses = losses_for(data)
-    first, candidates = find_recipe(DEFAULT_BASELINE), ladder(samples, target, losses=losses)
-    cure_seconds = session.longest([first]) + session.longest(candidates)
-    trials = _usual_trials(data)
-    if trials is not None and trials > len(candidates):
-        proposed = [one.recipe for one in Search(space(samples, target, losses=losses), target, 0).generation(1)]
-        cure_seconds += session.longest(proposed) / len(proposed) * (trials - len(candidates) + FOLLOWING)
-    parameters = max(session.parameters(recipe) for recipe in (first, *candidates))
-    # a run keeps its weights; the one in training has gradients, two moments and the best weights so far as well
-    floats = parameters * (1 + len(candidates) + 4)
-    return Estimate(
-        fit_seconds=session.longest([find_recipe(DEFAULT_RECIPE)]),
-        cure_seconds=cure_seconds,
-        memory_bytes=4 * floats + (0 if isinstance(data.dataset.x, np.memmap) else data.dataset.x.nbytes),
+def _samples(data: object, tagger: Tagger) -> Dataset | LockedData:
+    return data if isinstance(data, Dataset | LockedData) else read_dataset(data, like=tagger)
+
+
+@shows(DiagnoseOptions)
+def diagnose(
+    data: object,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    on_event: Listener = _ignore,
+    **options: Unpack[DiagnoseKeywords],
+) -> Diagnosis:
+    """Look for what is wrong with data or with a run: nothing is cured, and nothing is written.
+
+    Args:
+        data: the folder of a run; or what `load` returned, or anything that `load` takes without further options: a
+            model is trained on it first.
+        say: called with what is going to be trained, and about how long that takes.
+        on_event: as in `fit`.
+        {options}
+
+    Raises:
+        OptionError, DataError, RecipeError, BundleError: before anything is trained.
+    """
+    from tagfit.runs import checkup
+
+    chosen = _checked(DiagnoseOptions, options)
+    if checkup.is_run(data):
+        examined = checkup.of_run(Path(data), chosen.seed, chosen.device)
+    else:
+        examined = checkup.of_data(_locked(data, chosen.device), chosen, on_event)
+    if chosen.quick:
+        examined = examined.quick()
+    for line in examined.announcement():
+        say(line)
+    return examined.diagnosis()
+
+
+# ---------------------------------------------------------------------------------------- a model at work
+
+
+def predict(model: Tagger | str | Path, inputs: Inputs, *, device: str = "auto") -> Prediction:
+    """Scores, probabilities and labels of images or feature rows.
+
+    Args:
+        model: a tagger, or the folder of a run or a bundle. Load a `Tagger` once to predict many times.
+        inputs: as `Tagger.predict` takes them: one image file or a list of them, PIL images, or an array.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        BundleError: the folder cannot be read.
+        DataError: not what this model takes.
+    """
+    return (model if isinstance(model, Tagger) else Tagger.load(model, device)).predict(inputs)
+
+
+def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[str], None]) -> None:
+    """Answer over HTTP until SIGTERM or ctrl-C.
+
+    Args:
+        name: what the model is called.
+        say: called with what a person should know.
+
+    Raises:
+        MissingExtraError: what a server needs is not installed.
+        BundleError, DataError, OutputError: before it serves.
+    """
+    demand_extra("serving", "serve")
+    from tagfit.serve import server
+    from tagfit.serve.limits import Limits
+
+    limits = Limits(
+        options.max_megabytes << 20, options.max_pixels, options.max_images, options.max_seconds, options.queue
     )
+    token = None if options.token_file is None else server.read_token(Path(options.token_file))
+    with server.bind(options.host, options.port) as listener:
+        server.demand_token(listener, token)
+        tagger = Tagger.load(bundle, options.device)
+        made = server.make_server(name, tagger, listener, limits, token=token, hosts=options.allow_host, say=say)
+        server.serve(made, tagger, listener)

@@ -4,6 +4,7 @@
     ├── InputError (ValueError)     what was given cannot be used; lists every fault at once
     │   ├── DataError               label files, arrays, images
     │   ├── RecipeError             a recipe, a registry name, a training option
+    │   ├── OptionError             options: unknown names or unusable values (also a Data-, Recipe- and TypeError)
     │   ├── BundleError             a bundle or a run folder that cannot be read
     │   └── OutputError             the place to write to is taken, locked or not writable
     ├── ExportError                 a bundle cannot be written as a file for other runtimes
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class TagfitError(Exception):
@@ -62,6 +64,10 @@ class RecipeError(InputError):
     """A recipe, a registry name or a training option cannot be used."""
 
 
+class OptionError(DataError, RecipeError, TypeError):
+    """Options that do not exist, do not go together or have unusable values; of data and of training alike."""
+
+
 class BundleError(InputError):
     """A bundle or a run folder cannot be read."""
 
@@ -92,6 +98,32 @@ class MissingExtraError(TagfitError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.what, self.extra)
+
+
+#: what each extra brings, as it is imported
+EXTRAS = {
+    "diagnosis": ("cleanlab",),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
+    "figures": ("resvg_py",),
+    "guarantees": ("mapie",),
+    "keras": ("keras",),
+    "mlflow": ("mlflow",),
+    "parquet": ("pyarrow",),
+    "pretrained": ("transformers",),
+    "ray": ("ray",),
+    "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn"),
+    "tensorboard": ("tensorboardX",),
+}
+
+
+def demand_extra(what: str, extra: str) -> None:
+    """See whether the packages of `extra`, which `what` needs, are installed; none is imported.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    if any(find_spec(package) is None for package in EXTRAS[extra]):
+        raise MissingExtraError(what, extra)
 
 
 class TrainingDivergedError(TagfitError, ArithmeticError):

@@ -15,12 +15,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from tagfit.api import DEFAULT_RECIPE, load, train
+from tagfit.api import load, recipe_of
 from tagfit.data.split import CARVED
 from tagfit.decisions.decider import fit_decider
 from tagfit.errors import DataError
 from tagfit.inference.tagger import Prediction, Tagger
+from tagfit.options.runs import TrainOptions
+from tagfit.options.shared import DEFAULT_RECIPE
 from tagfit.recipes import Recipe
+from tagfit.records.data import Array, LockedData
+from tagfit.records.scores import Target
+from tagfit.runs.delivery import bundle_of
+from tagfit.runs.session import Session
+from tagfit.training.device import find_device
+from tagfit.training.trained import TrainedModel
 
 
 class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -63,7 +71,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         trained, self._uncalibrated = train(data, self.recipe, seed, self.device)
         self._on_val, self._seed = trained.predictions["val"], seed
         self._calibrated: Tagger | None = None
-        self.history_ = trained.run.to_dict()["history"]
+        self.history_ = list(trained.run.history)
         return self
 
     @property
@@ -79,10 +87,10 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self._predict(X).scores
         return np.hstack([1 - scores, scores]) if self._is_binary else scores
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> Array:
         """(N,) classes, or (N, L) indicators."""
         decisions = self._predict(X).decisions
-        classes: NDArray[Any] = self.classes_
+        classes: Array = self.classes_
         return classes[decisions[:, 0].astype(int)] if self._is_binary else decisions.astype(int)
 
     def __sklearn_tags__(self) -> Any:
@@ -99,7 +107,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         x = validate_data(self, X, reset=False, dtype=np.float32)
         return self._uncalibrated.predict_array(x)
 
-    def _encoded(self, targets: NDArray[Any]) -> NDArray[np.int8]:
+    def _encoded(self, targets: Array) -> NDArray[np.int8]:
         """(N, L) int8 labels; remembers the classes."""
         check_classification_targets(targets)
         kind = type_of_target(targets, input_name="y")
@@ -116,3 +124,16 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise DataError("expected two classes in y; got one class")
         return numbers.astype(np.int8)[:, None]
+
+
+def train(data: LockedData, recipe: str | Recipe, seed: int, device: str) -> tuple[TrainedModel, Tagger]:
+    """Train one recipe and nothing more: nothing is calibrated, and no interval is computed.
+
+    Raises:
+        RecipeError: before anything is trained.
+        TrainingDivergedError: the loss became NaN or exploded.
+    """
+    chosen = recipe_of(TrainOptions(recipe=recipe))
+    session = Session(data, Target(), seed, find_device(device), lambda event: None)
+    trained = session.run(session.job(chosen))
+    return trained, Tagger(bundle_of(session, trained), session.device.type)

@@ -17,22 +17,38 @@ A recipe is a frozen record, readable and writable as TOML:
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
+import msgspec
 import tomli_w
+from msgspec import Meta
 
-from tagfit.errors import RecipeError, did_you_mean
+from tagfit.errors import BundleError, RecipeError, did_you_mean
+from tagfit.io.faults import field_faults
+from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
+from tagfit.io.typed_json import from_plain, to_plain
 
-Section = TypeVar("Section")
+#: bytes of a recipe file; ours have 500
+MOST_TOML = 8_192
+
+#: fields of a model or a training that differ, by name
+Changes = Mapping[str, Any]
+
+_SAME: Changes = {}
+Width = Annotated[int, Meta(ge=1, le=65536, description="a whole number from 1 to 65536")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DenseModel:
+class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="architecture"):
+    """Structs, where all else is a dataclass: of these alone msgspec reads a union."""
+
+    architecture: ClassVar[str]
+
+
+class DenseModel(_Model, frozen=True, kw_only=True, tag="dense"):
     """Fully connected layers with relu; layer defaults as in Keras 3 (see `models.dense`).
 
     Attributes:
@@ -46,35 +62,14 @@ class DenseModel:
         input_dropout: share of the inputs dropped in training, after `input_noise`.
     """
 
-    architecture: ClassVar[str] = "dense"
+    architecture = "dense"
 
-    widths: tuple[int, ...] = (128, 64)
+    widths: tuple[Width, ...] = (128, 64)
     batch_norm: bool = False
-    dropout: tuple[float, ...] = ()
+    dropout: tuple[Share, ...] = ()
     standardise: bool = False
-    input_noise: float = 0.0
-    input_dropout: float = 0.0
-
-    def faults(self) -> list[str]:
-        faults = [
-            f"model.{name} must be a list of numbers; got {getattr(self, name)!r}"
-            for name in ("widths", "dropout")
-            if not isinstance(getattr(self, name), tuple)
-        ]
-        if faults:
-            return faults
-        if not all(_is_int(width) and 1 <= width <= 65536 for width in self.widths):
-            faults.append(f"model.widths must be whole numbers from 1 to 65536; got {list(self.widths)}")
-        faults += _not_switches("model", self, "batch_norm", "standardise")
-        if not all(_is_number(share) and 0 <= share < 1 for share in self.dropout):
-            faults.append(f"model.dropout must be fractions from 0 up to, not including, 1; got {list(self.dropout)}")
-        if len(self.dropout) not in {0, 1, len(self.widths)}:
-            faults.append(
-                f"model.dropout must have one value, or one for each of the {len(self.widths)} hidden layers; "
-                f"got {len(self.dropout)}"
-            )
-        faults += _below_0("model", self, "input_noise")
-        return faults + _not_fractions("model", self, "input_dropout")
+    input_noise: NotNegative = 0.0
+    input_dropout: Share = 0.0
 
     def dropout_of(self, layer: int) -> float:
         """The dropout after hidden layer number `layer` (from 0)."""
@@ -83,15 +78,11 @@ class DenseModel:
         return self.dropout[layer if len(self.dropout) > 1 else 0]
 
 
-#: how much a CNN may shrink an image before it looks closer
-STRIDES = (2, 4)
-
 #: how many mirrored and turned views of an image a network may look at
-VIEWS = (1, 2, 4, 8)
+Views = Literal[1, 2, 4, 8]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CnnModel:
+class CnnModel(_Model, frozen=True, kw_only=True, tag="cnn"):
     """A small residual network for small images and few of them (see `models.cnn`).
 
     Attributes:
@@ -108,26 +99,18 @@ class CnnModel:
         standardise: a first layer that brings every colour to mean 0 and deviation 1 on train.
     """
 
-    architecture: ClassVar[str] = "cnn"
+    architecture = "cnn"
 
-    width: int = 32
-    depth: int = 1
-    stride: int = 2
-    dropout: float = 0.5
-    stochastic_depth: float = 0.0
-    views: int = 1
+    width: Count = 32
+    depth: CountOrNone = 1
+    stride: Literal[2, 4] = 2
+    dropout: Share = 0.5
+    stochastic_depth: Share = 0.0
+    views: Views = 1
     standardise: bool = True
 
-    def faults(self) -> list[str]:
-        faults = _not_whole("model", self, width=1, depth=0)
-        faults += _not_fractions("model", self, "dropout", "stochastic_depth")
-        if not (_is_int(self.stride) and self.stride in STRIDES):
-            faults.append(f"model.stride must be 2 or 4; got {self.stride!r}")
-        return faults + _not_views(self.views) + _not_switches("model", self, "standardise")
 
-
-@dataclass(frozen=True, kw_only=True)
-class FineTunedModel:
+class FineTunedModel(_Model, frozen=True, kw_only=True, tag="fine-tuned"):
     """A pretrained backbone whose upper blocks are trained on, and a linear output (see `models.fine_tuned`).
 
     Attributes:
@@ -142,37 +125,17 @@ class FineTunedModel:
         unfreezing: the share of all steps over which the trained blocks are thawed, one after the other from the top.
     """
 
-    architecture: ClassVar[str] = "fine-tuned"
+    architecture = "fine-tuned"
 
     backbone: str = ""
     revision: str = ""
     sha256: str = ""
-    trained: float = 0.6
-    dropout: float = 0.3
-    views: int = 1
-    body_rate: float = 0.2
-    layer_decay: float = 0.9
-    unfreezing: float = 0.0
-
-    def faults(self) -> list[str]:
-        faults = [
-            f"model.{name} must be a text; got {getattr(self, name)!r}"
-            for name in ("backbone", "revision", "sha256")
-            if not isinstance(getattr(self, name), str)
-        ]
-        for name in ("trained", "layer_decay"):
-            if not (_is_number(getattr(self, name)) and 0 < getattr(self, name) <= 1):
-                faults.append(f"model.{name} must be a fraction above 0, at most 1; got {getattr(self, name)!r}")
-        faults += _not_fractions("model", self, "dropout", "unfreezing")
-        if not (_is_number(self.body_rate) and 0 < self.body_rate < math.inf):
-            faults.append(f"model.body_rate must be a number above 0; got {self.body_rate!r}")
-        return faults + _not_views(self.views)
-
-
-def _not_views(views: object) -> list[str]:
-    if _is_int(views) and views in VIEWS:
-        return []
-    return [f"model.views must be one of {', '.join(map(str, VIEWS))}; got {views!r}"]
+    trained: SomeShare = 0.6
+    dropout: Share = 0.3
+    views: Views = 1
+    body_rate: Positive = 0.2
+    layer_decay: SomeShare = 0.9
+    unfreezing: Share = 0.0
 
 
 Model = DenseModel | CnnModel | FineTunedModel
@@ -180,24 +143,36 @@ Model = DenseModel | CnnModel | FineTunedModel
 #: every architecture's fields, by the name that a recipe writes; `models.registry` holds their builders
 ARCHITECTURES: dict[str, type[Model]] = {kind.architecture: kind for kind in (DenseModel, CnnModel, FineTunedModel)}
 
-#: losses for rare labels, and those for data whose unknown cells have to count, because only yes is known
-RARE_LOSSES = ("weighted", "focal", "asymmetric", "distribution-balanced")
-SINGLE_POSITIVE_LOSSES = ("weak-negative", "entropy", "assume-negative")
-
 #: the losses that a recipe may name; `models.losses` holds their formulas. All but bce shift probabilities
-LOSSES = ("bce", *RARE_LOSSES, *SINGLE_POSITIVE_LOSSES)
+LossName = Literal[
+    "bce",
+    "weighted",
+    "focal",
+    "asymmetric",
+    "distribution-balanced",
+    "weak-negative",
+    "entropy",
+    "assume-negative",
+]
+LOSSES: tuple[LossName, ...] = get_args(LossName)
 
-#: the courses of the learning rate that a recipe may name; `training.schedule` holds their formulas
-SCHEDULES = ("constant", "cosine", "one-cycle")
+#: losses for rare labels, and those for data whose unknown labels have to count, because only yes is known
+RARE_LOSSES, SINGLE_POSITIVE_LOSSES = LOSSES[1:5], LOSSES[5:]
+
+#: the schedules of the learning rate that a recipe may name; `training.schedule` holds their formulas
+ScheduleName = Literal["constant", "cosine", "one-cycle"]
+SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
 #: what augmentation may do to an image in training; `training.augmentation` holds how
-AUGMENTATIONS = ("mirror", "flip", "turn", "crop", "zoom", "colour", "mixup", "cutmix")
+AugmentationName = Literal["mirror", "flip", "turn", "crop", "zoom", "colour", "mixup", "cutmix"]
+AUGMENTATIONS: tuple[AugmentationName, ...] = get_args(AugmentationName)
 
 #: the changes that draw one of the views that a network may look at
 VIEWS_DRAWN = frozenset({"mirror", "flip", "turn"})
 
 #: augmentation stronger than this leaves little of an image
 STRONGEST = 2.0
+Strength = Annotated[float, Meta(ge=0, le=STRONGEST, description=f"a number from 0 to {STRONGEST:g}")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,47 +203,25 @@ class Training:
             does nothing. Images are mirrored and turned or not, at any strength above 0.
     """
 
-    epochs: int = 50
-    batch_size: int = 32
-    rate: float = 1e-3
-    schedule: str = "constant"
-    loss: str = "bce"
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    clip: float = 0.0
-    averaging: float = 0.0
+    epochs: Count = 50
+    batch_size: Count = 32
+    rate: Positive = 1e-3
+    schedule: ScheduleName = "constant"
+    loss: LossName = "bce"
+    weight_decay: NotNegative = 0.0
+    label_smoothing: Share = 0.0
+    clip: NotNegative = 0.0
+    averaging: Share = 0.0
     autocast: bool = False
-    patience: int = 5
-    train_ceiling: float = 1.0
-    augmentation: tuple[str, ...] = ()
-    augmentation_strength: float = 1.0
+    patience: CountOrNone = 5
+    train_ceiling: SomeShare = 1.0
+    augmentation: tuple[AugmentationName, ...] = ()
+    augmentation_strength: Strength = 1.0
 
     @property
     def draws_a_view(self) -> bool:
         """Whether a network of several views looks at one of them in training, drawn at random."""
         return self.augmentation_strength > 0 and not VIEWS_DRAWN.isdisjoint(self.augmentation)
-
-    def faults(self) -> list[str]:
-        faults = _not_whole("training", self, epochs=1, batch_size=1, patience=0)
-        if not (_is_number(self.rate) and 0 < self.rate < math.inf):
-            faults.append(f"training.rate must be a number above 0; got {self.rate!r}")
-        faults += _below_0("training", self, "weight_decay", "clip")
-        faults += _not_fractions("training", self, "label_smoothing", "averaging")
-        if not (_is_number(self.train_ceiling) and 0 < self.train_ceiling <= 1):
-            faults.append(f"training.train_ceiling must be a score above 0 and at most 1; got {self.train_ceiling!r}")
-        if not (_is_number(self.augmentation_strength) and 0 <= self.augmentation_strength <= STRONGEST):
-            faults.append(
-                f"training.augmentation_strength must be a number from 0 to {STRONGEST:g}; "
-                f"got {self.augmentation_strength!r}"
-            )
-        faults += _not_switches("training", self, "autocast")
-        faults += _not_among("training.loss", self.loss, LOSSES)
-        faults += _not_among("training.schedule", self.schedule, SCHEDULES)
-        if not isinstance(self.augmentation, tuple):
-            return [*faults, f"training.augmentation must be a list of names; got {self.augmentation!r}"]
-        for name in self.augmentation:
-            faults += _not_among("training.augmentation", name, AUGMENTATIONS)
-        return faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,63 +232,73 @@ class Recipe:
         RecipeError: with every fault of every field.
     """
 
-    name: str
+    name: Annotated[str, Meta(pattern=r"\S", description="a text that is not empty")]
     model: Model = field(default_factory=DenseModel)
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
-        faults = [*self.model.faults(), *self.training.faults()]
-        if isinstance(self.model, FineTunedModel) and set(self.training.augmentation) - VIEWS_DRAWN:
-            faults.append(
+        faults = field_faults(self) or [*field_faults(self.model, "model"), *field_faults(self.training, "training")]
+        if faults := faults or self._disagreements():
+            raise RecipeError([f"recipe {self.name!r:.60}: {fault}" for fault in faults])
+
+    def _disagreements(self) -> list[str]:
+        """What is wrong between fields that are right by themselves."""
+        model, drawn = self.model, set(self.training.augmentation)
+        if isinstance(model, DenseModel) and len(model.dropout) not in {0, 1, len(model.widths)}:
+            return [
+                f"model.dropout must have one value, or one for each of the {len(model.widths)} hidden layers; "
+                f"got {len(model.dropout)}"
+            ]
+        if isinstance(model, FineTunedModel) and drawn - VIEWS_DRAWN:
+            return [
                 "training.augmentation of a fine-tuned network may only draw views "
-                f"({', '.join(sorted(VIEWS_DRAWN))}); got {', '.join(map(str, self.training.augmentation))}"
-            )
-        if not isinstance(self.name, str) or not self.name.strip():
-            faults.insert(0, f"name must be a text that is not empty; got {self.name!r}")
-        if faults:
-            raise RecipeError([f"recipe {self.name!r}: {fault}" for fault in faults])
+                f"({', '.join(sorted(VIEWS_DRAWN))}); got {', '.join(sorted(drawn))}"
+            ]
+        return []
 
     @property
     def shifts(self) -> bool:
         """Whether its loss makes scores that are no probabilities, so that 0.5 means nothing yet."""
         return self.training.loss != "bce"
 
-    def with_loss(self, loss: str) -> Recipe:
+    def with_loss(self, loss: LossName) -> Recipe:
         """With this loss in place of one that leaves unknown cells out, as its name then says."""
         if self.training.loss in SINGLE_POSITIVE_LOSSES:
             return self
         return replace(self, name=f"{loss}: {self.name}", training=replace(self.training, loss=loss))
 
+    def changed(self, *, name: str | None = None, model: Changes = _SAME, training: Changes = _SAME) -> Recipe:
+        """With other fields of its model and of its training.
+
+        Raises:
+            RecipeError: values that no recipe may have.
+        """
+        return Recipe(
+            name=self.name if name is None else name,
+            model=msgspec.structs.replace(self.model, **model),
+            training=replace(self.training, **training),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fields resolved, ready for JSON or TOML."""
-        model = {"architecture": self.model.architecture, **_plain(asdict(self.model))}
-        return {"name": self.name, "model": model, "training": _plain(asdict(self.training))}
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+    def from_dict(cls, values: Mapping[str, object]) -> Recipe:
         """The inverse of `to_dict`; fields left out take their defaults.
 
         Raises:
             RecipeError: unknown or unusable fields, all of them named.
         """
-        faults = _unknown("recipe", values, ("name", "model", "training"))
-        sections = {name: values.get(name, {}) for name in ("model", "training")}
-        for name, section in sections.items():
-            if not isinstance(section, Mapping):
-                faults.append(f"recipe: [{name}] must be a table; got {section!r}")
-                sections[name] = {}
-        fields_of_model = dict(sections["model"])
-        architecture = fields_of_model.pop("architecture", "dense")
-        strange = _not_among("model.architecture", architecture, tuple(ARCHITECTURES))
-        if strange:
-            raise RecipeError([*faults, *strange])
-        kind: type[Any] = ARCHITECTURES[architecture]
-        model, unknown_model = _filled(kind, "model", fields_of_model)
-        training, unknown_training = _filled(Training, "training", sections["training"])
-        faults += [*unknown_model, *unknown_training]
-        if faults:
-            raise RecipeError([*faults, *model.faults(), *training.faults()])
-        return cls(name=values.get("name", "unnamed"), model=model, training=training)
+        values = {"name": "unnamed", **values}
+        model = values.get("model", {})
+        if isinstance(model, Mapping):
+            values["model"] = {"architecture": DenseModel.architecture, **model}
+        try:
+            return from_plain(values, cls, surplus=False)
+        except BundleError as error:
+            raise RecipeError(error.faults) from None
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.to_dict())
@@ -348,10 +311,14 @@ class Recipe:
             RecipeError: no such file, not TOML, or faults in it.
         """
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            with path.open("rb") as file:
+                content = file.read(MOST_TOML + 1)
+            if len(content) > MOST_TOML:
+                raise RecipeError(f"{path}: a recipe file may have {MOST_TOML:,} bytes; this one has more")
+            values = tomllib.loads(content.decode("utf-8"))
         except FileNotFoundError:
             raise RecipeError(f"{path}: no such recipe file") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise RecipeError(f"{path}: expected a TOML recipe; {error}") from error
         try:
             return cls.from_dict({"name": path.stem, **values})
@@ -359,73 +326,13 @@ class Recipe:
             raise RecipeError([f"{path}: {fault}" for fault in error.faults]) from None
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def field_names(section: Model | Training) -> tuple[str, ...]:
+    """What may be changed of a model or a training, in the order of its fields."""
+    return tuple(name for name in to_plain(section) if name != "architecture")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _not_whole(section: str, record: object, **least: int) -> list[str]:
-    return [
-        f"{section}.{name} must be a whole number of at least {limit}; got {getattr(record, name)!r}"
-        for name, limit in least.items()
-        if not (_is_int(getattr(record, name)) and limit <= getattr(record, name) < 2**31)
-    ]
-
-
-def _below_0(section: str, record: object, *names: str) -> list[str]:
-    return [
-        f"{section}.{name} must be a number of at least 0; got {getattr(record, name)!r}"
-        for name in names
-        if not (_is_number(getattr(record, name)) and getattr(record, name) >= 0)
-    ]
-
-
-def _not_fractions(section: str, record: object, *names: str) -> list[str]:
-    return [
-        f"{section}.{name} must be a fraction from 0 up to, not including, 1; got {getattr(record, name)!r}"
-        for name in names
-        if not (_is_number(getattr(record, name)) and 0 <= getattr(record, name) < 1)
-    ]
-
-
-def _not_switches(section: str, record: object, *names: str) -> list[str]:
-    return [
-        f"{section}.{name} must be true or false; got {getattr(record, name)!r}"
-        for name in names
-        if not isinstance(getattr(record, name), bool)
-    ]
-
-
-def _not_among(field_name: str, value: object, known: tuple[str, ...]) -> list[str]:
-    if value in known:
-        return []
-    hint = did_you_mean(str(value), known)
-    return [f"{field_name} must be one of {', '.join(known)}; got {value!r}.{hint}"]
-
-
-def _unknown(section: str, values: Mapping[str, Any], known: list[str] | tuple[str, ...]) -> list[str]:
-    return [
-        f"{section}: there is no field {name!r}; known: {', '.join(known)}.{did_you_mean(str(name), known)}"
-        for name in values
-        if name not in known
-    ]
-
-
-def _filled(kind: type[Section], section: str, values: Mapping[str, Any]) -> tuple[Section, list[str]]:
-    """The record with what `values` hold of its fields, and a fault for whatever it does not have."""
-    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    known = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names
-    }
-    return kind(**known), _unknown(section, values, names)
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
+#: what `fit` trains and what `cure` starts from, unless told otherwise; and what `fit` trains of a backbone
+DEFAULT_RECIPE, DEFAULT_BASELINE, FINE_TUNED = "dense-regularised", "dense-baseline", "fine-tuned"
 
 #: the recipes that everything starts from, by name
 RECIPES: dict[str, Recipe] = {

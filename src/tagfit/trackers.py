@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tagfit
 from tagfit.errors import MissingExtraError, OutputError
+from tagfit.records.scores import METRICS
 from tagfit.runs.folder import TENSORBOARD, flat
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded
 
 if TYPE_CHECKING:
-    from tagfit.runs.result import Result
+    from tagfit.runs.record import Delivered, ModelRecord, RunRecord
 
 Log = Literal["tensorboard", "mlflow"]
 
@@ -38,8 +39,8 @@ class Tracker(Protocol):
 
     def __call__(self, event: Event) -> None: ...
 
-    def result(self, record: Mapping[str, Any], folder: Path | None) -> None:
-        """Keep the scores, recipes and files of a run's result.json."""
+    def result(self, record: RunRecord, folder: Path | None) -> None:
+        """Keep the scores, recipes and files of a run."""
         ...
 
     def close(self, *, complete: bool) -> None: ...
@@ -72,13 +73,12 @@ class TensorBoard:
                 if (writer := self._open.pop(event.number, None)) is not None:
                     writer.close()
 
-    def result(self, record: Mapping[str, Any], folder: Path | None) -> None:
-        for which in ("before", "after"):
-            if (run := record[which]) is not None:
+    def result(self, record: RunRecord, folder: Path | None) -> None:
+        for which, run in (("before", record.before), ("after", record.after)):
+            if run is not None:
                 with self._writer(str(self._folder / which)) as writer:
-                    writer.add_text(
-                        "recipe", "\n".join(f"    {name} = {value}" for name, value in flat(run["recipe"]).items())
-                    )
+                    fields = flat(run.recipe.to_dict())
+                    writer.add_text("recipe", "\n".join(f"    {name} = {value}" for name, value in fields.items()))
                     for name, value in _final(run):
                         writer.add_scalar(f"delivered/{name}", value, 0)
 
@@ -134,17 +134,17 @@ class MLflow:
                 status = {"stopped": "KILLED", "diverged": "FAILED"}.get(event.state, "FINISHED")
                 self._client.set_terminated(self._children.pop(event.number), status)
 
-    def result(self, record: Mapping[str, Any], folder: Path | None) -> None:
+    def result(self, record: RunRecord, folder: Path | None) -> None:
         now = int(time.time() * 1000)
-        after = record["after"]
-        self._client.set_tag(self._run, "lock", record["lock"])
-        self._client.set_tag(self._run, "target met", str(record["target"]["met"]))
-        params = [self._entities.Param(name, str(value)[:500]) for name, value in flat(after["recipe"]).items()]
+        self._client.set_tag(self._run, "lock", record.lock)
+        self._client.set_tag(self._run, "target met", str(record.target.met))
+        fields = flat(record.after.recipe.to_dict())
+        params = [self._entities.Param(name, str(value)[:500]) for name, value in fields.items()]
         metrics = [
             self._entities.Metric(f"{which}.{name}".replace("/", "."), value, now, 0)
-            for which in ("before", "after")
-            if record[which] is not None
-            for name, value in _final(record[which])
+            for which, run in (("before", record.before), ("after", record.after))
+            if run is not None
+            for name, value in _final(run)
         ]
         self._client.log_batch(self._run, metrics=metrics, params=params)
         for file in ("result.json", "report.html") if folder is not None else ():
@@ -212,11 +212,11 @@ class _Both:
         self.tell(lambda tracker: tracker(event))
         return self._listen(event)
 
-    def result(self, result: Result) -> None:
-        """What came of it; what was finished before was told before."""
-        self.complete = result.record["state"] == "finished"
-        if result.fresh:
-            self.tell(lambda tracker: tracker.result(result.record, result.folder))
+    def result(self, delivered: Delivered) -> None:
+        """What came of it; what was finished before was reported before."""
+        self.complete = delivered.record.state == "finished"
+        if delivered.fresh:
+            self.tell(lambda tracker: tracker.result(delivered.record, delivered.folder))
 
     def tell(self, what: Callable[[Tracker], None]) -> None:
         if self._tracker is None:
@@ -232,12 +232,12 @@ def _measured(row: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in row.items() if name != "epoch" and value is not None}
 
 
-def _final(run: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _final(run: ModelRecord) -> Iterator[tuple[str, float]]:
     """PART/METRIC and the score, of the parts that were scored."""
-    for part, scores in run["scores"].items():
-        for name, value in (scores or {}).items():
-            if isinstance(value, int | float):
-                yield f"{part}/{name}", float(value)
+    for part in run.scores:
+        for name in METRICS:
+            if (value := run.score(part, name)) is not None:
+                yield f"{part}/{name}", value
 
 
 def _plain(text: str) -> str:

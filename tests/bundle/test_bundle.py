@@ -9,8 +9,8 @@ import torch
 from bundle.attacks import tensors
 from making import PROVE, feature_table, locked
 from tagfit.api import fit
-from tagfit.bundle.bundle import read_bundle
 from tagfit.bundle.files import MANIFEST, MODEL_CARD, SAMPLES, WEIGHTS
+from tagfit.bundle.read import read_bundle
 from tagfit.errors import BundleError
 from tagfit.inference.tagger import Tagger
 from tagfit.recipes import Recipe, Training
@@ -76,7 +76,8 @@ KILLED = """
 import os, random, signal, sys, time, warnings
 from dataclasses import replace
 from pathlib import Path
-from tagfit.bundle.bundle import read_bundle, write_bundle
+from tagfit.bundle.read import read_bundle
+from tagfit.bundle.write import write_bundle
 
 warnings.simplefilter("ignore")  # forking is what this is about
 target, times = Path(sys.argv[2]), int(sys.argv[3])

@@ -6,8 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagfit.bundle.audit import READABLE
+from tagfit.bundle.audit import audited
+from tagfit.bundle.protocols import PROTOCOL, READABLE
+from tagfit.bundle.read import read_bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.inference.tagger import Tagger
+from tagfit.io.typed_json import to_plain
+from tagfit.recipes import Training
 
 BUNDLES = sorted(path for path in (Path(__file__).parent / "bundles").iterdir() if path.is_dir())
 
@@ -18,6 +23,18 @@ def protocol(bundle):
 
 def test_there_is_one_of_each_protocol():
     assert {protocol(bundle) for bundle in BUNDLES} == set(READABLE)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
+def test_written_again_it_is_of_todays_protocol_with_every_field(bundle, tmp_path):
+    then = read_bundle(bundle)
+    write_bundle(tmp_path / "bundle", then)
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["protocol"] == PROTOCOL
+    assert manifest["recipe"] == then.recipe.to_dict()
+    assert manifest["recipe"]["training"].keys() == to_plain(Training()).keys()
+    assert manifest["preprocessing"]["kind"] in ("images", "features")
+    assert audited(tmp_path / "bundle").manifest.scores == audited(bundle).manifest.scores
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)

@@ -15,12 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from making import camera_folder, feature_table, image_folder, scenes
-from tagfit import api as workflow
 from tagfit.cli.main import main
 from tagfit.inference.tagger import PATHS_AT_ONCE
 from tagfit.records.scores import METRICS
-
-pytestmark = pytest.mark.usefixtures("candidates_only")
+from tagfit.search.plan import Plan
 
 
 @pytest.fixture
@@ -42,8 +40,8 @@ def tagfit(tmp_path, monkeypatch):
     """Call a command in a folder of its own; what it leaves there can be looked at."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*words):
-        return CliRunner().invoke(main, [str(word) for word in words])
+    def call(*words, plan=None):
+        return CliRunner().invoke(main, [str(word) for word in words], obj=plan)
 
     return call
 
@@ -97,13 +95,13 @@ def test_json_and_nothing_else_on_stdout(tagfit, arrays, quick):
     )
 
 
-def test_cure_exits_3_where_the_target_is_missed_and_0_where_it_is_met(tagfit, arrays, quick, monkeypatch):
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: ())
+def test_cure_exits_3_where_the_target_is_missed_and_0_where_it_is_met(tagfit, arrays, quick):
+    plan = Plan(candidates=(), trials=None)
     bands = ["--metric", "label_accuracy", "--train-below", "1", "--val-at-least"]
-    missed = tagfit("cure", arrays, "--baseline", quick, *bands, "1", "-o", "missed")
+    missed = tagfit("cure", arrays, "--baseline", quick, *bands, "1", "-o", "missed", plan=plan)
     assert missed.exit_code == 3, missed.stderr
     assert "missed" in missed.stdout
-    assert tagfit("cure", arrays, "--baseline", quick, *bands, "0.1", "-o", "met").exit_code == 0
+    assert tagfit("cure", arrays, "--baseline", quick, *bands, "0.1", "-o", "met", plan=plan).exit_code == 0
 
 
 def test_a_finished_run_says_so_and_does_nothing(tagfit, arrays, quick):
@@ -266,6 +264,20 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tagfit, tmp_path, qui
     fitted = tagfit("fit", "odd.npz", "--recipe", quick)
     assert fitted.exit_code == 0, fitted.stderr
     assert "[/b]q" in fitted.stdout
+
+
+def test_predicting_loads_no_torch_where_onnx_runtime_does_it(tagfit, arrays, quick):
+    pytest.importorskip("onnxruntime")
+    tagfit("fit", arrays, "--recipe", quick, "-o", "run")
+    assert tagfit("predict", "run", arrays).exit_code == 0  # what ONNX Runtime runs is made the first time
+    code = (
+        "import sys; from tagfit.cli.main import main; main(sys.argv[1:], standalone_mode=False); "
+        "assert 'torch' not in sys.modules"
+    )
+    words = [sys.executable, "-c", code, "predict", "run", str(arrays)]
+    done = subprocess.run(words, cwd=arrays.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 201
 
 
 def test_predicting_nothing_readable_fails(tagfit, quick, tmp_path):

@@ -6,7 +6,7 @@ from PIL import Image
 
 import tagfit
 from images.test_corpus import ODD
-from making import image_folder
+from making import PROVE, image_folder
 from tagfit.cluster import loading as images
 from tagfit.cluster.connection import connected
 from tagfit.errors import TagfitError
@@ -45,17 +45,13 @@ def test_what_is_loaded_and_kept_is_the_same(cluster, folder, tmp_path, monkeypa
     assert read[-1][0] == read[-1][1]
 
 
-def test_a_node_that_is_lost_costs_time_and_nothing_else(doomed_cluster, folder, tmp_path, monkeypatch):
+@pytest.mark.skipif(not PROVE, reason="the long form: make prove")
+def test_a_node_that_is_lost_costs_time_and_nothing_else(cluster, lose_node, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "AT_ONCE", 8)
     here = tagfit.load(folder, size=16)
     monkeypatch.setenv("TAGFIT_CACHE", str(tmp_path / "there"))
-
-    def take_a_node(done, total):
-        if done and len(doomed_cluster.workers) == 2:
-            doomed_cluster.remove_node(doomed_cluster.workers.pop(), allow_graceful=False)
-
-    there = tagfit.load(folder, size=16, on="ray", on_read=take_a_node)
-    assert len(doomed_cluster.workers) == 1
+    there = tagfit.load(folder, size=16, on="ray", on_read=lambda done, total: done and lose_node())
+    assert not cluster.workers
     assert there.lock == here.lock
 
 

@@ -11,19 +11,36 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from making import image_folder
+from making import PROVE, image_folder
 from tagfit.api import fit, load
 from tagfit.cli.main import main
 from tagfit.cluster import prediction
 from tagfit.cluster.connection import connected
-from tagfit.cluster.prediction import PART, predict_parts
+from tagfit.cluster.prediction import predict_parts
 from tagfit.errors import OutputError, TagfitError
+from tagfit.inference.tagger import PATHS_AT_ONCE
 from tagfit.recipes import DenseModel, Recipe, Training
 
 #: Ray Data warns of its own settings
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-COUNT = 3 * PART + 100
+long_form = pytest.mark.skipif(not PROVE, reason="the long form: make prove")
+
+PARTS = 4 if PROVE else 2
+COUNT = (PARTS - 1) * PATHS_AT_ONCE + 20
+
+#: the command, with parts of one batch
+COMMAND = f"""
+from tagfit.cli.main import main
+from tagfit.cluster import prediction
+prediction.PART = {PATHS_AT_ONCE}
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    monkeypatch.setattr(prediction, "PART", PATHS_AT_ONCE)
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +80,10 @@ def test_the_command_writes_parts_that_are_the_local_file(cluster, run, photos, 
     command = ["predict", str(run), str(photos), "-o", str(tmp_path / "rows.csv"), "--on", "ray"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
-    assert "1 of 3172 images could not be read" in done.output
+    assert f"1 of {COUNT} images could not be read" in done.output
     assert lines_of(tmp_path / "rows.csv") == expected
     held = sorted(file.name for file in (tmp_path / "rows.csv").iterdir())
-    assert held == ["manifest.json", *(f"part-{number:06}.csv" for number in range(4))]
+    assert held == ["manifest.json", *(f"part-{number:06}.csv" for number in range(PARTS))]
     assert "exists already" in CliRunner().invoke(main, command).output
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "rows.csv").glob("part-*")}
     again = CliRunner().invoke(main, [*command, "--resume"])
@@ -77,22 +94,11 @@ def test_the_command_writes_parts_that_are_the_local_file(cluster, run, photos, 
     assert "calibrated: False then, True now" in other.output
 
 
-def test_a_node_that_is_lost_loses_and_doubles_nothing(doomed_cluster, run, photos, expected, tmp_path):
-    def take_a_node(done, total):
-        if done and len(doomed_cluster.workers) == 2:
-            doomed_cluster.remove_node(doomed_cluster.workers.pop(), allow_graceful=False)
-
-    names = map(str, sorted(photos.iterdir()))
-    with connected("ray") as ray:
-        predict_parts(ray, run, names, tmp_path / "rows.csv", on_row=take_a_node)
-    assert len(doomed_cluster.workers) == 1
-    assert lines_of(tmp_path / "rows.csv") == expected
-
-
+@long_form
 def test_a_driver_that_is_killed_is_gone_on_with(cluster, run, photos, expected, tmp_path):
     rows = tmp_path / "rows.csv"
     command = ["predict", str(run), str(photos), "-o", str(rows), "--on", "ray"]
-    driver = subprocess.Popen([sys.executable, "-m", "tagfit", *command], stderr=subprocess.DEVNULL)
+    driver = subprocess.Popen([sys.executable, "-c", COMMAND, *command], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 90
     while not list(rows.glob("part-*")) and time.monotonic() < until:
         time.sleep(0.005)
@@ -107,6 +113,16 @@ def test_a_driver_that_is_killed_is_gone_on_with(cluster, run, photos, expected,
     assert all(part.stat().st_mtime_ns == when for part, when in kept.items())
 
 
+@long_form
+def test_a_node_that_is_lost_loses_and_doubles_nothing(cluster, lose_node, run, photos, expected, tmp_path):
+    names = map(str, sorted(photos.iterdir()))
+    with connected("ray") as ray:
+        predict_parts(ray, run, names, tmp_path / "rows.csv", on_row=lambda done, total: done and lose_node())
+    assert not cluster.workers
+    assert lines_of(tmp_path / "rows.csv") == expected
+
+
+@long_form
 def test_json_lines_from_the_folder_one_works_in(cluster, run, photos, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(photos)
     with connected("ray") as ray:
@@ -116,14 +132,15 @@ def test_json_lines_from_the_folder_one_works_in(cluster, run, photos, expected,
     assert [bool(row["error"]) for row in rows] == [False, True, True]
 
 
+@long_form
 def test_from_a_machine_that_is_no_node(cluster, run, photos, expected, tmp_path):
     command = ["predict", str(run), str(photos), "-o", str(tmp_path / "rows.csv"), "--on", cluster.from_elsewhere]
-    done = subprocess.run([sys.executable, "-m", "tagfit", *command], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", COMMAND, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert lines_of(tmp_path / "rows.csv") == expected
 
 
-def test_what_cannot_be_done_is_said(cluster, run, photos, tmp_path, monkeypatch):
+def test_what_cannot_be_done_is_said(cluster, run, photos, tmp_path):
     for options, message in (
         ([], "give -o"),
         (["-o", str(tmp_path / "rows.txt")], "expected a name that ends in"),
@@ -134,10 +151,13 @@ def test_what_cannot_be_done_is_said(cluster, run, photos, tmp_path, monkeypatch
         assert message in done.output
     (tmp_path / "mine.csv").mkdir()
     (tmp_path / "mine.csv" / "note").write_text("mine")
-    with connected("ray") as ray:
-        with pytest.raises(OutputError, match="expected a folder that predict --on began"):
-            predict_parts(ray, run, ["a.png"], tmp_path / "mine.csv", resume=True)
-        monkeypatch.setattr(prediction, "version", lambda: ("9.9", "3.11"))
-        with pytest.raises(TagfitError, match=r"expected 9\.9 on Python"):
-            predict_parts(ray, run, [str(photos / "00001.png")], tmp_path / "rows.csv")
+    with connected("ray") as ray, pytest.raises(OutputError, match="expected a folder that predict --on began"):
+        predict_parts(ray, run, ["a.png"], tmp_path / "mine.csv", resume=True)
     assert [file.name for file in (tmp_path / "mine.csv").iterdir()] == ["note"]
+
+
+@long_form
+def test_another_version_on_a_node_is_said(cluster, run, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "version", lambda: ("9.9", "3.11"))
+    with connected("ray") as ray, pytest.raises(TagfitError, match=r"expected 9\.9 on Python"):
+        predict_parts(ray, run, [str(photos / "00001.png")], tmp_path / "rows.csv")

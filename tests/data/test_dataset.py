@@ -24,7 +24,7 @@ def test_image_files_become_pixels_and_hashes_of_their_bytes(tmp_path):
     assert seen[-1] == (40, 40)
 
 
-def test_unreadable_images_are_set_aside_with_their_reason(tmp_path):
+def test_unreadable_images_are_set_aside_with_their_reason(tmp_path, caplog):
     folder = image_folder(tmp_path)
     (folder / "images" / "3.png").write_bytes(b"broken")
     (folder / "images" / "7.png").write_bytes(b"")
@@ -33,6 +33,7 @@ def test_unreadable_images_are_set_aside_with_their_reason(tmp_path):
     assert len(dataset) == 38
     assert [name for name, _ in dataset.set_aside] == ["images/3.png", "images/7.png"]
     assert "empty" in dataset.set_aside[1][1]
+    assert f"{dataset.name}: 2 images are set aside, the first of them images/3.png: not an image" in caplog.text
     kept = [row for row in range(40) if row not in (3, 7)]
     assert (dataset.labels_NL == table.labels_NL[kept]).all()
 

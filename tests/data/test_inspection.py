@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from making import feature_table, locked, scenes
+from making import as_json, feature_table, locked, scenes
 from tagfit.data.inspection import look
 
 
@@ -79,7 +79,7 @@ def test_near_copies_and_alike_neighbours_that_a_split_parts_are_named():
     assert (neighbours.by, neighbours.pairs, len(neighbours.across)) == ("file numbers", 59, 59)
     assert neighbours.more_than_chance
     assert neighbours.across[0] == (("beach00.jpg", "train"), ("beach01.jpg", "val"))
-    json.dumps(inspection.to_dict())
+    json.dumps(as_json(inspection))
 
 
 def test_feature_rows_have_neither():

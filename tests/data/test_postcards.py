@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from making import PROVE
-from tagfit import api as workflow
+from making import PROVE, as_json
+from tagfit import api
 from tagfit.data import postcards
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
@@ -106,6 +106,6 @@ def test_only_whole_numbers_decide_pixels():
 
 @pytest.mark.skipif(not PROVE, reason="trains for half a minute: make prove")
 def test_they_are_hard_enough_for_a_dense_network():
-    run = workflow.fit(workflow.load("postcards:2400"), recipe="dense-baseline").record["after"]
+    run = as_json(api.fit(api.load("postcards:2400"), recipe="dense-baseline").record)["after"]
     assert run["scores"]["train"]["micro_f1"] >= 0.97
     assert run["scores"]["val"]["micro_f1"] <= 0.75

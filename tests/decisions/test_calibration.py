@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from tagfit.api import fit, load
-from tagfit.decisions.calibration import METHODS, Calibration, crossfitted, fit_calibration, reliability, wilson
+from tagfit.decisions.calibration import METHODS, Calibration, crossfitted, fit_calibration
+from tagfit.decisions.reliability import CalibrationBin, reliability
 from tagfit.errors import BundleError, DataError
 from tagfit.inference.tagger import Tagger
+from tagfit.io.typed_json import from_plain, to_plain
 from tagfit.metrics import curves
-from tagfit.metrics.curves import Line, Steps
+from tagfit.metrics.curves import IsotonicCurve, SigmoidCurve
+from tagfit.metrics.intervals import wilson
 from tagfit.metrics.scores import probability_means
 from tagfit.records.data import NO, UNKNOWN, YES
 
@@ -103,7 +106,7 @@ class TestChoice:
         labels[yes[0][5:], 0] = NO
         labels[yes[1][20:], 1] = UNKNOWN
         calibration = fit_calibration(labels, predictions)
-        assert [type(curve) for curve in calibration.by_label] == [type(None), Line, *[Steps] * 4]
+        assert [type(curve) for curve in calibration.by_label] == [type(None), SigmoidCurve, *[IsotonicCurve] * 4]
         expected = Calibration("temperature", calibration.temperature).apply(predictions)
         np.testing.assert_array_equal(calibration.apply(predictions)[:, 0], expected[:, 0])
 
@@ -177,7 +180,7 @@ class TestDegenerate:
             # float64 has no wider type to be computed in
             falls = np.diff(made[np.argsort(predictions[:, label]), label].astype(np.float64)).min(initial=0)
             assert falls >= (-1e-12 if dtype == np.float64 else 0)
-        assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), labels=L) == calibration
+        assert from_plain(json.loads(json.dumps(to_plain(calibration))), Calibration) == calibration
 
     @pytest.mark.parametrize(
         ("labels", "predictions", "message"),
@@ -221,8 +224,8 @@ class TestApply:
     EACH = (
         Calibration(),
         Calibration("temperature", 2.5),
-        Calibration("platt", 0.5, (Line(0.5, -1.0), None)),
-        Calibration("isotonic", 3.0, (Steps((0.2, 0.2000001, 0.9), (0.1, 0.6, 0.95)), Line(2.0, 0.0))),
+        Calibration("platt", 0.5, (SigmoidCurve(0.5, -1.0), None)),
+        Calibration("isotonic", 3.0, (IsotonicCurve((0.2, 0.2000001, 0.9), (0.1, 0.6, 0.95)), SigmoidCurve(2.0, 0.0))),
     )
 
     @pytest.mark.parametrize("calibration", EACH, ids=METHODS)
@@ -253,10 +256,29 @@ class TestApply:
     def test_it_needs_no_scikit_learn(self):
         code = (
             "import sys, numpy; from tagfit.decisions.calibration import Calibration;"
-            "Calibration.from_dict({'method': 'isotonic', 'temperature': 1.0, 'by_label': [[[0.1, 0.9], [0.2, 0.3]]]},"
-            "labels=1).apply(numpy.ones((1, 1))); assert not {'sklearn', 'scipy', 'torch'} & {*sys.modules}"
+            "from tagfit.metrics.curves import IsotonicCurve;"
+            "Calibration('isotonic', 1.0, (IsotonicCurve((0.1, 0.9), (0.2, 0.3)),)).apply(numpy.ones((1, 1)));"
+            "assert not {'sklearn', 'scipy', 'torch'} & {*sys.modules}"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SIGMOID, ISOTONIC = {"kind": "sigmoid"}, {"kind": "isotonic"}
+CURVE_OF_1 = r"by_label\[1\]"
+SPOILT_CURVES = (
+    *({**SIGMOID, "slope": slope, "shift": 0} for slope in (-1, 1e7, True, "1", None, float("nan"))),
+    *({**SIGMOID, "slope": 1, "shift": shift} for shift in (float("nan"), -1e7, "0", None)),
+    *(SIGMOID, {"slope": 1.0, "shift": 0.0}, {**SIGMOID, "slope": 1, "shift": 0, "more": 0}),
+    *([1, 0], 1, "12", {}, {"kind": "line", "slope": 1}, {"kind": ["sigmoid"], "slope": 1}),
+    *(
+        {**ISOTONIC, "at": at, "values": values}
+        for at, values in (
+            *(([], []), ([0.1], []), ([0.1], 0.2), ([0.1, 0.2], [0.5])),
+            *(([0.2, 0.1], [0.1, 0.2]), ([0.1, 0.1], [0.1, 0.2]), ([0.1, 0.2], [0.2, 0.1])),
+            *(([-0.1], [0.5]), ([0.1], [1.5]), ([0.1], [float("nan")]), ([float("nan")], [0.1]), ([0.1], ["0"])),
+        )
+    ),
+)
 
 
 class TestStored:
@@ -264,8 +286,8 @@ class TestStored:
     def test_json_there_and_back(self, distortion):
         labels, _, predictions = drawn(13, N=500, distortion=distortion)
         calibration = fit_calibration(labels, predictions)
-        text = json.dumps(calibration.to_dict(), allow_nan=False)
-        again = Calibration.from_dict(json.loads(text), labels=6)
+        text = json.dumps(to_plain(calibration), allow_nan=False)
+        again = from_plain(json.loads(text), Calibration, surplus=False)
         assert again == calibration
         np.testing.assert_array_equal(again.apply(predictions), calibration.apply(predictions))
         assert len(text) < 10_000
@@ -273,61 +295,38 @@ class TestStored:
     @pytest.mark.parametrize(
         ("spoil", "message"),
         [
-            (lambda v: v.pop("method"), "exactly: method, temperature, by_label"),
-            (lambda v: v.update(more=1), "exactly: method, temperature, by_label"),
+            (lambda v: v.update(more=1), "no field 'more'; known: method, temperature, by_label"),
             (lambda v: v.update(method="beta"), "one of none, temperature, platt, isotonic; got 'beta'"),
             (lambda v: v.update(method=[]), "one of none"),
-            (lambda v: v.update(method="temperature"), "by temperature must be a list of 0"),
-            (lambda v: v.update(method="platt"), r"by_label\[2\] .* a slope from 0 and a shift$"),
+            (lambda v: v.update(method="temperature"), "by_label of a calibration by temperature has 3 curves"),
+            (lambda v: v.update(method="platt"), "by_label of a calibration by platt must hold no isotonic curves"),
             *[
-                (lambda v, value=value: v.update(temperature=value), "temperature of a calibration")
+                (lambda v, value=value: v.update(temperature=value), "temperature must be a number from")
                 for value in (0, -1, float("nan"), float("inf"), 10**400, "1", True, None)
             ],
-            (lambda v: v.update(by_label=v["by_label"][:2]), "must be a list of 3"),
-            (lambda v: v.update(by_label=None), "must be a list of 3"),
-            *[
-                (lambda v, value=value: v["by_label"].__setitem__(1, value), r"by_label\[1\] of a calibration")
-                for value in (
-                    *(
-                        [-1, 0],
-                        [1, float("nan")],
-                        [1e7, 0],
-                        [1, -1e7],
-                        [1],
-                        [1, 0, 0],
-                        [True, 0],
-                        ["1", 0],
-                        1,
-                        "12",
-                        {},
-                    ),
-                    *([[], []], [[0.1], []], [[0.1], 0.2], [[0.1], [0.2], [0.3]], [[0.1, 0.2], [0.5]]),
-                    *([[0.2, 0.1], [0.1, 0.2]], [[0.1, 0.1], [0.1, 0.2]], [[0.1, 0.2], [0.2, 0.1]]),
-                    *(
-                        [[-0.1], [0.5]],
-                        [[0.1], [1.5]],
-                        [[0.1], [float("nan")]],
-                        [[float("nan")], [0.1]],
-                        [[0.1], ["0"]],
-                    ),
-                )
-            ],
+            (lambda v: v.update(by_label=[]), "by_label of a calibration by isotonic has 0 curves"),
+            (lambda v: v.update(by_label=None), "by_label must be a list"),
+            *[(lambda v, value=value: v["by_label"].__setitem__(1, value), CURVE_OF_1) for value in SPOILT_CURVES],
         ],
     )
     def test_what_was_tampered_with_is_refused(self, spoil, message):
-        curves_of_each = (None, Line(1.0, 0.5), Steps((0.1, 0.9), (0.2, 0.8)))
-        values = json.loads(json.dumps(Calibration("isotonic", 1.5, curves_of_each).to_dict()))
-        Calibration.from_dict(values, labels=3)
+        curves_of_each = (None, SigmoidCurve(1.0, 0.5), IsotonicCurve((0.1, 0.9), (0.2, 0.8)))
+        values = json.loads(json.dumps(to_plain(Calibration("isotonic", 1.5, curves_of_each))))
+        from_plain(values, Calibration, surplus=False)
         spoil(values)
         with pytest.raises(BundleError, match=message):
-            Calibration.from_dict(values, labels=3)
+            from_plain(values, Calibration, surplus=False)
 
     def test_no_mapping_at_all_is_refused_and_all_faults_are_told(self):
         with pytest.raises(BundleError):
-            Calibration.from_dict([], labels=1)
-        values = {"method": "platt", "temperature": 0, "by_label": [[-1, 0], None, [0, "x"]]}
+            from_plain([], Calibration)
+        values = {
+            "method": "platt",
+            "temperature": 0,
+            "by_label": [{**SIGMOID, "slope": -1}, None, {**SIGMOID, "slope": 0, "shift": "x"}],
+        }
         with pytest.raises(BundleError) as told:
-            Calibration.from_dict(values, labels=3)
+            from_plain(values, Calibration)
         assert len(told.value.faults) == 3
 
 
@@ -346,13 +345,14 @@ class TestReliability:
             assert gaps == pytest.approx(ece(labels, predictions))
 
     def test_a_bin_without_cells_says_so(self):
-        first = reliability(np.array([[YES]], np.int8), np.array([[0.5]]))[0].to_dict()
-        assert first == {"low": 0, "high": 1 / 15, "count": 0, "mean": None, "yes": None, "interval": None}
+        first = reliability(np.array([[YES]], np.int8), np.array([[0.5]]))[0]
+        assert to_plain(first) == {"low": 0, "high": 1 / 15, "count": 0, "mean": None, "yes": None, "interval": None}
 
     def test_json(self):
         labels, _, predictions = drawn(15)
-        again = json.loads(json.dumps([b.to_dict() for b in reliability(labels, predictions)], allow_nan=False))
-        assert [b["count"] for b in again] == [b.count for b in reliability(labels, predictions)]
+        bins = reliability(labels, predictions)
+        again = json.loads(json.dumps(to_plain(bins), allow_nan=False))
+        assert from_plain(again, tuple[CalibrationBin, ...], surplus=False) == bins
 
     @given(st.integers(1, 5000), st.floats(0, 1))
     def test_the_interval_is_wilsons(self, count, share):
@@ -379,5 +379,5 @@ def test_an_overconfident_network_on_real_data(shared, tmp_path):
 def test_the_documents_give_the_constants_of_the_code():
     section = DOCS.read_text("utf-8").split("## Calibration")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*METHODS]
-    assert f"{curves.LEAST_FOR_A_LINE} cells" in section
-    assert f"{curves.LEAST_FOR_STEPS} cells" in section
+    assert f"{curves.LEAST_FOR_SIGMOID} cells" in section
+    assert f"{curves.LEAST_FOR_ISOTONIC} cells" in section

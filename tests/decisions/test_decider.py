@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from tagfit.decisions.appraisal import appraise
+from tagfit.decisions.calibration import Calibration
 from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider
-from tagfit.decisions.rules import Objective
+from tagfit.decisions.reliability import CalibrationReport
+from tagfit.decisions.rules import Objective, Rule
 from tagfit.errors import BundleError
+from tagfit.io.typed_json import from_plain, to_plain
+from tagfit.metrics.curves import SigmoidCurve
 from tagfit.metrics.scores import score_decisions
 
 
@@ -23,7 +27,7 @@ def fitted(objective, here, **options):
     return fit_decider(here, "val", Objective.parse(objective), seen_NL=here.labels_NL, **options)
 
 
-def test_without_a_wish_it_decides_above_one_half():
+def test_without_an_objective_it_decides_above_one_half():
     scores = np.array([[0.2, 0.5, 0.51]], dtype=np.float32)
     assert Decider().decide(scores).tolist() == [[False, False, True]]
     assert (Decider().probabilities(scores) == scores).all()
@@ -55,18 +59,28 @@ def test_groups_are_not_parted_between_folds():
 def test_it_comes_back_from_json(objective):
     here = predictions()
     decider = fitted(objective, here).decider
-    again = Decider.from_dict(json.loads(json.dumps(decider.to_dict())), labels=5)
+    again = from_plain(json.loads(json.dumps(to_plain(decider))), Decider, surplus=False)
+    assert not again.label_faults(5)
     assert (again.decide(here.probabilities_NL) == decider.decide(here.probabilities_NL)).all()
     assert (again.probabilities(here.probabilities_NL) == decider.probabilities(here.probabilities_NL)).all()
 
 
 @pytest.mark.parametrize(
-    "changes", [{"wish": 3}, {"fitted_on": ["val"]}, {"rule": {"thresholds": [2]}}, {"calibration": 1}]
+    "changes",
+    [{"objective": 3}, {"fitted_on": ["val"]}, {"rule": {"thresholds": [2]}}, {"calibration": 1}, {"code": "x"}],
 )
 def test_a_strangers_nonsense_is_refused(changes):
-    values = {**fitted("micro_f1", predictions()).decider.to_dict(), **changes}
-    with pytest.raises(BundleError):
-        Decider.from_dict(values, labels=5)
+    values = {**to_plain(fitted("micro_f1", predictions()).decider), **changes}
+    with pytest.raises(BundleError, match=next(iter(changes))):
+        from_plain(values, Decider, surplus=False)
+
+
+def test_it_says_what_is_made_for_other_labels():
+    curves = (SigmoidCurve(1.0), None, None)
+    decider = Decider(Calibration("platt", 1.0, curves), Rule.flat(4), "micro_f1", "val")
+    assert decider.label_faults(3) == ["decider.rule is for 4 labels; 3 are named"]
+    assert decider.label_faults(4) == ["decider.calibration is for 3 labels; 4 are named"]
+    assert Decider(Calibration("temperature", 2.0)).label_faults(4) == []
 
 
 class TestAppraise:
@@ -92,11 +106,14 @@ class TestAppraise:
         expected = score_decisions(parts["val"].labels_NL, crossed.decisions_NL, crossed.probabilities_NL)
         assert found.decided["val"].macro_f1 == pytest.approx(expected.macro_f1)
 
-    def test_without_a_wish_nothing_is_decided_and_calibration_is_told(self):
+    def test_without_an_objective_nothing_is_decided_and_calibration_is_told(self):
         parts = {"train": predictions(seed=1), "val": predictions(seed=2)}
         found = appraise(parts, DecisionObjective(), seen_NL=parts["train"].labels_NL)
         assert found.decided == {}
         assert found.decider.rule is None
-        assert found.calibration["method"] != "none"
-        assert found.calibration["after"]["log_loss"] < found.calibration["before"]["log_loss"]
-        json.dumps(found.to_dict(), allow_nan=False)
+        assert found.calibration.method != "none"
+        assert found.calibration.after.log_loss < found.calibration.before.log_loss
+        assert found.intervals["val"]["micro_f1"].low < found.spreads["val"].scores.micro_f1
+        assert found.decided_intervals == {}
+        text = json.dumps(to_plain([found.calibration, found.intervals, found.decider]), allow_nan=False)
+        assert from_plain(json.loads(text)[0], CalibrationReport, surplus=False) == found.calibration

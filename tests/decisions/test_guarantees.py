@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 
 from making import PROVE
 from tagfit.data.sources.read import read
-from tagfit.decisions.guarantees import RESAMPLES, Guarantee, Guaranteed, fit_guarantee
+from tagfit.decisions.guarantees import RESAMPLES, FittedGuarantee, Guarantee, fit_guarantee
 from tagfit.errors import BundleError, DataError, MissingExtraError, TagfitError
+from tagfit.io.typed_json import from_plain, to_plain
 from tagfit.records.data import UNKNOWN
 
 RECALL, PRECISION = Guarantee("recall", 0.9), Guarantee("precision", 0.7)
@@ -227,7 +228,7 @@ def test_any_answers_are_guaranteed_or_refused(count, L, guarantee, size, dtype,
         return
     assert 0 <= found.threshold < 1
     assert not found.decide(p).all() or guarantee.metric == "precision"
-    assert Guaranteed.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert from_plain(json.loads(json.dumps(to_plain(found))), FittedGuarantee, surplus=False) == found
 
 
 # --------------------------------------------------------------------------------------------- keeping
@@ -235,21 +236,28 @@ def test_any_answers_are_guaranteed_or_refused(count, L, guarantee, size, dtype,
 
 @pytest.fixture(scope="module")
 def kept():
-    return json.loads(json.dumps(fit_guarantee(PRECISION, *sampled(200)).to_dict()))
+    return json.loads(json.dumps(to_plain(fit_guarantee(PRECISION, *sampled(200)))))
 
 
 def test_what_is_kept_holds_the_sentences(kept):
-    again = Guaranteed.from_dict(kept)
+    again = from_plain({**kept, "sentence": "Nothing is ever missed."}, FittedGuarantee)
     assert (kept["sentence"], kept["evidence"]) == (again.sentence, again.evidence)
-    assert kept["guarantee"] == "precision=0.7"
+    assert kept["guarantee"] == {"metric": "precision", "level": 0.7}
 
 
 def test_what_a_stranger_writes_is_audited_all_at_once(kept):
     seen = {**kept["resamples"], "held": 2, "labels_given": math.inf}
-    wrong = {**kept, "guarantee": "f1=2", "threshold": math.nan, "groups": 0, "samples": True, "resamples": seen}
+    wrong = {
+        **kept,
+        "guarantee": {"metric": "f1", "level": 2},
+        "threshold": math.nan,
+        "groups": 0,
+        "samples": True,
+        "resamples": seen,
+    }
     with pytest.raises(BundleError) as refused:
-        Guaranteed.from_dict(wrong)
-    assert len(refused.value.faults) == 6
+        from_plain(wrong, FittedGuarantee)
+    assert len(refused.value.faults) == 7
 
 
 @pytest.mark.parametrize(
@@ -269,9 +277,9 @@ def test_what_a_stranger_writes_is_audited_all_at_once(kept):
 )
 def test_each_part_is_audited(kept, change):
     with pytest.raises(BundleError):
-        Guaranteed.from_dict({**kept, **change})
+        from_plain({**kept, **change}, FittedGuarantee, surplus=False)
     with pytest.raises(BundleError):
-        Guaranteed.from_dict([])
+        from_plain([], FittedGuarantee)
 
 
 # ------------------------------------------------------------------------------------------- real data

@@ -18,9 +18,9 @@ def drawn(count=800, seed=0):
 
 def test_what_a_loss_has_shifted_is_set_right():
     labels_NL, shifted = drawn()
-    slope, shift = fit_recalibration(labels_NL, shifted)
-    assert slope == pytest.approx(2, rel=0.2)
-    assert shift == pytest.approx(4, rel=0.2)
+    curve = fit_recalibration(labels_NL, shifted)
+    assert curve.slope == pytest.approx(2, rel=0.2)
+    assert curve.shift == pytest.approx(4, rel=0.2)
     before, after = (score(labels_NL, p) for p in (shifted, crossfitted(labels_NL, shifted)))
     assert after.micro_f1 > before.micro_f1 + 0.2
     assert after.ece < 0.05 < before.ece
@@ -42,7 +42,7 @@ def test_unknown_cells_tell_nothing():
     assert fit_recalibration(hidden, shifted) == fit_recalibration(hidden, other)
 
 
-def test_a_row_is_levelled_by_lines_that_have_not_seen_it():
+def test_a_row_is_recalibrated_by_curves_that_were_fitted_on_others():
     labels_NL, shifted = drawn(100)
     flipped = labels_NL.copy()
     flipped[7] = 1 - flipped[7]

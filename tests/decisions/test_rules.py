@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tagfit.decisions.rules import METRIC_OBJECTIVES, MOST_SETS, Objective, Rule
 from tagfit.errors import BundleError, DataError
+from tagfit.io.typed_json import from_plain, to_plain
 
 NAMES = ("beach", "forest", "sea")
 
@@ -134,12 +135,12 @@ RULE = Rule((0.1, 0.2, 0.9), True, 2, ((), (0, 2)), (-0.5, -1.5), "a note")
 
 
 def test_it_is_plain_data():
-    assert Rule.from_dict(json.loads(json.dumps(RULE.to_dict())), labels=3) == RULE
-    assert Rule.from_dict(json.loads(json.dumps(Rule.flat(3).to_dict())), labels=3) == Rule.flat(3)
+    assert from_plain(json.loads(json.dumps(to_plain(RULE))), Rule, surplus=False) == RULE
+    assert from_plain(json.loads(json.dumps(to_plain(Rule.flat(3)))), Rule, surplus=False) == Rule.flat(3)
 
 
 NONSENSE = {
-    "thresholds": [None, [0.1, 0.2], [0.1, 0.2, 1.1], [0.1, 0.2, float("nan")], [0.1, 0.2, True], ["0.1"] * 3, "abc"],
+    "thresholds": [None, [0.1, 0.2, 1.1], [0.1, 0.2, float("nan")], [0.1, 0.2, True], ["0.1"] * 3, "abc"],
     "at_least_one": [1, None, "yes"],
     "at_most": [0, 4, True, 1.5, "2", 10**400],
     "label_sets": [
@@ -162,22 +163,21 @@ NONSENSE = {
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in NONSENSE.items() for value in values])
 def test_a_strangers_nonsense_is_refused(field, value):
     with pytest.raises(BundleError, match=field):
-        Rule.from_dict({**RULE.to_dict(), field: value}, labels=3)
+        from_plain({**to_plain(RULE), field: value}, Rule, surplus=False)
 
 
 def test_all_faults_are_said_at_once():
-    wrong = {field: values[0] for field, values in NONSENSE.items()} | {"label_sets": [[0], [0]]}
+    wrong = {field: values[0] for field, values in NONSENSE.items()} | {"at_most": 0}
     with pytest.raises(BundleError) as refusal:
-        Rule.from_dict(wrong, labels=3)
+        from_plain(wrong, Rule)
     assert len(refusal.value.faults) == len(NONSENSE)
+    together = {"thresholds": [0.5], "at_most": 2, "label_sets": [[0], [0], [1]], "set_weights": [], "note": "\x1b"}
+    with pytest.raises(BundleError) as refusal:
+        from_plain(together, Rule)
+    assert len(refusal.value.faults) == 5
 
 
-@pytest.mark.parametrize("values", [None, [], {}, {"thresholds": [0.5]}, {**RULE.to_dict(), "code": "x"}])
+@pytest.mark.parametrize("values", [None, [], {}, {**to_plain(RULE), "code": "x"}])
 def test_something_else_is_refused(values):
-    with pytest.raises(BundleError, match="must hold exactly"):
-        Rule.from_dict(values, labels=3)
-
-
-def test_a_rule_for_other_labels_is_refused():
-    with pytest.raises(BundleError, match="list of 4 fractions"):
-        Rule.from_dict(RULE.to_dict(), labels=4)
+    with pytest.raises(BundleError, match=r"must be an object|is missing|no field 'code'"):
+        from_plain(values, Rule, surplus=False)

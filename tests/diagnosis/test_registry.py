@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from making import answers, evidence
+from making import answers, as_json, evidence
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.diagnosis.registry import CHECKS, OF_MODEL, look
 from tagfit.recipes import RECIPES
@@ -17,12 +17,12 @@ def test_a_check_without_evidence_says_why_it_cannot_run(name):
     nothing = Evidence(Target(), RECIPES["dense-baseline"], ("a", "b"), lacks={"predictions": "nobody asked it"})
     diagnosis = look(nothing, [name])
     assert not diagnosis.findings
-    assert [check for check, why in diagnosis.cannot if why] == [name]
+    assert [one.check for one in diagnosis.cannot if one.why] == [name]
 
 
 def test_findings_are_told_the_worst_first_and_are_plain_json():
     diagnosis = look(evidence(answers(2000, wrong=0.05), answers(2000, wrong=0.3, seed=1)), OF_MODEL, "it")
-    record = json.loads(json.dumps(diagnosis.to_dict()))
+    record = json.loads(json.dumps(as_json(diagnosis)))
     strengths = [finding["strength"] for finding in record["findings"]]
     assert strengths
     assert strengths == sorted(strengths, reverse=True)

@@ -5,6 +5,7 @@ import re
 import struct
 import sys
 import zlib
+from signal import Signals
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from PIL import Image, ImageCms
 from tagfit.images import workers as decoder
 from tagfit.images.decode import UnreadableImageError, decode
 from tagfit.images.store import open_images
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
-SIZE, FORM = 16, Form(16)
+SIZE, FORM = 16, ImageForm(16)
 RED, BLUE, GREEN, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 255), (0, 0, 0)
 
 
@@ -215,6 +216,10 @@ def test_why_a_bad_file_is_not_predicted(corpus, name):
     assert str(caught.value).partition(":")[0] == corpus[1][name].partition(":")[0]
 
 
+def signal_of(name):
+    return f"signal {int(Signals[name])}"
+
+
 CRASHING = """
 import os, signal
 from tagfit.images import worker
@@ -229,7 +234,7 @@ worker.main()
 
 
 @pytest.mark.parametrize("signal", ["SIGSEGV", "SIGKILL"])
-def test_an_image_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_path, monkeypatch, signal):
+def test_an_image_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_path, monkeypatch, signal, caplog):
     files = [tmp_path / f"{number}.jpg" for number in range(8)]
     for number, file in enumerate(files):
         file.write_bytes(b"crash" + signal.encode() if number in (2, 3) else encoded(plain((30 * number, 9, 9))))
@@ -239,6 +244,7 @@ def test_an_image_that_crashes_the_decoder_is_named_and_the_others_are_read(tmp_
     assert images.x[:, 0, 0, 0].tolist() == [0, 30, 120, 150, 180, 210]
     assert list(images.set_aside) == [2, 3]
     assert all(reason.startswith("the decoder crashed: signal") for reason in images.set_aside.values())
+    assert {f"the decoder crashed at {files[2]} ({signal_of(signal)}); it is tried once more"} < set(caplog.messages)
     # memory may have been short: the next run tries again
     monkeypatch.undo()
     assert open_images(files, FORM).set_aside[2].startswith("not an image")

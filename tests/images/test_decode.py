@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tagfit.images.decode import UnreadableImageError, decode, shrink
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
 
 def encoded(image, format="PNG", **options):
@@ -23,7 +23,7 @@ def two_halves(mode="RGB", size=(40, 30)):
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_the_formats_that_are_read(format):
-    pixels = decode(encoded(two_halves(), format), Form(16))
+    pixels = decode(encoded(two_halves(), format), ImageForm(16))
     assert (pixels.shape, pixels.dtype) == ((16, 16, 3), np.uint8)
     np.testing.assert_allclose(pixels[8, 3], [255, 0, 0], atol=12)
     np.testing.assert_allclose(pixels[8, 12], [0, 0, 255], atol=12)
@@ -32,22 +32,22 @@ def test_the_formats_that_are_read(format):
 @pytest.mark.parametrize("format", ["PPM", "ICO", "TGA"])
 def test_no_other_format_is_opened(format):
     with pytest.raises(UnreadableImageError, match="not an image of a known format"):
-        decode(encoded(two_halves(), format), Form(16))
+        decode(encoded(two_halves(), format), ImageForm(16))
 
 
 def test_exif_orientation_is_applied():
     image = two_halves()
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down: what was left comes to the right
-    pixels = decode(encoded(image, "JPEG", exif=exif), Form(16))
+    pixels = decode(encoded(image, "JPEG", exif=exif), ImageForm(16))
     np.testing.assert_allclose(pixels[8, 12], [255, 0, 0], atol=12)
 
 
 def test_alpha_lies_over_white():
     clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
-    assert (decode(encoded(clear), Form(8)) == 255).all()
+    assert (decode(encoded(clear), ImageForm(8)) == 255).all()
     palette = Image.new("P", (20, 20), 0)
-    assert (decode(encoded(palette, transparency=0), Form(8)) == 255).all()
+    assert (decode(encoded(palette, transparency=0), ImageForm(8)) == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "I;16", "CMYK"])
@@ -58,7 +58,7 @@ def test_every_mode_becomes_rgb(mode):
     else:
         grey = Image.new("L", (20, 20), 255).convert("RGB" if mode == "CMYK" else "L").convert(mode)
         expected = 255
-    pixels = decode(encoded(grey, "TIFF"), Form(8))
+    pixels = decode(encoded(grey, "TIFF"), ImageForm(8))
     assert pixels.shape == (8, 8, 3)
     np.testing.assert_allclose(pixels, expected, atol=3)
 
@@ -74,24 +74,24 @@ def test_every_mode_becomes_rgb(mode):
 )
 def test_what_cannot_be_read_says_why(content, reason):
     with pytest.raises(UnreadableImageError, match=reason):
-        decode(content, Form(16))
+        decode(content, ImageForm(16))
 
 
 def test_an_image_that_claims_too_many_pixels_is_refused():
     with pytest.raises(UnreadableImageError, match=r"too large: 40x30 pixels are more than 0.001 megapixels"):
-        decode(encoded(two_halves()), Form(16), max_pixels=1000)
-    assert decode(encoded(two_halves()), Form(16), max_pixels=1200).shape == (16, 16, 3)
+        decode(encoded(two_halves()), ImageForm(16), max_pixels=1000)
+    assert decode(encoded(two_halves()), ImageForm(16), max_pixels=1200).shape == (16, 16, 3)
 
 
 def taken(written):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = written
-    return shrink(encoded(two_halves(), "JPEG", exif=exif), Form(8))[1]
+    return shrink(encoded(two_halves(), "JPEG", exif=exif), ImageForm(8))[1]
 
 
 def test_when_it_was_taken():
     assert taken("2024:05:01 12:30:09") == "2024-05-01T12:30:09"
-    assert shrink(encoded(two_halves(), "JPEG"), Form(8))[1] == ""
+    assert shrink(encoded(two_halves(), "JPEG"), ImageForm(8))[1] == ""
 
 
 @pytest.mark.parametrize("written", ["0000:00:00 00:00:00", "    :  :     :  :  ", "last summer", ""])
@@ -102,17 +102,18 @@ def test_a_time_that_is_none(written):
 @pytest.mark.parametrize(("grey", "expected"), [(0, 0), (255, 0), (256, 0), (257, 1), (65535, 255)])
 def test_sixteen_bits_are_scaled_alike_whatever_the_image_holds(grey, expected):
     image = Image.fromarray(np.full((8, 8), grey, dtype=np.uint16))
-    assert (decode(encoded(image), Form(8)) == expected).all()
+    assert (decode(encoded(image), ImageForm(8)) == expected).all()
 
 
 def test_floating_point_pixels_are_refused():
     with pytest.raises(UnreadableImageError, match="floating-point"):
-        decode(encoded(Image.new("F", (8, 8), 0.7), "TIFF"), Form(8))
+        decode(encoded(Image.new("F", (8, 8), 0.7), "TIFF"), ImageForm(8))
 
 
 def test_the_original_size_leaves_no_trace():
     plain = [
-        decode(encoded(Image.new("RGB", size, (10, 200, 30))), Form(16)) for size in ((16, 16), (300, 40), (5, 900))
+        decode(encoded(Image.new("RGB", size, (10, 200, 30))), ImageForm(16))
+        for size in ((16, 16), (300, 40), (5, 900))
     ]
     assert (plain[0] == plain[1]).all()
     assert (plain[0] == plain[2]).all()

@@ -63,8 +63,9 @@ def test_what_cannot_be_read_is_found_anew(cache, counted, written):
     assert len(counted) == 2
 
 
-def test_without_a_cache_it_still_works(monkeypatch, tmp_path):
+def test_without_a_cache_it_still_works(monkeypatch, tmp_path, caplog):
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("TAGFIT_CACHE", str(blocked))
     assert as_lists(known_near_copies(*images())) == [[0, 7, 8]]
+    assert "is not kept for the next run" in caplog.text

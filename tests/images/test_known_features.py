@@ -62,7 +62,7 @@ def test_a_damaged_row_is_not_known():
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b"nonsense" * 1000), lambda file: file.mkdir()])
-def test_without_a_cache_all_is_held_in_memory(spoil, tmp_path):
+def test_without_a_cache_all_is_held_in_memory(spoil, tmp_path, caplog):
     folder = tmp_path / "cache"
     folder.mkdir()
     spoil(folder / f"tagfit-features-{'a' * 32}.sqlite")
@@ -70,6 +70,7 @@ def test_without_a_cache_all_is_held_in_memory(spoil, tmp_path):
     known.put(digests(3), x)
     assert (known.rows(digests(3)) == x).all()
     known.close()
+    assert "features are not kept for the next run" in caplog.text
 
 
 def test_the_cache_counts_and_clears_it():

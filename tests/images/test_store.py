@@ -12,9 +12,9 @@ from tagfit.images import store
 from tagfit.images import workers as decoder
 from tagfit.images.decode import decode
 from tagfit.images.store import open_images
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
-SIZE, FORM = 8, Form(8)
+SIZE, FORM = 8, ImageForm(8)
 
 #: a decoder that takes any file for settled, however young
 TRUSTING = "from tagfit.images import worker; worker._SETTLED = -(10**18); worker.main()"
@@ -123,7 +123,7 @@ def test_another_order_size_or_limit(files, work):
     assert (open_images(files[::-1], FORM).x == expected(files[::-1])).all()
     assert (open_images([*files[3:6], *files[3:5]], FORM).x == expected([*files[3:6], *files[3:5]])).all()
     assert not work
-    assert open_images(files, Form(5)).x.shape == (12, 5, 5, 3)
+    assert open_images(files, ImageForm(5)).x.shape == (12, 5, 5, 3)
     assert all(work.values())
     assert "too large: 20x10" in open_images(files, FORM, max_pixels=100).set_aside[11]
     assert open_images(files, FORM).set_aside == {}
@@ -169,7 +169,7 @@ def test_when_images_were_taken(tmp_path):
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 from tagfit.images import store
 store._SECONDS_A_WRITE = 0
 stop_at = int(sys.argv[2])
@@ -177,7 +177,7 @@ def on_read(done, total):
     if done == stop_at:
         os.kill(os.getpid(), 9)
 files = sorted(Path(sys.argv[1]).iterdir(), key=lambda file: int(file.stem))
-print(int(store.open_images(files, Form(8), on_read=on_read).x.astype(int).sum()))
+print(int(store.open_images(files, ImageForm(8), on_read=on_read).x.astype(int).sum()))
 """  # without a main guard: it must not run twice
 
 
@@ -215,7 +215,7 @@ def test_an_array_that_was_harmed_is_made_anew(cache, files, harm):
 
 
 @pytest.mark.parametrize("harm", ["no folder", "no index"])
-def test_without_a_cache_everything_is_in_memory(cache, files, harm):
+def test_without_a_cache_everything_is_in_memory(cache, files, harm, caplog):
     if harm == "no folder":
         cache.write_text("a file in its place")
     else:
@@ -224,6 +224,7 @@ def test_without_a_cache_everything_is_in_memory(cache, files, harm):
     files[4].write_bytes(b"")
     images = open_images(files, FORM)
     assert "not kept for the next run" in images.notes[0]
+    assert caplog.messages == list(images.notes)
     assert not isinstance(images.x, np.memmap)
     assert (images.x == expected(files[:4] + files[5:])).all()
     assert images.set_aside == {4: "the file is empty"}
@@ -234,7 +235,7 @@ def test_a_full_disk_costs_nothing_but_the_cache(cache, files, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "write_all", full)
+    monkeypatch.setattr(store, "sync", full)
     images = open_images(files, FORM)
     assert "No space left" in images.notes[0]
     assert (images.x == expected(files)).all()

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 import tagfit
 from making import PROVE, TINY, tiny_backbone
-from tagfit.bundle.bundle import Bundle, write_bundle
+from tagfit.bundle.record import Bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.cli.main import main
 from tagfit.decisions.calibration import Calibration
 from tagfit.decisions.decider import Decider
@@ -19,8 +20,9 @@ from tagfit.inference.export import onnx_file as exporting
 from tagfit.inference.export.export import export
 from tagfit.inference.export.whole import WholeTagger
 from tagfit.inference.tagger import Tagger
+from tagfit.io.typed_json import to_plain
 from tagfit.metrics.baselines import ConstantBaseline
-from tagfit.metrics.curves import Line, Steps
+from tagfit.metrics.curves import IsotonicCurve, SigmoidCurve
 from tagfit.models.backbones import load_backbone
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.registry import build_network
@@ -35,7 +37,7 @@ DENSE = Recipe(name="d", model=DenseModel(widths=(8,), batch_norm=True, standard
 CNN = Recipe(name="c", model=CnnModel(width=8, depth=1, views=8))
 FINE_TUNED = Recipe(name="f", model=FineTunedModel(trained=0.5, views=2))
 
-CURVES = (Line(0.7, 0.1), Steps((0.1, 0.4, 0.45, 0.7), (0.05, 0.05, 0.3, 0.9)), None)
+CURVES = (SigmoidCurve(0.7, 0.1), IsotonicCurve((0.1, 0.4, 0.45, 0.7), (0.05, 0.05, 0.3, 0.9)), None)
 THRESHOLDS = Decider(Calibration("isotonic", 1.5, CURVES), Rule((0.3, 0.05, 0.5), True, 2))
 SETS = Rule((0.5,) * 3, label_sets=((), (0,), (0, 1), (2,)), set_weights=(0.0, 0.1, 0.2, 0.3))
 LIKELIEST = Decider(Calibration("temperature", 2.0), SETS)
@@ -50,7 +52,19 @@ def tagger(*recipes, samples=FEATURES, pretrained=None, decider=THRESHOLDS):
     constant = ConstantBaseline.choose(np.full((1, 3), NO, np.int8))
     names = ("sea", "größer", "c")
     return Tagger(
-        Bundle(recipes[0], network.eval(), recipes, samples, names, decider, constant, {}, "0" * 64, {}, pretrained),
+        Bundle(
+            recipe=recipes[0],
+            members=recipes,
+            preprocessing=samples,
+            label_names=names,
+            decider=decider,
+            constant_baseline=constant,
+            scores={},
+            lock="0" * 64,
+            network=network.eval(),
+            trained_on={},
+            pretrained=pretrained,
+        ),
         device="cpu",
     )
 
@@ -151,8 +165,8 @@ def test_the_file_says_what_it_is(tmp_path):
     assert predictions["label_names"] == ["sea", "größer", "c"]
     assert predictions["tagfit"] == tagfit.__version__
     assert predictions["lock"] == "0" * 64
-    assert predictions["preprocessing"] == FEATURES.to_dict()
-    assert predictions["decider"] == THRESHOLDS.to_dict()
+    assert predictions["preprocessing"] == to_plain(FEATURES)
+    assert predictions["decider"] == to_plain(THRESHOLDS)
     assert [output.name for output in session.get_outputs()] == list(exporting.OUTPUTS)
     assert b".py" not in (tmp_path / "model.onnx").read_bytes()  # nor where on this machine it was made
 

@@ -14,12 +14,13 @@ from click.testing import CliRunner
 
 from inference.test_export import CNN, DENSE, FEATURES, IMAGES, THRESHOLDS, tagger
 from making import tiny_backbone
-from tagfit.bundle.bundle import write_bundle
+from tagfit.bundle.write import write_bundle
 from tagfit.cli.main import main
 from tagfit.errors import ExportError, MissingExtraError, OutputError
 from tagfit.inference.export import keras_file
 from tagfit.inference.export.export import export
 from tagfit.inference.tagger import Tagger
+from tagfit.io.typed_json import to_plain
 from tagfit.models.backbones import load_backbone
 from tagfit.models.layers import BatchNorm, Standardise
 from tagfit.recipes import CnnModel, DenseModel, Recipe
@@ -59,7 +60,7 @@ CASES = {
 WRITES = """
 import sys
 from pathlib import Path
-from tagfit.bundle.bundle import read_bundle
+from tagfit.bundle.read import read_bundle
 from tagfit.inference.export.keras_layers import model_of
 for folder in sys.argv[1:]:
     model_of(read_bundle(Path(folder, "bundle"))).save(f"{folder}/model.keras")
@@ -174,7 +175,7 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     pretrained = load_backbone(tiny_backbone(tmp_path / "tiny"))
     with pytest.raises(ExportError, match="onnx"):
         export(tagger(DENSE, pretrained=pretrained), tmp_path / "model.keras", to="keras")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'tagfit\[keras\]'"):
         export(tagger(DENSE), tmp_path / "model.keras", to="keras")
 
@@ -204,4 +205,4 @@ def test_the_command_leaves_what_is_the_users_as_it_is(tmp_path, monkeypatch):
     with zipfile.ZipFile("run.keras") as archive:
         told = json.loads(archive.read(keras_file.TOLD))
     assert told["label_names"] == ["sea", "größer", "c"]
-    assert told["decider"] == json.loads(json.dumps(THRESHOLDS.to_dict()))
+    assert told["decider"] == json.loads(json.dumps(to_plain(THRESHOLDS)))

@@ -122,6 +122,19 @@ def test_what_is_kept_is_used_only_where_it_is_whole(photos, trained):
     np.testing.assert_array_equal(Tagger.load(result.folder).predict(file).scores, expected)
 
 
+def test_where_onnx_runtime_does_not_load_torch_predicts(photos, trained, monkeypatch, caplog):
+    _, result = trained
+    file = str(photos / "bmp.bin")
+    expected = Tagger.load(result.folder, runtime="torch").predict(file).scores
+
+    def broken(*_):
+        raise ImportError("DLL load failed")
+
+    monkeypatch.setattr("tagfit.inference.onnx_runtime.session_of", broken)
+    np.testing.assert_array_equal(Tagger.load(result.folder).predict(file).scores, expected)
+    assert caplog.messages == ["torch predicts, as ONNX Runtime cannot be used: DLL load failed"]
+
+
 def test_what_is_kept_does_not_stand_in_for_a_bundle_that_was_changed(trained, tmp_path):
     _, result = trained
     shutil.copytree(result.folder / "bundle", tmp_path / "bundle")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from tagfit.metrics.curves import LEAST_FOR_A_LINE, LEAST_FOR_STEPS, Line, Steps
+from tagfit.metrics.curves import LEAST_FOR_ISOTONIC, LEAST_FOR_SIGMOID, IsotonicCurve, SigmoidCurve
 
 
 def sigmoid(logits):
@@ -31,7 +31,7 @@ def any_cells(draw):
     rng = np.random.default_rng(seed)
     logits = rng.normal(loc=draw(st.floats(-5, 5)), size=draw(st.integers(110, 300)))
     yes = rng.random(len(logits)) < sigmoid(draw(st.sampled_from([-1, 0, 1, 50])) * (logits - np.median(logits)))
-    yes[:LEAST_FOR_STEPS], yes[LEAST_FOR_STEPS : 2 * LEAST_FOR_STEPS] = True, False
+    yes[:LEAST_FOR_ISOTONIC], yes[LEAST_FOR_ISOTONIC : 2 * LEAST_FOR_ISOTONIC] = True, False
     scores = sigmoid(np.clip(sharpness * logits, -200, 200)).astype(dtype)
     return draw(st.sampled_from([scores, scores.round(1)])), yes
 
@@ -43,7 +43,7 @@ def around(scores):
 
 
 class TestBoth:
-    @given(any_cells(), st.sampled_from([Line, Steps]))
+    @given(any_cells(), st.sampled_from([SigmoidCurve, IsotonicCurve]))
     def test_they_never_fall_and_stay_in_the_range(self, given_cells, kind):
         scores, yes = given_cells
         curve = kind.fit(scores, yes)
@@ -57,12 +57,14 @@ class TestBoth:
         scores, yes = given_cells
         frequency = (yes.sum() + 1) / (len(yes) + 2)
         constant = -np.log(np.where(yes, frequency, 1 - frequency)).mean()
-        for curve in (Line.fit(scores, yes), Steps.fit(scores, yes)):
+        for curve in (SigmoidCurve.fit(scores, yes), IsotonicCurve.fit(scores, yes)):
             if curve is not None:
                 p = curve.apply(scores)
                 assert -np.log(np.where(yes, p, 1 - p)).mean() <= constant + 0.01
 
-    @pytest.mark.parametrize(("kind", "least"), [(Line, LEAST_FOR_A_LINE), (Steps, LEAST_FOR_STEPS)])
+    @pytest.mark.parametrize(
+        ("kind", "least"), [(SigmoidCurve, LEAST_FOR_SIGMOID), (IsotonicCurve, LEAST_FOR_ISOTONIC)]
+    )
     def test_it_takes_some_cells_that_are_yes_and_some_that_are_no(self, kind, least):
         scores = np.linspace(0.1, 0.9, 2 * least, dtype=np.float32)
         yes = np.arange(2 * least) % 2 == 1
@@ -70,13 +72,13 @@ class TestBoth:
         for fewer in (np.flatnonzero(~yes)[0], np.flatnonzero(yes)[0]):
             assert kind.fit(np.delete(scores, fewer), np.delete(yes, fewer)) is None
 
-    @pytest.mark.parametrize("kind", [Line, Steps])
+    @pytest.mark.parametrize("kind", [SigmoidCurve, IsotonicCurve])
     @pytest.mark.parametrize("value", [0, 0.3, 1])
     def test_scores_that_are_all_alike_have_no_curve(self, kind, value):
         assert kind.fit(np.full(200, value, dtype=np.float32), np.arange(200) % 2 == 0) is None
 
 
-class TestLine:
+class TestSigmoid:
     @pytest.mark.parametrize("shifted", [True, False])
     def test_it_is_the_logistic_regression_of_platts_targets(self, shifted):
         scores, yes = cells(slope=0.4, shift=-1.0)
@@ -87,33 +89,33 @@ class TestLine:
         reference = LogisticRegression(C=np.inf, fit_intercept=shifted, tol=1e-10, max_iter=1000).fit(
             np.tile(logits, 2)[:, np.newaxis], np.repeat([1, 0], len(yes)), np.concatenate([target, 1 - target])
         )
-        line = Line.fit(scores, yes, shifted=shifted)
-        assert line.slope == pytest.approx(reference.coef_[0, 0], abs=1e-5)
-        assert line.shift == pytest.approx(reference.intercept_[0] if shifted else 0, abs=1e-5)
+        curve = SigmoidCurve.fit(scores, yes, shifted=shifted)
+        assert curve.slope == pytest.approx(reference.coef_[0, 0], abs=1e-5)
+        assert curve.shift == pytest.approx(reference.intercept_[0] if shifted else 0, abs=1e-5)
 
     def test_it_finds_slope_and_shift(self):
-        line = Line.fit(*cells(count=100_000, slope=0.5, shift=-1.0))
-        assert line == pytest.approx((0.5, -1), abs=0.05)
+        curve = SigmoidCurve.fit(*cells(count=100_000, slope=0.5, shift=-1.0))
+        assert (curve.slope, curve.shift) == pytest.approx((0.5, -1), abs=0.05)
 
     def test_a_perfect_ranking_does_not_make_it_infinitely_steep(self):
         scores = np.repeat(np.array([0.4, 0.6], dtype=np.float32), 20)
-        p = Line.fit(scores, scores > 0.5).apply(scores)
+        p = SigmoidCurve.fit(scores, scores > 0.5).apply(scores)
         # Platt's targets for twenty of each
         assert p[[0, -1]] == pytest.approx([1 / 22, 21 / 22])
 
     def test_scores_that_rank_upside_down_have_none(self):
         scores, yes = cells(slope=-1.0)
-        assert Line.fit(scores, yes) is None
+        assert SigmoidCurve.fit(scores, yes) is None
 
     def test_saturated_scores_keep_their_order(self):
         scores = np.array([0, 1e-30, 1e-20, 1e-9, 0.5, 1 - 1e-6, 1], dtype=np.float32)
-        assert (np.diff(Line(0.2, 0.0).apply(scores)) > 0).all()
+        assert (np.diff(SigmoidCurve(0.2, 0.0).apply(scores)) > 0).all()
 
 
-class TestSteps:
+class TestIsotonic:
     def test_they_are_the_isotonic_regression_but_for_the_smoothing(self):
         scores, yes = cells(count=20_000)
-        steps = Steps.fit(scores, yes)
+        steps = IsotonicCurve.fit(scores, yes)
         reference = IsotonicRegression(out_of_bounds="clip").fit(scores, yes)
         middle = np.linspace(0.05, 0.95, 50, dtype=np.float32)
         assert steps.apply(middle) == pytest.approx(reference.predict(middle), abs=0.01)
@@ -122,12 +124,14 @@ class TestSteps:
         # three cells that are yes above everything else, three that are no below
         scores = np.concatenate([[0.1] * 3, np.full(100, 0.5), [0.9] * 3]).astype(np.float32)
         yes = np.concatenate([[False] * 3, np.arange(100) % 2 == 0, [True] * 3])
-        assert Steps.fit(scores, yes).apply(np.array([0, 0.5, 1])) == pytest.approx([0.2, 0.5, 0.8])
+        assert IsotonicCurve.fit(scores, yes).apply(np.array([0, 0.5, 1])) == pytest.approx([0.2, 0.5, 0.8])
 
     def test_the_bounds_are_those_of_the_rule_of_succession(self):
         scores = np.repeat(np.array([0.4, 0.6], dtype=np.float32), 300)
-        assert Steps.fit(scores, scores > 0.5).apply(np.array([0, 1])) == pytest.approx([1 / 302, 301 / 302], rel=1e-5)
+        assert IsotonicCurve.fit(scores, scores > 0.5).apply(np.array([0, 1])) == pytest.approx(
+            [1 / 302, 301 / 302], rel=1e-5
+        )
 
     def test_scores_that_rank_upside_down_are_all_given_their_frequency(self):
         scores, yes = cells(slope=-1.0, count=4000)
-        assert np.ptp(Steps.fit(scores, yes).values) < 0.1
+        assert np.ptp(IsotonicCurve.fit(scores, yes).values) < 0.1

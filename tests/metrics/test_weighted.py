@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from making import as_json
 from tagfit.metrics.scores import score_decisions
 from tagfit.metrics.weighted import Weighable
 from tagfit.records.data import NO, UNKNOWN, YES
@@ -35,7 +36,7 @@ def assert_as_repeated(labels_NL, decisions_NL, probabilities_NL, weights_NB):
     assert set(weighted) == set(METRICS)
     for number, weights_N in enumerate(weights_NB.T):
         rows = np.repeat(np.arange(len(labels_NL)), weights_N)
-        expected = score_decisions(labels_NL[rows], decisions_NL[rows], probabilities_NL[rows]).to_dict()
+        expected = as_json(score_decisions(labels_NL[rows], decisions_NL[rows], probabilities_NL[rows]))
         found = {metric: values[number] for metric, values in weighted.items()}
         missing = {metric: np.nan if value is None else value for metric, value in expected.items()}
         assert found == pytest.approx(missing, rel=1e-9, abs=1e-12, nan_ok=True)

@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from making import TINY, tiny_backbone
 from tagfit.errors import DataError, MissingExtraError
+from tagfit.io.typed_json import from_plain, to_plain
 from tagfit.models.backbones import TAKEN, build_backbone, load_backbone
 from tagfit.models.folding import EXACT, folded
 from tagfit.records.data import Backbone
@@ -40,7 +41,7 @@ def test_every_kind_is_loaded_described_and_built_again(tmp_path, kind):
     assert made.shape == (3, pretrained.backbone.features)
     assert torch.isfinite(made).all()
     assert made.std() > 0
-    again = build_backbone(Backbone.from_dict(json.loads(json.dumps(pretrained.backbone.to_dict()))))
+    again = build_backbone(from_plain(json.loads(json.dumps(to_plain(pretrained.backbone))), Backbone))
     again.load_state_dict(pretrained.network.state_dict())
     # where tensors lie in memory decides which kernels are taken, so not to the bit
     torch.testing.assert_close(features(again, x), made, rtol=1e-5, atol=1e-5)

@@ -7,7 +7,7 @@ from PIL import Image
 from making import PREPROCESSOR, scenes
 from tagfit.images.decode import pixels
 from tagfit.models.image_form import read_form
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
 COLOURS = {name: PREPROCESSOR[name] for name in ("image_mean", "image_std")}
 #: (processor of transformers, what its file says)
@@ -81,13 +81,19 @@ def test_what_is_not_known_is_refused(changes, expected):
 
 
 def test_a_plain_form_is_known_by_its_size():
-    assert Form(64).key == "64"
+    assert ImageForm(64).key == "64"
     keys = {
-        form.key for form in (Form(64), Form(64, "bilinear"), Form(64, shrunk_to=72), Form(64, "bicubic", 72, True))
+        form.key
+        for form in (
+            ImageForm(64),
+            ImageForm(64, "bilinear"),
+            ImageForm(64, shrunk_to=72),
+            ImageForm(64, "bicubic", 72, True),
+        )
     }
     assert len(keys) == 4
 
 
 def test_an_image_of_any_length_takes_no_more_room():
     thin = Image.new("RGB", (100_000, 1), (10, 200, 30))
-    assert (pixels(thin, Form(24, "bicubic", 32, True)) == (10, 200, 30)).all()
+    assert (pixels(thin, ImageForm(24, "bicubic", 32, True)) == (10, 200, 30)).all()

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tagfit
-from making import image_table, locked, scenes
-from tagfit import api as workflow
+from making import cure, image_table, locked, scenes
 from tagfit.metrics.intervals import Answers
+from tagfit.options.data import DataSource
 from tagfit.recipes import DenseModel, Recipe, Training
+from tagfit.records.runs import Finding, IngredientRecord, RepeatsRecord, SeedSpread
 from tagfit.report import files as reporting
-from tagfit.report.compose import Records
+from tagfit.report.compose import RunFiles
+from tagfit.runs.record import SetAside
 
 PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(epochs=12, patience=0))
 
@@ -29,16 +30,14 @@ def cured(tmp_path_factory):
     candidates = tuple(
         replace(PLAIN, name=name, training=Training(epochs=epochs)) for name, epochs in (("a", 3), ("b", 20))
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow, "ladder", lambda *data, **options: candidates)
-        data = locked(image_table(samples=90, x=x, labels_NL=labels_NL))
-        return tagfit.cure(data, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
+    data = locked(image_table(samples=90, x=x, labels_NL=labels_NL))
+    return cure(data, candidates, baseline=PLAIN, output=tmp_path_factory.mktemp("cured") / "run").folder
 
 
 @pytest.fixture(scope="session")
 def records(cured):
     """What that folder holds."""
-    return reporting.read_records(cured)
+    return reporting.read_run(cured)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +48,7 @@ def renamed(records):
 
 def _renamed(records, names):
     """The same run, whose labels, samples, recipes and findings have these names."""
-    result, saved = records.result, records.predictions
+    record, saved = records.record, records.predictions
     count, L = len(names), len(names)
     rng = np.random.default_rng(0)
 
@@ -60,29 +59,26 @@ def _renamed(records, names):
 
     runs = {run: {part: wider(one) for part, one in by_part.items()} for run, by_part in saved.runs.items()}
     samples = {part: tuple(names[row % count] for row in range(len(all_))) for part, all_ in saved.names.items()}
-    finding = {
-        "of": "after",
-        "check": names[0],
-        "strength": 0.5,
-        "interval": None,
-        "seen": " ".join(names)[:1000],
-        "meaning": names[1],
-        "todo": names[2],
-        "names": list(names),
-        "tries": [],
-    }
-    recipes = [{**one, "recipe": {**one["recipe"], "name": name}} for name in names for one in result["tried"][:1]]
-    data = {
-        **result["data"],
-        "name": names[0],
-        "label_names": list(names),
-        "notes": list(names),
-        "set_aside": [{"sample": name, "reason": name} for name in names],
-        "source": {"data": names[3], "images": names[4]},
-    }
-    ingredients = [{"ingredient": name, "change": 0.1, "noise": 0.02} for name in names]
-    changed = {"data": data, "findings": [finding], "tried": recipes, "ingredients": ingredients}
-    return Records(names[0], {**result, **changed}, records.command, replace(saved, names=samples, runs=runs))
+    finding = Finding(names[0], 0.5, None, " ".join(names)[:1000], names[1], names[2], tuple(names), of="after")
+    first = record.tried[0]
+    data = replace(
+        record.data,
+        name=names[0],
+        label_names=tuple(names),
+        notes=tuple(names),
+        set_aside=tuple(SetAside(name, name) for name in names),
+        source=DataSource(names[3], images=names[4]),
+    )
+    spread = SeedSpread(0.8, 0.01)
+    without = RepeatsRecord(first.recipe, 5, spread, spread)
+    changed = replace(
+        record,
+        data=data,
+        findings=(finding,),
+        tried=tuple(replace(first, recipe=replace(first.recipe, name=name)) for name in names),
+        ingredients=tuple(IngredientRecord(name, 0.1, 0.02, False, without) for name in names),
+    )
+    return RunFiles(names[0], changed, records.command, replace(saved, names=samples, runs=runs))
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_intervals(values, bound):
 
 @given(st.lists(st.tuples(NAMES, FRACTIONS, FRACTIONS), max_size=12), FRACTIONS, FRACTIONS)
 def test_search(recipes, below, least):
-    drawn = [dots.Recipe(*one) for one in recipes]
+    drawn = [dots.RecipeDot(*one) for one in recipes]
     check(dots.search("t", "d", drawn, metric="micro-F1", train_below=below, val_at_least=least))
 
 

@@ -7,10 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from making import image_folder
-from tagfit import api as workflow
 from tagfit.cli.main import main
+from tagfit.options.data import DataSource
 from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
 from tagfit.report.command import reproduction
+from tagfit.search.plan import Plan
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=2, patience=0))
 
@@ -43,27 +44,29 @@ def images(tmp_path_factory):
 @pytest.mark.parametrize("name", RUNS)
 def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (QUICK,))
+    plan = Plan((QUICK,))
     (tmp_path / "mine.toml").write_text(QUICK.to_toml())
     command, *options = RUNS[name]
     role = "recipe" if command == "fit" else "baseline"
-    first = CliRunner().invoke(main, [command, str(images), f"--{role}", "mine.toml", *options, "-o", "run"])
+    first = CliRunner().invoke(main, [command, str(images), f"--{role}", "mine.toml", *options, "-o", "run"], obj=plan)
     assert first.exit_code in (0, 3), first.output
 
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    line, remark = reproduction(json.loads((tmp_path / "run" / "run.json").read_text()), result["data"]["source"])
+    line, remark = reproduction(
+        json.loads((tmp_path / "run" / "run.json").read_text()), DataSource(**result["data"]["source"])
+    )
     assert f"{role}.toml" in remark
     (tmp_path / f"{role}.toml").write_text(QUICK.to_toml())
     words = shlex.split(line)
     assert words[:3] == ["tagfit", command, str(images)]
-    again = CliRunner().invoke(main, [*words[1:], "-o", "run"])
+    again = CliRunner().invoke(main, [*words[1:], "-o", "run"], obj=plan)
     assert "holds this run's finished result already" in again.stderr, again.output
 
 
 def test_a_named_recipe_needs_no_file():
     line, remark = reproduction(
         {"command": "cure", "baseline": RECIPES["dense-baseline"].to_dict(), "trials": 48, "until_met": True},
-        {"data": "postcards:300"},
+        DataSource("postcards:300"),
     )
     assert line == "tagfit cure postcards:300 --baseline dense-baseline"
     assert not remark

@@ -114,9 +114,9 @@ def test_what_a_folder_lacks_is_said_and_the_rest_is_shown(records):
 
 
 def test_a_fit_has_no_before(records):
-    result = {**records.result, "before": None, "differences": {}, "tried": [], "command": "fit"}
+    record = replace(records.record, before=None, differences={}, tried=(), command="fit")
     saved = replace(records.predictions, runs={"after": records.predictions.runs["after"]})
-    told = compose(replace(records, result=result, predictions=saved))
+    told = compose(replace(records, record=record, predictions=saved))
     assert [model.name for model in told.outcome.models] == ["model", "constant"]
     assert not told.labels.compared
     html = render(told)
@@ -128,18 +128,19 @@ def test_a_fit_has_no_before(records):
 def test_without_a_test_part_val_is_looked_at(records):
     saved = records.predictions
     runs = {run: {part: one for part, one in by_part.items() if part != "test"} for run, by_part in saved.runs.items()}
-    result = dict(records.result)
-    for run in ("before", "after"):
-        scores = {**result[run]["scores"], "test": None}
-        result[run] = {**result[run], "scores": scores, "constant": {**result[run]["constant"], "test": None}}
-    told = compose(replace(records, result=result, predictions=replace(saved, runs=runs)))
+
+    def untested(run):
+        return replace(run, scores={**run.scores, "test": None}, constant={**run.constant, "test": None})
+
+    record = replace(records.record, before=untested(records.record.before), after=untested(records.record.after))
+    told = compose(replace(records, record=record, predictions=replace(saved, runs=runs)))
     assert told.labels.part == "val"
     assert told.outcome.parts == ("train", "val")
     assert "Label by label, on val" in render(told)
 
 
 def test_other_locks_are_pointed_out(records):
-    other = replace(records, name="other", result={**records.result, "lock": "f" * 64})
+    other = replace(records, name="other", record=replace(records.record, lock="f" * 64))
     told = compose(records, [records, other]).comparison
     assert [run.name for run in told.runs] == ["run", "run (2)", "other"]
     assert "other" in told.notice

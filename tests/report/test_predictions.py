@@ -14,8 +14,9 @@ from tagfit.errors import BundleError
 from tagfit.metrics.scores import score, score_decisions
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.report.labels import label_scores
-from tagfit.runs.folder import read_predictions, read_result
+from tagfit.runs.folder import read_predictions
 from tagfit.runs.predictions import SavedPredictions
+from tagfit.runs.record import read_record
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(16,)), training=Training(epochs=6, patience=0))
 
@@ -26,23 +27,23 @@ def saved(cured):
 
 
 def test_scores_of_the_record_follow_from_them(cured, saved):
-    result = read_result(cured)
-    for run in ("before", "after"):
+    record = read_record(cured)
+    for name, run in (("before", record.before), ("after", record.after)):
         for part in ("train", "val", "test"):
-            answers = saved.runs[run][part]
-            assert score(answers.labels_NL, answers.probabilities_NL).to_dict() == result[run]["scores"][part]
+            answers = saved.runs[name][part]
+            assert score(answers.labels_NL, answers.probabilities_NL) == run.scores[part]
 
 
 def test_labels_agree_with_the_means_of_the_record(cured, saved):
-    scores = read_result(cured)["after"]["scores"]["val"]
+    scores = read_record(cured).after.scores["val"]
     rows = label_scores(saved.runs["after"]["val"], saved.groups["val"])
-    assert np.mean([row.f1 for row in rows]) == pytest.approx(scores["macro_f1"])
-    assert np.mean([row.average_precision for row in rows]) == pytest.approx(scores["map"])
+    assert np.mean([row.f1 for row in rows]) == pytest.approx(scores.macro_f1)
+    assert np.mean([row.average_precision for row in rows]) == pytest.approx(scores.map)
 
 
 def test_names_are_those_of_the_samples(cured, saved):
     assert {part: len(names) for part, names in saved.names.items()} == {
-        part: count for part, count in read_result(cured)["data"]["parts"].items() if count
+        part: count for part, count in read_record(cured).data.parts.items() if count
     }
     assert len(set(sum(saved.names.values(), ()))) == 90
 
@@ -59,12 +60,12 @@ def test_decisions_are_what_the_rule_makes_of_them(tmp_path):
     data = locked(feature_table(samples=300))
     tagfit.fit(data, recipe=QUICK, decide_for="macro_f1", output=tmp_path / "run")
     saved = SavedPredictions.from_files(read_predictions(tmp_path / "run"), 3)
-    result, answers = read_result(tmp_path / "run"), saved.runs["after"]
+    record, answers = read_record(tmp_path / "run"), saved.runs["after"]
     assert "before" not in saved.runs
-    assert result["after"]["decider"]["rule"]
+    assert record.after.decider.rule
     for part in ("train", "val", "test"):
         found = score_decisions(answers[part].labels_NL, answers[part].decisions_NL, answers[part].probabilities_NL)
-        assert found.macro_f1 == pytest.approx(result["after"]["decided"][part]["macro_f1"])
+        assert found.macro_f1 == pytest.approx(record.after.decided[part].macro_f1)
 
 
 def test_of_folds_each_sample_is_said_by_who_has_not_seen_it(tmp_path):
@@ -76,8 +77,8 @@ def test_of_folds_each_sample_is_said_by_who_has_not_seen_it(tmp_path):
     assert sorted(names) == sorted(data.dataset.sample_names)
     label_of = dict(zip(data.dataset.sample_names, data.dataset.labels_NL.tolist(), strict=True))
     assert [label_of[name] for name in names] == answers.labels_NL.tolist()
-    expected = read_result(tmp_path / "run")["after"]["scores"]["val"]
-    assert score(answers.labels_NL, answers.probabilities_NL).to_dict() == expected
+    expected = read_record(tmp_path / "run").after.scores["val"]
+    assert score(answers.labels_NL, answers.probabilities_NL) == expected
 
 
 def damaged(saved, how):

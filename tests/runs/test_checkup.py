@@ -5,16 +5,20 @@ import re
 import numpy as np
 import pytest
 
-from making import feature_table, image_table
-from tagfit import api as workflow
+from making import as_json, feature_table, image_table
+from tagfit import api
+from tagfit.api import diagnose
 from tagfit.diagnosis.evidence import cheapest_features
 from tagfit.errors import DataError
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import Preprocessing
-from tagfit.runs.checkup import diagnose
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=3, patience=0, rate=1e-4))
 BY_HEART = Recipe(name="by heart", model=DenseModel(widths=(64,)), training=Training(epochs=80, patience=0, rate=0.01))
+
+
+def reasons(diagnosis):
+    return {one.check: one.why for one in diagnosis.cannot}
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def test_data_are_diagnosed_by_a_model_that_is_trained_on_them(arrays):
     diagnosis = diagnose(arrays, recipe=QUICK, quick=True, say=told.append)
     assert "quick on the samples as they are" in diagnosis.subject
     assert not told
-    assert all("--quick" in why for check, why in diagnosis.cannot if check in ("memorisation", "more_data"))
+    assert all("--quick" in one.why for one in diagnosis.cannot if one.check in ("memorisation", "more_data"))
 
 
 def test_checks_that_train_say_so_beforehand_and_name_what_they_train(arrays):
@@ -41,33 +45,33 @@ def test_checks_that_train_say_so_beforehand_and_name_what_they_train(arrays):
 
 
 def test_a_run_is_looked_at_again_with_its_own_data(arrays, tmp_path):
-    recorded = workflow.fit(arrays, recipe=BY_HEART, output=tmp_path / "run").record["findings"]
+    recorded = as_json(api.fit(arrays, recipe=BY_HEART, output=tmp_path / "run").record)["findings"]
     again = diagnose(tmp_path / "run", quick=True)
     assert recorded
-    assert [{"of": "after", **finding.to_dict()} for finding in again.findings] == recorded
-    assert not [check for check, why in again.cannot if "not to be had" in why]
+    assert [{**as_json(finding), "of": "after"} for finding in again.findings] == recorded
+    assert not [one for one in again.cannot if "could not be loaded" in one.why]
 
 
 def test_a_run_whose_data_changed_says_so(arrays, tmp_path):
-    workflow.fit(arrays, recipe=QUICK, output=tmp_path / "run")
+    api.fit(arrays, recipe=QUICK, output=tmp_path / "run")
     table = feature_table(samples=300, features=40, seed=1)
     np.savez(arrays, X=table.x, y=table.labels_NL, label_names=np.array(table.label_names))
-    assert "is not what the run was locked to" in dict(diagnose(tmp_path / "run").cannot)["gap"]
+    assert "is not what the run was locked to" in reasons(diagnose(tmp_path / "run"))["gap"]
     arrays.unlink()
-    assert "not to be had" in dict(diagnose(tmp_path / "run").cannot)["gap"]
+    assert "could not be loaded" in reasons(diagnose(tmp_path / "run"))["gap"]
 
 
 def test_a_run_from_memory_says_that_its_data_is_not_to_be_had(data, tmp_path):
-    workflow.fit(data, recipe=QUICK, output=tmp_path / "run")
-    assert "does not say where they came from" in dict(diagnose(tmp_path / "run").cannot)["gap"]
+    api.fit(data, recipe=QUICK, output=tmp_path / "run")
+    assert "does not say where they came from" in reasons(diagnose(tmp_path / "run"))["gap"]
 
 
 def test_a_run_of_folds_is_scored_by_the_networks_that_have_not_seen_a_sample(arrays, tmp_path):
-    data = workflow.load(arrays, folds=3)
-    result = workflow.fit(data, recipe=QUICK, output=tmp_path / "run")
+    data = api.load(arrays, folds=3)
+    result = api.fit(data, recipe=QUICK, output=tmp_path / "run")
     again = diagnose(tmp_path / "run", quick=True)
-    assert [f.to_dict()["seen"] for f in again.findings if f.check == "gap"] == [
-        one["seen"] for one in result.record["findings"] if one["check"] == "gap"
+    assert [as_json(f)["seen"] for f in again.findings if f.check == "gap"] == [
+        one["seen"] for one in as_json(result.record)["findings"] if one["check"] == "gap"
     ]
 
 
@@ -84,21 +88,19 @@ def test_what_is_neither_data_nor_run_is_an_error(tmp_path):
         diagnose(tmp_path / "nothing")
 
 
-def test_a_cure_records_what_is_wrong_with_the_baseline_and_tries_what_answers_it_first(
-    arrays, candidates_only, tmp_path
-):
+def test_a_cure_records_what_is_wrong_with_the_baseline_and_tries_what_answers_it_first(arrays):
     wild = Recipe(name="wild", model=DenseModel(widths=(8,)), training=Training(epochs=30, patience=0, rate=3.0))
-    result = workflow.cure(arrays, baseline=wild, trials=2)
-    before = [finding for finding in result.record["findings"] if finding["of"] == "before"]
+    result = api.cure(arrays, baseline=wild, trials=2)
+    before = [finding for finding in as_json(result.record)["findings"] if finding["of"] == "before"]
     named = [name for finding in before for name in finding["tries"] if name != "cnn"]  # features get none
-    tried = [trial["recipe"]["name"] for trial in result.record["tried"]]
+    tried = [trial["recipe"]["name"] for trial in as_json(result.record)["tried"]]
     assert tried[0] == named[0]
     assert "found in the baseline" in str(result)
 
 
 def test_folds_and_a_refitted_network(arrays, tmp_path):
-    data = workflow.load(arrays, folds=3)
+    data = api.load(arrays, folds=3)
     checked = diagnose(data, recipe=BY_HEART).checked
     assert {"gap", "memorisation", "more_data"} <= set(checked)
-    workflow.cure(arrays, baseline=QUICK, trials=1, refit=True, output=tmp_path / "refit")
-    assert "trained again on val" in dict(diagnose(tmp_path / "refit", quick=True).cannot)["gap"]
+    api.cure(arrays, baseline=QUICK, trials=1, refit=True, output=tmp_path / "refit")
+    assert "trained again on val" in reasons(diagnose(tmp_path / "refit", quick=True))["gap"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import feature_table, image_folder, locked
+from making import as_json, feature_table, image_folder, locked
 from tagfit.errors import DataError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -44,7 +44,7 @@ class TestEvaluate:
     def test_it_takes_what_load_returns(self, data):
         result = tagfit.fit(data, recipe=QUICK)
         evaluation = tagfit.evaluate(result.tagger, data, part="test")
-        assert evaluation.scores.to_dict() == pytest.approx(result.record["after"]["scores"]["test"])
+        assert as_json(evaluation.scores) == pytest.approx(as_json(result.record)["after"]["scores"]["test"])
         assert tagfit.evaluate(result.tagger, data).samples == 240
 
     def test_labels_that_the_data_lacks_are_said(self, data, tagger):
@@ -63,11 +63,11 @@ class TestEvaluate:
         tagfit.fit(tagfit.load(folder, size=16), recipe=QUICK, output=tmp_path / "run")
         evaluation = tagfit.evaluate(tmp_path / "run", folder)
         assert evaluation.samples == 40
-        record = evaluation.to_dict()
+        record = as_json(evaluation)
         assert tuple(record["scores"]) == tuple(record["constant"]) == METRICS
 
     def test_every_score_has_its_interval(self, data, tagger):
-        record = tagfit.evaluate(tagger, data, part="test").to_dict()
+        record = as_json(tagfit.evaluate(tagger, data, part="test"))
         for kind in ("scores", "decided"):
             assert tuple(record["intervals"][kind]) == METRICS
             for metric, ends in record["intervals"][kind].items():
@@ -91,11 +91,11 @@ class TestEvaluate:
 class TestSlices:
     def test_each_value_of_a_column_is_scored_by_itself(self, data, tagger):
         evaluation = tagfit.evaluate(tagger, data, by="camera")
-        by = evaluation.details["by"]
-        assert [(one["value"], one["samples"]) for one in by["slices"]] == [("old", 160), ("new", 80)]
+        slices = evaluation.by.slices
+        assert [(one.value, one.samples) for one in slices] == [("old", 160), ("new", 80)]
         rows = np.arange(240) % 3 == 0
         alone = score(data.dataset.labels_NL[rows], tagger.predict(data.dataset.x[rows]).scores)
-        assert by["slices"][1]["scores"] == pytest.approx(alone.to_dict())
+        assert as_json(slices[1].scores) == pytest.approx(as_json(alone))
         assert "camera" in str(evaluation)
 
     def test_a_column_that_is_not_there(self, data, tagger):
@@ -110,25 +110,25 @@ class TestSlices:
 
 class TestCompare:
     def test_differences_are_paired_and_of_both_kinds(self, data, tagger, better):
-        compared = tagfit.evaluate(better, data, part="test", compare=tagger).details["compare"]
+        compared = tagfit.evaluate(better, data, part="test", compare=tagger).compare
         ours, theirs = (tagfit.evaluate(model, data, part="test").scores for model in (better, tagger))
-        change = compared["differences"]["scores"]["micro_f1"]
-        assert change["value"] == pytest.approx(ours.micro_f1 - theirs.micro_f1)
-        assert change["low"] <= change["value"] <= change["high"]
-        assert compared["scores"] == pytest.approx(theirs.to_dict())
-        assert set(compared["differences"]["decided"]) == set(METRICS)
+        change = compared.differences.scores["micro_f1"]
+        assert change.value == pytest.approx(ours.micro_f1 - theirs.micro_f1)
+        assert change.value in change.interval
+        assert as_json(compared.scores) == pytest.approx(as_json(theirs))
+        assert set(compared.differences.decided) == set(METRICS)
 
     def test_a_model_beside_itself_differs_in_nothing(self, data, tagger):
-        changes = tagfit.evaluate(tagger, data, compare=tagger).details["compare"]["differences"]["scores"]
-        assert all(change is None or (change["value"] == 0 and change["within_noise"]) for change in changes.values())
+        changes = tagfit.evaluate(tagger, data, compare=tagger).compare.differences.scores
+        assert all(change is None or (change.value == 0 and change.within_noise) for change in changes.values())
 
     def test_only_labels_that_both_know_are_compared(self, data, tagger):
         dataset = data.dataset
         fewer = tagfit.load(dataset.x, dataset.labels_NL[:, 1:], label_names=dataset.label_names[1:])
         other = tagfit.fit(fewer, recipe=QUICK).tagger
-        compared = tagfit.evaluate(tagger, data, compare=other).details["compare"]
-        assert compared["labels"] == ["label_1", "label_2"]
-        assert any("The other model was trained on" in note for note in compared["notes"])
+        compared = tagfit.evaluate(tagger, data, compare=other).compare
+        assert compared.labels == ("label_1", "label_2")
+        assert any("The other model was trained on" in note for note in compared.notes)
 
     def test_other_samples_are_refused(self, data, tagger):
         other = feature_table(samples=240, seed=3)

@@ -1,15 +1,14 @@
 import json
-import os
-import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tagfit.errors import BundleError, OutputError
-from tagfit.runs.folder import claim, find_bundle, free_folder, read_result, write_atomically, write_folder
+from tagfit.runs.folder import claim, free_folder
+from tagfit.runs.record import finished_record, read_record
 
 COMMAND = {"command": "fit", "lock": "abc", "seed": 0}
 
@@ -17,17 +16,22 @@ COMMAND = {"command": "fit", "lock": "abc", "seed": 0}
 def test_a_new_folder_is_made_and_remembers_its_command(tmp_path):
     with claim(tmp_path / "a" / "run", COMMAND) as folder:
         assert json.loads((folder.path / "run.json").read_text()) == COMMAND
-        assert folder.finished_result() is None
+        assert finished_record(folder.path) is None
 
 
 def test_the_same_command_may_come_back(tmp_path):
     for _ in range(2):
         with claim(tmp_path, COMMAND) as folder:
-            folder.write_result({"state": "stopped"})
-    with claim(tmp_path, COMMAND) as folder:
-        assert folder.finished_result() is None
-        folder.write_result({"state": "finished"})
-        assert folder.finished_result() == {"state": "finished"}
+            (folder.path / "result.json").write_text("{}")
+        assert (tmp_path / "result.json").read_text() == "{}"
+
+
+def test_only_the_record_of_a_finished_run_is_one(tmp_path):
+    record = read_record(Path(__file__).parent / "schema-1" / "images")
+    for state in ("stopped", "finished"):
+        (tmp_path / "result.json").write_text(replace(record, state=state).to_json())
+        found = finished_record(tmp_path)
+        assert (found is None) == (state == "stopped")
 
 
 def test_other_data_or_options_are_refused_and_named(tmp_path):
@@ -49,46 +53,6 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path):
     with claim(tmp_path, COMMAND):
         assert sorted(entry.name for entry in tmp_path.iterdir()) == [".lock", "bundle", "run.json"]
         assert (tmp_path / "bundle" / "manifest.json").exists()
-
-
-def test_a_folder_is_replaced_as_a_whole(tmp_path):
-    for content in (b"first", b"second"):
-        write_folder(tmp_path / "bundle", {"a": content})
-    assert (tmp_path / "bundle" / "a").read_bytes() == b"second"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
-
-
-class Killed(BaseException):
-    """As a kill, nothing that is meant for errors runs."""
-
-
-@pytest.mark.parametrize("step", range(14))
-def test_after_a_kill_at_any_step_the_old_folder_or_the_new_one_is_read(tmp_path, monkeypatch, step):
-    """At every change of a name on the disk; an old folder that was half removed is there as well."""
-    bundle, steps = tmp_path / "bundle", iter(range(step + 1))
-    write_folder(bundle, {"manifest.json": b"old", "a": b"old"})
-    (tmp_path / ".bundle.old.tmp").mkdir()
-    (tmp_path / ".bundle.old.tmp" / "a").write_bytes(b"older")
-
-    def killed_later(change):
-        def changed(*given, **options):
-            if next(steps, None) is None:
-                raise Killed
-            return change(*given, **options)
-
-        return changed
-
-    with monkeypatch.context() as patched:
-        for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree"), (os, "fsync")):
-            patched.setattr(owner, name, killed_later(getattr(owner, name)))
-        with suppress(Killed):
-            write_folder(bundle, {"manifest.json": b"new", "a": b"new"})
-    found = find_bundle(bundle)
-    assert {file.name for file in found.iterdir()} == {"manifest.json", "a"}
-    assert {(found / name).read_bytes() for name in ("manifest.json", "a")} in ({b"old"}, {b"new"})
-    assert find_bundle(tmp_path) == found
-    write_folder(bundle, {"manifest.json": b"newer", "a": b"newer"})
-    assert (find_bundle(tmp_path) / "a").read_bytes() == b"newer"
 
 
 def test_a_job_that_failed_leaves_the_folder_free(tmp_path):
@@ -146,32 +110,12 @@ def test_the_next_free_name(tmp_path):
     assert free_folder(tmp_path, "x").name == "x-3"
 
 
-def test_a_run_serves_wherever_a_bundle_is_asked(tmp_path):
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "manifest.json").write_text("{}")
-    assert find_bundle(tmp_path) == find_bundle(tmp_path / "bundle") == tmp_path / "bundle"
-
-
-@pytest.mark.parametrize(("name", "expected"), [("nowhere", "no such folder"), ("", "expected a bundle")])
-def test_what_is_no_bundle(name, expected, tmp_path):
-    with pytest.raises(BundleError, match=expected):
-        find_bundle(tmp_path / name)
-
-
 def test_results_that_cannot_be_read(tmp_path):
     with pytest.raises(BundleError, match=r"result\.json"):
-        read_result(tmp_path)
+        read_record(tmp_path)
     (tmp_path / "result.json").write_text("{")
     with pytest.raises(BundleError, match="expected JSON"):
-        read_result(tmp_path)
+        read_record(tmp_path)
     (tmp_path / "result.json").write_text("[]")
     with pytest.raises(BundleError, match="expected a JSON object"):
-        read_result(tmp_path)
-
-
-def test_writing_replaces_the_whole_file(tmp_path):
-    file = tmp_path / "x.json"
-    write_atomically(file, "first, and rather long")
-    write_atomically(file, b"second")
-    assert file.read_bytes() == b"second"
-    assert list(tmp_path.iterdir()) == [file]
+        read_record(tmp_path)

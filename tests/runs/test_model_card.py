@@ -8,7 +8,9 @@ from markdown_it import MarkdownIt
 from making import feature_table, locked
 from tagfit.api import fit
 from tagfit.recipes import Recipe, Training
+from tagfit.records.runs import Trial
 from tagfit.runs.model_card import model_card, plain
+from tagfit.runs.record import Refit
 
 RECIPE = Recipe(name="short", training=Training(epochs=2))
 #: CommonMark with what GitHub adds that needs nothing else
@@ -98,13 +100,13 @@ def test_a_card_says_what_the_records_say(record):
         "## Findings",
         "## Limits",
     ]
-    val, constant = record["after"]["scores"]["val"]["micro_f1"], record["after"]["constant"]["val"]["micro_f1"]
-    low, high = record["after"]["intervals"]["scores"]["val"]["micro_f1"]
+    val, constant = record.after.score("val", "micro_f1"), record.after.constant["val"].micro_f1
+    low, high = record.after.interval("val", "micro_f1")
     assert f"| {val:.3f} ({low:.3f}–{high:.3f}) | {constant:.3f} |" in card
-    positives = record["data"]["positives"]
+    positives = record.data.positives
     assert f"| {positives['train'][0]} | {positives['val'][0]} | {positives['test'][0]} | 0 |" in card
-    assert record["lock"] in card
-    assert all(plain(finding["seen"]) in card for finding in record["findings"])
+    assert record.lock in card
+    assert all(plain(finding.seen) in card for finding in record.findings)
 
 
 def test_names_in_a_card_are_text(record):
@@ -119,19 +121,15 @@ def escaped(text):
 
 
 def test_a_card_names_what_limits_the_scores(record):
-    changed = {
-        **record,
-        "tried": [record["after"]],
-        "refit": {"samples": 99},
-        "state": "stopped",
-        "data": {
-            **record["data"],
-            "parts": {**record["data"]["parts"], "test": 0},
-            "positives": {"train": [1, 50, 50], "val": [1, 1, 1], "test": [0, 0, 0]},
-            "unknown": {"train": [3, 0, 0]},
-        },
-    }
-    card = model_card(changed)
-    for predictions in ("flatter it", "no test part", "trained again on 99", "stopped before", "Unknown cells"):
+    after = record.after
+    data = replace(
+        record.data,
+        parts={**record.data.parts, "test": 0},
+        positives={"train": (1, 50, 50), "val": (1, 1, 1), "test": (0, 0, 0)},
+        unknown={"train": (3, 0, 0)},
+    )
+    tried = (Trial(after.recipe, after.scores, after.lock, after.state, after.seconds),)
+    card = model_card(replace(record, tried=tried, refit=Refit(99), state="stopped", data=data))
+    for predictions in ("flatter it", "no test part", "trained again on 99", "stopped before", "Unknown labels"):
         assert predictions in card
     assert f"Fewer than 20 samples of train have: {plain(HOSTILE[0])}." in card

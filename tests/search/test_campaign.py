@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+import making
 import tagfit
-from making import feature_table
-from tagfit import api as workflow
+from making import as_json, feature_table
 from tagfit.errors import DataError, RecipeError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -15,6 +15,7 @@ from tagfit.records.scores import Target
 from tagfit.training.events import EpochEnded, RunEnded
 
 BASELINE = Recipe(name="plain", model=DenseModel(widths=(32,)), training=Training(epochs=30, patience=0))
+CANDIDATE = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
 LOW = Target("micro_f1", train_below=1.0, val_at_least=0.999, train_ranks=False)
 
 
@@ -24,14 +25,10 @@ def data():
     return tagfit.load(table.x, table.labels_NL)
 
 
-@pytest.fixture(autouse=True)
-def short_ladder(monkeypatch):
-    candidate = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (candidate,))
-
-
 def cure(data, **options):
-    return tagfit.cure(data, **{"baseline": BASELINE, "target": LOW, "trials": 10, **options})
+    return making.cure(
+        data, **{"candidates": (CANDIDATE,), "baseline": BASELINE, "target": LOW, "trials": 10, **options}
+    )
 
 
 def without_times(value):
@@ -43,18 +40,14 @@ def without_times(value):
 
 @pytest.fixture(scope="module")
 def searched(data, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        candidate = Recipe(name="candidate", model=DenseModel(widths=(16,)), training=Training(epochs=4, patience=0))
-        patch.setattr(workflow, "ladder", lambda *data, **options: (candidate,))
-        return cure(data, output=tmp_path_factory.mktemp("search") / "run")
+    return cure(data, output=tmp_path_factory.mktemp("search") / "run")
 
 
-def test_what_meets_the_target_below_the_baseline_ends_no_search(data, monkeypatch):
+def test_what_meets_the_target_below_the_baseline_ends_no_search(data):
     """It is not delivered, so that there is something left to reach."""
     weak = Recipe(name="weak", model=DenseModel(widths=(4,)), training=Training(epochs=3, patience=0))
-    monkeypatch.setattr(workflow, "ladder", lambda *data, **options: (weak,))
-    monkeypatch.setattr(workflow, "TRIALS", 5)
-    record = cure(data, target=Target("micro_f1", 0.999, 0.1), trials=None).record
+    target = Target("micro_f1", 0.999, 0.1)
+    record = as_json(cure(data, candidates=(weak,), usual_trials=5, target=target, trials=None).record)
     scores = record["tried"][0]["scores"]
     assert 0.1 <= scores["val"]["micro_f1"] < record["before"]["scores"]["val"]["micro_f1"]
     assert scores["train"]["micro_f1"] < 0.999
@@ -62,7 +55,7 @@ def test_what_meets_the_target_below_the_baseline_ends_no_search(data, monkeypat
 
 
 def test_the_budget_counts_the_ladder_too(searched):
-    record = searched.record
+    record = as_json(searched.record)
     assert [trial["recipe"]["name"] for trial in record["tried"]][:3] == ["candidate", "search-1-1", "search-1-2"]
     assert len(record["tried"]) == 10
     assert all(trial["lock"] == record["lock"] for trial in record["tried"])
@@ -72,7 +65,7 @@ def test_the_budget_counts_the_ladder_too(searched):
 
 
 def test_finalists_and_ingredients_are_told_with_their_spread(searched):
-    record = searched.record
+    record = as_json(searched.record)
     assert 1 <= len(record["finalists"]) <= 3
     for finalist in record["finalists"]:
         assert finalist["seeds"] == 3
@@ -86,7 +79,7 @@ def test_finalists_and_ingredients_are_told_with_their_spread(searched):
 
 
 def test_the_same_budget_gives_the_same_record(data, searched):
-    assert without_times(cure(data).record) == without_times(searched.record)
+    assert without_times(as_json(cure(data).record)) == without_times(as_json(searched.record))
 
 
 def test_killed_it_goes_on_and_trains_nothing_twice(data, searched, tmp_path):
@@ -107,34 +100,38 @@ def test_killed_it_goes_on_and_trains_nothing_twice(data, searched, tmp_path):
     cure(data, on_event=lambda event: whole.append(isinstance(event, EpochEnded)) and None)
     assert kept >= 3
     assert sum(epochs) < sum(whole)
-    assert without_times(again.record) == without_times(searched.record)
+    assert without_times(as_json(again.record)) == without_times(as_json(searched.record))
 
 
 def test_an_ensemble_is_delivered_only_where_val_prefers_it(data, searched, tmp_path):
     for result in (searched, cure(data, single=True)):
-        after = result.record["after"]
+        after = as_json(result.record)["after"]
         if after["members"] is None:
-            assert after["recipe"]["name"] in {one["recipe"]["name"] for one in result.record["finalists"]}
+            assert after["recipe"]["name"] in {one["recipe"]["name"] for one in as_json(result.record)["finalists"]}
         else:
             assert after["recipe"]["name"] == f"ensemble of {len(after['members'])}"
-    assert cure(data, single=True).record["after"]["members"] is None
+    assert as_json(cure(data, single=True).record)["after"]["members"] is None
 
 
 def test_an_ensemble_comes_back_from_its_bundle(data, tmp_path, monkeypatch):
     """Of networks that are wrong in different ways, the mean is surely better."""
     monkeypatch.setattr("tagfit.search.campaign.Campaign._preferred", lambda self, one, other: True)
     result = cure(data, output=tmp_path / "run")
-    assert len(result.record["after"]["members"]) >= 3
+    assert len(as_json(result.record)["after"]["members"]) >= 3
     tagger = tagfit.Tagger.load(tmp_path / "run")
     rows = data.split.rows("val")
-    expected = score(data.dataset.labels_NL[rows], tagger.predict(data.dataset.x[rows]).scores).to_dict()
-    assert result.record["after"]["scores"]["val"] == pytest.approx(expected, rel=1e-4)
+    expected = as_json(score(data.dataset.labels_NL[rows], tagger.predict(data.dataset.x[rows]).scores))
+    assert as_json(result.record)["after"]["scores"]["val"] == pytest.approx(expected, rel=1e-4)
     manifest = json.loads((tmp_path / "run" / "bundle" / "manifest.json").read_text())
-    assert manifest["members"] == result.record["after"]["members"]
+    assert manifest["members"] == as_json(result.record)["after"]["members"]
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"trials": 0}, "trials must be at least 1"), ({"minutes": 0}, "minutes must be above 0")]
+    ("options", "message"),
+    [
+        ({"trials": 0}, "trials must be a whole number of at least 1"),
+        ({"minutes": 0}, "minutes must be a number above 0"),
+    ],
 )
 def test_a_budget_that_means_nothing(data, options, message):
     with pytest.raises(RecipeError, match=message):
@@ -142,7 +139,7 @@ def test_a_budget_that_means_nothing(data, options, message):
 
 
 def test_minutes_end_it(data):
-    record = cure(data, trials=None, minutes=0.02).record
+    record = as_json(cure(data, trials=None, minutes=0.02).record)
     assert record["state"] == "finished"
     assert len(record["tried"]) < 200
 
@@ -150,7 +147,7 @@ def test_minutes_end_it(data):
 def test_folds_are_searched_as_well():
     table = feature_table(samples=150, features=10)
     data = tagfit.load(table.x, table.labels_NL, folds=3)
-    record = cure(data, trials=4).record
+    record = as_json(cure(data, trials=4).record)
     assert len(record["tried"]) == 4
     assert record["after"]["scores"]["val"]["micro_f1"] > record["after"]["constant"]["val"]["micro_f1"]
     assert np.isfinite(record["finalists"][0]["val"]["mean"])
@@ -161,16 +158,16 @@ class TestRefit:
     def test_what_is_handed_over_has_seen_all_but_test(self, options, tmp_path):
         table = feature_table(samples=200, features=12)
         loaded = tagfit.load(table.x, table.labels_NL, **options)
-        plain = cure(loaded, trials=1, single=True).record
+        plain = as_json(cure(loaded, trials=1, single=True).record)
         result = cure(loaded, trials=1, refit=True, output=tmp_path / "run")
-        assert result.record["after"]["scores"] == plain["after"]["scores"]
+        assert as_json(result.record)["after"]["scores"] == plain["after"]["scores"]
         tagger = tagfit.Tagger.load(tmp_path / "run")
         assert tagger.bundle.scores == {}
         assert len(tagger.bundle.trained_on["train"]) == 200 - loaded.split.counts["test"]
-        assert result.record["refit"]["samples"] == 200 - loaded.split.counts["test"]
-        assert "no split scores that network" in result.record["verdict"]["sentences"][-1]
+        assert as_json(result.record)["refit"]["samples"] == 200 - loaded.split.counts["test"]
+        assert "no split scores that network" in as_json(result.record)["verdict"]["sentences"][-1]
         single = tagfit.evaluate(tagger, loaded).scores.micro_f1
-        assert single > result.record["after"]["constant"]["train"]["micro_f1"]
+        assert single > as_json(result.record)["after"]["constant"]["train"]["micro_f1"]
 
     def test_not_with_a_guarantee(self, data):
         with pytest.raises(DataError, match="trained again"):

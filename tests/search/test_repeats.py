@@ -25,16 +25,19 @@ def test_means_and_deviations_over_seeds():
     assert repeats(0.7).deviation("val") is None
 
 
+def diverged():
+    return Run(RECIPES["cnn"], "0" * 64, {"train": None, "val": None}, state="diverged")
+
+
 def test_it_meets_the_target_where_most_runs_do():
     assert repeats(0.85, 0.85, 0.7).meets
     assert not repeats(0.85, 0.7, 0.7).meets
 
 
 def test_what_diverged_is_left_out_of_the_mean():
-    diverged = Run.without_weights(RECIPES["cnn"], "0" * 64, 1.0)
-    mixed = Repeats(RECIPES["cnn"], (*repeats(0.8).runs, diverged), TARGET)
+    mixed = Repeats(RECIPES["cnn"], (*repeats(0.8).runs, diverged()), TARGET)
     assert mixed.mean("val") == pytest.approx(0.8)
-    assert Repeats(RECIPES["cnn"], (diverged,), TARGET).mean("val") is None
+    assert Repeats(RECIPES["cnn"], (diverged(),), TARGET).mean("val") is None
 
 
 def test_an_ingredient_is_useless_within_twice_the_standard_error():
@@ -42,7 +45,7 @@ def test_an_ingredient_is_useless_within_twice_the_standard_error():
     assert not Ingredient.of("dropout", whole, repeats(0.70, 0.71, 0.69)).useless
     assert Ingredient.of("dropout", whole, repeats(0.795, 0.815, 0.785)).useless
     assert Ingredient.of("dropout", whole, repeats(0.9, 0.9, 0.9)).useless
-    gone = Repeats(RECIPES["cnn"], (Run.without_weights(RECIPES["cnn"], "0" * 64, 1.0),), TARGET)
+    gone = Repeats(RECIPES["cnn"], (diverged(),), TARGET)
     assert Ingredient.of("clip", whole, gone).change is None
 
 

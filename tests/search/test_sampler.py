@@ -6,7 +6,7 @@ from optuna.storages.journal import JournalFileBackend
 from tagfit.recipes import RECIPES
 from tagfit.records.runs import Run
 from tagfit.records.scores import METRICS, Scores, Target
-from tagfit.search.sampler import WORTHLESS, Pruner, Search, worth
+from tagfit.search.sampler import WORTHLESS, MedianPruner, Search, worth
 from tagfit.search.space import dense_space
 
 SPACE, TARGET = dense_space(0.92), Target("micro_f1", train_below=0.92, val_at_least=0.85)
@@ -112,7 +112,7 @@ def test_a_score_on_train_above_its_band_costs():
     assert worth(run(recipe, 0.8, train=0.91), TARGET) == pytest.approx(0.8)
     assert worth(run(recipe, 0.8, train=0.97), TARGET) == pytest.approx(0.75)
     assert worth(run(recipe, 0.8, train=0.97), replace(TARGET, train_ranks=False)) == pytest.approx(0.8)
-    assert worth(Run.without_weights(recipe, "0" * 64, 1.0), TARGET) == WORTHLESS
+    assert worth(Run(recipe, "0" * 64, {"train": None, "val": None}, state="diverged"), TARGET) == WORTHLESS
 
 
 class TestLaggards:
@@ -125,26 +125,26 @@ class TestLaggards:
         return [run(self.RECIPE, 0.5, curve=[0.1] * 4 + [value] * 16, state=state) for value in at_five]
 
     def test_below_the_median_at_a_rung_it_lags(self):
-        pruner = Pruner(self.earlier(0.3, 0.5, 0.7), "micro_f1")
+        pruner = MedianPruner(self.earlier(0.3, 0.5, 0.7), "micro_f1")
         assert pruner.prunes(self.rows(0.1, 0.2, 0.3, 0.4, 0.45), 20)
         assert not pruner.prunes(self.rows(0.1, 0.2, 0.3, 0.4, 0.5), 20)
 
     def test_between_rungs_nobody_is_looked_at(self):
-        pruner = Pruner(self.earlier(0.3, 0.5, 0.7), "micro_f1")
+        pruner = MedianPruner(self.earlier(0.3, 0.5, 0.7), "micro_f1")
         assert not pruner.prunes(self.rows(0.0, 0.0, 0.0), 20)
         assert not pruner.prunes(self.rows(*[0.0] * 7), 20)
 
     def test_the_best_epoch_so_far_counts(self):
-        pruner = Pruner(self.earlier(0.3, 0.5, 0.7), "micro_f1")
+        pruner = MedianPruner(self.earlier(0.3, 0.5, 0.7), "micro_f1")
         assert not pruner.prunes(self.rows(0.1, 0.6, 0.3, 0.2, 0.1), 20)
 
     def test_what_was_stopped_at_a_rung_does_not_count_at_later_ones(self):
         pruned = [run(self.RECIPE, 0.5, curve=[0.9] * 5, state="pruned")] * 9
-        pruner = Pruner([*self.earlier(0.3), *pruned], "micro_f1")
+        pruner = MedianPruner([*self.earlier(0.3), *pruned], "micro_f1")
         assert not pruner.prunes(self.rows(*[0.31] * 10), 20)
 
     def test_without_earlier_runs_nobody_lags(self):
-        assert not Pruner([], "micro_f1").prunes(self.rows(*[0.0] * 5), 20)
+        assert not MedianPruner([], "micro_f1").prunes(self.rows(*[0.0] * 5), 20)
 
     def test_after_the_deadline_everybody_lags(self):
-        assert Pruner([], "micro_f1", deadline=0.0).prunes(self.rows(0.9), 20)
+        assert MedianPruner([], "micro_f1", deadline=0.0).prunes(self.rows(0.9), 20)

@@ -246,7 +246,7 @@ def test_a_server_told_to_end_under_load_loses_nothing_that_it_accepted(tmp_path
     """As a program of its own: every connection gets a whole answer, or was never accepted."""
     import subprocess
 
-    from tagfit.bundle.bundle import write_bundle
+    from tagfit.bundle.write import write_bundle
 
     write_bundle(tmp_path / "bundle", image_tagger.bundle)
     for _ in range(10 if PROVE else 1):

@@ -17,6 +17,7 @@ from tagfit.training import checkpoint, loop
 from tagfit.training import thread_pool as threads
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import StepEnded
+from tagfit.training.job import PreparedJob
 
 CPU = torch.device("cpu")
 DENSE = Recipe(
@@ -70,7 +71,7 @@ def run(recipe, checkpoints=None, die_after=None):
         if event == StepEnded(die_after):
             raise Killed
 
-    trained = loop.train(network, recipe.training, *parts, seed=3, checkpoints=checkpoints, on_event=listen)
+    trained = loop.train(PreparedJob(network, recipe.training, *parts, 3, checkpoints=checkpoints, on_event=listen))
     return network.state_dict(), trained
 
 
@@ -147,7 +148,7 @@ def words(tmp_path_factory):
     data = image_folder(folder / "data", samples=60)
     script = (
         "from tagfit.training import checkpoint; checkpoint.EVERY = checkpoint.PATIENCE_FOR_WRITING = 0.0;"
-        "from tagfit.cli import main; main()"
+        "from tagfit.cli.main import main; main()"
     )
     return [sys.executable, "-c", script, "fit", data, "--size", "16", "--recipe", folder / "long.toml", "-o"]
 
@@ -175,3 +176,12 @@ def test_a_process_that_is_killed_goes_on(words, whole, tmp_path, how, code):
     assert process.wait() == code
     again = subprocess.run([*words, tmp_path], check=True, capture_output=True, text=True)
     assert weights(tmp_path) == whole, again.stderr
+
+
+def test_what_is_no_checkpoint_is_said(caplog):
+    keeper = Memory()
+    assert checkpoint.kept(keeper) is None
+    keeper.save(b"torn")
+    assert checkpoint.kept(keeper) is None
+    assert len(caplog.messages) == 1
+    assert "a checkpoint cannot be used" in caplog.text

@@ -14,9 +14,10 @@ import torch
 
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES
-from tagfit.training import loop
+from tagfit.training import loop, steps
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
+from tagfit.training.job import PreparedJob
 
 GOLDEN = json.loads((Path(__file__).parent / "keras_golden.json").read_text())
 SAMPLES, FEATURES, LABELS, BATCH, EPOCHS = 97, 20, 5, 32, 3
@@ -53,18 +54,22 @@ def network_with_golden_weights(recipe):
 
 @pytest.mark.parametrize("name", ["dense-baseline", "dense-regularised"])
 def test_every_loss_is_that_of_keras(name, rows, monkeypatch):
-    recipe = replace(RECIPES[name], model=replace(RECIPES[name].model, dropout=()))
+    recipe = RECIPES[name].changed(model={"dropout": ()})
     training = replace(recipe.training, epochs=EPOCHS, batch_size=BATCH)
     orders = iter([order(epoch) for epoch in range(1, EPOCHS + 1)])
-    monkeypatch.setattr(loop, "epoch_order", lambda count, generator: next(orders))
+    monkeypatch.setattr(steps, "epoch_order", lambda count, generator: next(orders))
     step_losses, val_losses = [], []
+
+    def note(losses, first_loss):
+        step_losses.extend(losses.tolist())
 
     def listen(event):
         if isinstance(event, EpochEnded):
-            step_losses.extend(event.step_losses)
             val_losses.append(event.row["val_loss"])
 
-    loop.train(network_with_golden_weights(recipe), training, rows, rows, seed=0, on_event=listen)
+    monkeypatch.setattr(loop, "bad_step", note)
+
+    loop.train(PreparedJob(network_with_golden_weights(recipe), training, rows, rows, on_event=listen))
 
     assert SAMPLES % BATCH == 1, "the last batch must hold a single sample"
     np.testing.assert_allclose(step_losses, GOLDEN[name]["step_losses"], rtol=1e-6)

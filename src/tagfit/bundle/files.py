@@ -15,10 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, BinaryIO, Literal, get_args
 
+from msgspec import Meta
+
+from tagfit.bundle.manifest import ListedFile
 from tagfit.errors import BundleError
+from tagfit.io.files import aside
 from tagfit.io.strict_json import json_object
+from tagfit.io.typed_json import from_plain
 
 MANIFEST, MODEL_CARD = "manifest.json", "MODEL_CARD.md"
 WEIGHTS, BACKBONE, SAMPLES = "model.safetensors", "backbone.safetensors", "samples.safetensors"
@@ -32,23 +37,44 @@ MOST_HEADER = 8_000_000
 #: what file managers leave in any folder that somebody looks at: passed over, and never opened
 LEFT_BEHIND = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*")
 
-_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+StoredType = Literal["F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"]
+_BYTES: Mapping[StoredType, int] = dict(zip(get_args(StoredType), (8, 4, 2, 2, 8, 4, 2, 1, 1, 1), strict=True))
+
+_Length = Annotated[int, Meta(ge=0, lt=1 << 48, description="a whole number from 0 to 2^48")]
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A file as the manifest lists it: bytes, and SHA-256 in hex."""
+class StoredTensor:
+    """A tensor as the header of its file has it; the dtype is safetensors' name.
 
-    size: int
-    sha256: str
+    Raises:
+        ValueError: it does not take as many bytes as it has.
+    """
+
+    dtype: StoredType
+    shape: Annotated[tuple[_Length, ...], Meta(max_length=8, description="a list of at most 8 lengths")]
+    data_offsets: tuple[_Length, _Length]
+
+    def __post_init__(self) -> None:
+        begin, end = self.data_offsets
+        if math.prod(self.shape) * _BYTES[self.dtype] != end - begin:
+            raise ValueError(f"{self.dtype} of {list(self.shape)} does not take {end - begin:,} bytes")
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A tensor as the header of its file has it; the dtype is safetensors' name, such as F32."""
+def find_bundle(path: Path) -> Path:
+    """The bundle at `path`, which may be a bundle or a run folder.
 
-    dtype: str
-    shape: tuple[int, ...]
+    Where a process was killed while it replaced the bundle, it is the one that was put aside.
+
+    Raises:
+        BundleError: neither.
+    """
+    inside = path / "bundle"
+    for folder in (path, inside, aside(path), aside(inside)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    what = "no such folder" if not path.exists() else "expected a bundle (manifest.json in it) or a run folder"
+    raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
 
 
 def sha256(content: bytes) -> str:
@@ -56,32 +82,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def listed_files(values: Any) -> dict[str, Listed]:
-    """What a manifest says of its files.
-
-    Raises:
-        BundleError: with every entry that is not a size and a hash.
-    """
-    if not isinstance(values, dict):
-        raise BundleError("files must be an object: each file's size and sha256")
-    wrong = [name for name, entry in values.items() if not _is_entry(entry)]
-    if wrong:
-        raise BundleError([f"files: expected a size in bytes and a SHA-256 in hex of {name!r:.60}" for name in wrong])
-    return {name: Listed(entry["size"], entry["sha256"]) for name, entry in values.items()}
-
-
-def _is_entry(entry: Any) -> bool:
-    if not (isinstance(entry, dict) and entry.keys() == {"size", "sha256"}):
-        return False
-    size, digest = entry["size"], entry["sha256"]
-    return type(size) is int and size >= 0 and isinstance(digest, str) and is_sha256(digest)
-
-
-def is_sha256(text: str) -> bool:
-    return re.fullmatch("[0-9a-f]{64}", text) is not None
-
-
-def folder_faults(folder: Path, files: Mapping[str, Listed]) -> list[str]:
+def folder_faults(folder: Path, files: Mapping[str, ListedFile]) -> list[str]:
     """How the folder differs from what is listed, as far as that is seen without opening a file."""
     entries = {entry.name: entry for entry in os.scandir(folder)}
     faults = [f"{name!r:.60} is listed, but no such file is there" for name in files if name not in entries]
@@ -108,7 +109,7 @@ def read_manifest(folder: Path) -> bytes:
         return file.read(size)
 
 
-def read_listed(folder: Path, files: Mapping[str, Listed]) -> dict[str, bytes]:
+def read_listed(folder: Path, files: Mapping[str, ListedFile]) -> dict[str, bytes]:
     """The bytes of all files, which are those that were handed over.
 
     Raises:
@@ -143,7 +144,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise BundleError(f"{path}: {what}") from error
 
 
-def stored_tensors(path: Path, size: int) -> dict[str, Stored]:
+def stored_tensors(path: Path, size: int) -> dict[str, StoredTensor]:
     """What a file of `size` bytes says of its tensors; the tensors themselves are not read.
 
     Raises:
@@ -154,23 +155,11 @@ def stored_tensors(path: Path, size: int) -> dict[str, Stored]:
         if not 2 <= length <= min(MOST_HEADER, size - 8):
             raise BundleError(f"{path.name}: its header cannot have {length:,} bytes")
         header = json_object(Path(path.name), file.read(length))
-    wrong = [name for name, entry in header.items() if not _is_tensor(entry)]
-    if wrong:
-        raise BundleError([f"{path.name}: {name!r:.60} is not described as a tensor" for name in wrong])
-    ends = sorted((0, 0) if entry is None else tuple(entry["data_offsets"]) for entry in (None, *header.values()))
+    try:
+        tensors = from_plain(header, dict[str, StoredTensor], surplus=False)
+    except BundleError as error:
+        raise BundleError([f"{path.name}: {fault}" for fault in error.faults]) from None
+    ends = sorted([(0, 0), *(one.data_offsets for one in tensors.values())])
     if any(first[1] != second[0] for first, second in pairwise(ends)) or ends[-1][1] != size - 8 - length:
         raise BundleError(f"{path.name}: its tensors do not lie one after the other, from the first byte to the last")
-    return {name: Stored(entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
-
-
-def _is_tensor(entry: Any) -> bool:
-    if not (isinstance(entry, dict) and entry.keys() == {"dtype", "shape", "data_offsets"}):
-        return False
-    shape, offsets = entry["shape"], entry["data_offsets"]
-    if not (_are_counts(shape) and _are_counts(offsets) and len(offsets) == 2 and str(entry["dtype"]) in _BYTES):
-        return False
-    return bool(math.prod(shape) * _BYTES[entry["dtype"]] == offsets[1] - offsets[0])
-
-
-def _are_counts(values: Any) -> bool:
-    return isinstance(values, list) and len(values) <= 8 and all(type(n) is int and 0 <= n < 1 << 48 for n in values)
+    return tensors

@@ -14,8 +14,13 @@ from typing import Any
 import tagfit
 from tagfit.errors import InputError, MissingExtraError, TagfitError
 
-#: nobody is told of what runs here, unless whoever starts Ray wants it so
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
+#: how Ray is used unless the environment says otherwise: it reports nothing to its makers, and a training does not wait
+#: for a lost node as long as Ray Train would
+_DEFAULTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
+}
 
 
 def demand_place(on: str) -> str:
@@ -47,14 +52,21 @@ def demand_version(expected: tuple[str, str]) -> None:
 
 def told(error: BaseException, what: str) -> TagfitError:
     """What a worker's error comes to: tagfit's own, where there is one in it; else `what`, and the reason."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, TagfitError):
-            return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
+    ours = next((cause for cause in _causes(error) if isinstance(cause, TagfitError)), None)
+    if ours is not None:
+        return ours
     if missing := re.search(r"No module named '[^']*'", str(error)):
         return TagfitError(f"{what}: on a node, {missing[0]}; install tagfit[ray] {tagfit.__version__} on all of them")
     return TagfitError(f"{what}: {error}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it comes from; Ray Train's, from that of each rank."""
+    yield error
+    ranks = getattr(error, "worker_failures", {}).values()
+    for cause in (*ranks, getattr(error, "cause", None) or error.__cause__):
+        if cause is not None:
+            yield from _causes(cause)
 
 
 @contextmanager
@@ -71,7 +83,7 @@ def connected(on: str | None) -> Iterator[Any]:
         yield None
         return
     demand_place(on)
-    for name, value in _QUIET.items():
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     try:
         import ray

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tagfit.cluster.connection import demand_version, told, version
-from tagfit.images.workers import Decode, Decoders, Outcome, Source, Wanted
-from tagfit.records.form import Form
+from tagfit.images.workers import Decode, DecodeOutcome, Decoders, Source, Wanted
+from tagfit.records.form import ImageForm
 
 #: images of one task
 AT_ONCE = 64
@@ -19,15 +19,15 @@ AT_ONCE = 64
 AHEAD = 2
 
 #: of this process, a worker: what decodes, which stays for the next task
-_DECODERS: dict[tuple[Form, int], Decoders] = {}
+_DECODERS: dict[tuple[ImageForm, int], Decoders] = {}
 
 
 def decoding(ray: Any) -> Decode:
     """What decodes on the cluster, as `images.decoder.decoded` does here: the same outcomes, as they come."""
 
     def decoded(
-        sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = lambda digest: True
-    ) -> Generator[tuple[int, Outcome]]:
+        sources: Iterable[Source], form: ImageForm, max_pixels: int, wanted: Wanted = lambda digest: True
+    ) -> Generator[tuple[int, DecodeOutcome]]:
         remote = ray.remote(_decoded).options(num_cpus=1)
         coming = _chunks(enumerate(sources))
         running: dict[Any, tuple[int, ...]] = {}
@@ -61,7 +61,9 @@ def _anywhere(source: Source) -> Source:
     return source.absolute() if isinstance(source, Path) else source
 
 
-def _decoded(sources: Sequence[Source], form: Form, max_pixels: int, expected: tuple[str, str]) -> list[Outcome]:
+def _decoded(
+    sources: Sequence[Source], form: ImageForm, max_pixels: int, expected: tuple[str, str]
+) -> list[DecodeOutcome]:
     """On a worker: the outcome of each, hashed."""
     demand_version(expected)
     if (form, max_pixels) not in _DECODERS:

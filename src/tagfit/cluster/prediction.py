@@ -15,28 +15,24 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import tagfit
-from tagfit.bundle.files import MANIFEST
+from tagfit.bundle.files import MANIFEST, find_bundle
 from tagfit.cluster.connection import demand_version, told, version
 from tagfit.errors import OutputError, TagfitError
-from tagfit.inference.row_files import save_rows
+from tagfit.inference.row_files import write_form
 from tagfit.inference.rows import counted, image_rows
 from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
-from tagfit.runs.folder import find_bundle, writable, write_atomically
+from tagfit.io.files import is_temporary, whole_file, writable, write_atomically
 
 #: images of one part: whole batches, so that scores are those of a single machine
 PART = 8 * PATHS_AT_ONCE
 
 _INPUTS, _BUNDLE = "inputs", "inputs/bundle"
-
-#: what a part is made in
-_BESIDE = ".part-"
 
 _OTHER = "Go on with the job that the same command began, or choose another folder with -o; nothing was written."
 
@@ -74,8 +70,9 @@ def predict_parts(
         counts = {name: counts[name] + found[name] for name in counts}
         on_row(done, job["images"])
     with writable(output):
-        for left in (output / _INPUTS, *output.glob(f"{_BESIDE}*")):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(output / _INPUTS, ignore_errors=True)
+        for left in filter(is_temporary, output.iterdir()):
+            left.unlink(missing_ok=True)
     return counts
 
 
@@ -88,7 +85,7 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
     manifest = output / MANIFEST
     if output.exists() and not resume:
         raise OutputError(f"{output} exists already", "Choose another folder with -o, or go on with it with --resume.")
-    if output.exists() and not manifest.exists() and any(path.name != _INPUTS for path in output.iterdir()):
+    if output.exists() and not manifest.exists() and any(map(_is_strange, output.iterdir())):
         raise OutputError(f"{output}: expected a folder that predict --on began", _OTHER)
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
     with writable(output):
@@ -118,6 +115,10 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
             raise OutputError([f"{output} holds another job; {fault}" for fault in faults], _OTHER)
         write_atomically(manifest, json.dumps(job, indent=1))
     return job
+
+
+def _is_strange(path: Path) -> bool:
+    return path.name != _INPUTS and not is_temporary(path)
 
 
 def _ranges(names: Iterable[str]) -> Iterator[list[str]]:
@@ -198,10 +199,6 @@ class _Predictor:
             place = _part(self._output, int(number))
             listed = (self._output / _INPUTS / f"{int(number):06}.jsonl").read_text(encoding="utf-8")
             rows = image_rows(self._tagger, map(json.loads, listed.splitlines()), self._calibrated)
-            with tempfile.TemporaryDirectory(dir=self._output, prefix=_BESIDE) as beside:
-                made = Path(beside) / place.name
-                save_rows(made, self._tagger.label_names, counted(rows, counts))
-                with made.open("rb") as file:
-                    os.fsync(file.fileno())
-                made.replace(place)
+            with writable(place), whole_file(place) as stream:
+                write_form(stream, place.suffix, self._tagger.label_names, counted(rows, counts))
         return {name: [count] for name, count in counts.items()}

@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from tagfit.cluster.connection import connected, demand_version, told, version
 from tagfit.data.lock import fingerprint, verify
-from tagfit.errors import TrainingDivergedError
+from tagfit.errors import TagfitError, TrainingDivergedError
 from tagfit.recipes import FineTunedModel
 from tagfit.records.data import LockedData
-from tagfit.training import loop
+from tagfit.training import checkpoint
 from tagfit.training.device import find_device
 from tagfit.training.events import EpochEnded, Listener, Waiting
 from tagfit.training.inputs import NetworkInputs
-from tagfit.training.trainer import Outcome, Task, Trainer, finished, restored
+from tagfit.training.job import TrainingJob, TrainingResult, unpack_result
+from tagfit.training.trainer import Trainer
 
 #: how often a trial is begun again whose worker has died
 RETRIES = 2
@@ -62,9 +63,9 @@ def trainers(on: str | None) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class _Order:
-    """What a worker is told beside the data: plain values only."""
+    """What a worker is told beside the data, which is sent once and not with every job."""
 
-    task: Mapping[str, Any]
+    job: TrainingJob
     metric: str
     device: str
     threads: int
@@ -73,7 +74,7 @@ class _Order:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What it gives back: weights and how it went, as a checkpoint holds them, or where its loss became unusable."""
+    """What it gives back: a packed result, or where its loss became unusable."""
 
     content: bytes
     seconds: float
@@ -88,50 +89,44 @@ class ClusterTrainer(Trainer):
         self._ray = ray
         self._sent: dict[int, tuple[LockedData, Any]] = {}
 
-    def side_by_side(self, tasks: Sequence[Task]) -> bool:
+    def side_by_side(self, jobs: Sequence[TrainingJob]) -> bool:
         """Several, but for those that look at images through a backbone: what its lower blocks make stays here."""
-        return len(tasks) > 1 and not any(isinstance(task.recipe.model, FineTunedModel) for task in tasks)
+        return len(jobs) > 1 and not any(isinstance(job.recipe.model, FineTunedModel) for job in jobs)
 
-    def train_together(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """As many at a time as the cluster has CPUs; fewer outcomes where it was asked to stop."""
-        self._announce(tasks)
-        networks = [self.network(task.recipe, task.data, task.seed) for task in tasks]
-        known = self._known(tasks, networks)
-        waiting = deque(number for number in range(len(tasks)) if number not in known)
+    def train_together(self, jobs: Sequence[TrainingJob]) -> Sequence[TrainingResult | None]:
+        """As many at a time as the cluster has CPUs; None for those that were not over when it was asked to stop."""
+        self._announce(jobs)
+        networks = [self.network(job) for job in jobs]
+        known = self._known(jobs, networks)
+        waiting = deque(number for number in range(len(jobs)) if number not in known)
         running: dict[Any, int] = {}
         while waiting or running:
             while waiting and len(running) < AHEAD * self._cpus():
                 number = waiting.popleft()
-                running[self._send(tasks[number])] = number
+                running[self._send(jobs[number])] = number
             ended, _ = self._ray.wait(list(running), timeout=PATIENCE)
             for reference in ended:
                 number = running.pop(reference)
-                known[number] = self._ended(self._received(tasks[number], networks[number], reference))
+                job = jobs[number]
+                known[number] = self._ended(job, self._received(job, networks[number], reference))
             if self.listen(Waiting()):
                 for reference in running:
                     self._ray.cancel(reference, force=True)
                 break
         if not known:  # stopped before anything came back
-            return [self.train(tasks[0])]
-        return [known[number] for number in sorted(known)]
+            return [self.train(jobs[0])]
+        return [known.get(number) for number in range(len(jobs))]
 
     def _cpus(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def _send(self, task: Task) -> Any:
-        plain = {
-            "recipe": task.recipe,
-            "seed": task.seed,
-            "name": task.name,
-            "number": task.number,
-            "of": task.of,
-            "pruner": task.pruner,
-            "curve": task.curve,
-        }
-        order = _Order(plain, self._metric, self._device.type, torch.get_num_threads(), version())
+    def _send(self, job: TrainingJob) -> Any:
+        nowhere = cast(LockedData, None)
+        alone = replace(job, data=nowhere, checkpoints=None)
+        order = _Order(alone, self._metric, self._device.type, torch.get_num_threads(), version())
         gpus = 1 if self._device.type == "cuda" else 0
-        remote = self._ray.remote(_trained).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, name=task.name)
-        return remote.remote(self._put(task.data), order)
+        remote = self._ray.remote(_trained).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, name=job.name)
+        return remote.remote(self._put(job.data), order)
 
     def _put(self, data: LockedData) -> Any:
         """Where the cluster finds the data; without what only a backbone's own training needs."""
@@ -142,26 +137,27 @@ class ClusterTrainer(Trainer):
             self._sent[id(data)] = data, self._ray.put(own)
         return self._sent[id(data)][1]
 
-    def _received(self, task: Task, network: nn.Module, reference: Any) -> Outcome:
-        """The outcome of a task that is over; its weights in `network`.
+    def _received(self, job: TrainingJob, network: nn.Module, reference: Any) -> TrainingResult:
+        """The result of a job that is over; its weights in `network`.
 
         Raises:
             TagfitError: the code on the worker is another, or fails.
         """
         errors = self._ray.exceptions
-        nothing = loop.Trained((), 0, "stopped")
         try:
             answer: _Answer = self._ray.get(reference)
         except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError) as error:
-            return Outcome(task, network, nothing, "torch", 0.0, failed=str(error).splitlines()[0])
+            reason = TagfitError(f"{job.name}: {str(error).splitlines()[0]}")
+            return TrainingResult(network, state="failed", error=reason)
         except errors.RayError as error:
-            raise told(error, f"{task.name}: the cluster could not train it") from error
+            raise told(error, f"{job.name}: the cluster could not train it") from error
         if answer.diverged is not None:
-            return Outcome(task, network, nothing, "torch", answer.seconds, TrainingDivergedError(*answer.diverged))
-        outcome = restored(task, network, answer.content)
-        for row in outcome.trained.history:
-            self.listen(EpochEnded(row, (), task.name, task.number))
-        return outcome
+            return TrainingResult.diverged(network, TrainingDivergedError(*answer.diverged), seconds=answer.seconds)
+        result = unpack_result(network, *checkpoint.unpack(answer.content))
+        assert result is not None
+        for row in result.history:
+            self.listen(EpochEnded(row, job.name, job.number))
+        return result
 
 
 def _trained(data: LockedData, order: _Order) -> _Answer:
@@ -178,7 +174,7 @@ def _trained(data: LockedData, order: _Order) -> _Answer:
     torch.set_num_threads(order.threads)  # a CNN's sums depend on it
     device, began = find_device(order.device), time.perf_counter()
     trainer = Trainer(NetworkInputs.of(data.dataset, device), order.metric, lambda event: None)
-    outcome = trainer.train(Task(data=data, **order.task))
-    if (error := outcome.diverged) is not None:
+    result = trainer.train(replace(order.job, data=data))
+    if isinstance(error := result.error, TrainingDivergedError):
         return _Answer(b"", time.perf_counter() - began, (error.step, error.epoch, error.loss))
-    return _Answer(finished(outcome), outcome.seconds)
+    return _Answer(result.pack(), result.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -15,11 +16,14 @@ from tagfit.images.decode import MAX_PIXELS, pixels
 from tagfit.images.store import OnPixels, OnRead, open_images
 from tagfit.images.workers import Decode
 from tagfit.records.data import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
-from tagfit.records.form import MOST_PIXELS_A_SIDE, Form
+from tagfit.records.form import MOST_PIXELS_A_SIDE, ImageForm
 
 DEFAULT_SIZE = 64
 
 T = TypeVar("T")
+Told = TypeVar("Told", LabelTable, Dataset)
+
+log = logging.getLogger(__name__)
 
 #: the column of metadata that says when each image was taken, where its file says so and no other column does
 CAPTURE_TIME = "capture time"
@@ -28,7 +32,7 @@ CAPTURE_TIME = "capture time"
 def build(
     table: LabelTable,
     *,
-    size: int | Form = DEFAULT_SIZE,
+    size: int | ImageForm = DEFAULT_SIZE,
     max_pixels: int | None = None,
     strict: bool = False,
     on_read: OnRead | None = None,
@@ -49,19 +53,19 @@ def build(
     Raises:
         DataError: no readable sample, or nothing to learn; where `strict`, every unreadable image.
     """
-    if not isinstance(size, Form) and not (isinstance(size, int) and 1 <= size <= MOST_PIXELS_A_SIDE):
+    if not isinstance(size, ImageForm) and not (isinstance(size, int) and 1 <= size <= MOST_PIXELS_A_SIDE):
         raise DataError(f"the image size must be a whole number from 1 to {MOST_PIXELS_A_SIDE}; got {size!r}")
     if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
         raise DataError(f"the most pixels of an image must be a whole number above 0; got {max_pixels!r}")
     if table.x is None:
-        form = size if isinstance(size, Form) else Form(size)
+        form = size if isinstance(size, ImageForm) else ImageForm(size)
         return _from_images(table, form, max_pixels or MAX_PIXELS, strict, on_read, on_pixels, decode)
     if max_pixels is not None:
         raise DataError("a limit of pixels was given, but means nothing for arrays", "Leave it away.")
     # once here, rather than at every use; a memory map stays one
     x = table.x if table.x.flags.c_contiguous else np.ascontiguousarray(table.x)
     hashes = hash_rows(x)
-    if isinstance(size, Form) and table.kind == "images":
+    if isinstance(size, ImageForm) and table.kind == "images":
         x = _resized(x, size)
     scale = 1 / 255 if table.kind == "images" else 1.0
     return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale))
@@ -110,20 +114,11 @@ def rows_of_part(dataset: Dataset, part: Part) -> Dataset:
 
 def rows_of(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
     """Some samples of `dataset`, in the order of `rows`."""
-    return replace(
-        dataset,
-        x=dataset.x[rows],
-        pixels=None if dataset.pixels is None else dataset.pixels[rows],
-        labels_NL=dataset.labels_NL[rows],
-        hashes=dataset.hashes[rows],
-        given_split=None if dataset.given_split is None else dataset.given_split[rows],
-        sample_names=tuple(dataset.sample_names[row] for row in rows),
-        metadata={name: tuple(values[row] for row in rows) for name, values in dataset.metadata.items()},
-        files=_chosen(dataset.files, rows),
-    )
+    pixels = None if dataset.pixels is None else dataset.pixels[rows]
+    return replace(_of_rows(dataset, rows), x=dataset.x[rows], pixels=pixels, hashes=dataset.hashes[rows])
 
 
-def _resized(x: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
+def _resized(x: NDArray[np.uint8], form: ImageForm) -> NDArray[np.uint8]:
     """(N, size, size, 3) uint8 of (N, H, W, 3)."""
     found = np.empty((len(x), form.size, form.size, 3), np.uint8)
     for number, image in enumerate(x):
@@ -133,7 +128,7 @@ def _resized(x: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
 
 def _from_images(
     table: LabelTable,
-    form: Form,
+    form: ImageForm,
     max_pixels: int,
     strict: bool,
     on_read: OnRead | None,
@@ -152,7 +147,7 @@ def _from_images(
             else "No image could be read, so there is nothing to learn from.",
         )
     if reasons:
-        table = _rows(table, images.rows)
+        table = replace(_of_rows(table, images.rows), encoded=_chosen(table.encoded, images.rows))
     if any(images.times) and CAPTURE_TIME not in table.metadata:
         table = replace(table, metadata={**table.metadata, CAPTURE_TIME: images.times})
     table = replace(table, notes=(*table.notes, *images.notes))
@@ -160,15 +155,15 @@ def _from_images(
     return _dataset(table, images.x, images.hashes, preprocessing, reasons)
 
 
-def _rows(table: LabelTable, rows: NDArray[np.intp]) -> LabelTable:
+def _of_rows(told: Told, rows: NDArray[np.intp]) -> Told:
+    """What is said of some samples; their content is left to the caller."""
     return replace(
-        table,
-        labels_NL=table.labels_NL[rows],
-        sample_names=tuple(table.sample_names[row] for row in rows),
-        files=_chosen(table.files, rows),
-        encoded=_chosen(table.encoded, rows),
-        given_split=None if table.given_split is None else table.given_split[rows],
-        metadata={name: tuple(values[row] for row in rows) for name, values in table.metadata.items()},
+        told,
+        labels_NL=told.labels_NL[rows],
+        sample_names=tuple(told.sample_names[row] for row in rows),
+        files=_chosen(told.files, rows),
+        given_split=None if told.given_split is None else told.given_split[rows],
+        metadata={name: tuple(values[row] for row in rows) for name, values in told.metadata.items()},
     )
 
 
@@ -187,6 +182,10 @@ def _dataset(
         raise DataError(f"{table.name}: there is no label to learn")
     if (table.labels_NL == UNKNOWN).all():
         raise DataError(f"{table.name}: every label cell is unknown, so there is nothing to learn from")
+    set_aside = (*table.set_aside, *set_aside)
+    if set_aside:
+        name, reason = set_aside[0]
+        log.warning("%s: %d images are set aside, the first of them %s: %s", table.name, len(set_aside), name, reason)
     return Dataset(
         name=table.name,
         label_names=table.label_names,
@@ -199,7 +198,7 @@ def _dataset(
         metadata=table.metadata,
         absent_label=table.absent_label,
         notes=table.notes,
-        set_aside=(*table.set_aside, *set_aside),
+        set_aside=set_aside,
         files=table.files or table.encoded,
         reading=table.reading,
         unlabelled=table.unlabelled,

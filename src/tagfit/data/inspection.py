@@ -6,13 +6,13 @@ Shapes: N samples, L labels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Dataset, LockedData, disagree, hash_keys
+from tagfit.records.scores import SCORED_PARTS
 
 #: pairs of labels that are listed
 PAIRS = 8
@@ -58,6 +58,14 @@ class NeighbourReport:
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """The file in the cache that holds the samples as they are trained on, and its size in bytes."""
+
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Inspection:
     """Counts, labels, co-occurrence, unreadable samples, copies and whatever looks suspicious.
 
@@ -70,7 +78,7 @@ class Inspection:
         notes: how the data was read and split.
         suspicions: sentences on what looks wrong.
         backbone: what makes features of the images, in words; empty for none.
-        stored: the file in the cache that holds the samples as they are trained on, and its size; empty for none.
+        stored: where the samples lie that are trained on; None where they are in memory.
     """
 
     name: str
@@ -89,10 +97,7 @@ class Inspection:
     suspicions: tuple[str, ...]
     lock: str
     backbone: str
-    stored: dict[str, str | int]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    stored: StoredFile | None
 
 
 def look(data: LockedData) -> Inspection:
@@ -146,9 +151,9 @@ def _pairs(dataset: Dataset) -> Iterator[LabelPair]:
             yield LabelPair(names[first], names[second], int(together), together / by_chance)
 
 
-def _stored(dataset: Dataset) -> dict[str, str | int]:
+def _stored(dataset: Dataset) -> StoredFile | None:
     x = dataset.x if dataset.images is None else dataset.images
-    return {"file": str(x.filename), "bytes": x.nbytes} if isinstance(x, np.memmap) else {}
+    return StoredFile(str(x.filename), x.nbytes) if isinstance(x, np.memmap) else None
 
 
 def _backbone(dataset: Dataset) -> str:
@@ -203,7 +208,7 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
 
 
 def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Iterator[str]:
-    for part in ("train", "val", "test"):
+    for part in SCORED_PARTS:
         missing = [label.name for label in labels if not label.yes_by_part[part]]
         if missing and any(label.yes_by_part[part] for label in labels):
             yield f"No sample of {part} is known to have: {', '.join(missing)}. What needs one is left out there."

@@ -19,6 +19,7 @@ from tagfit.data.groups import AUTO, Groups, group, leaks, likeness
 from tagfit.data.stratification import deal
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
+from tagfit.options.data import MOST_FOLDS
 from tagfit.records.data import PARTS, UNKNOWN, Dataset, Likeness, Part, Split
 
 #: shares of train, val, calibrate and test unless given
@@ -26,9 +27,6 @@ DEFAULT_SHARES: Mapping[str, float] = {"train": 0.70, "val": 0.15, "test": 0.15}
 
 #: the share of train that becomes val where a person's split has none, and calibrate where one is asked for
 CARVED = 0.15
-
-#: more would be leaving one out, which several labels do not need
-MOST_FOLDS = 20
 
 #: how far, as a fraction of all samples, a part may be from its share without a note
 TOLERANCE = 0.02
@@ -107,6 +105,11 @@ def parse_shares(text: str) -> dict[str, float]:
     if parts is None or not math.isclose(sum(numbers), 100, abs_tol=1e-6):
         raise DataError(f"a split must be percentages like 70/15/15 or 80/20 that add up to 100; got {text!r}")
     return {part: number / 100 for part, number in zip(parts, numbers, strict=True)}
+
+
+def demand_split(split: str | Mapping[str, float]) -> None:
+    """Raises DataError: it is not text as `parse_shares` takes it, nor the share of each part."""
+    _check_shares(parse_shares(split) if isinstance(split, str) else split, None)
 
 
 def _wanted(

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from tagfit.decisions.calibration import reliability
-from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider, guaranteed
+from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider, with_guarantee
+from tagfit.decisions.reliability import CalibrationReport, probability_report
 from tagfit.errors import DataError
-from tagfit.metrics.intervals import Answers, Difference, Resampling, Spread, difference, resample
-from tagfit.metrics.scores import Bools, Floats, Labels, probability_means
+from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
+from tagfit.metrics.scores import Bools, Floats, Labels
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import Part
-from tagfit.records.scores import METRICS, Interval, Scores
-
-#: what is scored; calibrate is for what is fitted alone
-SCORED: tuple[Part, ...] = ("train", "val", "test")
+from tagfit.records.scores import METRICS, SCORED_PARTS, Differences, Interval, Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +31,7 @@ class Appraisal:
         spreads: the scores' resamples, by part.
         decided_spreads: those of `decided`.
         decisions: (n, L) bool by part, what the decider makes of each sample; cross-fitted as in `decided`.
-        calibration: what the calibration brings, as result.json has it.
+        calibration: what the calibration brings.
         refusal: why a guarantee that was asked for cannot be given.
     """
 
@@ -43,7 +39,7 @@ class Appraisal:
     decided: Mapping[str, Scores | None]
     spreads: Mapping[Part, Spread]
     decided_spreads: Mapping[Part, Spread]
-    calibration: Mapping[str, Any]
+    calibration: CalibrationReport
     refusal: str | None = None
     decisions: Mapping[Part, Bools] = field(default_factory=dict)
 
@@ -55,9 +51,9 @@ class Appraisal:
             return (self.decider.guaranteed.sentence, self.decider.guaranteed.evidence)
         if self.decider.rule is None:
             return ()
-        wish, fitted_on = self.decider.wish, self.decider.fitted_on
-        told = [f"Labels decided for {wish}, fitted on {fitted_on}: {self.decider.rule.describe(label_names)}."]
-        metric = wish if wish in METRICS else metric
+        objective, fitted_on = self.decider.objective, self.decider.fitted_on
+        told = [f"Labels decided for {objective}, fitted on {fitted_on}: {self.decider.rule.describe(label_names)}."]
+        metric = objective if objective in METRICS else metric
         part: Part = "test" if "test" in self.spreads else "val"
         decided, at_half = self.decided_spreads[part], self.spreads[part]
         gain = difference(decided, at_half)[metric]
@@ -66,17 +62,15 @@ class Appraisal:
             told.append(f"On {part}, {TITLES[metric]} moves by that from {old:.3f} to {new:.3f}, {gain}.")
         return tuple(told)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What result.json has of it beside the scores."""
-        return {
-            "intervals": {
-                "scores": {part: as_pairs(spread.intervals) for part, spread in self.spreads.items()},
-                "decided": {part: as_pairs(spread.intervals) for part, spread in self.decided_spreads.items()},
-            },
-            "calibration": self.calibration,
-            "decider": self.decider.to_dict(),
-            "refusal": self.refusal,
-        }
+    @property
+    def intervals(self) -> dict[str, dict[str, Interval | None]]:
+        """Of the scores, by part and metric."""
+        return {part: spread.intervals for part, spread in self.spreads.items()}
+
+    @property
+    def decided_intervals(self) -> dict[str, dict[str, Interval | None]]:
+        """Of `decided`, by part and metric."""
+        return {part: spread.intervals for part, spread in self.decided_spreads.items()}
 
 
 def joined(several: Sequence[Predictions]) -> Predictions:
@@ -98,28 +92,29 @@ def mean_of(several: Sequence[Predictions]) -> Predictions:
 
 
 def appraise(
-    predictions: Mapping[Part, Predictions], wish: DecisionObjective, *, seen_NL: Labels | None, seed: int = 0
+    predictions: Mapping[Part, Predictions], asked: DecisionObjective, *, seen_NL: Labels | None, seed: int = 0
 ) -> Appraisal:
     """Fit what decides, and say how sure every score is.
 
     Args:
-        said: by part; val has to be there, and calibrate where there is a guarantee.
+        predictions: by part; val has to be there, and calibrate where there is a guarantee.
+        asked: what labels are to be decided for.
         seen_NL: (M, L) the labels of train; None where they are those of val, as with folds.
         seed: deals the folds, and draws the resamples: the same for every model of the same parts.
     """
-    part: Part = "calibrate" if "calibrate" in predictions and wish.guarantee is None else "val"
-    fitted = fit_decider(predictions[part], part, wish.objective, seen_NL=seen_NL, seed=seed)
+    part: Part = "calibrate" if "calibrate" in predictions and asked.guarantee is None else "val"
+    fitted = fit_decider(predictions[part], part, asked.objective, seen_NL=seen_NL, seed=seed)
     decider, refusal = fitted.decider, None
-    if wish.guarantee is not None:
+    if asked.guarantee is not None:
         try:
-            decider = guaranteed(decider, wish.guarantee, predictions["calibrate"], seed=seed)
+            decider = with_guarantee(decider, asked.guarantee, predictions["calibrate"], seed=seed)
         except DataError as error:
             refusal = str(error)
     decisions = {name: decider.decide(here.probabilities_NL) for name, here in predictions.items()}
     if decider.rule is not None and decider.guaranteed is None:
         decisions[part] = fitted.decisions_NL
     spreads, decided_spreads = {}, {}
-    for scored in SCORED:
+    for scored in SCORED_PARTS:
         if scored not in predictions or not len(predictions[scored]):
             continue
         here = predictions[scored]
@@ -132,38 +127,27 @@ def appraise(
             decided_spreads[scored] = resample(Answers(here.labels_NL, probabilities, decisions[scored]), draw)
     return Appraisal(
         decider=decider,
-        decided={name: decided_spreads[name].scores if name in decided_spreads else None for name in SCORED}
+        decided={name: decided_spreads[name].scores if name in decided_spreads else None for name in SCORED_PARTS}
         if decided_spreads
         else {},
         spreads=spreads,
         decided_spreads=decided_spreads,
-        calibration=calibration_record(predictions[part], fitted.probabilities_NL, decider),
+        calibration=calibration_report(predictions[part], fitted.probabilities_NL, decider),
         refusal=refusal,
         decisions=decisions,
     )
 
 
-def calibration_record(predictions: Predictions, probabilities_NL: Floats, decider: Decider) -> dict[str, Any]:
-    """What a calibration brings on rows that it was not fitted on: before it, and after it."""
-    record: dict[str, Any] = {"method": decider.calibration.method, "fitted_on": decider.fitted_on}
-    for name, values in (("before", predictions.probabilities_NL), ("after", probabilities_NL)):
-        means = {metric: mean.value for metric, mean in probability_means(predictions.labels_NL, values).items()}
-        record[name] = {**means, "reliability": [one.to_dict() for one in reliability(predictions.labels_NL, values)]}
-    return record
+def calibration_report(predictions: Predictions, probabilities_NL: Floats, decider: Decider) -> CalibrationReport:
+    """What a calibration brings on rows that it was not fitted on."""
+    return CalibrationReport(
+        method=decider.calibration.method,
+        fitted_on=decider.fitted_on,
+        before=probability_report(predictions.labels_NL, predictions.probabilities_NL),
+        after=probability_report(predictions.labels_NL, probabilities_NL),
+    )
 
 
-def differences(
-    after: Mapping[Part, Spread], before: Mapping[Part, Spread]
-) -> dict[Part, dict[str, Difference | None]]:
+def differences(after: Mapping[Part, Spread], before: Mapping[Part, Spread]) -> Differences:
     """After minus before, by part and metric, on the same resamples."""
     return {part: difference(after[part], before[part]) for part in after if part in before}
-
-
-def as_pairs(intervals: Mapping[str, Interval | None]) -> dict[str, list[float] | None]:
-    """Intervals as JSON has them."""
-    return {name: None if one is None else [one.low, one.high] for name, one in intervals.items()}
-
-
-def differences_record(by_metric: Mapping[str, Difference | None]) -> dict[str, Any]:
-    """Differences as JSON has them."""
-    return {metric: None if one is None else one.to_dict() for metric, one in by_metric.items()}

@@ -6,27 +6,26 @@ Shapes: N samples, L labels, G groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import NormalDist
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from tagfit.decisions.crossfitting import left_out
-from tagfit.errors import BundleError, DataError
-from tagfit.metrics.curves import LIMIT, Curve, Line, Steps
-from tagfit.metrics.scores import BINS, CLIP, Floats, Labels, checked_labels, checked_probabilities
+from tagfit.errors import DataError
+from tagfit.metrics.curves import LIMIT, Curve, IsotonicCurve, SigmoidCurve
+from tagfit.metrics.scores import CLIP, Floats, Labels, checked_labels, checked_probabilities
 from tagfit.records.data import UNKNOWN, YES
-from tagfit.records.scores import Interval
 
 Method = Literal["none", "temperature", "platt", "isotonic"]
 #: from the simplest on
 METHODS: tuple[Method, ...] = get_args(Method)
 
 Groups = NDArray[np.intp]
+
+_Temperature = Annotated[float, Meta(ge=1 / LIMIT, le=LIMIT, description=f"a number from {1 / LIMIT:g} to {LIMIT:g}")]
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,20 @@ class Calibration:
         method: the richest kind of curve in it.
         temperature: what the logits of labels without a curve of their own are divided by.
         by_label: (L,) the curve of each label, None where the temperature has to do; empty without such curves.
+
+    Raises:
+        ValueError: curves that the method does not have.
     """
 
     method: Method = "none"
-    temperature: float = 1.0
+    temperature: _Temperature = 1.0
     by_label: tuple[Curve | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.by_label) is not (self.method in ("platt", "isotonic")):
+            raise ValueError(f"by_label of a calibration by {self.method} has {len(self.by_label)} curves")
+        if self.method == "platt" and any(isinstance(curve, IsotonicCurve) for curve in self.by_label):
+            raise ValueError("by_label of a calibration by platt must hold no isotonic curves")
 
     def apply(self, probabilities_NL: Floats) -> Floats:
         """(N, L) calibrated, of the same dtype; within a label no order is turned round.
@@ -54,32 +62,11 @@ class Calibration:
         L = probabilities_NL.shape[1]
         if self.by_label and len(self.by_label) != L:
             raise DataError(f"this calibration is for {len(self.by_label)} labels; the probabilities have {L}")
-        shared = Line(1 / self.temperature)
+        shared = SigmoidCurve(1 / self.temperature)
         calibrated_NL = np.empty_like(probabilities_NL)
         for label, curve in enumerate(self.by_label or (None,) * L):
             calibrated_NL[:, label] = (shared if curve is None else curve).apply(probabilities_NL[:, label])
         return calibrated_NL
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: a line is [slope, shift], steps are [scores, probabilities]."""
-        by_label = [None if curve is None else _listed(curve) for curve in self.by_label]
-        return {"method": self.method, "temperature": self.temperature, "by_label": by_label}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], *, labels: int) -> Calibration:
-        """What `to_dict` gave, audited: it may come from a stranger.
-
-        Args:
-            labels: how many there have to be.
-
-        Raises:
-            BundleError: a part is missing or is not what `to_dict` writes; all faults at once.
-        """
-        faults = _faults(values, labels)
-        if faults:
-            raise BundleError(faults)
-        by_label = tuple(None if curve is None else _curve(curve) for curve in values["by_label"])
-        return cls(values["method"], float(values["temperature"]), by_label)
 
 
 # --------------------------------------------------------------------------------------------- fitting
@@ -134,16 +121,16 @@ def _candidates(labels_NL: Labels, probabilities_NL: Floats) -> dict[Method, Cal
     """What each method makes of these rows: of a label whose cells are too few, what the simpler one makes."""
     known_NL, yes_NL = labels_NL != UNKNOWN, labels_NL == YES
     none = Calibration()
-    shared = Line.fit(probabilities_NL[known_NL], yes_NL[known_NL], shifted=False)
+    shared = SigmoidCurve.fit(probabilities_NL[known_NL], yes_NL[known_NL], shifted=False)
     temperature = none if shared is None else Calibration("temperature", 1 / shared.slope)
-    lines: list[Curve | None] = []
-    steps: list[Curve | None] = []
+    sigmoids: list[Curve | None] = []
+    curves: list[Curve | None] = []
     for label, known_N in enumerate(known_NL.T):
         scores, yes = probabilities_NL[known_N, label], yes_NL[known_N, label]
-        lines.append(Line.fit(scores, yes))
-        steps.append(Steps.fit(scores, yes) or lines[-1])
-    platt = Calibration("platt", temperature.temperature, tuple(lines)) if any(lines) else temperature
-    isotonic = Calibration("isotonic", temperature.temperature, tuple(steps)) if steps != lines else platt
+        sigmoids.append(SigmoidCurve.fit(scores, yes))
+        curves.append(IsotonicCurve.fit(scores, yes) or sigmoids[-1])
+    platt = Calibration("platt", temperature.temperature, tuple(sigmoids)) if any(sigmoids) else temperature
+    isotonic = Calibration("isotonic", temperature.temperature, tuple(curves)) if curves != sigmoids else platt
     return {"none": none, "temperature": temperature, "platt": platt, "isotonic": isotonic}
 
 
@@ -166,133 +153,3 @@ def _is_gain(gains_N: NDArray[np.float64], known_N: NDArray[np.intp], groups: Gr
     # of a ratio of two sums: what each group is off it
     off_G = gains_G - known_G * gain / known
     return bool(gain > np.sqrt(G / (G - 1) * np.square(off_G).sum()))
-
-
-# ----------------------------------------------------------------------------------------- reliability
-
-
-@dataclass(frozen=True)
-class Bin:
-    """The known cells whose probability lies from `low` to below `high`; the last bin holds 1 too.
-
-    Attributes:
-        mean: their mean probability; None without cells, as the next two.
-        yes: the fraction of them that are yes.
-        interval: of that fraction, each cell taken to stand for itself.
-    """
-
-    low: float
-    high: float
-    count: int
-    mean: float | None
-    yes: float | None
-    interval: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        interval = None if self.interval is None else [self.interval.low, self.interval.high]
-        return {
-            "low": self.low,
-            "high": self.high,
-            "count": self.count,
-            "mean": self.mean,
-            "yes": self.yes,
-            "interval": interval,
-        }
-
-
-def reliability(labels_NL: Labels, probabilities_NL: Floats) -> list[Bin]:
-    """The bins of `ece`, all of them, from 0 to 1: is, of cells given about this probability, about this fraction yes?
-
-    Args:
-        labels_NL: (N, L) of YES, NO, UNKNOWN.
-        probabilities_NL: (N, L) floats from 0 to 1.
-
-    Raises:
-        DataError: shapes, values or dtypes are not as above.
-    """
-    labels_NL = checked_labels(labels_NL)
-    known_NL = labels_NL != UNKNOWN
-    p = checked_probabilities(probabilities_NL, labels_NL.shape)[known_NL].astype(np.float64)
-    bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS).tolist()
-    sums, yes = (np.bincount(bins, of, minlength=BINS).tolist() for of in (p, labels_NL[known_NL] == YES))
-    return [
-        Bin(
-            low=number / BINS,
-            high=(number + 1) / BINS,
-            count=count,
-            mean=sums[number] / count if count else None,
-            yes=yes[number] / count if count else None,
-            interval=wilson(int(yes[number]), count) if count else None,
-        )
-        for number, count in enumerate(counts)
-    ]
-
-
-def wilson(hits: int, count: int) -> Interval:
-    """Of a fraction, given that `hits` of `count` were counted; count is above 0.
-
-    Wilson, *Probable inference, the law of succession, and statistical inference* (1927).
-    """
-    z = NormalDist().inv_cdf(0.975)
-    middle = (hits + z**2 / 2) / (count + z**2)
-    half = z / (count + z**2) * (hits * (count - hits) / count + z**2 / 4) ** 0.5
-    # at none and at all it ends at 0 and at 1, but for rounding
-    return Interval(max(middle - half, 0.0) if hits else 0.0, min(middle + half, 1.0) if hits < count else 1.0)
-
-
-# -------------------------------------------------------------------------------------------- auditing
-
-
-def _listed(curve: Curve) -> list[Any]:
-    return [list(part) if isinstance(part, tuple) else part for part in curve]
-
-
-def _curve(listed: Sequence[Any]) -> Curve:
-    first, second = listed
-    if isinstance(first, list):
-        return Steps(tuple(map(float, first)), tuple(map(float, second)))
-    return Line(float(first), float(second))
-
-
-def _faults(values: Any, labels: int) -> list[str]:
-    """Why this is not what `to_dict` writes."""
-    if not isinstance(values, Mapping) or set(values) != {"method", "temperature", "by_label"}:
-        return ["a calibration must hold exactly: method, temperature, by_label"]
-    method, temperature, by_label = values["method"], values["temperature"], values["by_label"]
-    if method not in METHODS:
-        return [f"method of a calibration must be one of {', '.join(METHODS)}; got {method!r}"]
-    faults = []
-    if not _is_number(temperature, 1 / LIMIT, LIMIT):
-        faults.append(f"temperature of a calibration must be a number from {1 / LIMIT:g} to {LIMIT:g}")
-    length = labels if method in ("platt", "isotonic") else 0
-    if not (isinstance(by_label, list) and len(by_label) == length):
-        return [*faults, f"by_label of a calibration by {method} must be a list of {length}"]
-    for label, listed in enumerate(by_label):
-        if not (listed is None or _is_line(listed) or (method == "isotonic" and _are_steps(listed))):
-            faults.append(
-                f"by_label[{label}] of a calibration by {method} must be null, or a slope from 0 and a shift"
-                + (", or rising scores and as many probabilities that never fall" if method == "isotonic" else "")
-            )
-    return faults
-
-
-def _is_number(value: Any, low: float, high: float) -> bool:
-    # NaN fails the comparison
-    return type(value) in (int, float) and low <= value <= high
-
-
-def _is_line(listed: Any) -> bool:
-    if not (isinstance(listed, list) and len(listed) == 2):
-        return False
-    return _is_number(listed[0], 0, LIMIT) and _is_number(listed[1], -LIMIT, LIMIT)
-
-
-def _are_steps(listed: Any) -> bool:
-    if not (isinstance(listed, list) and len(listed) == 2 and all(isinstance(part, list) for part in listed)):
-        return False
-    at, values = listed
-    if not (at and len(at) == len(values) and all(_is_number(value, 0, 1) for value in (*at, *values))):
-        return False
-    return all(a < b for a, b in pairwise(at)) and all(a <= b for a, b in pairwise(values))

@@ -5,21 +5,18 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.decisions.calibration import Calibration, fit_calibration
 from tagfit.decisions.crossfitting import left_out
-from tagfit.decisions.guarantees import Guarantee, Guaranteed, fit_guarantee
+from tagfit.decisions.guarantees import FittedGuarantee, Guarantee, fit_guarantee
 from tagfit.decisions.rule_fitting import fit_rule
 from tagfit.decisions.rules import Objective, Rule
-from tagfit.errors import BundleError
 from tagfit.metrics.scores import THRESHOLD, Bools, Floats, Labels
-from tagfit.records.data import LockedData
+from tagfit.records.data import Array, LockedData
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class DecisionObjective:
     def to_dict(self) -> dict[str, str]:
         """What was asked for, as text."""
         asked = {"decide_for": self.objective, "guarantee": self.guarantee}
-        return {name: str(wish) for name, wish in asked.items() if wish is not None}
+        return {name: str(one) for name, one in asked.items() if one is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +65,7 @@ class Predictions:
         """What belongs together; None where every sample stands alone."""
         return None if len(np.unique(self.belongs_to)) == len(self) else self.belongs_to
 
-    def rows(self, chosen: NDArray[Any]) -> Predictions:
+    def rows(self, chosen: Array) -> Predictions:
         return Predictions(self.labels_NL[chosen], self.probabilities_NL[chosen], self.belongs_to[chosen])
 
 
@@ -79,16 +76,16 @@ class Decider:
     Attributes:
         calibration: makes probabilities of scores.
         rule: decides by the calibrated probabilities; None: yes where the score is above 0.5.
-        wish: what the rule was fitted for, as it was asked for; None where nothing was.
+        objective: what the rule was fitted for, as it was asked for; None where nothing was.
         fitted_on: the part that calibration and rule were fitted on; None where neither was.
         guaranteed: where the rule is a guarantee's threshold.
     """
 
     calibration: Calibration = field(default_factory=Calibration)
     rule: Rule | None = None
-    wish: str | None = None
+    objective: str | None = None
     fitted_on: str | None = None
-    guaranteed: Guaranteed | None = None
+    guaranteed: FittedGuarantee | None = None
 
     def probabilities(self, scores_NL: Floats) -> Floats:
         """(N, L) calibrated probabilities."""
@@ -101,38 +98,20 @@ class Decider:
             return decisions
         return self.rule.decide(self.probabilities(scores_NL))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "calibration": self.calibration.to_dict(),
-            "rule": None if self.rule is None else self.rule.to_dict(),
-            "wish": self.wish,
-            "fitted_on": self.fitted_on,
-            "guaranteed": None if self.guaranteed is None else self.guaranteed.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], *, labels: int) -> Decider:
-        """What `to_dict` gave, audited: it may come from a stranger.
-
-        Raises:
-            BundleError: a part is missing or is not what `to_dict` writes.
-        """
-        rule, guaranteed = values["rule"], values["guaranteed"]
-        for name in ("wish", "fitted_on"):
-            if not isinstance(values[name], str | None):
-                raise BundleError(f"the decider's {name} must be text or null; got {values[name]!r}")
-        return cls(
-            calibration=Calibration.from_dict(values["calibration"], labels=labels),
-            rule=None if rule is None else Rule.from_dict(rule, labels=labels),
-            wish=values["wish"],
-            fitted_on=values["fitted_on"],
-            guaranteed=None if guaranteed is None else Guaranteed.from_dict(guaranteed),
-        )
+    def label_faults(self, labels: int) -> list[str]:
+        """Which of its parts are made for another number of labels."""
+        counts = {"rule": None if self.rule is None else len(self.rule.thresholds)}
+        counts["calibration"] = len(self.calibration.by_label) or None
+        counts["guaranteed"] = None if self.guaranteed is None else self.guaranteed.labels
+        return [
+            f"decider.{name} is for {count:,} labels; {labels:,} are named"
+            for name, count in counts.items()
+            if count not in (None, labels)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class CrossFitted:
     """A decider, and what deciders fitted on other rows make of each row that it was fitted on.
 
     Attributes:
@@ -146,7 +125,7 @@ class Fitted:
 
 def fit_decider(
     on: Predictions, part: str, objective: Objective | None, *, seen_NL: Labels | None, seed: int = 0
-) -> Fitted:
+) -> CrossFitted:
     """Calibrate and, where there is an objective, fit a rule for it.
 
     Args:
@@ -156,25 +135,24 @@ def fit_decider(
             there are no others: sets are then taken from the rows, cross-fitted.
         seed: deals the folds.
     """
-    wish = None if objective is None else str(objective)
 
     def fit(rows: Predictions) -> Decider:
         calibration = fit_calibration(rows.labels_NL, rows.probabilities_NL, rows.groups, seed=seed)
-        rule = None
-        if objective is not None:
-            calibrated = calibration.apply(rows.probabilities_NL)
-            rule = fit_rule(objective, rows.labels_NL, calibrated, seen_NL=seen_NL, groups=rows.groups, seed=seed)
-        return Decider(calibration, rule, wish, part)
+        if objective is None:
+            return Decider(calibration, fitted_on=part)
+        calibrated = calibration.apply(rows.probabilities_NL)
+        rule = fit_rule(objective, rows.labels_NL, calibrated, seen_NL=seen_NL, groups=rows.groups, seed=seed)
+        return Decider(calibration, rule, str(objective), part)
 
     probabilities, decisions = np.empty_like(on.probabilities_NL), np.empty(on.labels_NL.shape, dtype=np.bool_)
     for here in left_out(len(on), on.groups, seed=seed + 1):
         decider = fit(on.rows(~here))
         probabilities[here] = decider.probabilities(on.probabilities_NL[here])
         decisions[here] = decider.decide(on.probabilities_NL[here])
-    return Fitted(fit(on), probabilities, decisions)
+    return CrossFitted(fit(on), probabilities, decisions)
 
 
-def guaranteed(decider: Decider, guarantee: Guarantee, on: Predictions, *, seed: int = 0) -> Decider:
+def with_guarantee(decider: Decider, guarantee: Guarantee, on: Predictions, *, seed: int = 0) -> Decider:
     """`decider`, deciding by the threshold that keeps `guarantee` on samples such as `on`, which nothing else has used.
 
     Raises:

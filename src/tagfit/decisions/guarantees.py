@@ -1,32 +1,33 @@
 """Guarantees: a threshold that keeps a recall or a precision on new samples, and how far it was seen to.
 
-What exactly is promised is `Guaranteed.sentence`. Shapes: N samples, L labels, U units (samples, or groups of them),
-B draws of units.
+What exactly is promised is `FittedGuarantee.sentence`.
+
+Shapes: N samples, L labels, U units (samples, or groups of them), B draws of units.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagfit.decisions.risks import ROUNDING, Precision, Recall
-from tagfit.errors import BundleError, DataError, MissingExtraError, did_you_mean
+from tagfit.errors import DataError, MissingExtraError, did_you_mean
+from tagfit.io.ranges import Count, CountOrNone, Fraction, NotNegative, OpenFraction
 from tagfit.metrics.intervals import mean_and_interval
 from tagfit.metrics.scores import Bools, Floats, Ints, Labels, checked_labels, checked_probabilities
-from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.data import UNKNOWN, YES, Array
 
 #: with which probability a precision holds; a recall holds on average
 CONFIDENCE = 0.95
 #: how many random halves of the calibrate part show what a guarantee is worth
 RESAMPLES = 200
 
-_METRICS = ("recall", "precision")
+GuaranteedMetric = Literal["recall", "precision"]
+_METRICS: tuple[GuaranteedMetric, ...] = get_args(GuaranteedMetric)
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Guarantee:
         level: what it must not fall below, between 0 and 1.
     """
 
-    metric: str
-    level: float
+    metric: GuaranteedMetric
+    level: OpenFraction
 
     @classmethod
     def parse(cls, text: str) -> Guarantee:
@@ -48,18 +49,19 @@ class Guarantee:
         Raises:
             DataError: another metric, or no fraction between 0 and 1; all faults at once.
         """
-        metric, _, value = (word.strip() for word in text.partition("="))
+        name, _, value = (word.strip() for word in text.partition("="))
+        metric = next((one for one in _METRICS if one == name), None)
         faults = []
-        if metric not in _METRICS:
-            hint = did_you_mean(metric, _METRICS)
-            faults.append(f"what is guaranteed must be {' or '.join(_METRICS)}; got {metric!r}.{hint}")
+        if metric is None:
+            hint = did_you_mean(name, _METRICS)
+            faults.append(f"what is guaranteed must be {' or '.join(_METRICS)}; got {name!r}.{hint}")
         try:
             level = float(value)
         except ValueError:
             level = math.nan
         if not 0 < level < 1:
             faults.append(f"the level must be a fraction between 0 and 1, both excluded; got {value!r}")
-        if faults:
+        if metric is None or faults:
             raise DataError(faults, "Write a guarantee as recall=0.9 or precision=0.8.")
         return cls(metric, level)
 
@@ -120,17 +122,36 @@ class Resamples:
         achieved: the mean of the metric on the other half; None where none was fitted.
         held: in which fraction of the fitted ones it was at least the level.
         labels_given: how many labels a sample of the other half gets, on average.
+
+    Raises:
+        ValueError: more fitted than drawn, or numbers where none was fitted.
     """
 
-    drawn: int
-    fitted: int
-    achieved: float | None
-    held: float | None
-    labels_given: float | None
+    drawn: Count
+    fitted: CountOrNone
+    achieved: Fraction | None
+    held: Fraction | None
+    labels_given: NotNegative | None
+
+    def __post_init__(self) -> None:
+        if self.fitted > self.drawn:
+            raise ValueError("drawn and fitted must be whole numbers, fitted not the larger one")
+        if any((value is None) is bool(self.fitted) for value in (self.achieved, self.held, self.labels_given)):
+            raise ValueError("achieved, held and labels_given must be numbers where halves were fitted, and else null")
 
 
 @dataclass(frozen=True)
-class Guaranteed:
+class GuaranteeCheck:
+    """How a guarantee fares on other labelled samples: the metric, its 95% interval, and over how many samples."""
+
+    achieved: float | None
+    low: float | None
+    high: float | None
+    samples: int
+
+
+@dataclass(frozen=True)
+class FittedGuarantee:
     """A guarantee with the threshold that keeps it: labels with p > threshold are given.
 
     Attributes:
@@ -142,20 +163,27 @@ class Guaranteed:
         labels_given: how many labels a sample of the calibrate part gets, on average.
         unanswered: the fraction of samples of the calibrate part that get none.
         resamples: how it fares within the calibrate part.
+        sentence: what exactly is guaranteed.
+        evidence: what was observed of it within the calibrate part.
     """
 
     guarantee: Guarantee
-    threshold: float
-    labels: int
-    samples: int
-    groups: int | None
-    labels_given: float
-    unanswered: float
+    threshold: Fraction
+    labels: Count
+    samples: Count
+    groups: Count | None
+    labels_given: NotNegative
+    unanswered: Fraction
     resamples: Resamples
+    # for whoever reads the file; always written anew from the numbers, which may come from a stranger
+    sentence: str = field(init=False, default="")
+    evidence: str = field(init=False, default="")
 
-    @property
-    def sentence(self) -> str:
-        """What exactly is guaranteed."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", self._sentence())
+        object.__setattr__(self, "evidence", self._evidence())
+
+    def _sentence(self) -> str:
         level = self.guarantee.level
         if self.groups is None:
             part, within, new = f"{self.samples} samples", "", "samples"
@@ -175,9 +203,7 @@ class Guaranteed:
             f"{assumption}"
         )
 
-    @property
-    def evidence(self) -> str:
-        """What was seen of it within the calibrate part."""
+    def _evidence(self) -> str:
         seen, metric = self.resamples, self.guarantee.metric
         if seen.achieved is None or seen.held is None or seen.labels_given is None:
             return "Half of the calibrate part is too little to fit it on, so it could not be tried within that part."
@@ -194,57 +220,26 @@ class Guaranteed:
         """(N, L) the labels that are given."""
         return np.asarray(probabilities_NL > np.float64(self.threshold))
 
-    def observed(self, labels_NL: Labels, probabilities_NL: Floats, groups: Ints | None = None) -> dict[str, Any]:
-        """How it fares on other labelled samples: `achieved`, `low` and `high` (95%), over so many `samples`.
-
-        Unknown cells are left out.
-        """
+    def observed(self, labels_NL: Labels, probabilities_NL: Floats, groups: Ints | None = None) -> GuaranteeCheck:
+        """How it fares on other labelled samples; unknown labels are left out."""
         found_NL = self.decide(probabilities_NL) & (labels_NL != UNKNOWN)
         of_NL = labels_NL == YES if self.guarantee.metric == "recall" else found_NL
         counted = of_NL.any(axis=1)
         share_N = (found_NL & (labels_NL == YES))[counted].sum(axis=1) / of_NL[counted].sum(axis=1)
         unit_N = np.unique(_units(len(labels_NL), groups)[counted], return_inverse=True)[1].ravel()
         achieved, interval = mean_and_interval(np.bincount(unit_N, share_N) / np.bincount(unit_N))
-        ends = (None, None) if interval is None else (interval.low, interval.high)
-        return {"achieved": achieved, "low": ends[0], "high": ends[1], "samples": int(counted.sum())}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, with the sentences for whoever reads it."""
-        return {
-            **asdict(self),
-            "guarantee": str(self.guarantee),
-            "sentence": self.sentence,
-            "evidence": self.evidence,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Guaranteed:
-        """What `to_dict` gave, audited: it may come from a stranger. The sentences are written anew from the numbers.
-
-        Raises:
-            BundleError: a part is missing or is not what `to_dict` writes; all faults at once.
-        """
-        faults = _faults(values)
-        if faults:
-            raise BundleError(faults)
-        return cls(
-            guarantee=Guarantee.parse(values["guarantee"]),
-            resamples=Resamples(**values["resamples"]),
-            **{
-                name: values[name]
-                for name in ("threshold", "labels", "samples", "groups", "labels_given", "unanswered")
-            },
-        )
+        low, high = (None, None) if interval is None else interval
+        return GuaranteeCheck(achieved, low, high, int(counted.sum()))
 
 
 def fit_guarantee(
     guarantee: Guarantee,
-    labels_NL: NDArray[Any],
-    probabilities_NL: NDArray[Any],
+    labels_NL: Array,
+    probabilities_NL: Array,
     groups: Ints | None = None,
     *,
     seed: int = 0,
-) -> Guaranteed:
+) -> FittedGuarantee:
     """The threshold that gives the most labels (precision) or the fewest (recall) and keeps the guarantee.
 
     Args:
@@ -275,7 +270,7 @@ def fit_guarantee(
     if math.isnan(threshold):
         raise _nothing_keeps(guarantee, risk, everyone_BU)
     given_N = np.count_nonzero(p_NL > np.float64(threshold), axis=1)
-    return Guaranteed(
+    return FittedGuarantee(
         guarantee=guarantee,
         threshold=threshold,
         labels=labels_NL.shape[1],
@@ -338,80 +333,3 @@ def _nothing_keeps(guarantee: Guarantee, risk: Recall | Precision, everyone_BU: 
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g}%"
-
-
-# -------------------------------------------------------------------------------------------- auditing
-
-
-def _is_amount(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
-
-
-def _is_fraction(value: Any) -> bool:
-    return _is_amount(value) and value <= 1
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value > 0
-
-
-def _is_count_or_none(value: Any) -> bool:
-    return value is None or _is_count(value)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_guarantee(value: Any) -> bool:
-    try:
-        return _is_text(value) and bool(Guarantee.parse(value))
-    except DataError:
-        return False
-
-
-_Kinds = Mapping[str, Callable[[Any], bool]]
-_EXPECTED: Mapping[Callable[[Any], bool], str] = {
-    _is_amount: "a number from 0",
-    _is_fraction: "a fraction from 0 to 1",
-    _is_count: "a whole number above 0",
-    _is_count_or_none: "a whole number above 0, or null",
-    _is_text: "a text",
-    _is_guarantee: "a text like recall=0.9",
-}
-_KINDS: _Kinds = {
-    "guarantee": _is_guarantee,
-    "threshold": _is_fraction,
-    "labels": _is_count,
-    "samples": _is_count,
-    "groups": _is_count_or_none,
-    "labels_given": _is_amount,
-    "unanswered": _is_fraction,
-    "sentence": _is_text,
-    "evidence": _is_text,
-}
-_SEEN: _Kinds = {"achieved": _is_fraction, "held": _is_fraction, "labels_given": _is_amount}
-
-
-def _faults(values: Any) -> list[str]:
-    """Why this is not what `to_dict` writes."""
-    what = "a guarantee"
-    if not isinstance(values, Mapping) or set(values) != {*_KINDS, "resamples"}:
-        return [f"{what} must hold exactly: {', '.join(_KINDS)}, resamples"]
-    faults = _kind_faults(what, values, _KINDS)
-    seen, what = values["resamples"], "resamples of a guarantee"
-    if not isinstance(seen, Mapping) or set(seen) != {"drawn", "fitted", *_SEEN}:
-        return [*faults, f"{what} must hold exactly: drawn, fitted, {', '.join(_SEEN)}"]
-    if not (_is_count(seen["drawn"]) and type(seen["fitted"]) is int and 0 <= seen["fitted"] <= seen["drawn"]):
-        return [*faults, f"drawn and fitted of {what} must be whole numbers, fitted not the larger one"]
-    if seen["fitted"]:
-        return [*faults, *_kind_faults(what, seen, _SEEN)]
-    return [*faults, *(f"{name} of {what} must be null" for name in _SEEN if seen[name] is not None)]
-
-
-def _kind_faults(what: str, values: Mapping[str, Any], kinds: _Kinds) -> list[str]:
-    return [
-        f"{name} of {what} must be {_EXPECTED[fits]}; got {values[name]!r}"
-        for name, fits in kinds.items()
-        if not fits(values[name])
-    ]

@@ -21,7 +21,7 @@ from tagfit.decisions.threshold_search import NOISE, STRENGTHS, Doubles, FitRows
 _PRICES = np.linspace(0.98, 0.02, 49)
 
 
-def fit_recalibration(objective: Objective, rows: FitRows, fold_N: NDArray[np.intp], group_N: NDArray[np.intp]) -> Rule:
+def fit_level(objective: Objective, rows: FitRows, fold_N: NDArray[np.intp], group_N: NDArray[np.intp]) -> Rule:
     """The rule of the best precision at a recall, or of the best recall at a precision.
 
     Args:

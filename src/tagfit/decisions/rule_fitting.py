@@ -3,7 +3,7 @@
 Plans, from the simplest to the richest, are fitted on folds and judged on the rows left out; a richer plan is taken
 only where it is worth more there beyond noise. What is taken is fitted on all rows. All this makes a rule that is
 likely to do better, and guarantees nothing: about every other time new rows come out below a recall or a precision
-that was asked for (`scoring.guarantees` promises).
+that was asked for (`decisions.guarantees` promises).
 
 Shapes: N samples, M samples seen in training, L labels, S label sets.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.decisions.crossfitting import FOLDS, folds
-from tagfit.decisions.level_fitting import fit_recalibration
+from tagfit.decisions.level_fitting import fit_level
 from tagfit.decisions.rule_worth import Worth, value, worth
 from tagfit.decisions.rules import MOST_SETS, Objective, Rule
 from tagfit.decisions.threshold_search import NOISE, STRENGTHS, FitRows
@@ -74,7 +74,7 @@ def fit_rule(
         return Rule.flat(labels_NL.shape[1], note=f"flat at 0.5, as {reason}")
     fold_N = folds(len(rows), group_N, seed=seed)
     if objective.level is not None:
-        return fit_recalibration(objective, rows, fold_N, group_N)
+        return fit_level(objective, rows, fold_N, group_N)
     seen = None if seen_NL is None else SeenSets.of(checked_labels(seen_NL))
     return _Choice(objective.metric, rows, seen, fold_N, group_N).made()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.metrics.scores import ROW_FORMULAS, Bools, Counts, Labels, f1
+from tagfit.metrics.scores import ROW_FORMULAS, Bools, DecisionCounts, Labels, f1
 from tagfit.records.data import UNKNOWN, YES
 
 
@@ -39,7 +39,7 @@ def worth(metric: str, labels_NL: Labels, decisions_NL: Bools) -> Worth:
     yes_NL, known_NL = labels_NL == YES, labels_NL != UNKNOWN
     hits_NL, decided_NL = yes_NL & decisions_NL, known_NL & decisions_NL
     if metric in ROW_FORMULAS:
-        counts = Counts(*(mask.sum(axis=1) for mask in (hits_NL, decided_NL, yes_NL, known_NL)))
+        counts = DecisionCounts(*(mask.sum(axis=1) for mask in (hits_NL, decided_NL, yes_NL, known_NL)))
         return _mean(ROW_FORMULAS[metric](counts), counts.known > 0)
     hits, decided, yes = (mask.sum(axis=1) for mask in (hits_NL, decided_NL, yes_NL))
     if metric == "recall":
@@ -48,7 +48,7 @@ def worth(metric: str, labels_NL: Labels, decisions_NL: Bools) -> Worth:
         return _ratio(hits, decided)
     if metric == "micro_f1":
         return _ratio(2 * hits, decided + yes)
-    by_label = Counts(*(mask.sum(axis=0) for mask in (hits_NL, decided_NL, yes_NL, known_NL)))
+    by_label = DecisionCounts(*(mask.sum(axis=0) for mask in (hits_NL, decided_NL, yes_NL, known_NL)))
     judged_L, size_L = by_label.yes > 0, np.maximum(by_label.decided + by_label.yes, 1)
     if not judged_L.any():
         return Worth(0.0, np.zeros(len(labels_NL)))
@@ -63,7 +63,7 @@ def value(metric: str, yes_NL: Bools, known_NL: Bools, decisions_NL: Bools) -> f
     """What `worth` would say of one of `rules.METRIC_OBJECTIVES`, and nothing else, sooner."""
     masks = (yes_NL & decisions_NL, known_NL & decisions_NL, yes_NL, known_NL)
     axis = {"micro_f1": None, "macro_f1": 0}.get(metric, 1)
-    counts = Counts(*(np.asarray(np.count_nonzero(mask, axis=axis)) for mask in masks))
+    counts = DecisionCounts(*(np.asarray(np.count_nonzero(mask, axis=axis)) for mask in masks))
     values, judged = ROW_FORMULAS.get(metric, f1)(counts), counts.known if metric in ROW_FORMULAS else counts.yes
     return float(values[judged > 0].mean()) if judged.any() else 0.0
 

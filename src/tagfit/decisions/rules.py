@@ -5,16 +5,18 @@ Shapes: N samples, L labels, S label sets.
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from tagfit.errors import BundleError, DataError, did_you_mean
+from tagfit.errors import DataError, did_you_mean
+from tagfit.io.ranges import Count, CountOrNone, Finite, Fraction
 from tagfit.metrics.scores import CLIP, THRESHOLD, Bools, Floats
 
 #: the metrics that a rule can be fitted for, and those whose level a person may ask for
@@ -24,8 +26,11 @@ LEVEL_OBJECTIVES = ("recall", "precision")
 #: a rule knows no more label sets than these
 MOST_SETS = 1024
 
-#: a rule's note is no longer than this
-_NOTE = 200
+_Note = Annotated[str, Meta(max_length=200, description="at most 200 printable characters")]
+_Sets = Annotated[
+    tuple[tuple[CountOrNone, ...], ...],
+    Meta(max_length=MOST_SETS, description=f"a list of at most {MOST_SETS} lists of label indexes"),
+]
 
 _CELLS_A_BLOCK = 1 << 22
 
@@ -81,14 +86,34 @@ class Rule:
             set with the highest product of p of its labels and 1 - p of the others.
         set_weights: (S,) added to the logarithm of that product.
         note: what a person should be told about how it was fitted.
+
+    Raises:
+        DataError: fields that do not fit each other; all faults at once.
     """
 
-    thresholds: tuple[float, ...]
+    thresholds: tuple[Fraction, ...]
     at_least_one: bool = False
-    at_most: int | None = None
-    label_sets: tuple[tuple[int, ...], ...] = ()
-    set_weights: tuple[float, ...] = ()
-    note: str = ""
+    at_most: Count | None = None
+    label_sets: _Sets = ()
+    set_weights: tuple[Finite, ...] = ()
+    note: _Note = ""
+
+    def __post_init__(self) -> None:
+        if faults := list(self._disagreements()):
+            raise DataError(faults)
+
+    def _disagreements(self) -> Iterator[str]:
+        L = len(self.thresholds)
+        if self.at_most is not None and self.at_most > L:
+            yield f"at_most must be at most the number of labels, {L}; got {self.at_most}"
+        if not all(_are_ascending(members, L) for members in self.label_sets):
+            yield f"label_sets must be lists of ascending label indexes below {L}"
+        if len(set(self.label_sets)) < len(self.label_sets):
+            yield "label_sets must all be different"
+        if len(self.set_weights) != len(self.label_sets):
+            yield f"set_weights must be {len(self.label_sets)} numbers, one a label set; got {len(self.set_weights)}"
+        if not self.note.isprintable():
+            yield "note must be printable characters"
 
     @classmethod
     def flat(cls, L: int, threshold: float = THRESHOLD, *, note: str = "") -> Rule:
@@ -155,33 +180,6 @@ class Rule:
         )
         return words + (", at least one label" if self.at_least_one else "") + at_most
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        lists = {"thresholds": list(self.thresholds), "set_weights": list(self.set_weights)}
-        return {**asdict(self), **lists, "label_sets": [list(labels) for labels in self.label_sets]}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], labels: int) -> Rule:
-        """What `to_dict` gave, audited: it may come from a stranger.
-
-        Args:
-            labels: how many labels there have to be.
-
-        Raises:
-            BundleError: it is not what `to_dict` writes; all faults at once.
-        """
-        faults = _faults(values, labels)
-        if faults:
-            raise BundleError(faults)
-        return cls(
-            thresholds=tuple(float(value) for value in values["thresholds"]),
-            at_least_one=values["at_least_one"],
-            at_most=values["at_most"],
-            label_sets=tuple(tuple(members) for members in values["label_sets"]),
-            set_weights=tuple(float(value) for value in values["set_weights"]),
-            note=values["note"],
-        )
-
 
 def _keep_highest(decisions_NL: Bools, p_NL: Floats, at_most: int) -> None:
     """Take back all but the `at_most` highest of each row; of equal ones the first stay."""
@@ -197,54 +195,5 @@ def _give_highest(decisions_NL: Bools, p_NL: Floats) -> None:
     decisions_NL[rows, np.where(np.isnan(known), -1, known).argmax(axis=1)] = True
 
 
-# -------------------------------------------------------------------------------------------- auditing
-
-
-def _faults(values: Any, L: int) -> list[str]:
-    """Why this is not what `to_dict` writes."""
-    names = tuple(Rule.__dataclass_fields__)
-    if not isinstance(values, Mapping) or set(values) != set(names):
-        return [f"a decision rule must hold exactly: {', '.join(names)}"]
-    faults = []
-    if not _is_list_of(values["thresholds"], _is_fraction) or len(values["thresholds"]) != L:
-        faults.append(f"thresholds of a decision rule must be a list of {L} fractions from 0 to 1")
-    if type(values["at_least_one"]) is not bool:
-        faults.append(f"at_least_one of a decision rule must be true or false; got {values['at_least_one']!r:.40}")
-    at_most = values["at_most"]
-    if at_most is not None and not (type(at_most) is int and 1 <= at_most <= L):
-        faults.append(f"at_most of a decision rule must be null or a whole number from 1 to {L}; got {at_most!r:.40}")
-    faults += _set_faults(values["label_sets"], values["set_weights"], L)
-    note = values["note"]
-    if not (isinstance(note, str) and len(note) <= _NOTE and note.isprintable()):
-        faults.append(f"note of a decision rule must be at most {_NOTE} printable characters")
-    return faults
-
-
-def _set_faults(sets: Any, weights: Any, L: int) -> list[str]:
-    if not _is_list_of(sets, lambda members: _are_ascending_indexes(members, L)) or len(sets) > MOST_SETS:
-        return [f"label_sets of a decision rule must be at most {MOST_SETS} lists of ascending label indexes below {L}"]
-    faults = []
-    if len({tuple(members) for members in sets}) < len(sets):
-        faults.append("label_sets of a decision rule must all be different")
-    if not _is_list_of(weights, _is_finite) or len(weights) != len(sets):
-        faults.append("set_weights of a decision rule must be a list of finite numbers, one a label set")
-    return faults
-
-
-def _is_list_of(values: Any, is_right: Any) -> bool:
-    return isinstance(values, list) and all(map(is_right, values))
-
-
-def _is_finite(value: Any) -> bool:
-    # of an integer that no float can hold, math.isfinite would raise
-    return (type(value) is float and math.isfinite(value)) or (type(value) is int and abs(value) < 1 << 53)
-
-
-def _is_fraction(value: Any) -> bool:
-    return _is_finite(value) and 0 <= value <= 1
-
-
-def _are_ascending_indexes(indexes: Any, L: int) -> bool:
-    if not _is_list_of(indexes, lambda index: type(index) is int and 0 <= index < L):
-        return False
-    return all(first < second for first, second in itertools.pairwise(indexes))
+def _are_ascending(indexes: tuple[int, ...], L: int) -> bool:
+    return all(first < second for first, second in pairwise((-1, *indexes, L)))

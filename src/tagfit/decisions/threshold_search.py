@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.metrics.scores import ROW_FORMULAS, THRESHOLD, Bools, Counts, Ints, Labels
-from tagfit.records.data import UNKNOWN, YES
+from tagfit.metrics.scores import ROW_FORMULAS, THRESHOLD, Bools, DecisionCounts, Ints, Labels
+from tagfit.records.data import UNKNOWN, YES, Array
 
 Doubles = NDArray[np.float64]
 
@@ -108,7 +107,7 @@ class FitRows:
             for label in np.flatnonzero(self.yes_L).tolist():
                 yes, known = self.yes_NL[:, label], self.known_NL[:, label]
                 given = known & (self.p_NL[:, label] > thresholds_L[label])
-                others = Counts(hits_N - (given & yes), decided_N - given, yes_N, yes_N)
+                others = DecisionCounts(hits_N - (given & yes), decided_N - given, yes_N, yes_N)
                 gains_T = self._above(label, _values(metric, others, given, yes, known))
                 thresholds_L[label] = nearest_best(self.candidates_T, gains_T, start)
                 given = known & (self.p_NL[:, label] > thresholds_L[label])
@@ -145,7 +144,7 @@ class FitRows:
         share_L: Doubles = self.yes_L / (self.yes_L + strength)
         return share_L
 
-    def _above(self, label: int, values_N: NDArray[Any]) -> Doubles:
+    def _above(self, label: int, values_N: Array) -> Doubles:
         """(T,) the sum of the values of the rows whose probability of `label` is above each candidate."""
         T = len(self.candidates_T)
         summed = np.bincount(self.bins_NL[:, label], values_N, minlength=T + 1)
@@ -153,7 +152,7 @@ class FitRows:
         return above
 
 
-def _values(metric: str, others: Counts, given_N: Bools, yes_N: Bools, known_N: Bools) -> Doubles:
+def _values(metric: str, others: DecisionCounts, given_N: Bools, yes_N: Bools, known_N: Bools) -> Doubles:
     """(N,) what giving a label to each row is worth, given its other labels; for an F1 of many rows, at its value now.
 
     Such an F1 = 2 hits / (decided + yes) grows by a cell exactly when 2 yes > F1 (Dinkelbach 1967, on fractional
@@ -161,7 +160,7 @@ def _values(metric: str, others: Counts, given_N: Bools, yes_N: Bools, known_N: 
     """
     if metric in ROW_FORMULAS:
         formula = ROW_FORMULAS[metric]
-        with_it = Counts(others.hits + yes_N, others.decided + known_N, others.yes, others.known)
+        with_it = DecisionCounts(others.hits + yes_N, others.decided + known_N, others.yes, others.known)
         return formula(with_it) - formula(others)
     hits, decided, yes = (given_N & yes_N).sum(), given_N.sum(), yes_N.sum()
     if metric == "micro_f1":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import RESAMPLES, Answers, Resampling, Spread, resample
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import Recipe
-from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LockedData, Part, Preprocessing
-from tagfit.records.runs import Fitting, Units
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Array, LockedData, Part, Preprocessing
+from tagfit.records.runs import Fitting, Row, Units
 from tagfit.records.scores import Target
 
 #: images are brought to so many cells a side where quick trainings look at them
@@ -66,13 +66,13 @@ class Evidence:
         train: does them; None where nothing may be trained.
         resamples: how many, at most, an interval is made from.
         lacks: why an attribute is empty or None, by its name.
-        known: the resampled scores so far, by part.
+        spreads: scores that were resampled before, by part.
     """
 
     target: Target
     recipe: Recipe
     label_names: tuple[str, ...]
-    history: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Row] = ()
     samples: int = 0
     data: LockedData | None = None
     predictions: Mapping[Part, Predictions] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Evidence:
     seed: int = 0
     resamples: int = RESAMPLES
     lacks: Mapping[str, str] = field(default_factory=dict)
-    known: dict[Part, Spread] = field(default_factory=dict)
+    spreads: Mapping[Part, Spread] = field(default_factory=dict)
 
     def answers(self, part: Part) -> Predictions:
         """What the model says of a part.
@@ -100,18 +100,20 @@ class Evidence:
             raise CannotCheck(f"there is no {part} part")
         return self.predictions[part]
 
-    def spread(self, part: Part) -> Spread:
-        """Every score of a part, and on resamples.
+    @cached_property
+    def spread(self) -> Callable[[Part], Spread]:
+        """Every score of a part, and on resamples; each part is resampled once.
 
-        Raises:
+        Raises (when called):
             CannotCheck: as in `answers`.
         """
+        return cache(self._spread)
+
+    def _spread(self, part: Part) -> Spread:
         predictions = self.answers(part)
-        if part not in self.known:
-            self.known[part] = resample(
-                Answers(predictions.labels_NL, predictions.probabilities_NL), self.resampling(part)
-            )
-        return self.known[part]
+        if part in self.spreads:
+            return self.spreads[part]
+        return resample(Answers(predictions.labels_NL, predictions.probabilities_NL), self.resampling(part))
 
     def resampling(self, part: Part) -> Resampling:
         """The resamples of a part: the same for everything that is compared on it."""
@@ -207,7 +209,7 @@ def frequent(labels_ML: NDArray[np.int8], least: int) -> NDArray[np.bool_]:
     return enough
 
 
-def cheapest_features(x: NDArray[Any], preprocessing: Preprocessing) -> Features:
+def cheapest_features(x: Array, preprocessing: Preprocessing) -> Features:
     """Features as they are; images as 8 x 8 cells of mean colours from 0 to 1."""
     if preprocessing.kind == "features":
         name = "the features" if preprocessing.backbone is None else "the backbone's features"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tagfit.decisions.crossfitting import FOLDS
 from tagfit.diagnosis.checks import leakage, memorisation, more_data
@@ -56,42 +55,42 @@ OF_MODEL = tuple(name for name, check in CHECKS.items() if check.of_model)
 
 
 @dataclass(frozen=True)
+class Unchecked:
+    """A check that could not run, and why."""
+
+    check: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What checks found, the worst first, and why others could not run.
 
     Attributes:
         subject: what was diagnosed, in a line.
         checked: the checks that ran.
-        cannot: (check, why) of those that could not.
+        cannot: those that could not.
     """
 
     findings: tuple[Finding, ...]
-    cannot: tuple[tuple[str, str], ...]
+    cannot: tuple[Unchecked, ...]
     checked: tuple[str, ...]
     subject: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "subject": self.subject,
-            "checked": list(self.checked),
-            "findings": [finding.to_dict() for finding in self.findings],
-            "cannot": [{"check": check, "why": why} for check, why in self.cannot],
-        }
 
 
 def look(evidence: Evidence, names: Iterable[str] = tuple(CHECKS), subject: str = "") -> Diagnosis:
     """Run the named checks."""
     findings: list[Finding] = []
-    cannot: list[tuple[str, str]] = []
+    cannot: list[Unchecked] = []
     checked: list[str] = []
     for name in names:
         try:
             findings += CHECKS[name].run(evidence)
             checked.append(name)
         except CannotCheck as reason:
-            cannot.append((name, str(reason)))
+            cannot.append(Unchecked(name, str(reason)))
         except TrainingDivergedError as error:
-            cannot.append((name, f"its training diverged at step {error.step}"))
+            cannot.append(Unchecked(name, f"its training diverged at step {error.step}"))
     return Diagnosis(worst_first(findings), tuple(cannot), tuple(checked), subject)
 
 

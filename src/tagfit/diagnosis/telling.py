@@ -72,16 +72,6 @@ def _orders(count: int, labels: int, seed: int) -> Iterator[NDArray[np.intp]]:
         yield np.stack([rng.permutation(count) for _ in shuffles], axis=1)
 
 
-def auc(scores_N: NDArray[np.floating], yes_N: NDArray[np.bool_]) -> float:
-    """How often a yes has the higher score than a no; NaN without both."""
-    values, place = np.unique(scores_N, return_inverse=True)
-    yes_V1, no_V1 = (
-        np.bincount(place, weights=counted, minlength=len(values)).astype(np.float64)[:, None]
-        for counted in (yes_N, ~yes_N)
-    )
-    return float(_auc(yes_V1, no_V1)[0])
-
-
 def auc_interval(value: float, yes: int, no: int) -> Interval:
     """Of an AUC from so many yes and no samples (Hanley and McNeil, The meaning and use of the area under a receiver
     operating characteristic (ROC) curve, Radiology 143, 1982)."""
@@ -92,7 +82,10 @@ def auc_interval(value: float, yes: int, no: int) -> Interval:
 
 
 def _auc(yes_BL: Values, no_BL: Values) -> Values:
-    """(L,) of counts in bins that rise with the score; NaN without both."""
+    """(L,) of counts in bins that rise with the score; NaN without both.
+
+    scikit-learn's takes one label at a time, and this is called for hundreds of thousands.
+    """
     below_BL = np.cumsum(no_BL, axis=0) - no_BL / 2
     with np.errstate(invalid="ignore"):
         value_L: Values = (yes_BL * below_BL).sum(axis=0) / (yes_BL.sum(axis=0) * no_BL.sum(axis=0))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.images.index import Entry
+from tagfit.io.files import whole_file
 from tagfit.io.memory_maps import release
 
 #: bytes of pixels that are held before they are written
@@ -61,15 +60,9 @@ class Arrays:
 
     def write(self, name: str, chunks: Iterable[bytes | memoryview]) -> None:
         """Write an array that appears when it is whole, and on disk."""
-        part = self.new_part()
-        try:
-            with part.open("wb", buffering=0) as file:
-                for chunk in chunks:
-                    write_all(file, chunk)
-                os.fsync(file.fileno())
-            part.replace(self._folder / name)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(self._folder / name, beside=self.new_part()) as file:
+            for chunk in chunks:
+                file.write(chunk)
 
     def gathered(self, entries: Sequence[Entry]) -> Iterator[memoryview]:
         """The pixels of `entries`, some at a time, whichever arrays they are in.
@@ -105,14 +98,3 @@ class Arrays:
                 may_go = part in self._own_parts or time.time() - part.stat().st_mtime > _OLD_SECONDS
                 if may_go and not needed(part.name):
                     part.unlink()
-
-
-def write_all(file: BinaryIO, content: bytes | memoryview) -> None:
-    """An unbuffered file may take less than all at a time.
-
-    Raises:
-        OSError: e.g. the disk is full.
-    """
-    left = memoryview(content).cast("B")
-    while left:
-        left = left[file.write(left) :]

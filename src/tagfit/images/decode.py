@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,8 @@ VERSION = 1
 
 #: the formats that are read; no other decoder of Pillow is ever reached
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+#: what counts as an image in a folder; a file that is named itself is always tried
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 #: an image that claims more pixels is refused before any of them is allocated
 MAX_PIXELS = 100_000_000
@@ -46,7 +48,7 @@ class UnreadableImageError(Exception):
     """One image cannot be used; the message is the reason, for people. Callers set the image aside."""
 
 
-def decode(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode(encoded: bytes, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """The image, upright, as (size, size, 3) uint8 sRGB, in the form asked for.
 
     The original width and height leave no trace in the result: resolution must never reach a model.
@@ -57,7 +59,7 @@ def decode(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> NDArr
     return _array(shrink(encoded, form, max_pixels=max_pixels)[0])
 
 
-def shrink(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
+def shrink(encoded: bytes, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
     """What `decode` makes an array of; and when the image was taken, as ISO text, or nothing where it does not say.
 
     Raises:
@@ -72,7 +74,7 @@ def shrink(encoded: bytes, form: Form, *, max_pixels: int = MAX_PIXELS) -> tuple
         return _small(image, form), _capture_time(image)
 
 
-def pixels(image: Image.Image, form: Form) -> NDArray[np.uint8]:
+def pixels(image: Image.Image, form: ImageForm) -> NDArray[np.uint8]:
     """As `decode`, of an image that is open already, which stays as it is.
 
     Raises:
@@ -115,7 +117,7 @@ def _too_large(claimed: str, max_pixels: int) -> str:
     return f"too large: {claimed} pixels are more than {max_pixels / 1e6:g} megapixels"
 
 
-def _small(image: Image.Image, form: Form) -> Image.Image:
+def _small(image: Image.Image, form: ImageForm) -> Image.Image:
     image.load()  # before its metadata is asked: some of it may stand behind the pixels
     resampling = Image.Resampling[form.filter.upper()]
     small = _plain(image).resize((form.size, form.size), resampling, form.box(*image.size), reducing_gap=2.0)

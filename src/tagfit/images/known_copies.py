@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.images.near_copies import near_copies
-from tagfit.io.cache import made_folder
+from tagfit.io.cache import keep, kept
 from tagfit.records.data import hash_keys
 
 #: counts up when `near_copies` comes to find others
@@ -26,38 +23,22 @@ def known_near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[
     """
     keys, copy_of = np.unique(hash_keys(hashes), return_inverse=True)
     copy_of = copy_of.ravel()
-    file = _file(keys.tobytes(), x.shape[1:])
-    known = None if file is None else _read(file, len(keys))
+    digest = hashlib.sha256(f"near copies {VERSION} {x.shape[1:]} ".encode() + keys.tobytes()).hexdigest()
+    name = f"tagfit-copies-{digest[:32]}.json"
+    known = _groups(kept(name), len(keys))
     if known is None:
         found = near_copies(x, hashes)
-        if file is not None:
-            _write(file, [sorted(set(copy_of[rows].tolist())) for rows in found])
+        keep(name, json.dumps([sorted(set(copy_of[rows].tolist())) for rows in found]))
         return found
     members = [np.flatnonzero(np.isin(copy_of, group)) for group in known]
     return tuple(sorted(members, key=lambda rows: int(rows[0])))
 
 
-def _file(content: bytes, shape: tuple[int, ...]) -> Path | None:
-    """Where it is kept for these images."""
-    digest = hashlib.sha256(f"near copies {VERSION} {shape} ".encode() + content).hexdigest()
-    try:
-        return made_folder() / f"tagfit-copies-{digest[:32]}.json"
-    except (OSError, RuntimeError):
-        return None
-
-
-def _read(file: Path, count: int) -> list[list[int]] | None:
+def _groups(content: bytes | None, count: int) -> list[list[int]] | None:
     """Groups of numbers below `count`; None where there is nothing usable."""
     try:
-        groups = json.loads(file.read_bytes())
+        groups = json.loads(content or b"")
         usable = all(len(group) > 1 and min(group) >= 0 and max(group) < count for group in groups)
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
     return groups if usable else None
-
-
-def _write(file: Path, groups: list[list[int]]) -> None:
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        beside.write_text(json.dumps(groups), encoding="utf-8")
-        beside.replace(file)

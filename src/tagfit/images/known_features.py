@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.io.cache import made_folder
+
+log = logging.getLogger(__name__)
 
 #: a kill loses no more than this
 _SECONDS_A_WRITE = 2.0
@@ -34,12 +36,14 @@ class KnownFeatures:
         self._held: dict[bytes, bytes] = {}
         self._known: set[bytes] = set()
         self._connection: sqlite3.Connection | None = None
-        with suppress(OSError, RuntimeError, sqlite3.Error):
+        try:
             file = made_folder() / f"tagfit-features-{key[:32]}.sqlite"
             self._connection = sqlite3.connect(file, timeout=60, check_same_thread=False)
             self._connection.execute(_TABLE)
             whole = self._connection.execute("SELECT digest FROM features WHERE length(row) = ?", (4 * width,))
             self._known = {digest for (digest,) in whole}
+        except (OSError, RuntimeError, sqlite3.Error) as error:
+            log.warning("features are not kept for the next run: %s", error)
 
     def __contains__(self, digest: bytes) -> bool:
         with self._lock:
@@ -82,10 +86,12 @@ class KnownFeatures:
         """What cannot be written stays held."""
         if self._connection is None or not self._held:
             return
-        with suppress(sqlite3.Error):
+        try:
             with self._connection:  # one transaction
                 rows = list(self._held.items())
                 self._connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
             self._known.update(self._held)
             self._held = {}
+        except sqlite3.Error as error:
+            log.warning("%d features are held in memory: %s", len(self._held), error)
         self._written_at = time.monotonic()

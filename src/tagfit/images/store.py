@@ -11,6 +11,7 @@ into an array of their own, in its order, and the part goes.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sqlite3
 import time
@@ -24,13 +25,16 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from tagfit.images.arrays import Arrays, GoneError, write_all
+from tagfit.images.arrays import Arrays, GoneError
 from tagfit.images.decode import MAX_PIXELS, VERSION
 from tagfit.images.index import Entry, Index, Stamp
 from tagfit.images.worker import stamp
-from tagfit.images.workers import Decode, Outcome, Source, decoded
+from tagfit.images.workers import Decode, DecodeOutcome, Source, decoded
 from tagfit.io.cache import made_folder
-from tagfit.records.form import Form
+from tagfit.io.files import sync
+from tagfit.records.form import ImageForm
+
+log = logging.getLogger(__name__)
 
 #: called with (done, total) while images are read
 OnRead = Callable[[int, int], object]
@@ -68,7 +72,7 @@ class Images:
 
 def open_images(
     sources: Sequence[Source],
-    form: Form,
+    form: ImageForm,
     *,
     max_pixels: int = MAX_PIXELS,
     on_read: OnRead | None = None,
@@ -85,18 +89,19 @@ def open_images(
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
         note = f"Decoded images are not kept for the next run, as the cache folder cannot be used: {error}."
+        log.warning(note)
         return _in_memory(sources, form, max_pixels, on_read, note, decode)
 
 
 def _in_memory(
-    sources: Sequence[Source], form: Form, max_pixels: int, on_read: OnRead | None, note: str, decode: Decode
+    sources: Sequence[Source], form: ImageForm, max_pixels: int, on_read: OnRead | None, note: str, decode: Decode
 ) -> Images:
     x = np.empty((len(sources), form.size, form.size, 3), np.uint8)
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, DecodeOutcome] = {}
     for number, outcome in decode(sources, form, max_pixels):
         if outcome.pixels is not None:
             x[number] = outcome.pixels
-        outcomes[number] = Outcome(outcome.digest, time=outcome.time, reason=outcome.reason)
+        outcomes[number] = DecodeOutcome(outcome.digest, time=outcome.time, reason=outcome.reason)
         if on_read is not None:
             on_read(len(outcomes), len(sources))
     rows = [number for number in range(len(sources)) if not outcomes[number].reason]
@@ -140,7 +145,9 @@ class _Known:
 class _Store:
     """The arrays in one folder, for one preprocessing."""
 
-    def __init__(self, folder: Path, form: Form, max_pixels: int, on_pixels: OnPixels | None, decode: Decode) -> None:
+    def __init__(
+        self, folder: Path, form: ImageForm, max_pixels: int, on_pixels: OnPixels | None, decode: Decode
+    ) -> None:
         self._folder, self._form, self._max_pixels = folder, form, max_pixels
         self._on_pixels, self._decoded = on_pixels, decode
         self._shape = (form.size, form.size, 3)
@@ -200,8 +207,8 @@ class _Store:
             self._max_pixels,
             lambda digest: self._index.entry_of(digest) is None,
         )
-        with part.open("wb", buffering=0) as file:
-            waiting: list[tuple[int, Outcome]] = []
+        with part.open("wb") as file:
+            waiting: list[tuple[int, DecodeOutcome]] = []
             began, done = time.monotonic(), len(sources) - len(missing)
             with closing(outcomes):
                 for position, outcome in outcomes:
@@ -217,7 +224,7 @@ class _Store:
             self._remember(sources, waiting, file, known)
 
     def _remember(
-        self, sources: Sequence[Source], waiting: list[tuple[int, Outcome]], file: BinaryIO, known: _Known
+        self, sources: Sequence[Source], waiting: list[tuple[int, DecodeOutcome]], file: BinaryIO, known: _Known
     ) -> None:
         slot = file.tell() // self._arrays.row_bytes
         entries: list[tuple[bytes, Entry]] = []
@@ -236,8 +243,8 @@ class _Store:
                 rows.append(outcome.pixels.tobytes())
             elif outcome.reason:
                 entries.append((outcome.digest, Entry(reason=outcome.reason)))
-        write_all(file, b"".join(rows))
-        os.fsync(file.fileno())  # the pixels first, then what speaks of them
+        file.write(b"".join(rows))
+        sync(file)  # the pixels first, then what speaks of them
         self._index.remember_images(entries)
         self._index.remember_files(files)
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from tagfit.images.decode import UnreadableImageError, shrink
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 
 #: how a request begins: whether a digest is asked for, and what follows; and what is answered to a digest
 DIGEST, PIXELS, FILE, BYTES, WANTED, KNOWN = b"D", b"P", b"F", b"B", b"W", b"K"
@@ -65,7 +65,7 @@ def stamp(file: os.stat_result) -> tuple[int, int, int, int]:
     return file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino
 
 
-def serve(incoming: BinaryIO, outgoing: BinaryIO, form: Form, max_pixels: int) -> None:
+def serve(incoming: BinaryIO, outgoing: BinaryIO, form: ImageForm, max_pixels: int) -> None:
     """Answer until the other side is gone."""
     send(outgoing, b"ready")
     while True:
@@ -114,7 +114,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a decoder prints must not come between the frames
     Image.MAX_IMAGE_PIXELS = None  # the limit is decode's own
     warnings.simplefilter("ignore")  # Pillow warns of odd metadata; pixels or a reason are all that counts
-    form, max_pixels = Form.from_dict(json.loads(sys.argv[1])), int(sys.argv[2])
+    form, max_pixels = ImageForm(**json.loads(sys.argv[1])), int(sys.argv[2])
     with suppress(EOFError, BrokenPipeError):
         serve(incoming, outgoing, form, max_pixels)
 

@@ -7,25 +7,28 @@ without a main guard nor a notebook is run a second time, and nothing but NumPy 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 from queue import Queue
 from threading import Event, Lock, Thread
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import TagfitError
 from tagfit.images.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
+
+log = logging.getLogger(__name__)
 
 #: images that are worth the start of one more process
 _WORTH_A_PROCESS = 48
@@ -40,7 +43,7 @@ Wanted = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class DecodeOutcome:
     """What came of one image.
 
     Attributes:
@@ -63,16 +66,16 @@ class Decode(Protocol):
     """Decodes many images: `decoded`, or its like elsewhere."""
 
     def __call__(
-        self, sources: Iterable[Source], form: Form, max_pixels: int, wanted: Wanted = ...
-    ) -> Generator[tuple[int, Outcome]]: ...
+        self, sources: Iterable[Source], form: ImageForm, max_pixels: int, wanted: Wanted = ...
+    ) -> Generator[tuple[int, DecodeOutcome]]: ...
 
 
 def decoded(
     sources: Iterable[Source],
-    form: Form,
+    form: ImageForm,
     max_pixels: int,
     wanted: Wanted = lambda digest: True,
-) -> Generator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, DecodeOutcome]]:
     """The number and the outcome of each of `sources`, as they come, by processes that end with them."""
     with closing(Decoders(form, max_pixels)) as decoders:
         yield from decoders.decoded(sources, wanted)
@@ -84,11 +87,11 @@ class Decoders:
     May be used from several threads.
     """
 
-    def __init__(self, form: Form, max_pixels: int, processes: int | None = None) -> None:
-        self._form, self._max_pixels, self._most = form, max_pixels, processes or _cores()
+    def __init__(self, form: ImageForm, max_pixels: int, processes: int | None = None) -> None:
+        self._form, self._max_pixels, self._most = form, max_pixels, processes or cores()
         self._idle: deque[Decoder] = deque()
 
-    def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, Outcome]]:
+    def decoded(self, sources: Iterable[Source], wanted: Wanted | None = None) -> Generator[tuple[int, DecodeOutcome]]:
         """The number and the outcome of each of `sources`, as they come.
 
         `sources` are taken, and `wanted` is called, from several threads; without it nothing is hashed.
@@ -98,7 +101,7 @@ class Decoders:
         decoders = [self._taken() for _ in range(max(1, -(-len(first) // _WORTH_A_PROCESS)))]
         coming, lock, stop = chain(first, numbered), Lock(), Event()
         room = max(2, min(_MOST_WAITING, _WAITING // (3 * self._form.size**2)))
-        outcomes: Queue[tuple[int, Outcome] | BaseException | None] = Queue(room)
+        outcomes: Queue[tuple[int, DecodeOutcome] | BaseException | None] = Queue(room)
 
         def work(decoder: Decoder) -> None:
             try:
@@ -151,7 +154,8 @@ class Decoders:
             return Decoder(self._form, self._max_pixels)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -162,12 +166,12 @@ class Decoder:
         abandoned: whether it was given up, and opens no more images.
     """
 
-    def __init__(self, form: Form, max_pixels: int) -> None:
+    def __init__(self, form: ImageForm, max_pixels: int) -> None:
         self._form, self._max_pixels = form, max_pixels
         self._process: subprocess.Popen[bytes] | None = None
         self.abandoned = False
 
-    def read(self, source: Source, wanted: Wanted | None = None) -> Outcome:
+    def read(self, source: Source, wanted: Wanted | None = None) -> DecodeOutcome:
         """Read and decode one image, and hash it where `wanted` is to be told.
 
         A crash is tried once more, as memory may have been short.
@@ -175,13 +179,15 @@ class Decoder:
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):
-            self.close()
+            status = self.close()
         if self.abandoned:
-            return Outcome()
+            return DecodeOutcome()
+        named = source if isinstance(source, Path) else f"an image of {len(source):,} bytes"
+        log.warning("the decoder crashed at %s (%s); it is tried once more", named, _ended(status))
         try:
             return self._read(source, wanted)
         except (EOFError, OSError):
-            return Outcome(reason=f"the decoder crashed: {_ended(self.close())}")
+            return DecodeOutcome(reason=f"the decoder crashed: {_ended(self.close())}")
 
     def abandon(self) -> None:
         """Give up what it is at, from another thread."""
@@ -204,7 +210,7 @@ class Decoder:
             process.kill()
             return process.wait()
 
-    def _read(self, source: Source, wanted: Wanted | None) -> Outcome:
+    def _read(self, source: Source, wanted: Wanted | None) -> DecodeOutcome:
         requests, answers = self._pipes()
         asked = PIXELS if wanted is None else DIGEST
         send(requests, asked + (BYTES + source if isinstance(source, bytes) else FILE + os.fsencode(source.absolute())))
@@ -213,13 +219,13 @@ class Decoder:
             digest, stamp = bytes.fromhex(told["digest"]), told["stamp"] and tuple(told["stamp"])
             if not wanted(digest):
                 send(requests, KNOWN)
-                return Outcome(digest, stamp)
+                return DecodeOutcome(digest, stamp)
             send(requests, WANTED)
             told = json.loads(receive(answers))
         if "reason" in told:
-            return Outcome(digest, stamp, reason=told["reason"])
+            return DecodeOutcome(digest, stamp, reason=told["reason"])
         shape = (self._form.size, self._form.size, 3)
-        return Outcome(digest, stamp, np.frombuffer(receive(answers), np.uint8).reshape(shape), told["time"])
+        return DecodeOutcome(digest, stamp, np.frombuffer(receive(answers), np.uint8).reshape(shape), told["time"])
 
     def _pipes(self) -> tuple[BinaryIO, BinaryIO]:
         if self._process is None:
@@ -229,10 +235,11 @@ class Decoder:
         return cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        command = [*worker_command(), json.dumps(self._form.to_dict()), str(self._max_pixels)]
+        command = [*worker_command(), json.dumps(asdict(self._form)), str(self._max_pixels)]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        env = environment(OPENBLAS_NUM_THREADS="1")  # NumPy starts no threads of its own
         try:
-            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=_environment())
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=env)
         except OSError as error:
             raise TagfitError(f"{command[0]} does not start: {error}") from error
         try:
@@ -248,9 +255,9 @@ def worker_command() -> Sequence[str]:
     return (sys.executable, "-P", "-m", "tagfit.images.worker")
 
 
-def _environment() -> Mapping[str, Any]:
-    """The same modules are found, and NumPy starts no threads of its own."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+def environment(**variables: str) -> Mapping[str, str]:
+    """This process's own, for another Python that finds the same modules, with further variables."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
 
 
 def _ended(status: int | None) -> str:

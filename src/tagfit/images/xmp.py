@@ -31,7 +31,7 @@ def xmp_keywords(packet: bytes, *, plain_only: bool = False) -> list[str]:
     """
     if len(packet) > MAX_BYTES:
         raise MalformedXmpError(f"is larger than {MAX_BYTES >> 20} MB")
-    reader = _Reader()
+    reader = _XmpReader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
@@ -61,7 +61,7 @@ def _trimmed(packet: bytes) -> bytes:
     return packet.strip(b"\0 \t\r\n")
 
 
-class _Reader:
+class _XmpReader:
     """Gathers the items of the properties that are the image's own: those of others may be nested deeper."""
 
     def __init__(self) -> None:

@@ -37,6 +37,9 @@ _SHOWN = 256
 #: less is not made to look like much
 FAINT = 0.1
 
+#: the colour of a layer
+_WARM = (255, 96, 0)
+
 #: from no heat to the highest, dark to light in even steps: sRGB
 _HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], np.float32)
 
@@ -67,12 +70,9 @@ class Explanation:
         Raises:
             ValueError: the label was not explained.
         """
-        if label not in self.label_names:
-            raise ValueError(f"expected one of {', '.join(self.label_names)}; got {label!r}")
-        heat = np.maximum(self.heat[self.label_names.index(label)], 0)
-        size = (max(_SHOWN, len(heat)),) * 2
-        part = np.asarray(Image.fromarray(heat / max(float(heat.max()), FAINT)).resize(size, Image.Resampling.BICUBIC))
-        part = part.clip(0, 1)[..., None]
+        share = self._share(label)
+        size = (max(_SHOWN, len(share)),) * 2
+        part = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)[..., None]
         grey = Image.fromarray(self.image).convert("L").resize(size, Image.Resampling.BICUBIC)
         below = np.asarray(grey, np.float32)[..., None] * 0.7
         step = part[..., 0] * (len(_HEAT) - 1)
@@ -81,9 +81,26 @@ class Explanation:
 
     def png(self, label: str) -> bytes:
         """`overlay` as a PNG file."""
-        stream = io.BytesIO()
-        self.overlay(label).save(stream, "PNG")
-        return stream.getvalue()
+        return _png(self.overlay(label))
+
+    def layer(self, label: str) -> bytes:
+        """A PNG to be laid over the image, as large as it: the more opaque, the more speaks for `label`."""
+        alpha = np.uint8(255 * self._share(label))
+        return _png(Image.fromarray(np.dstack([np.full((*alpha.shape, 3), _WARM, dtype=np.uint8), alpha])))
+
+    def _share(self, label: str) -> NDArray[np.float32]:
+        """(S, S) what speaks for `label`, of the most that does."""
+        if label not in self.label_names:
+            raise ValueError(f"expected one of {', '.join(self.label_names)}; got {label!r}")
+        heat = np.maximum(self.heat[self.label_names.index(label)], 0)
+        share: NDArray[np.float32] = heat / max(float(heat.max()), FAINT)
+        return share
+
+
+def _png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
 
 
 def hidden(image: NDArray[np.uint8], labels: Sequence[int], scores: Scores) -> NDArray[np.float32]:

@@ -10,7 +10,6 @@ import importlib.metadata
 import importlib.util
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 
 import tagfit
 from tagfit.bundle.audit import Audited
-from tagfit.io.cache import cache_folder, made_folder
+from tagfit.images.workers import cores
+from tagfit.io import cache
 from tagfit.records.data import Preprocessing
-from tagfit.runs.folder import write_atomically
 
 #: samples at a time: the maps of many images take memory, and are no quicker to make
 IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
@@ -70,17 +69,16 @@ def installed() -> bool:
 def kept(bundle: Audited) -> OnnxNetworks | None:
     """The networks of `bundle` as they were made earlier; None where they were not, or are not whole."""
     with suppress(OSError, RuntimeError):
-        for file in cache_folder().glob(_name(bundle, "*")):
+        for file in cache.cache_folder().glob(_name(bundle, "*")):
             content = file.read_bytes()
             if file.name == _name(bundle, _short(content)):
-                return OnnxNetworks(content, bundle.preprocessing)
+                return OnnxNetworks(content, bundle.manifest.preprocessing)
     return None
 
 
 def keep(bundle: Audited, content: bytes) -> None:
     """Remember what was made of `bundle`, where the cache can be used."""
-    with suppress(OSError, RuntimeError):
-        write_atomically(Path(made_folder(), _name(bundle, _short(content))), content)
+    cache.keep(_name(bundle, _short(content)), content)
 
 
 def _name(bundle: Audited, content: str) -> str:
@@ -97,4 +95,4 @@ def _threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked):
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()

@@ -9,7 +9,7 @@ from pathlib import Path
 from tagfit.errors import DataError, OutputError
 from tagfit.inference.explain import Explanation
 from tagfit.inference.rows import PredictedRow
-from tagfit.runs.folder import write_new
+from tagfit.io.files import write_new
 
 
 def demand_new_folder(folder: Path, read: Sequence[Path]) -> None:

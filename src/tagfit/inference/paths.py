@@ -8,9 +8,7 @@ from glob import glob
 from pathlib import Path
 
 from tagfit.errors import DataError
-
-#: what counts as an image in a folder; a file that is named itself is always tried
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 #: stands for the paths that come on stdin, one a line
 STDIN = Path("-")

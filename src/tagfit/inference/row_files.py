@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from tagfit.errors import MissingExtraError, OutputError
+from tagfit.errors import OutputError, demand_extra
 from tagfit.inference.rows import PredictedRow, readable
+from tagfit.io.files import whole_file, writable
 
 #: rows that a Parquet file holds together
 _GROUP = 4096
@@ -107,14 +108,16 @@ def save_rows(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRo
         MissingExtraError: Parquet takes pyarrow, which is not installed.
     """
     demand_form(path)
-    try:
-        if path.suffix == ".parquet":
-            _save_parquet(path, label_names, rows)
-            return
-        with path.open("xb") as stream:
-            write_rows(stream, _lines(path, label_names), rows)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writable(path), whole_file(path, new=True) if path.suffix == ".parquet" else path.open("xb") as stream:
+        write_form(stream, path.suffix, label_names, rows)
+
+
+def write_form(stream: BinaryIO, suffix: str, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
+    """Write `rows` as files with this suffix have them."""
+    if suffix == ".parquet":
+        _write_parquet(stream, label_names, rows)
+    else:
+        write_rows(stream, _lines(suffix, label_names), rows)
 
 
 def resume_rows(
@@ -128,14 +131,11 @@ def resume_rows(
     Raises:
         OutputError: a file that was not written here, or a place that cannot be written to.
     """
-    lines = _lines(path, label_names)
-    try:
-        with path.open("r+b" if path.exists() else "x+b") as stream:
-            for row in going_on(_whole_rows(path, stream, lines)):
-                stream.write(lines.line(row))
-                stream.flush()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    lines = _lines(path.suffix, label_names)
+    with writable(path), path.open("r+b" if path.exists() else "x+b") as stream:
+        for row in going_on(_whole_rows(path, stream, lines)):
+            stream.write(lines.line(row))
+            stream.flush()
 
 
 def _whole_rows(path: Path, stream: BinaryIO, lines: Lines) -> Iterator[PredictedRow]:
@@ -179,31 +179,23 @@ def demand_form(path: Path, resume: bool = False) -> None:
             "To be able to go on after a stop, write .csv or .jsonl.",
         )
     if path.suffix == ".parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError:
-            raise MissingExtraError("a Parquet file", "parquet") from None
+        demand_extra("a Parquet file", "parquet")
 
 
-def _lines(path: Path, label_names: Sequence[str]) -> Lines:
-    return CsvLines(label_names) if path.suffix == ".csv" else JsonLines()
+def _lines(suffix: str, label_names: Sequence[str]) -> Lines:
+    return CsvLines(label_names) if suffix == ".csv" else JsonLines()
 
 
-def _save_parquet(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
+def _write_parquet(stream: BinaryIO, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
     """Columns: sample, labels (a list), error, and the score of each label; both null where there is none."""
     import pyarrow as pa
     from pyarrow import parquet
 
     columns = [("sample", pa.string()), ("labels", pa.list_(pa.string())), ("error", pa.string())]
     schema = pa.schema([*columns, *((name, pa.float32()) for name in label_names)])
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with parquet.ParquetWriter(beside, schema) as writer:
-            for group in _groups(rows):
-                writer.write_table(pa.Table.from_arrays(_columns(group, label_names), schema=schema))
-        os.link(beside, path)  # fails where a file has come into being meanwhile, which replacing would not
-    finally:
-        beside.unlink(missing_ok=True)
+    with parquet.ParquetWriter(stream, schema) as writer:
+        for group in _groups(rows):
+            writer.write_table(pa.Table.from_arrays(_columns(group, label_names), schema=schema))
 
 
 def _columns(rows: Sequence[PredictedRow], label_names: Sequence[str]) -> list[Any]:
@@ -219,13 +211,8 @@ def _columns(rows: Sequence[PredictedRow], label_names: Sequence[str]) -> list[A
 
 
 def _groups(rows: Iterable[PredictedRow]) -> Iterator[list[PredictedRow]]:
-    group: list[PredictedRow] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == _GROUP:
-            yield group
-            group = []
-    if group:
+    coming = iter(rows)
+    while group := list(islice(coming, _GROUP)):
         yield group
 
 

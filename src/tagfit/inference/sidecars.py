@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -10,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagfit.data.sources.keywords import Image, keywords_of
-from tagfit.data.sources.listing import IMAGE_SUFFIXES
-from tagfit.images.decode import UnreadableImageError
+from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
 from tagfit.images.xmp import MalformedXmpError, xmp_keywords
 from tagfit.inference.rows import PredictedRow
 from tagfit.inference.xmp_edit import new_packet, with_keywords
+from tagfit.io.files import whole_file
 
 Refused = Callable[[str], None]
 
@@ -101,16 +100,9 @@ def _new_name(image: Path) -> Path:
 
 
 def _write(change: Change) -> None:
-    """Beside, then renamed; a link leads to the sidecar that is meant."""
-    file = Path(os.path.realpath(change.file))
-    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("xb") as stream:
-            stream.write(change.packet)
-            stream.flush()
-            os.fsync(stream.fileno())
+    """A link leads to the sidecar that is meant."""
+    file = change.file.resolve()
+    with whole_file(file) as stream:
+        stream.write(change.packet)
         if not change.is_new:
-            shutil.copymode(file, beside)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+            shutil.copymode(file, stream.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import weakref
@@ -19,19 +20,20 @@ from PIL import Image
 
 from tagfit.bundle.audit import Audited, audited
 from tagfit.data.dataset import DEFAULT_SIZE
-from tagfit.decisions.decider import Decider
-from tagfit.errors import DataError, ExportError, MissingExtraError, did_you_mean
+from tagfit.errors import DataError, ExportError, did_you_mean
 from tagfit.images.decode import MAX_PIXELS, UnreadableImageError, pixels
-from tagfit.images.workers import Decoders, Outcome
+from tagfit.images.workers import DecodeOutcome, Decoders
 from tagfit.inference import onnx_runtime as onnx_networks
 from tagfit.inference.explain import Explanation, grad_cam, hidden
 from tagfit.records.data import Dataset
-from tagfit.records.form import Form
+from tagfit.records.form import ImageForm
 from tagfit.records.runs import Units
 
 if TYPE_CHECKING:  # they load torch, which another runtime does without
-    from tagfit.bundle.bundle import Bundle
+    from tagfit.bundle.record import Bundle
     from tagfit.inference.torch_runtime import TorchNetworks
+
+log = logging.getLogger(__name__)
 
 #: images that are held at once while a stream of paths is predicted
 PATHS_AT_ONCE = 128
@@ -81,6 +83,7 @@ class Tagger:
     Attributes:
         label_names: (L,).
         preprocessing: what a sample goes through before the network.
+        decider: what makes labels of scores.
     """
 
     def __init__(
@@ -91,7 +94,9 @@ class Tagger:
         processes: int | None = None,
     ) -> None:
         self._given, self._device, self._processes = bundle, device, processes
-        self.label_names, self.preprocessing = bundle.label_names, bundle.preprocessing
+        described = bundle.manifest if isinstance(bundle, Audited) else bundle
+        self.label_names, self.preprocessing = described.label_names, described.preprocessing
+        self.decider = described.decider
         self._networks = self.in_torch if networks is None else networks
 
     @classmethod
@@ -123,7 +128,7 @@ class Tagger:
         Raises:
             BundleError: it was changed or taken away since.
         """
-        from tagfit.bundle.bundle import read_bundle
+        from tagfit.bundle.read import read_bundle
 
         return read_bundle(self._given.folder) if isinstance(self._given, Audited) else self._given
 
@@ -135,24 +140,13 @@ class Tagger:
         return TorchNetworks(self.bundle, self._device)
 
     @property
-    def decider(self) -> Decider:
-        """What makes labels of scores."""
-        return self._given.decider
-
-    @property
-    def form(self) -> Form:
+    def form(self) -> ImageForm:
         """What image files are brought to; the default where the bundle takes none."""
-        return self.preprocessing.form or Form(DEFAULT_SIZE)
+        return self.preprocessing.form or ImageForm(DEFAULT_SIZE)
 
     @property
     def takes_images(self) -> bool:
         return self.preprocessing.takes_images
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """What reading data is told, so that samples come as this bundle takes them."""
-        pretrained = self.bundle.pretrained
-        return {"size": self.form.size} if pretrained is None else {"backbone": pretrained}
 
     def predict(self, inputs: Inputs) -> Prediction:
         """Scores and decisions for images or feature rows.
@@ -293,14 +287,14 @@ class Tagger:
         weakref.finalize(self, decoders.close)
         return decoders
 
-    def _image_outcome(self, image: Image.Image) -> Outcome:
+    def _image_outcome(self, image: Image.Image) -> DecodeOutcome:
         self._demand_images()
         try:
-            return Outcome(pixels=pixels(image, self.form))
+            return DecodeOutcome(pixels=pixels(image, self.form))
         except UnreadableImageError as reason:
-            return Outcome(reason=str(reason))
+            return DecodeOutcome(reason=str(reason))
 
-    def _predict_outcomes(self, outcomes: Sequence[Outcome]) -> Prediction:
+    def _predict_outcomes(self, outcomes: Sequence[DecodeOutcome]) -> Prediction:
         errors = {row: outcome.reason for row, outcome in enumerate(outcomes) if outcome.pixels is None}
         readable = [row for row in range(len(outcomes)) if row not in errors]
         images = [outcome.pixels for outcome in outcomes if outcome.pixels is not None]
@@ -327,7 +321,7 @@ class Tagger:
 
 
 def _constructed(found: Audited) -> Bundle:
-    from tagfit.bundle.bundle import constructed
+    from tagfit.bundle.read import constructed
 
     return constructed(found)
 
@@ -344,23 +338,24 @@ def _on_cpu(device: str) -> bool:
 
 def _in_onnx(found: Audited) -> Networks | None:
     """What ONNX Runtime runs for a bundle, made now if it was not before; None where it cannot be made."""
-    if (known := onnx_networks.kept(found)) is not None:
-        found.contents()  # raises where they have changed
-        return known
-    from tagfit.inference.export.onnx_file import onnx_of
-
-    bundle = _constructed(found)
     try:
-        content = onnx_of(bundle).content
-    except (MissingExtraError, ExportError):
+        if (known := onnx_networks.kept(found)) is not None:
+            found.contents()  # raises where they have changed
+            return known
+        from tagfit.inference.export.onnx_file import onnx_of
+
+        content = onnx_of(_constructed(found)).content
+        networks = onnx_networks.OnnxNetworks(content, found.manifest.preprocessing)
+    except (ImportError, ExportError) as error:
+        log.warning("torch predicts, as ONNX Runtime cannot be used: %s", error)
         return None
     onnx_networks.keep(found, content)
-    return onnx_networks.OnnxNetworks(content, found.preprocessing)
+    return networks
 
 
-def _in_order(coming: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
+def _in_order(coming: Iterable[tuple[int, DecodeOutcome]]) -> Iterator[DecodeOutcome]:
     """What comes with its number, from number 0 on."""
-    waiting: dict[int, Outcome] = {}
+    waiting: dict[int, DecodeOutcome] = {}
     following = 0
     for number, outcome in coming:
         waiting[number] = outcome

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.ensemble import members_of
 from tagfit.models.fine_tuned import FineTunedNetwork

@@ -37,7 +37,7 @@ def with_keywords(packet: bytes, keywords: Sequence[str]) -> bytes:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.namespace_prefixes = True
     parser.StartElementHandler = lambda name, given: places.start(name, given, parser.CurrentByteIndex)
-    parser.EndElementHandler = lambda name: places.end(name, parser.CurrentByteIndex)
+    parser.EndElementHandler = lambda name: places.end(parser.CurrentByteIndex)
     parser.XmlDeclHandler = _demand_utf8
     try:
         packet.decode("utf-8")
@@ -70,7 +70,7 @@ class _Places:
             raise MalformedXmpError("has its dc:subject as an attribute, which nothing is added to")
         self._open.append((kind, _prefix(name), at))
 
-    def end(self, name: str, at: int) -> None:
+    def end(self, at: int) -> None:
         kind, prefix, began = self._open.pop()
         if kind == "item":
             self._ends["item"] = (at, prefix, began)

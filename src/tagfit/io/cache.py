@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from tagfit.errors import OutputError
+from tagfit.io.files import is_temporary, write_atomically
+
+log = logging.getLogger(__name__)
 
 #: how everything in it is called; nothing else there is ever touched
 _OURS = "tagfit-*"
@@ -35,13 +41,10 @@ def cache_folder() -> Path:
     """
     if given := os.environ.get("TAGFIT_CACHE"):
         return Path(given).absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tagfit"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "tagfit" / "cache"
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(xdg) if xdg.startswith("/") else Path.home() / ".cache") / "tagfit"
+    folder = user_cache_path("tagfit", appauthor=False)
+    if not folder.is_absolute():  # "~" stands where the user has no home
+        raise RuntimeError("there is no home folder; set TAGFIT_CACHE")
+    return folder
 
 
 def made_folder() -> Path:
@@ -53,6 +56,21 @@ def made_folder() -> Path:
     folder = cache_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def kept(name: str) -> bytes | None:
+    """The content of the file `name` in the cache; None where there is none."""
+    with suppress(OSError, RuntimeError):
+        return (cache_folder() / name).read_bytes()
+    return None
+
+
+def keep(name: str, content: str | bytes) -> None:
+    """Write the file `name` into the cache, where that is possible."""
+    try:
+        write_atomically(made_folder() / name, content)
+    except (OSError, RuntimeError) as error:
+        log.warning("%s is not kept for the next run: %s", name, error)
 
 
 def usage() -> Usage:
@@ -81,4 +99,5 @@ def clear() -> Usage:
 def _files() -> Iterator[Path]:
     folder = cache_folder()
     if folder.is_dir():
-        yield from sorted(file for file in folder.glob(_OURS) if file.is_file())
+        half_written = filter(is_temporary, folder.glob(f".{_OURS}"))
+        yield from sorted(file for file in [*folder.glob(_OURS), *half_written] if file.is_file())

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from tagfit.errors import BundleError, DataError
+from tagfit.errors import DataError
+from tagfit.io.ranges import CountOrNone, Fraction
 from tagfit.metrics.scores import (
     DECISION_METRICS,
     PRECISION_METRICS,
@@ -20,7 +22,7 @@ from tagfit.metrics.scores import (
     ROW_RANKING_METRICS,
     THRESHOLD,
     Bools,
-    Counts,
+    DecisionCounts,
     Ints,
     Keys,
     Labels,
@@ -56,12 +58,33 @@ class ConstantBaseline:
     Attributes:
         sets: for each of SET_METRICS the labels to answer yes to, ascending indexes.
         rankings: for each of RANKING_METRICS all labels, the first one ranked highest.
-        frequencies: (L,) the fraction of yes among the known cells of each label: the probabilities to answer.
+        frequencies: (L,) the fraction of yes among the known values of each label: the probabilities to answer.
+
+    Raises:
+        DataError: metrics that are missing or have no such answer, or indexes that are not of L labels; all at once.
     """
 
-    sets: Mapping[str, tuple[int, ...]]
-    rankings: Mapping[str, tuple[int, ...]]
-    frequencies: tuple[float, ...]
+    sets: Mapping[str, tuple[CountOrNone, ...]]
+    rankings: Mapping[str, tuple[CountOrNone, ...]]
+    frequencies: Annotated[tuple[Fraction, ...], Meta(min_length=1, description="a list of fractions, one a label")]
+
+    def __post_init__(self) -> None:
+        L = len(self.frequencies)
+        faults = [f"sets must be of {', '.join(SET_METRICS)}"] if set(self.sets) != set(SET_METRICS) else []
+        if set(self.rankings) != set(RANKING_METRICS):
+            faults.append(f"rankings must be of {', '.join(RANKING_METRICS)}")
+        faults += [
+            f"sets.{name} must be different label indexes below {L}"
+            for name, labels in self.sets.items()
+            if len(set(labels)) < len(labels) or max(labels, default=0) >= L
+        ]
+        faults += [
+            f"rankings.{name} must be all {L} label indexes, each once"
+            for name, labels in self.rankings.items()
+            if len(labels) != L or len(set(labels)) != L or max(labels, default=0) >= L
+        ]
+        if faults:
+            raise DataError(faults)
 
     @classmethod
     def choose(cls, labels_NL: Labels) -> ConstantBaseline:
@@ -134,30 +157,6 @@ class ConstantBaseline:
         elif metric in self.sets:
             p_L = _answered(self.sets[metric], L).astype(np.float64)
         return np.broadcast_to(p_L, (count, L)), np.broadcast_to(p_L > THRESHOLD, (count, L))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "sets": {name: list(labels) for name, labels in self.sets.items()},
-            "rankings": {name: list(labels) for name, labels in self.rankings.items()},
-            "frequencies": list(self.frequencies),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ConstantBaseline:
-        """What `to_dict` gave, audited: it may come from a stranger.
-
-        Raises:
-            BundleError: a part is missing or is not what `to_dict` writes; all faults at once.
-        """
-        faults = _faults(values)
-        if faults:
-            raise BundleError(faults)
-        return cls(
-            sets={name: tuple(values["sets"][name]) for name in SET_METRICS},
-            rankings={name: tuple(values["rankings"][name]) for name in RANKING_METRICS},
-            frequencies=tuple(float(value) for value in values["frequencies"]),
-        )
 
 
 # --------------------------------------------------------------------------------------------- scoring
@@ -315,10 +314,10 @@ def _best_by_row(labels_NL: Labels, train: _Tally) -> dict[str, Ints]:
     return {name: np.flatnonzero(candidates_CL[total_C.argmax()]) for name, total_C in totals.items()}
 
 
-def _answers_counted(rows_DL: Labels, answers_LC: NDArray[np.float32]) -> Counts:
+def _answers_counted(rows_DL: Labels, answers_LC: NDArray[np.float32]) -> DecisionCounts:
     """The counts (D, C) of each row under each answer; (D, 1) for what no answer changes."""
     yes_DL, known_DL = (rows_DL == YES).astype(np.float32), (rows_DL != UNKNOWN).astype(np.float32)
-    return Counts(
+    return DecisionCounts(
         hits=yes_DL @ answers_LC,
         decided=known_DL @ answers_LC,
         yes=yes_DL.sum(axis=1, keepdims=True),
@@ -347,41 +346,3 @@ def _distinct(labels_NL: Labels) -> tuple[Labels, Ints]:
     items_N = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
     _, first_D, counts_D = np.unique(items_N, return_index=True, return_counts=True)
     return labels_NL[first_D], counts_D
-
-
-# -------------------------------------------------------------------------------------------- auditing
-
-
-def _faults(values: Any) -> list[str]:
-    """Why this is not what `to_dict` writes."""
-    if not isinstance(values, Mapping) or set(values) != {"sets", "rankings", "frequencies"}:
-        return ["a constant baseline must hold exactly: sets, rankings, frequencies"]
-    frequencies = values["frequencies"]
-    if not (isinstance(frequencies, list) and frequencies and all(map(_is_fraction, frequencies))):
-        return ["frequencies of a constant baseline must be a list of fractions from 0 to 1"]
-    L = len(frequencies)
-    return [
-        *_index_faults("sets", values["sets"], SET_METRICS, L, at_least=0),
-        *_index_faults("rankings", values["rankings"], RANKING_METRICS, L, at_least=L),
-    ]
-
-
-def _is_fraction(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= 1  # NaN fails both
-
-
-def _index_faults(what: str, lists: Any, names: tuple[str, ...], L: int, *, at_least: int) -> list[str]:
-    if not isinstance(lists, Mapping) or set(lists) != set(names):
-        return [f"{what} of a constant baseline must have exactly: {', '.join(names)}"]
-    return [
-        f"{what}.{name} of a constant baseline must be a list of different label indexes below {L}"
-        + (", all of them" if at_least else "")
-        for name in names
-        if not _are_indexes(lists[name], L) or len(lists[name]) < at_least
-    ]
-
-
-def _are_indexes(indexes: Any, L: int) -> bool:
-    if not isinstance(indexes, list) or not all(type(index) is int and 0 <= index < L for index in indexes):
-        return False
-    return len(set(indexes)) == len(indexes)

@@ -5,16 +5,20 @@ Shapes: N scores of one label, F features, B blocks of equal frequency, K knots.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from tagfit.io.ranges import Fraction
 from tagfit.metrics.scores import Bools, Floats
 
-#: how many cells that are yes, and how many that are no, it takes to fit a line, and to fit steps
-LEAST_FOR_A_LINE, LEAST_FOR_STEPS = 10, 50
-#: what a line's slope and shift may be at most, either way
+#: how many labels that are yes, and how many that are no, it takes to fit a sigmoid, and to fit an isotonic curve
+LEAST_FOR_SIGMOID, LEAST_FOR_ISOTONIC = 10, 50
+#: what a sigmoid's slope and shift may be at most, either way
 LIMIT = 1e6
 
 #: scores of exactly 0 and 1 are taken to be the numbers next to them that float32 has room for; clipping more would
@@ -25,19 +29,23 @@ _SAME = 1e-3
 _NEWTON_STEPS, _HALVINGS = 50, 30
 
 
-class Line(NamedTuple):
-    """sigmoid(slope · logit + shift), of the clipped score's logit."""
+class _Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """Structs, where all else is a dataclass: of these alone msgspec reads a union."""
 
-    slope: float
-    shift: float = 0.0
+
+class SigmoidCurve(_Curve, frozen=True, tag="sigmoid"):
+    """sigmoid(slope · logit + shift), of the clipped score's logit: a line in logits."""
+
+    slope: Annotated[float, Meta(ge=0, le=LIMIT, description=f"a number from 0 to {LIMIT:g}")]
+    shift: Annotated[float, Meta(ge=-LIMIT, le=LIMIT, description=f"a number from {-LIMIT:g} to {LIMIT:g}")] = 0.0
 
     def apply(self, scores_N: Floats) -> NDArray[np.float64]:
         """(N,) probabilities."""
         return _sigmoid(self.slope * _logits(scores_N) + self.shift)
 
     @classmethod
-    def fit(cls, scores_N: Floats, yes_N: Bools, *, shifted: bool = True) -> Line | None:
-        """The line of the highest likelihood, or None where the cells are too few, all alike, or ranked upside down.
+    def fit(cls, scores_N: Floats, yes_N: Bools, *, shifted: bool = True) -> SigmoidCurve | None:
+        """The curve of the highest likelihood, or None where the cells are too few, all alike, or ranked upside down.
 
         Platt, *Probabilistic outputs for support vector machines* (1999); the targets are his, which are not quite
         0 and 1, so that neither few cells nor a perfect ranking make it infinitely steep. Without a shift it is the
@@ -49,41 +57,50 @@ class Line(NamedTuple):
             shifted: False: the shift stays 0, and slope is 1 / temperature.
         """
         logits_N = _logits(scores_N)
-        if not _enough(yes_N, LEAST_FOR_A_LINE) or np.ptp(logits_N) < _SAME:
+        if not _enough(yes_N, LEAST_FOR_SIGMOID) or np.ptp(logits_N) < _SAME:
             return None
         features = [logits_N, np.ones_like(logits_N)] if shifted else [logits_N]
         slope, *shift = _logistic(np.stack(features), _targets(yes_N)).tolist()
-        line = cls(slope, *shift)
-        return line if 1 / LIMIT <= slope <= LIMIT and abs(line.shift) <= LIMIT else None
+        curve = cls(slope, *shift)
+        return curve if 1 / LIMIT <= slope <= LIMIT and abs(curve.shift) <= LIMIT else None
 
 
-class Steps(NamedTuple):
+class IsotonicCurve(_Curve, frozen=True, tag="isotonic"):
     """Straight from knot to knot; level before the first and after the last.
 
     Attributes:
         at: (K,) scores, rising.
         values: (K,) their probabilities, never falling, above 0 and below 1.
+
+    Raises:
+        ValueError: no knots, or knots in another order.
     """
 
-    at: tuple[float, ...]
-    values: tuple[float, ...]
+    at: tuple[Fraction, ...]
+    values: tuple[Fraction, ...]
+
+    def __post_init__(self) -> None:
+        if not self.at or len(self.at) != len(self.values):
+            raise ValueError("an isotonic curve must have scores, and as many probabilities")
+        if not all(a < b for a, b in pairwise(self.at)) or not all(a <= b for a, b in pairwise(self.values)):
+            raise ValueError("the scores of an isotonic curve must rise, and its probabilities never fall")
 
     def apply(self, scores_N: Floats) -> NDArray[np.float64]:
         """(N,) probabilities."""
         return np.interp(_clipped(scores_N), self.at, self.values)
 
     @classmethod
-    def fit(cls, scores_N: Floats, yes_N: Bools) -> Steps | None:
+    def fit(cls, scores_N: Floats, yes_N: Bools) -> IsotonicCurve | None:
         """Isotonic regression, or None where the cells are too few or all alike.
 
         Zadrozny and Elkan, *Transforming classifier scores into accurate multiclass probability estimates* (2002).
         Each block of equal frequency is then taken to hold one yes and one no more than it does (Laplace's rule of
         succession): three cells that are all yes make 0.8, three hundred 0.997.
 
-        Args: as for a line.
+        Args: as for a sigmoid.
         """
         at_K, of_cell = np.unique(_clipped(scores_N), return_inverse=True)
-        if not _enough(yes_N, LEAST_FOR_STEPS) or len(at_K) < 2:
+        if not _enough(yes_N, LEAST_FOR_ISOTONIC) or len(at_K) < 2:
             return None
         # scikit-learn takes its time to load, and applying a curve does not need it
         from sklearn.isotonic import isotonic_regression
@@ -97,14 +114,14 @@ class Steps(NamedTuple):
         return cls._through(np.stack([at_K[first_B], at_K[last_B]], axis=1), smooth_B)
 
     @classmethod
-    def _through(cls, at_B2: NDArray[np.float64], values_B: NDArray[np.float64]) -> Steps:
+    def _through(cls, at_B2: NDArray[np.float64], values_B: NDArray[np.float64]) -> IsotonicCurve:
         """The knots at both ends of each block, in no more digits than tell float32 scores apart."""
         at, kept = np.unique(_rounded(at_B2.ravel(), 9), return_index=True)
         values = _rounded(np.repeat(values_B, 2), 6)[kept]
         return cls(tuple(at.tolist()), tuple(values.tolist()))
 
 
-Curve = Line | Steps
+Curve = SigmoidCurve | IsotonicCurve
 
 
 def _enough(yes_N: Bools, least: int) -> bool:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ from tagfit.metrics.scores import (
 )
 from tagfit.metrics.weighted import Values, Weighable
 from tagfit.records.data import UNKNOWN, YES
-from tagfit.records.scores import METRICS, Interval, Scores
+from tagfit.records.scores import METRICS, Difference, Interval, Scores
 
 RESAMPLES = 1000
 #: above this many rows in all resamples together there are fewer resamples, though not below LEAST
@@ -137,23 +136,18 @@ class Spread:
     resampling: Resampling
 
     @property
-    def standard_errors(self) -> dict[str, float | None]:
-        """By metric; None where the metric, or too much of its resamples, is undefined."""
-        noises = {metric: self._noise(metric) for metric in METRICS}
-        return {metric: None if noise is None else noise.error for metric, noise in noises.items()}
-
-    @property
     def intervals(self) -> dict[str, Interval | None]:
         """By metric; None also where all resamples agree, which says nothing of what else could have come."""
         intervals: dict[str, Interval | None] = {}
         for metric in METRICS:
-            noise, value = self._noise(metric), getattr(self.scores, metric)
+            noise, value = self.noise(metric), getattr(self.scores, metric)
             intervals[metric] = None
             if noise is not None and noise.error > 0:
                 intervals[metric] = noise.above_zero(value) if metric in _PLAIN else noise.within_one(value)
         return intervals
 
-    def _noise(self, metric: str) -> _Noise | None:
+    def noise(self, metric: str) -> _Noise | None:
+        """How the resamples deviate from the score; None where it, or too much of them, is undefined."""
         return _Noise.of(getattr(self.scores, metric), self.values[metric], self.resampling)
 
 
@@ -176,33 +170,6 @@ def resample(answers: Answers, resampling: Resampling) -> Spread:
     )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """By how much a metric moved.
-
-    Attributes:
-        value: after - before.
-        interval: of that difference, on the same samples.
-        error: its standard error.
-    """
-
-    value: float
-    interval: Interval
-    error: float
-
-    @property
-    def within_noise(self) -> bool:
-        """Whether the interval holds 0: other samples might show no difference, or the opposite one."""
-        return 0.0 in self.interval
-
-    def __str__(self) -> str:
-        noise = "inside the noise; " if self.within_noise else ""
-        return f"{self.value:+.3f} ({noise}95%: {self.interval.low:+.3f} to {self.interval.high:+.3f})"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.interval._asdict(), "value": self.value, "within_noise": self.within_noise}
-
-
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
     """By metric, paired: both were scored on the same resamples. None where either has no standard error.
 
@@ -216,29 +183,26 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         now, then = getattr(after.scores, metric), getattr(before.scores, metric)
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
-        differences[metric] = (
-            None if moved is None or noise is None else Difference(moved, noise.around(moved), noise.error)
-        )
+        differences[metric] = _difference(moved, noise)
     return differences
+
+
+def _difference(value: float | None, noise: _Noise | None) -> Difference | None:
+    """None where either is not known."""
+    return None if value is None or noise is None else Difference.around(value, noise.around(value), noise.error)
 
 
 def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
     """By metric, one less the other, of two parts that have no sample in common. None where either has no error."""
     gaps: dict[str, Difference | None] = {}
     for metric in METRICS:
-        values = [getattr(spread.scores, metric) for spread in (one, other)]
-        noises = [
-            _Noise.of(value, spread.values[metric], spread.resampling)
-            for value, spread in zip(values, (one, other), strict=True)
-        ]
-        first, second = noises
+        first, second = one.noise(metric), other.noise(metric)
         gaps[metric] = None
         if first is not None and second is not None:
             noise = _Noise(
                 math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
             )
-            value = values[0] - values[1]
-            gaps[metric] = Difference(value, noise.around(value), noise.error)
+            gaps[metric] = _difference(getattr(one.scores, metric) - getattr(other.scores, metric), noise)
     return gaps
 
 
@@ -248,8 +212,7 @@ def contrast(spread: Spread, one: str, other: str) -> Difference | None:
     if None in values:
         return None
     above = values[0] - values[1]
-    noise = _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling)
-    return None if noise is None else Difference(above, noise.around(above), noise.error)
+    return _difference(above, _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling))
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
@@ -261,6 +224,18 @@ def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
     mean = float(values_G.mean())
     noise = _Noise.of(mean, np.concatenate(means), resampling) if len(values_G) > 1 else None
     return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
+
+
+def wilson(hits: int, count: int) -> Interval:
+    """Of a fraction, given that `hits` of `count` were counted; count is above 0.
+
+    Wilson, *Probable inference, the law of succession, and statistical inference* (1927).
+    """
+    from scipy.stats import binomtest
+
+    # the interval is of no hypothesis; testing the fraction itself takes a tenth of the time of testing 0.5
+    found = binomtest(hits, count, hits / count).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def label_f1_intervals(answers: Answers, resampling: Resampling) -> list[Interval | None]:

@@ -84,7 +84,7 @@ def score(labels_NL: Labels, probabilities_NL: Floats) -> Scores:
     """
     labels_NL = checked_labels(labels_NL)
     probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
-    return _score(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL)
+    return gather(_means(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL))
 
 
 def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float | None:
@@ -116,26 +116,29 @@ def score_decisions(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Fl
     """
     labels_NL = checked_labels(labels_NL)
     probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
-    return _score(labels_NL, _checked_decisions(decisions_NL, labels_NL.shape), probabilities_NL)
+    return gather(_means(labels_NL, _checked_decisions(decisions_NL, labels_NL.shape), probabilities_NL))
 
 
-def _score(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> Scores:
+def count_left_out(labels_NL: Labels, probabilities_NL: Floats) -> dict[str, int]:
+    """By metric of `score`, the labels or samples for which it is undefined and which its mean leaves out, if any."""
+    means = _means(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL)
+    return {name: means[name].left_out for name in METRICS if means[name].left_out}
+
+
+def _means(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> dict[str, Mean]:
     keys_NL = ranking_keys(labels_NL, probabilities_NL)
-    return gather(
-        {
-            "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL).mean(),
-            **decision_means(labels_NL, decisions_NL),
-            **row_ranking_means(keys_NL),
-            **precision_means(keys_NL),
-            **probability_means(labels_NL, probabilities_NL),
-        }
-    )
+    return {
+        "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL).mean(),
+        **decision_means(labels_NL, decisions_NL),
+        **row_ranking_means(keys_NL),
+        **precision_means(keys_NL),
+        **probability_means(labels_NL, probabilities_NL),
+    }
 
 
 def gather(means: Mapping[str, Mean]) -> Scores:
     """The record of all metrics, given the mean of each."""
-    left_out = {name: means[name].left_out for name in METRICS if means[name].left_out}
-    return Scores(**{name: means[name].value for name in METRICS}, left_out=left_out)
+    return Scores(**{name: means[name].value for name in METRICS})
 
 
 # -------------------------------------------------------------------------------------------- checking
@@ -183,7 +186,7 @@ def _checked_decisions(decisions_NL: NDArray[Any], shape: tuple[int, ...]) -> Bo
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class DecisionCounts:
     """Known cells counted by row or by label; arrays of one shape, or of shapes that broadcast.
 
     Attributes:
@@ -204,23 +207,23 @@ class Counts:
         return wrong
 
 
-def exact(counts: Counts) -> NDArray[np.float64]:
+def exact(counts: DecisionCounts) -> NDArray[np.float64]:
     """1 where all known cells are decided rightly, else 0."""
     return np.asarray(counts.wrong == 0, dtype=np.float64)
 
 
-def jaccard(counts: Counts) -> NDArray[np.float64]:
+def jaccard(counts: DecisionCounts) -> NDArray[np.float64]:
     """|yes and decided| / |yes or decided|; 1 where both are empty."""
     return over(counts.hits, counts.decided + counts.yes - counts.hits, empty=1.0)
 
 
-def f1(counts: Counts) -> NDArray[np.float64]:
+def f1(counts: DecisionCounts) -> NDArray[np.float64]:
     """2 hits / (decided + yes); 1 where both are empty."""
     return over(2 * counts.hits, counts.decided + counts.yes, empty=1.0)
 
 
 #: the metrics that are a mean over rows, by the value of each row
-ROW_FORMULAS: Mapping[str, Callable[[Counts], NDArray[np.float64]]] = {
+ROW_FORMULAS: Mapping[str, Callable[[DecisionCounts], NDArray[np.float64]]] = {
     "subset_accuracy": exact,
     "jaccard": jaccard,
     "sample_f1": f1,
@@ -244,24 +247,26 @@ def decision_means(labels_NL: Labels, decisions_NL: Bools) -> dict[str, Mean]:
     }
 
 
-def count(labels_NL: Labels, decisions_NL: Bools) -> tuple[Counts, Counts]:
+def count(labels_NL: Labels, decisions_NL: Bools) -> tuple[DecisionCounts, DecisionCounts]:
     """The known cells counted by row and by label."""
     counted = masks(labels_NL, decisions_NL)
-    return Counts(*(mask.sum(axis=1) for mask in counted)), Counts(*(mask.sum(axis=0) for mask in counted))
+    return DecisionCounts(*(mask.sum(axis=1) for mask in counted)), DecisionCounts(
+        *(mask.sum(axis=0) for mask in counted)
+    )
 
 
 def masks(labels_NL: Labels, decisions_NL: Bools) -> tuple[Bools, Bools, Bools, Bools]:
-    """(N, L) each: the cells that each attribute of Counts counts, in order."""
+    """(N, L) each: the cells that each attribute of DecisionCounts counts, in order."""
     yes_NL, known_NL = labels_NL == YES, labels_NL != UNKNOWN
     return yes_NL & decisions_NL, known_NL & decisions_NL, yes_NL, known_NL
 
 
-def row_decisions(rows: Counts) -> dict[str, ByRow]:
+def row_decisions(rows: DecisionCounts) -> dict[str, ByRow]:
     """Those of `DECISION_METRICS` that are means over rows, from the counts of the rows."""
     return {name: ByRow(formula(rows), rows.known > 0) for name, formula in ROW_FORMULAS.items()}
 
 
-def pooled_decisions(labels: Counts) -> dict[str, NDArray[np.float64]]:
+def pooled_decisions(labels: DecisionCounts) -> dict[str, NDArray[np.float64]]:
     """The others of `DECISION_METRICS`, (...), from the counts (..., L) of the labels; NaN where undefined."""
     wrong, known, has_yes = labels.wrong.sum(axis=-1), labels.known.sum(axis=-1), labels.yes > 0
     hits, answers = labels.hits.sum(axis=-1), (labels.decided + labels.yes).sum(axis=-1)

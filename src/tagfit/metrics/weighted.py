@@ -17,7 +17,7 @@ from scipy import sparse
 from tagfit.metrics.scores import (
     BINS,
     Bools,
-    Counts,
+    DecisionCounts,
     Floats,
     Ints,
     Keys,
@@ -85,7 +85,7 @@ class Weighable:
         defined_BL = ~np.isnan(precision_BL)
         return {
             **dict(zip(self._row_metrics, over(rows, counted, empty=np.nan).T, strict=True)),
-            **pooled_decisions(Counts(hits, decided, yes, known)),
+            **pooled_decisions(DecisionCounts(hits, decided, yes, known)),
             **pooled_probabilities(ProbabilitySums(loss[:, 0], excess, known[:, 0])),
             "map": over(np.nansum(precision_BL, axis=1), defined_BL.sum(axis=1), empty=np.nan),
             "micro_ap": self._pooled.precision(weights_NB),

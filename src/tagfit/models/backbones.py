@@ -21,10 +21,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tagfit.errors import DataError, MissingExtraError
+from tagfit.errors import DataError, demand_extra
 from tagfit.models.folding import one_thread
 from tagfit.models.image_form import read_form
-from tagfit.records.data import Backbone
+from tagfit.records.data import Backbone, Dataset
 
 #: the networks that are taken, by transformers' `model_type`: whether, without a pooler, the first token says it all
 TAKEN = {
@@ -95,7 +95,7 @@ class BackboneNetwork(nn.Module):
     def train(self, mode: bool = True) -> BackboneNetwork:
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm):
                 module.eval()
         return self
 
@@ -132,6 +132,12 @@ class Pretrained:
         return digest.hexdigest()
 
 
+def pretrained_of(dataset: Dataset) -> Pretrained | None:
+    """The backbone that a dataset's samples were made for, with its network; None where there is none."""
+    assert dataset.pretrained is None or isinstance(dataset.pretrained, Pretrained)
+    return dataset.pretrained
+
+
 def load_backbone(source: str | Path) -> Pretrained:
     """The network in a folder or, where there is no such folder, of that name on the hub.
 
@@ -143,7 +149,7 @@ def load_backbone(source: str | Path) -> Pretrained:
         MissingExtraError: transformers is not installed.
         DataError: not such a network, files that are missing or damaged, or the hub cannot be reached.
     """
-    _demand_transformers()
+    demand_extra("a pretrained backbone", "pretrained")
     folder, revision = _found(str(source))
     name = str(source).partition("@")[0] if revision else folder.resolve().name
     try:
@@ -166,7 +172,7 @@ def build_backbone(backbone: Backbone) -> BackboneNetwork:
         MissingExtraError: transformers is not installed.
         ValueError: it describes none that is taken.
     """
-    _demand_transformers()
+    demand_extra("a pretrained backbone", "pretrained")
     _check_config(backbone.config)
     try:
         with _quietly():
@@ -174,13 +180,6 @@ def build_backbone(backbone: Backbone) -> BackboneNetwork:
             return BackboneNetwork(cls(config, **arguments), backbone)
     except Exception as error:  # transformers raises nearly anything on what it does not expect
         raise ValueError(f"the backbone cannot be built: {type(error).__name__}: {error}") from error
-
-
-def _demand_transformers() -> None:
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("a pretrained backbone", "pretrained") from None
 
 
 # ---------------------------------------------------------------------------------------------- its files
@@ -264,7 +263,7 @@ def _hash(files: list[Path]) -> str:
 
 def _described(config: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     """transformers' class, its config, and what else that class is to be told."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import MODEL_MAPPING, AutoConfig
 
     values = {name: value for name, value in config.items() if not _NOT_OF_THE_NETWORK.fullmatch(name)}
     model_type = values.pop("model_type", None)
@@ -272,7 +271,7 @@ def _described(config: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         raise ValueError(f"there is no vision network {model_type!r}: expected one of {', '.join(TAKEN)}")
     arguments = {"add_pooling_layer": values.pop("add_pooling_layer")} if "add_pooling_layer" in values else {}
     theirs = AutoConfig.for_model(model_type, **values)
-    return AutoModel._model_mapping[type(theirs)], theirs, arguments
+    return MODEL_MAPPING[type(theirs)], theirs, arguments
 
 
 def _check_config(config: Mapping[str, Any]) -> None:

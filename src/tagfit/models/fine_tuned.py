@@ -105,11 +105,6 @@ class FineTunedNetwork(Drawing):
         # half as long as with one colour, or channel, after the other
         return self.upper.pooled(x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x)
 
-    def from_images(self, images: Tensor) -> Tensor:
-        """(B, L) logits of (B, S, S, 3) images in [0, 1]."""
-        logits: Tensor = self(self.activations(images) if self.parted else images)
-        return logits
-
     def activations(self, images: Tensor) -> Tensor:
         """(B, V, ...) of (B, S, S, 3) images in [0, 1]: what the lower blocks make of every view."""
         views = torch.stack(views_of(images, self.model.views), 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tagfit.records.form import FILTERS, Form
+from tagfit.records.form import FILTERS, ImageForm
 
 #: image processors that are known, by name without `ImageProcessor`: what they do unless their file says otherwise
 _KNOWN: dict[str, dict[str, Any]] = {
@@ -43,12 +43,16 @@ _SHORTEST = ("Bit", "CLIP", "ConvNext", "Levit", "MobileNetV1", "MobileNetV2")
 _OTHERWISE = ("do_flip_channel_order", "do_pad", "do_thumbnail", "do_crop_margin", "do_convert_grayscale")
 
 
+#: a value of red, of green and of blue
+Colours = tuple[float, float, float]
+
+
 class Taken(NamedTuple):
     """How an image becomes pixels, and what is subtracted from each colour of them and divided by, in [0, 1]."""
 
-    form: Form
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    form: ImageForm
+    mean: Colours
+    std: Colours
 
 
 def read_form(written: Mapping[str, Any]) -> Taken:
@@ -73,7 +77,7 @@ def read_form(written: Mapping[str, Any]) -> Taken:
     return Taken(_form(kind, settings), *_colours(settings))
 
 
-def _form(kind: str, settings: Mapping[str, Any]) -> Form:
+def _form(kind: str, settings: Mapping[str, Any]) -> ImageForm:
     if not settings["do_resize"]:
         raise ValueError("do_resize is false, so that images would keep their sizes")
     if not (isinstance(settings["resample"], int) and 0 <= settings["resample"] < len(FILTERS)):
@@ -82,16 +86,16 @@ def _form(kind: str, settings: Mapping[str, Any]) -> Form:
     side, shorter = _size(settings["size"], kind in _SHORTEST)
     if kind == "ConvNext":
         if side >= 384:
-            return Form(side, resampling)
-        return Form(side, resampling, int(side / settings["crop_pct"]), True)
+            return ImageForm(side, resampling)
+        return ImageForm(side, resampling, int(side / settings["crop_pct"]), True)
     if kind == "Levit":
         side = int(256 / 224 * side) if shorter else side
     if settings["do_center_crop"]:
         cut, _ = _size(settings["crop_size"], False)
-        return Form(cut, resampling) if cut == side and not shorter else Form(cut, resampling, side, shorter)
+        return ImageForm(cut, resampling) if cut == side and not shorter else ImageForm(cut, resampling, side, shorter)
     if shorter:
         raise ValueError("size is the shorter side and nothing is cropped, so that images would not be square")
-    return Form(side, resampling)
+    return ImageForm(side, resampling)
 
 
 def _size(size: Any, shortest: bool) -> tuple[int, bool]:
@@ -105,21 +109,22 @@ def _size(size: Any, shortest: bool) -> tuple[int, bool]:
     raise ValueError(f"a size must be one number, a shortest_edge, or equal height and width; got {size!r}")
 
 
-def _colours(settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _colours(settings: Mapping[str, Any]) -> tuple[Colours, Colours]:
     """(p * factor - offset - mean) / std of pixels p from 0 to 255, as a mean and a deviation of p / 255."""
-    mean, std = [0.0] * 3, [1.0] * 3
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if settings["do_normalize"]:
         mean, std = (_three(settings[name]) for name in ("image_mean", "image_std"))
-    spread = [value * value for value in std] if settings.get("include_top") else std
+    spread = _three(value * value for value in std) if settings.get("include_top") else std
     factor = 255 * float(settings["rescale_factor"]) if settings["do_rescale"] else 255.0
     offset = 1.0 if settings["do_rescale"] and settings.get("rescale_offset") else 0.0
     if not factor > 0 or not min(spread) > 0:
         raise ValueError("rescale_factor and image_std must be above 0")
-    return tuple((value + offset) / factor for value in mean), tuple(value / factor for value in spread)
+    return _three((value + offset) / factor for value in mean), _three(value / factor for value in spread)
 
 
-def _three(values: Any) -> list[float]:
-    several = [float(values)] * 3 if isinstance(values, int | float) else [float(value) for value in values]
+def _three(values: Any) -> Colours:
+    several = (values,) * 3 if isinstance(values, int | float) else tuple(values)
     if len(several) != 3:
-        raise ValueError(f"three colours have three values; got {values!r}")
-    return several
+        raise ValueError(f"three colours have three values; got {several}")
+    red, green, blue = map(float, several)
+    return red, green, blue

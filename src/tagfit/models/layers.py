@@ -8,9 +8,7 @@ Shapes: B batch, C channels or units, H x W pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -49,27 +47,11 @@ def _give_room(layer: nn.Module) -> None:
         setattr(layer, name, nn.Parameter(torch.empty(weight.shape)))
 
 
-@dataclass
-class Sharing:
-    """How several processes share a batch.
-
-    Attributes:
-        add_up: sums tensors over all of them, in place.
-        counts: whether what this one has of the batch counts; False where it has nothing, and runs a sample for show.
-    """
-
-    add_up: Callable[[Sequence[Tensor]], None]
-    counts: bool = True
-
-
 class BatchNorm(nn.Module):
     """BatchNorm (Ioffe & Szegedy 2015) as `keras.layers.BatchNormalization`, over axis 1 of (B, C) or (B, C, H, W).
 
     It differs from `torch.nn.BatchNorm1d` where Keras does: momentum 0.99, epsilon 1e-3, the running variance is the
     *biased* one, and a batch of one sample is allowed in training (its variance is 0).
-
-    Attributes:
-        sharing: where processes share a batch, how: moments are then those of the whole of it.
     """
 
     running_mean: Tensor
@@ -78,7 +60,6 @@ class BatchNorm(nn.Module):
     def __init__(self, channels: int, momentum: float = 0.99, epsilon: float = 1e-3) -> None:
         super().__init__()
         self.momentum, self.epsilon = momentum, epsilon
-        self.sharing: Sharing | None = None
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -89,64 +70,15 @@ class BatchNorm(nn.Module):
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon
             )
-        if self.sharing is not None:
-            made: tuple[Tensor, Tensor, Tensor]
-            made = _SharedNorm.apply(x, self.weight, self.bias, self.sharing, self.epsilon)  # type: ignore[no-untyped-call]
-            out, mean_C, variance_C = made
-        else:
-            # the functional form refuses a batch of one and hides the batch's moments; this is the kernel below it
-            out, mean_C, inverse_std_C = torch.native_batch_norm(
-                x, self.weight, self.bias, None, None, True, 0.0, self.epsilon
-            )
-            variance_C = _variance(inverse_std_C, self.epsilon)
+        # the functional form refuses a batch of one and hides the batch's moments; this is the kernel below it
+        out, mean_C, inverse_std_C = torch.native_batch_norm(
+            x, self.weight, self.bias, None, None, True, 0.0, self.epsilon
+        )
         with torch.no_grad():
+            variance_C = inverse_std_C.pow(-2).sub_(self.epsilon).clamp_(min=0.0)
             self.running_mean.lerp_(mean_C, 1 - self.momentum)
             self.running_var.lerp_(variance_C, 1 - self.momentum)
         return out
-
-
-def _variance(inverse_std_C: Tensor, epsilon: float) -> Tensor:
-    return inverse_std_C.detach().pow(-2).sub_(epsilon).clamp_(min=0.0)
-
-
-class _SharedNorm(torch.autograd.Function):
-    """BatchNorm by the moments of a batch that processes share: one sum over them forward, and one backward.
-
-    torch's own SyncBatchNorm does this on GPUs only.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, sharing: Sharing, epsilon: float) -> Any:
-        """(B, C, ...) normalised, and the mean and biased variance (C,) of the whole batch."""
-        _, own_mean, inverse_std = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, epsilon)
-        mean, variance = own_mean.double(), _variance(inverse_std.double(), epsilon)
-        sums = torch.cat([mean, variance + mean.square(), mean.new_ones(1)]) * (x.numel() // x.shape[1])
-        if not sharing.counts:
-            sums.zero_()
-        sharing.add_up([sums])
-        count, (mean, squares) = sums[-1], (sums[:-1] / sums[-1]).chunk(2)
-        moments = mean.to(weight), (squares - mean.square()).clamp(min=0.0).to(weight)
-        ctx.save_for_backward(x, weight, *moments, count)
-        ctx.sharing, ctx.epsilon = sharing, epsilon
-        ctx.mark_non_differentiable(*moments)
-        return torch.native_batch_norm(x, weight, bias, *moments, False, 0.0, epsilon)[0], *moments
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, *of_moments: Tensor) -> Any:
-        """Of x; of weight and bias, the share of this process."""
-        x, weight, mean, variance, count = ctx.saved_tensors
-        to_x, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
-            grad, x, weight, mean, variance, None, None, False, ctx.epsilon, [True, True, True]
-        )
-        sums = torch.cat([to_weight, to_bias]).double()
-        ctx.sharing.add_up([sums])
-        if ctx.sharing.counts:  # the moments answer to every sample of the batch
-            scale = -weight * (variance + ctx.epsilon).rsqrt()
-            through_variance, through_mean = ((scale * one / count).to(weight) for one in sums.chunk(2))
-            to_x = to_x + torch.native_batch_norm(
-                x, through_variance, through_mean, mean, variance, False, 0.0, ctx.epsilon
-            )[0].to(to_x.dtype)
-        return to_x, to_weight, to_bias, None, None
 
 
 class Drawing(nn.Module):

@@ -15,7 +15,7 @@ from torch.nn.modules import module as hooks
 _BESIDE, _VALUES_BESIDE = 1000, 1_000_000
 
 
-def outline(build: Callable[[], nn.Module], tensors: int, values: int) -> Mapping[str, Tensor]:
+def outline(build: Callable[[], nn.Module], tensors: int = 10**9, values: int = 10**15) -> Mapping[str, Tensor]:
     """Every tensor of what `build` makes, on torch's meta device, where it has a shape and a dtype only.
 
     Args:

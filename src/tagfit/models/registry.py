@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from tagfit.errors import RecipeError
-from tagfit.models.backbones import Pretrained
+from tagfit.models.backbones import Pretrained, pretrained_of
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.fine_tuned import FineTunedNetwork
+from tagfit.models.outline import outline
 from tagfit.recipes import FineTunedModel, Recipe
+from tagfit.records.data import Dataset
 
 #: builders by architecture name: (model, sample shape, number of labels, random source of the first weights)
 BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Module]] = {
@@ -53,3 +55,15 @@ def build_network(
             )
         return FineTunedNetwork(recipe.model, pretrained.network, labels, generator)
     return BUILDERS[recipe.model.architecture](recipe.model, shape, labels, generator)
+
+
+def count_weights(recipe: Recipe, dataset: Dataset) -> int:
+    """How many weights and moments the network of a recipe would have for such samples; none of them takes memory."""
+    shape, labels = dataset.preprocessing.shape, len(dataset.label_names)
+
+    def build() -> nn.Module:
+        return build_network(recipe, shape, labels, pretrained=pretrained_of(dataset))
+
+    if isinstance(recipe.model, FineTunedModel):  # a copy of what is in memory already
+        return sum(tensor.numel() for tensor in build().state_dict().values())
+    return sum(tensor.numel() for tensor in outline(build).values())

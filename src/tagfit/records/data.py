@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.records.form import Form
+from tagfit.io.ranges import Count, Positive
+from tagfit.options.data import DataSource
+from tagfit.records.form import ImageForm
 
-if TYPE_CHECKING:
-    from tagfit.models.backbones import Pretrained
+#: an array of any dtype
+Array = NDArray[Any]
 
 #: the three values of a label cell; an unknown cell is never read as no
 YES, NO, UNKNOWN = 1, 0, -1
@@ -77,7 +78,7 @@ class LabelTable:
     sample_names: tuple[str, ...]
     files: tuple[Path, ...] | None = None
     encoded: tuple[bytes, ...] | None = None
-    x: NDArray[Any] | None = None
+    x: Array | None = None
     given_split: NDArray[np.int8] | None = None
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_label: int = UNKNOWN
@@ -112,39 +113,31 @@ class Backbone:
     revision: str
     sha256: str
     config: Mapping[str, Any]
-    features: int
-    form: Form
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    features: Count
+    form: ImageForm
+    mean: tuple[float, float, float]
+    std: tuple[Positive, Positive, Positive]
 
     def __str__(self) -> str:
         return f"{self.name} ({f'revision {self.revision[:12]}, ' if self.revision else ''}sha256 {self.sha256[:12]})"
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """What makes its features what they are, wherever it lies and whatever it is called."""
         return {
             "sha256": self.sha256,
             "config": hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest(),
             "features": self.features,
-            "form": self.form.to_dict(),
-            "mean": list(self.mean),
-            "std": list(self.std),
+            "form": asdict(self.form),
+            "mean": self.mean,
+            "std": self.std,
         }
 
-    def to_dict(self) -> dict[str, Any]:
-        return self.identity() | {"name": self.name, "revision": self.revision, "config": dict(self.config)}
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Backbone:
-        """Raises ValueError, KeyError or TypeError."""
-        mean, std = (tuple(map(float, values[name])) for name in ("mean", "std"))
-        if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, mean + std)) or min(std) <= 0:
-            raise ValueError(f"a backbone has the mean and the deviation of three colours; got {mean} and {std}")
-        if not (isinstance(values["config"], dict) and isinstance(values["features"], int) and values["features"] > 0):
-            raise ValueError("a backbone has a config, and a number of features above 0")
-        name, revision, sha256 = (str(values[name]) for name in ("name", "revision", "sha256"))
-        form = Form.from_dict(values["form"])
-        return cls(name, revision, sha256, values["config"], values["features"], form, mean, std)
+class PretrainedNetwork(Protocol):
+    """A backbone with its network, for the rooms that may run it: `models.backbones.Pretrained`."""
+
+    @property
+    def backbone(self) -> Backbone: ...
 
 
 @dataclass(frozen=True)
@@ -153,12 +146,21 @@ class Preprocessing:
 
     Images: the whole image to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
     of images in its own form.
+
+    Raises:
+        ValueError: a shape that is none of this kind, or not what the backbone makes.
     """
 
     kind: Kind
-    shape: tuple[int, ...]
-    scale: float = 1.0
+    shape: tuple[Count, ...]
+    scale: Positive = 1.0
     backbone: Backbone | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != (3 if self.kind == "images" else 1):
+            raise ValueError(f"there is no preprocessing of {self.kind} to the shape {self.shape}")
+        if self.backbone is not None and self.shape != (self.backbone.features,):
+            raise ValueError(f"the backbone makes {self.backbone.features} features, not {self.shape}")
 
     @property
     def takes_images(self) -> bool:
@@ -166,12 +168,12 @@ class Preprocessing:
         return self.kind == "images" or self.backbone is not None
 
     @property
-    def form(self) -> Form | None:
+    def form(self) -> ImageForm | None:
         """What an image file is brought to; None where no form gives what goes in."""
         if self.backbone is not None:
             return self.backbone.form
         height, width, *_ = *self.shape, 0
-        return Form(height) if self.kind == "images" and height == width else None
+        return ImageForm(height) if self.kind == "images" and height == width else None
 
     @property
     def taken(self) -> tuple[int, ...]:
@@ -183,34 +185,11 @@ class Preprocessing:
         """What goes in, in a word."""
         return "images" if self.takes_images else "features"
 
-    def to_dict(self) -> dict[str, Any]:
-        return self._plain() | ({} if self.backbone is None else {"backbone": self.backbone.to_dict()})
-
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """What the lock covers of it; images are called pictures there, as they always were."""
         kind = "pictures" if self.kind == "images" else self.kind
-        return (
-            self._plain() | {"kind": kind} | ({} if self.backbone is None else {"backbone": self.backbone.identity()})
-        )
-
-    def _plain(self) -> dict[str, Any]:
-        return {"kind": self.kind, "shape": list(self.shape), "scale": self.scale}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        kind: Kind = "images" if values["kind"] == "pictures" else values["kind"]
-        shape = tuple(values["shape"])
-        if kind not in ("images", "features") or len(shape) != (3 if kind == "images" else 1):
-            raise ValueError(f"there is no preprocessing of {kind!r} to the shape {shape}")
-        if not all(type(length) is int and 0 < length < 2**31 for length in shape):
-            raise ValueError(f"a shape must be of whole numbers above 0; got {shape}")
-        scale = values["scale"]
-        if type(scale) not in (int, float) or not 0 < scale < math.inf:
-            raise ValueError(f"the scale must be a number above 0; got {scale!r}")
-        backbone = Backbone.from_dict(values["backbone"]) if "backbone" in values else None
-        if backbone is not None and shape != (backbone.features,):
-            raise ValueError(f"the backbone makes {backbone.features} features, not {shape}")
-        return cls(kind, shape, float(scale), backbone)
+        backbone = {} if self.backbone is None else {"backbone": self.backbone.identity()}
+        return {"kind": kind, "shape": self.shape, "scale": self.scale, **backbone}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -231,7 +210,7 @@ class Dataset:
     label_names: tuple[str, ...]
     labels_NL: NDArray[np.int8]
     sample_names: tuple[str, ...]
-    x: NDArray[Any]
+    x: Array
     hashes: NDArray[np.uint8]
     preprocessing: Preprocessing
     given_split: NDArray[np.int8] | None = None
@@ -240,7 +219,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     pixels: NDArray[np.uint8] | None = None
-    pretrained: Pretrained | None = None
+    pretrained: PretrainedNetwork | None = None
     files: tuple[Path | bytes, ...] | None = None
     reading: tuple[str, ...] = ()
     unlabelled: tuple[Path, ...] = ()
@@ -336,15 +315,14 @@ class LockedData:
     Attributes:
         lock: the fingerprint, as hex; the same wherever and in whatever order the files lie.
         content: SHA-256 of `dataset.x` as it lies in memory, to prove that it stayed what it was.
-        source: where the data came from, as `load` takes it: `data` and its options; None where it came from memory.
-            Not part of the lock.
+        source: where the data came from and how it was read; None if it came from memory. Not part of the lock.
     """
 
     dataset: Dataset
     split: Split
     lock: str
     content: str
-    source: Mapping[str, Any] | None = None
+    source: DataSource | None = None
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{part} {count:,}" for part, count in self.split.counts.items() if count)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 #: Pillow's resampling filters, by their numbers there
 FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
@@ -13,7 +11,7 @@ MOST_PIXELS_A_SIDE = 4096
 
 
 @dataclass(frozen=True)
-class Form:
+class ImageForm:
     """An image becomes `size` x `size` pixels: all of it or, of some pretrained networks, its middle.
 
     Attributes:
@@ -43,7 +41,7 @@ class Form:
     @property
     def key(self) -> str:
         """What tells it from other forms: of a plain one, its size."""
-        if self == Form(self.size):
+        if self == ImageForm(self.size):
             return str(self.size)
         return f"{self.size} {self.filter} {self.shrunk_to or self.size} {'kept' if self.keeps_aspect else 'both'}"
 
@@ -62,11 +60,3 @@ class Form:
         across, down = width / to[0], height / to[1]
         left, top = first[0] * across, first[1] * down
         return left, top, min(left + self.size * across, width), min(top + self.size * down, height)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Form:
-        """Raises ValueError or KeyError."""
-        return cls(*(values[name] for name in ("size", "filter", "shrunk_to", "keeps_aspect")))

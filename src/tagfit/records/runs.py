@@ -5,17 +5,20 @@ Shapes: N samples, L labels, D features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from statistics import mean, stdev
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.recipes import Recipe
-from tagfit.records.scores import METRICS, Interval, Scores
+from tagfit.records.scores import METRICS, ByPart, Interval, Scores
 
-ByPart = Mapping[str, Scores | None]
+#: the row of an epoch: `epoch` from 1, `fold` where there are folds, `train_loss`, `val_loss`, `seconds`, and the
+#: target's metric on val and, where train was scored, on train
+Row = Mapping[str, int | float | None]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,30 @@ class FoldRun:
     delivered_epoch: int
 
 
+@dataclass(frozen=True)
+class Folds:
+    """All folds, and by part the mean and the standard deviation of each metric over them."""
+
+    each: tuple[FoldRun, ...]
+    mean: Mapping[str, Scores]
+    deviation: Mapping[str, Scores]
+
+    @classmethod
+    def over(cls, each: Sequence[FoldRun]) -> Folds:
+        by_part = {part: [scores for fold in each if (scores := fold.scores[part])] for part in ("train", "val")}
+
+        def pooled(least: int, pool: Callable[[list[float]], float]) -> dict[str, Scores]:
+            return {part: _pooled(several, least, pool) for part, several in by_part.items()}
+
+        return cls(tuple(each), pooled(1, mean), pooled(2, stdev))
+
+
+def _pooled(several: Sequence[Scores], least: int, pool: Callable[[list[float]], float]) -> Scores:
+    """Each metric over the scores that have it; None where fewer than `least` do."""
+    known = {metric: [value for one in several if (value := one[metric]) is not None] for metric in METRICS}
+    return Scores(**{metric: float(pool(values)) if len(values) >= least else None for metric, values in known.items()})
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One recipe trained on one lock.
@@ -43,63 +70,97 @@ class Run:
         constant: what the best constant baseline, chosen on train, would get.
         history: a row an epoch, of one fold after the other.
         delivered_epoch: whose weights were delivered; None where each fold has its own.
-        state: finished, stopped, pruned (it lagged behind in a search), diverged, or failed (with the machines that it
+        state: finished, stopped, pruned (stopped early by a search), diverged, or failed (with the machines that it
             was trained on); neither of the last two has scores.
         engine: what trained it: the compiled loops or torch's.
-        level: slope and shift that the network's logits were given, fitted on val, where its loss shifts probabilities.
-        decided: what calibration and rules make of the same probabilities; empty where none were fitted.
-        folds: one record a fold; none where there are no folds.
+        recalibration: slope and shift that the network's logits were given, fitted on val, where its loss shifts
+            probabilities.
+        decided: what calibration and rules make of the same probabilities; `scores` where nothing was asked for.
+        left_out: by part and metric, how many labels or samples the mean leaves out.
+        folds: None where there are none.
     """
 
     recipe: Recipe
     lock: str
     scores: ByPart
-    constant: ByPart
-    history: tuple[Mapping[str, float | None], ...]
-    delivered_epoch: int | None
-    parameters: int
-    seconds: float
+    constant: ByPart = field(default_factory=dict)
+    history: tuple[Row, ...] = ()
+    delivered_epoch: int | None = None
+    parameters: int = 0
+    seconds: float = 0.0
     state: Literal["finished", "stopped", "pruned", "diverged", "failed"] = "finished"
     engine: Literal["compiled", "torch"] = "torch"
-    level: tuple[float, float] | None = None
+    recalibration: tuple[float, float] | None = None
     decided: ByPart = field(default_factory=dict)
-    folds: tuple[FoldRun, ...] = ()
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    folds: Folds | None = None
 
-    @classmethod
-    def without_weights(
-        cls, recipe: Recipe, lock: str, seconds: float, state: Literal["diverged", "failed"] = "diverged"
-    ) -> Run:
-        """A run that there is nothing to score of."""
-        nothing: ByPart = {"train": None, "val": None}
-        return cls(recipe, lock, nothing, nothing, (), 0, 0, seconds, state)
+    def score(self, part: str, metric: str) -> float | None:
+        """A metric of a part; None where the part was not scored, or the metric is undefined there."""
+        scores = self.scores.get(part)
+        return None if scores is None else scores[metric]
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "recipe": self.recipe.to_dict(),
-            "scores": _scores_dict(self.scores),
-            "decided": _scores_dict(self.decided or self.scores),
-            "constant": _scores_dict(self.constant),
-            "left_out": {part: dict(scores.left_out) for part, scores in self.scores.items() if scores is not None},
-            "history": [dict(row) for row in self.history],
-            "delivered_epoch": self.delivered_epoch,
-            "folds": _folds_dict(self.folds),
-            "parameters": self.parameters,
-            "lock": self.lock,
-            "state": self.state,
-            "engine": self.engine,
-            "level": None if self.level is None else list(self.level),
-            "seconds": round(self.seconds, 3),
-        }
+    @property
+    def trial(self) -> Trial:
+        """Its short form."""
+        scores = {part: self.scores.get(part) for part in ("train", "val")}
+        return Trial(self.recipe, scores, self.lock, self.state, round(self.seconds, 3))
 
-    def to_trial(self) -> dict[str, Any]:
-        """The short form, for the list of all that was tried."""
-        return {
-            "recipe": self.recipe.to_dict(),
-            "scores": _scores_dict({part: self.scores.get(part) for part in ("train", "val")}),
-            "lock": self.lock,
-            "state": self.state,
-            "seconds": round(self.seconds, 3),
-        }
+
+@dataclass(frozen=True)
+class Trial:
+    """A recipe that was tried; see Run."""
+
+    recipe: Recipe
+    scores: ByPart
+    lock: str
+    state: Literal["finished", "stopped", "pruned", "diverged", "failed"]
+    seconds: float
+
+    def score(self, part: str, metric: str) -> float | None:
+        """As that of a Run."""
+        scores = self.scores.get(part)
+        return None if scores is None else scores[metric]
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """How many generations were searched, in how many seconds, and the overhead: what fraction of these went neither
+    into training nor into scoring.
+    """
+
+    generations: int
+    seconds: float
+    overhead: float
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """The mean and the standard deviation of the target's metric over seeds; None where there are too few."""
+
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class RepeatsRecord:
+    """A recipe on several seeds."""
+
+    recipe: Recipe
+    seeds: int
+    train: SeedSpread
+    val: SeedSpread
+
+
+@dataclass(frozen=True)
+class IngredientRecord:
+    """What an ingredient brings, as in Ingredient."""
+
+    ingredient: str
+    change: float | None
+    noise: float
+    useless: bool
+    without: RepeatsRecord
 
 
 # ------------------------------------------------------------------------------------------- diagnosis
@@ -128,18 +189,7 @@ class Finding:
     todo: str
     names: tuple[str, ...] = ()
     tries: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "check": self.check,
-            "strength": round(self.strength, 4),
-            "interval": None if self.interval is None else [self.interval.low, self.interval.high],
-            "seen": self.seen,
-            "meaning": self.meaning,
-            "todo": self.todo,
-            "names": list(self.names),
-            "tries": list(self.tries),
-        }
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,31 +232,3 @@ class Verdict:
 
     state: Condition
     sentences: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"state": self.state, "sentences": list(self.sentences)}
-
-
-def _scores_dict(by_part: ByPart) -> dict[str, Any]:
-    return {part: None if scores is None else scores.to_dict() for part, scores in by_part.items()}
-
-
-def _folds_dict(folds: Sequence[FoldRun]) -> dict[str, Any] | None:
-    """Each fold, and by part and metric the mean and the standard deviation over folds."""
-    if not folds:
-        return None
-    spreads: dict[str, dict[str, Any]] = {"mean": {}, "deviation": {}}
-    for part in ("train", "val"):
-        by_metric = {name: [_of(fold, part, name) for fold in folds] for name in METRICS}
-        known = {name: [value for value in values if value is not None] for name, values in by_metric.items()}
-        spreads["mean"][part] = {name: float(np.mean(values)) if values else None for name, values in known.items()}
-        spreads["deviation"][part] = {
-            name: float(np.std(values, ddof=1)) if len(values) > 1 else None for name, values in known.items()
-        }
-    each = [{"scores": _scores_dict(fold.scores), "delivered_epoch": fold.delivered_epoch} for fold in folds]
-    return {"each": each, **spreads}
-
-
-def _of(fold: FoldRun, part: str, metric: str) -> float | None:
-    scores = fold.scores[part]
-    return None if scores is None else getattr(scores, metric)

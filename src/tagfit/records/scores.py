@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from tagfit.errors import RecipeError, did_you_mean
+from tagfit.options.checks import FRACTION, plain
+from tagfit.records.data import Part
 
 
 @dataclass(frozen=True)
 class Scores:
-    """All metrics of one part; fractions but for coverage_error; None where undefined. Defined in docs/metrics.md.
-
-    `left_out` counts, by metric, the labels or samples for which it is undefined and which its mean leaves out.
-    """
+    """All metrics of one part; fractions but for coverage_error; None where undefined. Defined in docs/metrics.md."""
 
     keras_accuracy: float | None
     label_accuracy: float | None
@@ -33,18 +31,20 @@ class Scores:
     micro_ap: float | None
     log_loss: float | None
     ece: float | None
-    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
 
-    def to_dict(self) -> dict[str, float | None]:
-        return {name: getattr(self, name) for name in METRICS}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, float | None]) -> Scores:
-        ordered: Any = [values[name] for name in METRICS]
-        return cls(*ordered)
+    def __getitem__(self, metric: str) -> float | None:
+        """The metric of that name."""
+        value: float | None = getattr(self, metric)
+        return value
 
 
-METRICS: tuple[str, ...] = tuple(f.name for f in fields(Scores) if f.name != "left_out")
+#: the parts that are scored; calibrate is for what is fitted alone
+SCORED_PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+#: scores by part; None where a part was not scored
+ByPart = Mapping[str, Scores | None]
+
+METRICS: tuple[str, ...] = tuple(f.name for f in fields(Scores))
 LOWER_IS_BETTER = frozenset({"hamming_loss", "ranking_loss", "coverage_error", "one_error", "log_loss", "ece"})
 #: the metrics that a target may name: fractions where more is better
 TARGET_METRICS: tuple[str, ...] = tuple(name for name in METRICS if name not in LOWER_IS_BETTER)
@@ -80,22 +80,50 @@ class Target:
             hint = did_you_mean(str(self.metric), TARGET_METRICS)
             faults.append(f"metric must be one of {', '.join(TARGET_METRICS)}; got {self.metric!r}.{hint}")
         for name in ("train_below", "val_at_least"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1):
-                faults.append(f"{name} must be a fraction from 0 to 1; got {value!r}")
+            try:
+                object.__setattr__(self, name, FRACTION.accept(plain(getattr(self, name))))
+            except ValueError:
+                faults.append(f"{name} must be {FRACTION.expected}; got {getattr(self, name)!r}")
         if faults:
             raise RecipeError(faults)
 
-    def of(self, scores: Scores) -> float | None:
-        """The target's metric among `scores`."""
-        value: float | None = getattr(scores, self.metric)
-        return value
-
     def met_by(self, train: Scores, val: Scores) -> bool:
-        on_train, on_val = self.of(train), self.of(val)
+        """Whether the scores of train and val lie within the bands."""
+        on_train, on_val = train[self.metric], val[self.metric]
         if on_train is None or on_val is None:
             return False
         return on_train < self.train_below and on_val >= self.val_at_least
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much a metric moved, paired: on the same samples.
+
+    Attributes:
+        value: after minus before.
+        low, high: its 95% interval.
+        within_noise: whether the interval holds 0: other samples might show no difference, or the opposite one.
+        error: its standard error.
+    """
+
+    value: float
+    low: float
+    high: float
+    within_noise: bool
+    error: float = 0.0
+
+    @classmethod
+    def around(cls, value: float, interval: Interval, error: float) -> Difference:
+        return cls(value, *interval, 0.0 in interval, error)
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.low, self.high)
+
+    def __str__(self) -> str:
+        noise = "inside the noise; " if self.within_noise else ""
+        return f"{self.value:+.3f} ({noise}95%: {self.low:+.3f} to {self.high:+.3f})"
+
+
+#: after minus before, by part and metric; None where either has no standard error
+Differences = Mapping[Part, Mapping[str, Difference | None]]

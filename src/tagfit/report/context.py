@@ -28,7 +28,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreShown:
     """A value with its 95% interval."""
 
     value: float | None
@@ -36,7 +36,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeShown:
     """After minus before, with its 95% interval, which may hold zero."""
 
     value: float
@@ -60,7 +60,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictShown:
     """What it came to: a sentence, and what a careful reader would ask next.
 
     Attributes:
@@ -86,12 +86,12 @@ class ModelRow:
     name: str
     kind: str
     recipe: str
-    scores: tuple[Score, ...]
+    scores: tuple[ScoreShown, ...]
     gap: float | None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OutcomeShown:
     """Before and after on the metric that was asked for.
 
     Attributes:
@@ -102,7 +102,7 @@ class Outcome:
     metric: str
     parts: tuple[str, ...]
     models: tuple[ModelRow, ...]
-    changes: tuple[Change | None, ...]
+    changes: tuple[ChangeShown | None, ...]
     asked: tuple[str, ...]
     figure: Figure
 
@@ -132,7 +132,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True)
-class Lock:
+class LockShown:
     """What stayed as it was, and what was allowed to change.
 
     Attributes:
@@ -160,7 +160,7 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
-class Metrics:
+class MetricTable:
     """All metrics side by side.
 
     Attributes:
@@ -199,14 +199,14 @@ class LabelRow:
     yes: int
     precision: float | None
     recall: float | None
-    f1: Score
+    f1: ScoreShown
     average_precision: float | None
     threshold: float | None
     before: float | None
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelsShown:
     """Label by label, on one part.
 
     Attributes:
@@ -271,7 +271,7 @@ class Together:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialShown:
     """A recipe that was tried.
 
     Attributes:
@@ -297,7 +297,7 @@ class Finalist:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchShown:
     """Every recipe tried.
 
     Attributes:
@@ -307,7 +307,7 @@ class Search:
 
     summary: str
     figure: Figure
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialShown, ...]
     more: int
     finalists: tuple[Finalist, ...]
 
@@ -387,7 +387,7 @@ class ComparedRun:
     state: str
     lock: str
     same_lock: bool
-    scores: tuple[Score, ...]
+    scores: tuple[ScoreShown, ...]
     constant: float | None
 
 
@@ -405,7 +405,7 @@ class Comparison:
     parts: tuple[str, ...]
     runs: tuple[ComparedRun, ...]
     figure: Figure
-    metrics: Metrics
+    metrics: MetricTable
 
 
 @dataclass(frozen=True)
@@ -419,17 +419,17 @@ class Context:
 
     version: str
     head: Head
-    verdict: Verdict
+    verdict: VerdictShown
     comparison: Comparison | None
-    outcome: Outcome
+    outcome: OutcomeShown
     learning: tuple[Learning, ...]
-    lock: Lock
-    metrics: Metrics
+    lock: LockShown
+    metrics: MetricTable
     findings: tuple[FindingShown, ...]
-    labels: Labels | None
+    labels: LabelsShown | None
     curves: Curves | None
     together: Together | None
-    search: Search | None
+    search: SearchShown | None
     ingredients: Figure | None
     gallery: Gallery | None
     reproduction: Reproduction

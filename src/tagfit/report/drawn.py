@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tagfit.decisions.reliability import CalibrationReport
 from tagfit.metrics.intervals import Answers
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import UNKNOWN, YES, Part
+from tagfit.records.runs import Row, SeedSpread, Trial
+from tagfit.records.scores import Target
 from tagfit.report.charts import dots, lines
 from tagfit.report.charts.lines import Line
 from tagfit.report.context import (
@@ -20,15 +22,16 @@ from tagfit.report.context import (
     LabelCurves,
     Learning,
     ModelRow,
-    Score,
-    Search,
-    Trial,
+    ScoreShown,
+    SearchShown,
+    TrialShown,
 )
 from tagfit.report.labels import decisions, label_reliability, precision_recall
-from tagfit.report.values import gap_of, kind_of, runs_of, value_of
+from tagfit.report.table import gap_of, trial_remark
 from tagfit.report.visible import written
 from tagfit.runs.gallery import scored_part
 from tagfit.runs.predictions import SavedPredictions
+from tagfit.runs.record import ModelRecord, RunRecord
 
 #: labels whose curves are seen at once, and that have any: the most frequent ones
 FIRST, MOST = 12, 100
@@ -48,21 +51,32 @@ def interval(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
+def runs_of(record: RunRecord) -> dict[str, ModelRecord]:
+    """The runs by what the page calls them; one alone is the model."""
+    before = record.baseline
+    return {"model": record.after} if before is None else {"before": before, "after": record.after}
+
+
+def series_of(name: str) -> str:
+    """The series in the palette of a run."""
+    return "before" if name == "before" else "after"
+
+
 # ---------------------------------------------------------------------------------------------- scores
 
 
-def bands(title: str, models: Sequence[ModelRow], parts: Sequence[str], target: Mapping[str, Any]) -> Figure:
+def bands(title: str, models: Sequence[ModelRow], parts: Sequence[str], target: Target) -> Figure:
     """Scores of all models by part, with their intervals, and the bands that were asked for."""
     groups = []
     for place, part in enumerate(parts):
         dots_here = [_dot(model.name, model.kind, model.scores[place]) for model in models]
-        bound = {"train": target["train_below"], "val": target["val_at_least"]}.get(part)
+        bound = {"train": target.train_below, "val": target.val_at_least}.get(part)
         groups.append(dots.Group(part, tuple(dot for dot in dots_here if dot), bound, below=part == "train"))
     caption = f"{title} with 95% intervals; what was asked for is shaded."
     return Figure("before-and-after", caption, dots.intervals(f"{title} by part", caption, groups))
 
 
-def _dot(name: str, kind: str, score: Score) -> dots.Dot | None:
+def _dot(name: str, kind: str, score: ScoreShown) -> dots.Dot | None:
     return None if score.value is None else dots.Dot(name, kind, score.value, score.interval)
 
 
@@ -81,47 +95,45 @@ def compared(title: str, runs: Sequence[ComparedRun], parts: Sequence[str]) -> F
 # -------------------------------------------------------------------------------------- learning curves
 
 
-def learning(result: Mapping[str, Any]) -> Iterator[Learning]:
+def learning(record: RunRecord) -> Iterator[Learning]:
     """Loss and metric by epoch, of each run that has a history."""
-    metric = result["target"]["metric"]
-    for name, run in runs_of(result).items():
-        if not run["history"]:
+    metric = record.target.metric
+    for name, run in runs_of(record).items():
+        if not run.history:
             continue
         yield Learning(
             run=name,
-            recipe=run["recipe"]["name"],
+            recipe=run.recipe.name,
             remark=_remark(run),
             loss=_course(name, run, "loss", "Loss", None),
-            scores=_course(name, run, metric, TITLES[metric], result["target"]["val_at_least"])
-            if any(f"val_{metric}" in row for row in run["history"])
+            scores=_course(name, run, metric, TITLES[metric], record.target.val_at_least)
+            if any(f"val_{metric}" in row for row in run.history)
             else None,
         )
 
 
-def _remark(run: Mapping[str, Any]) -> str:
-    if run["folds"]:
-        return (
-            f"A pair of lines for each of {len(run['folds']['each'])} folds; rings are the epochs that were delivered."
-        )
-    if run["members"]:
-        return f"Of the ensemble of {len(run['members'])} networks, these are the curves of one."
+def _remark(run: ModelRecord) -> str:
+    if run.folds is not None:
+        return f"A pair of lines for each of {len(run.folds.each)} folds; rings are the epochs that were delivered."
+    if run.members:
+        return f"Of the ensemble of {len(run.members)} networks, these are the curves of one."
     return ""
 
 
-def _course(name: str, run: Mapping[str, Any], what: str, title: str, band: float | None) -> Figure:
+def _course(name: str, run: ModelRecord, what: str, title: str, band: float | None) -> Figure:
     """One quantity on train and val, fold by fold where there are folds."""
-    history, kind = run["history"], kind_of(name)
-    folds = sorted({row.get("fold", 1) for row in history})
+    history, kind = run.history, series_of(name)
+    folds = sorted({int(row.get("fold") or 1) for row in history})
     delivered = _delivered(run, folds)
     drawn = []
     for fold in folds:
-        rows = [row for row in history if row.get("fold", 1) == fold]
+        rows = [row for row in history if int(row.get("fold") or 1) == fold]
         first = fold == folds[0]
         for part, style in (("train", "dash"), ("val", "")):
             points = tuple(
-                (float(row["epoch"]), float(row[f"{part}_{what}"]))
+                (float(row["epoch"] or 0), float(value))
                 for row in rows
-                if row.get(f"{part}_{what}") is not None
+                if (value := row.get(f"{part}_{what}")) is not None
             )
             marked = tuple(point for point in points if part == "val" and point[0] == delivered.get(fold))
             thin = "thin" if len(folds) > 1 else ""
@@ -150,14 +162,14 @@ def _course(name: str, run: Mapping[str, Any], what: str, title: str, band: floa
     return Figure(f"learning-{name}-{'loss' if what == 'loss' else 'metric'}", caption, svg, columns, table)
 
 
-def _delivered(run: Mapping[str, Any], folds: Sequence[int]) -> dict[int, int]:
+def _delivered(run: ModelRecord, folds: Sequence[int]) -> dict[int, int]:
     """The epoch that was delivered, of each fold."""
-    if run["folds"]:
-        return {fold: one["delivered_epoch"] for fold, one in zip(folds, run["folds"]["each"], strict=False)}
-    return {} if run["delivered_epoch"] is None else {folds[0]: run["delivered_epoch"]}
+    if run.folds is not None:
+        return {fold: one.delivered_epoch for fold, one in zip(folds, run.folds.each, strict=False)}
+    return {} if run.delivered_epoch is None else {folds[0]: run.delivered_epoch}
 
 
-def _some(rows: Sequence[Any]) -> list[Any]:
+def _some(rows: Sequence[Row]) -> list[Row]:
     """Evenly chosen ones of many, the first and the last among them."""
     if len(rows) <= EPOCHS:
         return list(rows)
@@ -167,15 +179,15 @@ def _some(rows: Sequence[Any]) -> list[Any]:
 # ------------------------------------------------------------------------------------- curves by label
 
 
-def curves(saved: SavedPredictions | None, result: Mapping[str, Any]) -> Curves | None:
+def curves(saved: SavedPredictions | None, record: RunRecord) -> Curves | None:
     """Reliability of all labels together and, where there are predictions, both curves of each label."""
-    pooled = _pooled(result["after"]["calibration"])
+    pooled = _pooled(record.after.calibration)
     if saved is None:
         return Curves(pooled, (), (), 0)
     part = scored_part(saved)
     if part not in saved.runs["after"]:
         return None
-    names, answers = result["data"]["label_names"], saved.runs["after"][part]
+    names, answers = record.data.label_names, saved.runs["after"][part]
     before = saved.runs.get("before", {}).get(part)
     yes_L = (answers.labels_NL == YES).sum(axis=0)
     frequent = [label for label in (-yes_L).argsort(kind="stable").tolist() if yes_L[label]][:MOST]
@@ -184,25 +196,26 @@ def curves(saved: SavedPredictions | None, result: Mapping[str, Any]) -> Curves 
     return Curves(pooled, tuple(shown[:first]), tuple(shown[first:]), len(names) - len(shown))
 
 
-def _pooled(calibration: Mapping[str, Any]) -> Figure:
+def _pooled(calibration: CalibrationReport) -> Figure:
     """Reliability of all labels' cells, of scores and of calibrated probabilities."""
     drawn, whiskers, table = [], [], []
-    for when, kind, name in (("before", "constant dash", "scores"), ("after", "after", "calibrated")):
-        bins = [one for one in calibration[when]["reliability"] if one["count"]]
-        points = tuple((one["mean"], one["yes"]) for one in bins)
+    for quality, kind, name in (
+        (calibration.before, "constant dash", "scores"),
+        (calibration.after, "after", "calibrated"),
+    ):
+        bins = [(b.mean, b.yes, b.interval, b.count) for b in quality.reliability if b.interval is not None]
+        points = tuple((mean or 0.0, yes or 0.0) for mean, yes, *_ in bins)
         drawn.append(Line(name, kind, points, points))
-        table += [
-            (name, number(b["mean"]), number(b["yes"]), interval(tuple(b["interval"])), str(b["count"])) for b in bins
-        ]
-        if when == "after":
-            whiskers = [(one["mean"], *one["interval"]) for one in bins]
-    calibrated = calibration["method"] != "none"
+        table += [(name, number(mean), number(yes), interval(ends), str(count)) for mean, yes, ends, count in bins]
+        if quality is calibration.after:
+            whiskers = [(mean or 0.0, *ends) for mean, _, ends, _ in bins]
+    calibrated = calibration.method != "none"
     caption = (
-        f"Reliability of all labels together, on {calibration['fitted_on']}: of the cells given about a probability, "
+        f"Reliability of all labels together, on {calibration.fitted_on}: of the labels given about a probability, "
+        "how many are yes. On the dotted diagonal, probabilities are right."
     )
-    caption += "how many are yes. On the dotted diagonal they are what they say."
     if calibrated:
-        caption += f" Grey and dashed: the network's scores; blue: calibrated ({calibration['method']}), cross-fitted."
+        caption += f" Grey and dashed: the network's scores; blue: calibrated ({calibration.method}), cross-fitted."
     svg = lines.square(
         "Reliability of all labels together",
         caption,
@@ -275,20 +288,20 @@ def _at_recalls(points: Sequence[tuple[float, float]]) -> list[tuple[float, floa
 # ---------------------------------------------------------------------------------------------- search
 
 
-def search(result: Mapping[str, Any]) -> Search:
+def search(record: RunRecord) -> SearchShown:
     """Every recipe tried, val against train."""
-    metric, target = result["target"]["metric"], result["target"]
-    trials = sorted((_trial(one, result, metric) for one in result["tried"]), key=_rank)
+    metric, target = record.target.metric, record.target
+    trials = sorted((_trial(one, record) for one in record.tried), key=_rank)
     drawn = [
-        dots.Recipe(one.recipe, one.train, one.val)
+        dots.RecipeDot(one.recipe, one.train, one.val)
         for one in trials
         if one.train is not None and one.val is not None and one.remark == ""
     ]
-    for name, run in runs_of(result).items():
-        train, val = (value_of(run["scores"], part, metric) for part in ("train", "val"))
+    for name, run in runs_of(record).items():
+        train, val = (run.score(part, metric) for part in ("train", "val"))
         if train is not None and val is not None:
-            kind, called = kind_of(name), {"before": "before"}.get(name, "delivered")
-            drawn.append(dots.Recipe(called, train, val, kind))
+            kind, called = series_of(name), {"before": "before"}.get(name, "delivered")
+            drawn.append(dots.RecipeDot(called, train, val, kind))
     caption = (
         f"Every recipe tried: {TITLES[metric]} on val against train. Where the target is met is shaded; on the dotted "
     )
@@ -298,54 +311,54 @@ def search(result: Mapping[str, Any]) -> Search:
         caption,
         drawn,
         metric=TITLES[metric],
-        train_below=target["train_below"],
-        val_at_least=target["val_at_least"],
+        train_below=target.train_below,
+        val_at_least=target.val_at_least,
     )
-    return Search(
-        summary=_summary(result),
+    return SearchShown(
+        summary=_summary(record),
         figure=Figure("search", caption, svg),
         trials=tuple(trials[:TRIALS]),
         more=max(0, len(trials) - TRIALS),
-        finalists=tuple(_finalists(result)),
+        finalists=tuple(_finalists(record)),
     )
 
 
-def _trial(trial: Mapping[str, Any], result: Mapping[str, Any], metric: str) -> Trial:
-    train, val = (value_of(trial["scores"], part, metric) for part in ("train", "val"))
-    delivered = "delivered" if trial["recipe"] == result["after"]["recipe"] else ""
-    remark = delivered if trial["state"] == "finished" else trial["state"]
-    return Trial(trial["recipe"]["name"], train, val, gap_of(train, val), trial["seconds"], remark)
+def _trial(trial: Trial, record: RunRecord) -> TrialShown:
+    train, val = (trial.score(part, record.target.metric) for part in ("train", "val"))
+    remark = trial_remark(trial, record)
+    return TrialShown(trial.recipe.name, train, val, gap_of(train, val), trial.seconds, remark)
 
 
-def _rank(trial: Trial) -> float:
+def _rank(trial: TrialShown) -> float:
     return -1.0 if trial.val is None else -trial.val if trial.remark in ("", "delivered") else 1.0
 
 
-def _summary(result: Mapping[str, Any]) -> str:
-    tried, found = len(result["tried"]), result["search"]
-    told = f"{tried} recipe{'s' if tried != 1 else ''} tried after the baseline"
-    if found:
-        generations = found["generations"]
-        told += f", searched for in {generations} generation{'s' if generations != 1 else ''}"
-    diverged = sum(trial["state"] == "diverged" for trial in result["tried"])
-    return f"{told}; {diverged} diverged." if diverged else f"{told}."
+def _summary(record: RunRecord) -> str:
+    tried = len(record.tried)
+    summary = f"{tried} recipe{'s' if tried != 1 else ''} tried after the baseline"
+    if record.search is not None:
+        generations = record.search.generations
+        summary += f", searched for in {generations} generation{'s' if generations != 1 else ''}"
+    diverged = sum(trial.state == "diverged" for trial in record.tried)
+    return f"{summary}; {diverged} diverged." if diverged else f"{summary}."
 
 
-def _finalists(result: Mapping[str, Any]) -> Iterator[Finalist]:
-    for one in result["finalists"]:
-        spreads = [_spread(one[part]["mean"], one[part]["deviation"]) for part in ("train", "val")]
-        yield Finalist(one["recipe"]["name"], one["seeds"], *spreads)
+def _finalists(record: RunRecord) -> Iterator[Finalist]:
+    for one in record.finalists:
+        yield Finalist(one.recipe.name, one.seeds, _spread(one.train), _spread(one.val))
 
 
-def _spread(mean: float | None, deviation: float | None) -> str:
-    return number(mean) + ("" if deviation is None else f" ± {deviation:.3f}")
+def _spread(spread: SeedSpread) -> str:
+    return number(spread.mean) + ("" if spread.deviation is None else f" ± {spread.deviation:.3f}")
 
 
-def ingredients(result: Mapping[str, Any]) -> Figure:
+def ingredients(record: RunRecord) -> Figure:
     """What each ingredient of the chosen recipe brings on val."""
-    known = [one for one in result["ingredients"] if one["change"] is not None]
-    rows = sorted(((one["ingredient"], one["change"], one["noise"]) for one in known), key=lambda one: -one[1])
+    rows = [(one.ingredient, one.change, one.noise) for one in record.ingredients if one.change is not None]
+    rows.sort(key=lambda row: -row[1])
     caption = "What val loses without each ingredient of the recipe, on the same seeds; whiskers are the noise."
-    svg = dots.changes("What each ingredient brings on val", caption, [(name[:28], *others) for name, *others in rows])
+    svg = dots.changes(
+        "What each ingredient brings on val", caption, [(name[:28], change, noise) for name, change, noise in rows]
+    )
     table = tuple((name, written(change, "+.3f"), number(noise)) for name, change, noise in rows)
     return Figure("ingredients", caption, svg, ("ingredient", "brings on val", "noise"), table)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagfit.errors import OutputError
-from tagfit.io.strict_json import read_json
-from tagfit.report.compose import Records, compose
+from tagfit.io.files import writable, write_atomically, write_new
+from tagfit.report.compose import RunFiles, compose
 from tagfit.report.context import Context
 from tagfit.report.figures import as_png, as_svg, can_draw_png
 from tagfit.report.figures import figures as figures_of
 from tagfit.report.page import render
-from tagfit.runs.folder import REPORT, read_predictions, read_result, writable, write_atomically, write_new
+from tagfit.runs.folder import REPORT, read_command, read_predictions
 from tagfit.runs.predictions import SavedPredictions
+from tagfit.runs.record import read_record
 
 
 def read_context(run: Path, compare: Sequence[Path] = ()) -> Context:
@@ -22,16 +23,15 @@ def read_context(run: Path, compare: Sequence[Path] = ()) -> Context:
     Raises:
         BundleError: one of them is no run folder, or cannot be read.
     """
-    return compose(read_records(run), [read_records(one) for one in compare])
+    return compose(read_run(run), [read_run(one) for one in compare])
 
 
-def read_records(run: Path) -> Records:
+def read_run(run: Path) -> RunFiles:
     """What the folder of a run holds. Errors are those of `read_context`."""
-    result, folder = read_result(run), _folder(run)
-    command = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    record, folder = read_record(run), _folder(run)
     files = read_predictions(folder)
-    saved = SavedPredictions.from_files(files, len(result["data"]["label_names"])) if files else None
-    return Records(folder.resolve().name, result, command, saved)
+    saved = SavedPredictions.from_files(files, len(record.data.label_names)) if files else None
+    return RunFiles(folder.resolve().name, record, read_command(folder), saved)
 
 
 def _folder(run: Path) -> Path:

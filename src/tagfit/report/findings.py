@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import fill
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
+
+from tagfit.diagnosis.registry import Diagnosis
+from tagfit.records.runs import Finding
 
 #: of a line of text that stands in by as much
 WIDTH, INDENT = 80, "   "
 
 
-def diagnosis_text(record: Mapping[str, Any]) -> Group:
-    """A diagnosis, as `tagfit diagnose --json` prints it."""
-    return Group(*_parts(record))
+def diagnosis_text(diagnosis: Diagnosis) -> Group:
+    return Group(*_parts(diagnosis))
 
 
-def _parts(record: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield Text(record["subject"], style="bold")
-    for number, finding in enumerate(record["findings"], 1):
+def _parts(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    yield Text(diagnosis.subject, style="bold")
+    for number, finding in enumerate(diagnosis.findings, 1):
         yield Text()
         yield from _finding(number, finding)
     yield Text()
-    found = {finding["check"] for finding in record["findings"]}
-    silent = [name for name in record["checked"] if name not in found]
+    found = {finding.check for finding in diagnosis.findings}
+    silent = [name for name in diagnosis.checked if name not in found]
     if silent:
         checks = f"{len(silent)} check{'s' * (len(silent) > 1)}"
         yield Text(f"Nothing found by {checks}: {', '.join(silent)}.", style="" if found else "green")
-    for one in record["cannot"]:
-        yield Text(f"Not checked: {one['check']}: {one['why']}.", style="dim")
+    for one in diagnosis.cannot:
+        yield Text(f"Not checked: {one.check}: {one.why}.", style="dim")
 
 
-def _finding(number: int, finding: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield Text(f"{number}. {finding['meaning']}", style="bold yellow")
-    for what in ("seen", "todo"):
-        label = "do" if what == "todo" else what
-        yield _indented(f"{label}: {finding[what]}")
+def _finding(number: int, finding: Finding) -> Iterator[RenderableType]:
+    yield Text(f"{number}. {finding.meaning}", style="bold yellow")
+    yield _indented(f"seen: {finding.seen}")
+    yield _indented(f"do: {finding.todo}")
 
 
-def findings_lines(findings: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+def findings_lines(findings: Sequence[Finding]) -> list[RenderableType]:
     """Below the table of a fit or a cure: what is wrong with what is delivered, and what was with the baseline."""
     told: list[RenderableType] = []
     for of, head in (("after", "found in the delivered model"), ("before", "found in the baseline")):
-        here = [finding for finding in findings if finding["of"] == of]
+        here = [finding for finding in findings if finding.of == of]
         if not here:
             continue
         told += [Text(head, style="underline")]
@@ -53,8 +53,8 @@ def findings_lines(findings: Sequence[Mapping[str, Any]]) -> list[RenderableType
                 told += _finding(number, finding)
             else:
                 told += [
-                    Text(f"{number}. {finding['meaning']}"),
-                    _indented(finding["seen"]),
+                    Text(f"{number}. {finding.meaning}"),
+                    _indented(finding.seen),
                 ]
         told += [Text()]
     return told[:-1]

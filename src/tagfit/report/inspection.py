@@ -3,84 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tagfit.data.inspection import Inspection, LabelPair, NeighbourReport, StoredFile
 from tagfit.report.table import bare_table
+
+if TYPE_CHECKING:  # it loads torch
+    from tagfit.runs.estimation import Estimate
 
 #: names that are spelled out where there may be many
 SHOWN = 5
 
 
-def inspection_table(record: Mapping[str, Any]) -> Group:
-    """An inspection with its estimate, as `tagfit inspect --json` prints them."""
-    return Group(*_parts(record))
+def inspection_table(inspection: Inspection, estimate: Estimate) -> Group:
+    return Group(*_parts(inspection, estimate))
 
 
-def _parts(record: Mapping[str, Any]) -> Iterator[RenderableType]:
-    shape = "x".join(map(str, record["shape"]))
-    labels = record["labels"]
+def _parts(record: Inspection, estimate: Estimate) -> Iterator[RenderableType]:
+    shape = "x".join(map(str, record.shape))
+    labels = record.labels
     yield Text(
-        f"{record['name']} · {record['samples']:,} {record['kind']} of {shape} · {len(labels)} labels · "
-        f"lock {record['lock'][:12]}",
+        f"{record.name} · {record.samples:,} {record.kind} of {shape} · {len(labels)} labels · lock {record.lock[:12]}",
         style="bold",
     )
-    if record["backbone"]:
-        yield Text(f"brings knowledge from outside: {record['backbone']}")
-    yield Text("  ".join(f"{part} {count:,}" for part, count in record["parts"].items() if count))
-    yield Text(f"labels known to hold, per sample: {_per_sample(record['labels_per_sample'])}")
+    if record.backbone:
+        yield Text(f"brings knowledge from outside: {record.backbone}")
+    yield Text("  ".join(f"{part} {count:,}" for part, count in record.parts.items() if count))
+    yield Text(f"labels known to hold, per sample: {_per_sample(record.labels_per_sample)}")
     yield Text()
     yield _label_table(record)
-    if record["pairs"]:
+    if record.pairs:
         yield Text()
-        yield _pair_table(record["pairs"])
+        yield _pair_table(record.pairs)
     yield Text()
-    for text in record["suspicions"]:
+    for text in record.suspicions:
         yield Text(f"! {text}", style="yellow")
     yield from _files(record)
-    for note in record["notes"]:
+    for note in record.notes:
         yield Text(f"note: {note}", style="dim")
-    yield Text(_estimate(record["estimate"]))
-    if record["stored"]:
-        yield Text(_stored(record["stored"]), style="dim")
+    yield Text(_estimate(estimate))
+    if record.stored:
+        yield Text(_stored(record.stored), style="dim")
 
 
-def _per_sample(counts: Mapping[int | str, int]) -> str:
+def _per_sample(counts: Mapping[int, int]) -> str:
     total = sum(counts.values())
-    mean = sum(int(labels) * samples for labels, samples in counts.items()) / total
+    mean = sum(labels * samples for labels, samples in counts.items()) / total
     spread = ", ".join(f"{labels}: {samples:,}" for labels, samples in counts.items())
     return f"{mean:.2f} on average ({spread})"
 
 
-def _label_table(record: Mapping[str, Any]) -> Table:
-    parts = [part for part, count in record["parts"].items() if count]
+def _label_table(record: Inspection) -> Table:
+    parts = [part for part, count in record.parts.items() if count]
     table = bare_table()
     table.add_column("label", overflow="ellipsis", no_wrap=True, max_width=28)
     for column in ("yes", "share", *parts, "unknown"):
         table.add_column(column, justify="right")
-    for label in sorted(record["labels"], key=lambda label: -label["yes"]):
-        known = label["yes"] + label["no"]
-        share = f"{label['yes'] / known:.1%}" if known else "-"
-        by_part = [f"{label['yes_by_part'][part]:,}" for part in parts]
-        table.add_row(label["name"], f"{label['yes']:,}", share, *by_part, f"{label['unknown']:,}")
+    for label in sorted(record.labels, key=lambda label: -label.yes):
+        known = label.yes + label.no
+        share = f"{label.yes / known:.1%}" if known else "-"
+        by_part = [f"{label.yes_by_part[part]:,}" for part in parts]
+        table.add_row(label.name, f"{label.yes:,}", share, *by_part, f"{label.unknown:,}")
     return table
 
 
-def _pair_table(pairs: list[Mapping[str, Any]]) -> Table:
+def _pair_table(pairs: Sequence[LabelPair]) -> Table:
     table = bare_table()
     table.add_column("most often together", overflow="ellipsis", no_wrap=True, max_width=48)
     table.add_column("samples", justify="right")
     table.add_column("times chance", justify="right")
     for pair in pairs:
-        table.add_row(f"{pair['first']} + {pair['second']}", f"{pair['together']:,}", f"{pair['lift']:.2f}")
+        table.add_row(f"{pair.first} + {pair.second}", f"{pair.together:,}", f"{pair.lift:.2f}")
     return table
 
 
-def _files(record: Mapping[str, Any]) -> Iterator[Text]:
-    set_aside, copies = record["set_aside"], record["copies"]
+def _files(record: Inspection) -> Iterator[Text]:
+    set_aside, copies = record.set_aside, record.copies
     if set_aside:
         yield Text(f"! unreadable images: {len(set_aside)}", style="yellow")
         yield from (Text(f"    {name}: {reason}") for name, reason in set_aside[:SHOWN])
@@ -91,9 +93,9 @@ def _files(record: Mapping[str, Any]) -> Iterator[Text]:
         yield from (Text(f"    {' = '.join(names[:SHOWN])}") for names in copies[:SHOWN])
     else:
         yield Text("no byte-identical samples")
-    yield from _near_copies(record["near_copies"])
-    if record["neighbours"]:
-        yield from _neighbours(record["neighbours"])
+    yield from _near_copies(record.near_copies)
+    if record.neighbours:
+        yield from _neighbours(record.neighbours)
 
 
 def _near_copies(groups: Sequence[Sequence[tuple[str, str]]]) -> Iterator[Text]:
@@ -105,11 +107,11 @@ def _near_copies(groups: Sequence[Sequence[tuple[str, str]]]) -> Iterator[Text]:
         yield Text(f"    {' ~ '.join(f'{name} ({part})' for name, part in places[:SHOWN])}")
 
 
-def _neighbours(report: Mapping[str, Any]) -> Iterator[Text]:
-    across, alarming = report["across"], report["more_than_chance"]
+def _neighbours(report: NeighbourReport) -> Iterator[Text]:
+    across, alarming = report.across, report.more_than_chance
     yield Text(
-        f"{'! ' if alarming else ''}neighbouring {report['by']}: more alike than random pairs in {report['alike']:.0%} "
-        f"of cases (by chance 50%, p = {report['p_value']:.3f}); {len(across)} of {report['pairs']} pairs are parted",
+        f"{'! ' if alarming else ''}neighbouring {report.by}: more alike than random pairs in {report.alike:.0%} "
+        f"of cases (by chance 50%, p = {report.p_value:.3f}); {len(across)} of {report.pairs} pairs are parted",
         style="yellow" if alarming else "",
     )
     if alarming:
@@ -117,17 +119,17 @@ def _neighbours(report: Mapping[str, Any]) -> Iterator[Text]:
             yield Text(f"    {first} ({part}) | {second} ({other})")
 
 
-def _estimate(estimate: Mapping[str, Any]) -> str:
+def _estimate(estimate: Estimate) -> str:
     return (
-        f"about, if nothing stops early: fit {_seconds(estimate['fit_seconds'])}, "
-        f"cure {_seconds(estimate['cure_seconds'])}; memory beside torch itself: "
-        f"{estimate['memory_bytes'] / 1e6:,.0f} MB"
+        f"about, if nothing stops early: fit {_seconds(estimate.fit_seconds)}, "
+        f"cure {_seconds(estimate.cure_seconds)}; memory beside torch itself: "
+        f"{estimate.memory_bytes / 1e6:,.0f} MB"
     )
 
 
-def _stored(stored: Mapping[str, Any]) -> str:
-    folder = stored["file"].replace("\\", "/").rpartition("/")[0]
-    return f"decoded images: {stored['bytes'] / 1e6:,.1f} MB in {folder} (see tagfit cache)"
+def _stored(stored: StoredFile) -> str:
+    folder = stored.file.replace("\\", "/").rpartition("/")[0]
+    return f"decoded images: {stored.bytes / 1e6:,.1f} MB in {folder} (see tagfit cache)"
 
 
 def _seconds(seconds: float) -> str:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.decisions.calibration import wilson
-from tagfit.metrics.intervals import LEAST, Answers, Resampling, label_f1_intervals
+from tagfit.metrics.intervals import LEAST, Answers, Resampling, label_f1_intervals, wilson
 from tagfit.metrics.scores import Bools, Floats
 from tagfit.records.data import NO, UNKNOWN, YES
 from tagfit.records.scores import Interval

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tagfit.decisions.decider import Decider
 from tagfit.metrics.scores import THRESHOLD, Floats
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.report.charts.heat import heat
@@ -18,8 +19,8 @@ from tagfit.report.context import (
     ImageShown,
     LabelGiven,
     LabelRow,
-    Labels,
-    Score,
+    LabelsShown,
+    ScoreShown,
     Together,
 )
 from tagfit.report.labels import confused, decisions, label_scores
@@ -27,6 +28,7 @@ from tagfit.report.labels import together as occurring
 from tagfit.runs import gallery as chosen
 from tagfit.runs.gallery import scored_part
 from tagfit.runs.predictions import Place, SavedPredictions
+from tagfit.runs.record import RunRecord
 
 #: labels in a heat map, and confusions in the list
 MAPPED, CONFUSIONS = 30, 12
@@ -34,7 +36,7 @@ MAPPED, CONFUSIONS = 30, 12
 GIVEN = 8
 
 
-def labels(saved: SavedPredictions, result: Mapping[str, Any]) -> Labels | None:
+def labels(saved: SavedPredictions, record: RunRecord) -> LabelsShown | None:
     """Label by label; None where no part is there."""
     part = scored_part(saved)
     if part not in saved.runs["after"]:
@@ -42,48 +44,47 @@ def labels(saved: SavedPredictions, result: Mapping[str, Any]) -> Labels | None:
     rows = label_scores(saved.runs["after"][part], saved.groups[part])
     compared = "before" in saved.runs
     before = label_scores(saved.runs["before"][part], saved.groups[part], sure=False) if compared else rows
-    names = result["data"]["label_names"]
-    return Labels(
+    names = record.data.label_names
+    return LabelsShown(
         part=part,
         compared=compared,
-        deciding=_deciding(result["after"]["decider"]),
+        deciding=_deciding(record.after.decider),
         rows=tuple(
             LabelRow(
                 name=name,
                 yes=row.yes,
                 precision=row.precision,
                 recall=row.recall,
-                f1=Score(row.f1, None if row.interval is None else (row.interval.low, row.interval.high)),
+                f1=ScoreShown(row.f1, row.interval),
                 average_precision=row.average_precision,
                 threshold=threshold,
                 before=old.f1 if compared else None,
             )
             for name, row, old, threshold in zip(
-                names, rows, before, _thresholds(result["after"]["decider"], len(names)), strict=True
+                names, rows, before, _thresholds(record.after.decider, len(names)), strict=True
             )
         ),
     )
 
 
-def _thresholds(decider: Mapping[str, Any], count: int) -> list[float | None]:
-    rule = decider["rule"]
-    if rule is None:
+def _thresholds(decider: Decider, count: int) -> list[float | None]:
+    if decider.rule is None:
         return [THRESHOLD] * count
-    return [None] * count if rule.get("label_sets") else list(rule["thresholds"])
+    return [None] * count if decider.rule.label_sets else list(decider.rule.thresholds)
 
 
-def _deciding(decider: Mapping[str, Any]) -> str:
-    if decider["rule"] is None:
+def _deciding(decider: Decider) -> str:
+    if decider.rule is None:
         return "A label is given where the network's score is above 0.5."
-    return f"Labels are decided for {decider['wish']}: thresholds are on calibrated probabilities."
+    return f"Labels are decided for {decider.objective}: thresholds are on calibrated probabilities."
 
 
-def together(saved: SavedPredictions, result: Mapping[str, Any]) -> Together | None:
+def together(saved: SavedPredictions, record: RunRecord) -> Together | None:
     """Of the part that is looked at closely; of many labels, the most frequent."""
     part = scored_part(saved)
     if part not in saved.runs["after"]:
         return None
-    answers, names = saved.runs["after"][part], result["data"]["label_names"]
+    answers, names = saved.runs["after"][part], record.data.label_names
     yes_L = (answers.labels_NL == YES).sum(axis=0)
     shown = np.sort(np.argsort(-yes_L, kind="stable")[:MAPPED])
     limited = f"The {MAPPED} most frequent of {len(names)} labels are shown." if len(names) > MAPPED else ""
@@ -127,7 +128,7 @@ def _map(slug: str, title: str, caption: str, names: list[str], values_LL: Float
     )
 
 
-def _confusions(counts_LL: Any, misses_L: Any, names: list[str]) -> Iterator[Confusion]:
+def _confusions(counts_LL: NDArray[np.int64], misses_L: NDArray[np.int64], names: Sequence[str]) -> Iterator[Confusion]:
     order = np.argsort(-counts_LL, axis=None, kind="stable")[:CONFUSIONS]
     for missed, given in zip(*np.unravel_index(order, counts_LL.shape), strict=True):
         if counts_LL[missed, given] > 1:
@@ -137,9 +138,9 @@ def _confusions(counts_LL: Any, misses_L: Any, names: list[str]) -> Iterator[Con
 # --------------------------------------------------------------------------------------------- gallery
 
 
-def gallery(saved: SavedPredictions, result: Mapping[str, Any]) -> Gallery:
+def gallery(saved: SavedPredictions, record: RunRecord) -> Gallery:
     """The samples worth looking at."""
-    names = result["data"]["label_names"]
+    names = record.data.label_names
     images = bool(saved.thumbnails)
     return Gallery(
         note="" if images else "There are no images to show: the samples are rows of features.",
@@ -150,13 +151,13 @@ def gallery(saved: SavedPredictions, result: Mapping[str, Any]) -> Gallery:
     )
 
 
-def _suspect(saved: SavedPredictions, suspect: chosen.Suspect, names: list[str]) -> ImageShown:
+def _suspect(saved: SavedPredictions, suspect: chosen.Suspect, names: Sequence[str]) -> ImageShown:
     label = names[suspect.number]
     given = "labelled" if suspect.given else "not labelled"
     return _image(saved, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
 
 
-def _image(saved: SavedPredictions, place: Place, names: list[str], remark: str = "") -> ImageShown:
+def _image(saved: SavedPredictions, place: Place, names: Sequence[str], remark: str = "") -> ImageShown:
     """With a remark in place of its labels, or with all that are yes or were given, what is wrong first."""
     part, row = place
     answers = saved.runs["after"][part]

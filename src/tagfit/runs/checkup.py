@@ -1,17 +1,16 @@
-"""diagnose: what is wrong with data, or with a run, and what to do: one of the modules that compose the layers."""
+"""Evidence for a diagnosis: of data, by a model trained quickly, or of a run, looked at again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.api import DEFAULT_BASELINE, load
+from tagfit.bundle.files import find_bundle
 from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
@@ -21,11 +20,14 @@ from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
 from tagfit.diagnosis.registry import CHECKS, Diagnosis, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
-from tagfit.recipes import DenseModel, Recipe, find_recipe
+from tagfit.options.runs import DiagnoseOptions
+from tagfit.options.shared import DEFAULT_BASELINE
+from tagfit.recipes import DenseModel, find_recipe
 from tagfit.records.data import LockedData, Part, Preprocessing
 from tagfit.records.scores import Target
-from tagfit.runs.folder import find_bundle, read_result
-from tagfit.runs.session import MOST_ASKED, Job, Session
+from tagfit.runs.loading import load_again
+from tagfit.runs.record import RunRecord, read_record
+from tagfit.runs.session import MOST_ASKED, Session
 from tagfit.training import engine as dense_engine
 from tagfit.training.device import find_device
 from tagfit.training.events import Listener
@@ -34,45 +36,34 @@ from tagfit.training.quick import fit_all
 QUICK = "it needs training, which --quick leaves out"
 
 
-def diagnose(
-    data: Any,
-    *,
-    recipe: str | Path | Recipe | None = None,
-    metric: str = "micro_f1",
-    quick: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    say: Callable[[str], None] = lambda text: None,
-    on_event: Listener = lambda event: None,
-) -> Diagnosis:
-    """Look for what is wrong with data or with a run: nothing is cured, and nothing is written.
+@dataclass(frozen=True, eq=False)
+class Checkup:
+    """What is to be diagnosed, in a line, and what is known of it."""
 
-    Args:
-        data: the folder of a run; or what `load` returned, or anything that `load` takes without further options: a
-            model is trained on it first.
-        recipe: that model, on the samples as they are; unless given, `dense-baseline` on the cheapest features.
-        metric: what the gap is looked for in, and what more data would improve. A run has its own.
-        quick: leave out the checks that need further training.
-        seed: of the trainings and the resamples.
-        say: told what is going to be trained, and about how long that takes.
+    subject: str
+    evidence: Evidence
 
-    Raises:
-        DataError, RecipeError, BundleError: before anything is trained.
-    """
-    if is_run(data):
-        subject, evidence = _of_run(Path(data), seed)
-    else:
-        locked = data if isinstance(data, LockedData) else load(data)
-        session_of = partial(Session, target=Target(metric), seed=seed, device=find_device(device), on_event=on_event)
-        subject, evidence = _of_data(locked, None if recipe is None else find_recipe(recipe), session_of)
-    if quick:
-        evidence = replace(evidence, train=None, lacks={**evidence.lacks, "train": QUICK})
-    else:
-        _announce(evidence, say)
-    return look(evidence, CHECKS, subject)
+    def quick(self) -> Checkup:
+        """Without the checks that need further training."""
+        return replace(self, evidence=replace(self.evidence, train=None, lacks={**self.evidence.lacks, "train": QUICK}))
+
+    def announcement(self) -> list[str]:
+        """What is going to be trained, and about how long that takes; nothing where nothing is."""
+        costly = [check for check in CHECKS.values() if check.trainings]
+        if self.evidence.train is None or not costly:
+            return []
+        count, seconds = sum(check.trainings for check in costly), self.evidence.quick_seconds
+        about = "" if seconds is None else f", at most about {count * seconds:.0f} s"
+        return [
+            f"{count} quick trainings of {self.evidence.quick_name}{about}, for what --quick leaves out:",
+            ", ".join(check.title for check in costly),
+        ]
+
+    def diagnosis(self) -> Diagnosis:
+        return look(self.evidence, CHECKS, self.subject)
 
 
-def is_run(data: Any) -> bool:
+def is_run(data: object) -> TypeGuard[str | Path]:
     """Whether it is the folder of a run, rather than data."""
     return isinstance(data, str | Path) and (Path(data) / "result.json").is_file() and (Path(data) / "bundle").is_dir()
 
@@ -80,32 +71,31 @@ def is_run(data: Any) -> bool:
 # ------------------------------------------------------------------------------------------------ data
 
 
-def _of_data(data: LockedData, recipe: Recipe | None, session_of: Callable[..., Session]) -> tuple[str, Evidence]:
-    """Train a model, and look at it."""
+def of_data(data: LockedData, options: DiagnoseOptions, on_event: Listener) -> Checkup:
+    """Train a model, and look at it: a recipe on the samples as they are, or the baseline on the cheapest features."""
+    recipe = None if options.recipe is None else find_recipe(options.recipe)
     features = cheapest_features(data.dataset.x, data.dataset.preprocessing)
     shown, name = data, "the samples as they are"
     if recipe is None:
         recipe, name = find_recipe(DEFAULT_BASELINE), features.name
         shown = _on(features, data)
-    session = session_of(shown)
+    session = Session(shown, Target(options.metric), options.seed, find_device(options.device), on_event)
     seconds = None
     try:
-        trained = session.run(Job(recipe))
+        trained = session.run(session.job(recipe))
         evidence = session.evidence(trained)
         seconds = trained.run.seconds if shown.dataset.kind == "features" else None
     except TrainingDivergedError as error:
-        how = f"at step {error.step}, in epoch {error.epoch}, the loss was {error.loss:g}"
-        nothing = "its training diverged"
         evidence = Evidence(
             target=session.target,
             recipe=recipe,
             label_names=data.dataset.label_names,
-            diverged=how,
+            diverged=f"at step {error.step}, in epoch {error.epoch}, the loss was {error.loss:g}",
             seed=session.seed,
-            lacks={"predictions": nothing},
+            lacks={"predictions": "its training diverged"},
         )
     subject = f"{data.dataset.name} · {len(data.dataset):,} samples · {recipe.name} on {name}"
-    return subject, replace(_with_training(evidence, data, features), quick_seconds=seconds)
+    return Checkup(subject, replace(_with_training(evidence, data, features), quick_seconds=seconds))
 
 
 def _on(features: Features, data: LockedData) -> LockedData:
@@ -125,67 +115,57 @@ def _with_training(evidence: Evidence, data: LockedData, features: Features) -> 
     return replace(evidence, data=data, features=features, quick_recipe=quick_recipe, train=train)
 
 
-def _announce(evidence: Evidence, say: Callable[[str], None]) -> None:
-    costly = [check for check in CHECKS.values() if check.trainings]
-    if evidence.train is None or not costly:
-        return
-    count, seconds = sum(check.trainings for check in costly), evidence.quick_seconds
-    about = "" if seconds is None else f", at most about {count * seconds:.0f} s"
-    say(f"{count} quick trainings of {evidence.quick_name}{about}, for what --quick leaves out:")
-    say(", ".join(check.title for check in costly))
-
-
 # ------------------------------------------------------------------------------------------------- run
 
 
-def _of_run(path: Path, seed: int) -> tuple[str, Evidence]:
-    """Look at a run again: its record, its bundle and, where they are still there, its samples."""
-    record, tagger = read_result(path), Tagger.load(find_bundle(path), runtime="torch")
-    after, lacks = record["after"], dict[str, str]()
-    target = Target(**{name: value for name, value in record["target"].items() if name != "met"})
+def of_run(path: Path, seed: int, device: str) -> Checkup:
+    """Look at a run again: its record, its bundle and, where they are still there, its samples.
+
+    Raises:
+        BundleError: the record or the bundle cannot be read.
+    """
+    record, tagger = read_record(path), Tagger.load(find_bundle(path), device, runtime="torch")
+    after, lacks = record.after, dict[str, str]()
     evidence = Evidence(
-        target=target,
-        recipe=Recipe.from_dict((after["members"] or [after["recipe"]])[0]),
+        target=record.target,
+        recipe=after.networks[0],
         label_names=tagger.label_names,
-        history=after["history"],
-        samples=record["data"]["parts"]["train"],
-        constant=tagger.bundle.constant,
+        history=after.history,
+        samples=record.data.parts["train"],
+        constant=tagger.bundle.constant_baseline,
         seed=seed,
     )
     try:
-        data = _read_again(record)
+        data = _read_again(record, device)
     except InputError as error:
-        gone = f"the run's samples are not to be had ({error.faults[0]}); diagnose the data itself"
+        gone = f"the run's data could not be loaded ({error.faults[0]}); diagnose the data itself"
         evidence = replace(evidence, lacks={"data": gone, "predictions": gone, "train": gone})
     else:
-        predictions = _said(tagger, data, record, lacks)
+        predictions = _predictions(tagger, data, record, lacks)
         units = partial(tagger.dead_units, data.dataset.x[data.split.rows("train")[:MOST_ASKED]])
         evidence = replace(evidence, predictions=predictions, units=units, lacks=lacks)
         evidence = _with_training(evidence, data, cheapest_features(data.dataset.x, data.dataset.preprocessing))
-    name, samples = record["data"]["name"], record["data"]["samples"]
-    return f"{path} · {name} · {samples:,} samples · {after['recipe']['name']}", evidence
+    return Checkup(f"{path} · {record.data.name} · {record.data.samples:,} samples · {after.recipe.name}", evidence)
 
 
-def _read_again(record: Mapping[str, Any]) -> LockedData:
+def _read_again(record: RunRecord, device: str) -> LockedData:
     """The samples that a run was trained on.
 
     Raises:
         DataError: they came from memory, are no longer there, or are not the same.
     """
-    source = record["data"].get("source")
+    source = record.data.source
     if source is None:
         raise DataError("the run does not say where they came from")
-    data = load(**source)
-    if data.lock != record["lock"]:
-        raise DataError(f"what is at {source['data']} now is not what the run was locked to")
+    data = load_again(source, device)
+    if data.lock != record.lock:
+        raise DataError(f"what is at {source.data} now is not what the run was locked to")
     return data
 
 
-def _said(
-    tagger: Tagger, data: LockedData, record: Mapping[str, Any], lacks: dict[str, str]
-) -> dict[Part, Predictions]:
-    """What the bundle says of train and val; of folds, each network of those that it has not seen as val."""
-    if record["refit"] is not None:
+def _predictions(tagger: Tagger, data: LockedData, record: RunRecord, lacks: dict[str, str]) -> dict[Part, Predictions]:
+    """What the bundle predicts of train and val; of folds, each network of those that it has not seen as val."""
+    if record.refit is not None:
         lacks["predictions"] = "what is handed over was trained again on val as well: no split scores it"
         return {}
     folds = trainings(data)

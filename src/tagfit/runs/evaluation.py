@@ -6,157 +6,197 @@ Shapes: N samples, L labels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.api import read_dataset
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.data.dataset import align_labels, rows_of, rows_of_part
 from tagfit.data.groups import AUTO, group, likeness
 from tagfit.data.lock import copies_among
-from tagfit.decisions.appraisal import as_pairs, calibration_record, differences_record
-from tagfit.decisions.decider import Predictions
+from tagfit.decisions.appraisal import calibration_report
+from tagfit.decisions.decider import Decider, Predictions
+from tagfit.decisions.guarantees import GuaranteeCheck
+from tagfit.decisions.reliability import CalibrationReport
 from tagfit.errors import DataError, did_you_mean
 from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Labels
+from tagfit.options.runs import EvaluateOptions
 from tagfit.records.data import NO, Dataset, LockedData, Part
-from tagfit.records.scores import Scores
-from tagfit.report.table import evaluation_text
+from tagfit.records.scores import Difference, Interval, Scores
 
 #: more values of a column are no slices
 MOST_SLICES = 100
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class AssessmentIntervals:
+    """The 95% intervals of scores and of what is decided, by metric."""
+
+    scores: Mapping[str, Interval | None]
+    decided: Mapping[str, Interval | None]
+
+
+@dataclass(frozen=True)
 class Assessment:
-    """Scores on some samples, and the resamples that say how sure they are."""
+    """Scores on some samples: at 0.5, by the bundle's rule, and of the constant baseline."""
 
-    scores: Spread
-    decided: Spread
+    scores: Scores
+    decided: Scores
     constant: Scores
+    intervals: AssessmentIntervals
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "scores": self.scores.scores.to_dict(),
-            "decided": self.decided.scores.to_dict(),
-            "constant": self.constant.to_dict(),
-            "intervals": {
-                "scores": as_pairs(self.scores.intervals),
-                "decided": as_pairs(self.decided.intervals),
-            },
-        }
+
+@dataclass(frozen=True)
+class Slice(Assessment):
+    """The samples that have one value of a column."""
+
+    value: str = ""
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The samples by the values of a column, the largest slice first."""
+
+    column: str
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class ComparedDifferences:
+    """This model minus the other, by metric."""
+
+    scores: Mapping[str, Difference | None]
+    decided: Mapping[str, Difference | None]
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """Another model on the same samples and the labels that both know."""
+
+    labels: tuple[str, ...]
+    scores: Scores
+    decided: Scores
+    differences: ComparedDifferences
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class EvaluationRecord(Assessment):
     """A bundle's scores on labelled data.
 
     Attributes:
         scores, decided, constant: as in a Run, of all rows given.
         samples: how many rows were scored.
         notes: rows that the model was trained or chosen on, labels it does not know, and the like.
-        details: what `to_dict` has besides: `intervals`, `calibration`, `decider`, and `guarantee`, `by` and `compare`
-            where there are any.
+        calibration: what the bundle's calibration is worth here.
+        guarantee: how the bundle's guarantee fares here; None where it has none.
+        by: None unless slices were asked for.
+        compare: None unless another model was given.
     """
 
-    scores: Scores
-    decided: Scores
-    constant: Scores
     samples: int
     notes: tuple[str, ...]
-    details: Mapping[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "scores": self.scores.to_dict(),
-            "decided": self.decided.to_dict(),
-            "constant": self.constant.to_dict(),
-            "samples": self.samples,
-            "notes": list(self.notes),
-            **self.details,
-        }
-
-    def __str__(self) -> str:
-        return evaluation_text(self.to_dict())
+    calibration: CalibrationReport
+    decider: Decider
+    guarantee: GuaranteeCheck | None = None
+    by: Slices | None = None
+    compare: ComparedModel | None = None
 
 
-def evaluate(
-    tagger: Tagger | str | Path,
-    data: Any,
-    *,
-    part: Part | None = None,
-    by: str | None = None,
-    compare: Tagger | str | Path | None = None,
-    compare_data: Any = None,
-    seed: int = 0,
-) -> Evaluation:
-    """Score a tagger on labelled data, all rows of it or one part of the data's own split.
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What is scored.
+
+    Attributes:
+        groups: (N,) numbers of what belongs together.
+    """
+
+    dataset: Dataset
+    groups: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, data: LockedData | Dataset, part: Part | None) -> Samples:
+        """All samples of `data`, or those of one part.
+
+        Raises:
+            DataError: no rows in that part.
+        """
+        if isinstance(data, LockedData):
+            rows = np.arange(len(data.dataset)) if part is None else data.split.rows(part)
+            groups = np.arange(len(data.dataset)) if data.split.groups is None else data.split.groups
+            return cls(data.dataset if part is None else rows_of(data.dataset, rows), groups[rows])
+        dataset = data if part is None else rows_of_part(data, part)
+        return cls(dataset, group(dataset, AUTO, likeness(dataset, neighbours=False)).of)
+
+
+def evaluation_of(
+    tagger: Tagger,
+    data: LockedData | Dataset,
+    options: EvaluateOptions,
+    compare: tuple[Tagger, LockedData | Dataset] | None = None,
+) -> EvaluationRecord:
+    """Score a tagger on labelled samples.
 
     Args:
-        tagger: or the folder of its bundle or run.
-        data: what `load` returned, or anything that it takes without further options.
-        by: a further column of the data: each of its values is scored by itself as well.
-        compare: another tagger, scored on the same samples; differences are paired.
-        compare_data: the same samples as the other tagger takes them; `data`, unless given.
-        seed: draws the resamples of the intervals.
+        compare: another tagger, and the same samples as it takes them; differences are paired.
 
     Raises:
-        BundleError: the bundle cannot be read.
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    tagger = _loaded(tagger)
-    dataset, groups = _samples_of(data, part, tagger)
-    slices = None if by is None else _slices(dataset, by)
-    aligned, surplus, missing = align_labels(dataset, tagger.label_names)
-    prediction = tagger.predict_dataset(aligned)
-    predictions = Predictions(aligned.labels_NL, prediction.scores, groups)
-    constant, decider = tagger.bundle.constant, tagger.bundle.decider
-    both = _both(tagger, aligned.labels_NL, prediction)
-    whole = _assess(both, groups, constant, seed)
-    details: dict[str, Any] = {
-        "intervals": whole.to_dict()["intervals"],
-        "calibration": calibration_record(predictions, prediction.probabilities, decider),
-        "decider": decider.to_dict(),
-    }
-    if decider.guaranteed is not None:
-        details["guarantee"] = decider.guaranteed.observed(
-            predictions.labels_NL, prediction.probabilities, predictions.groups
-        )
-    if slices is not None:
-        details["by"] = {"column": by, "slices": [_slice(both, groups, constant, seed, *one) for one in slices]}
-    if compare is not None:
-        other = _loaded(compare)
-        there = _samples_of(data if compare_data is None else compare_data, part, other)[0]
-        details["compare"] = _compared(tagger, aligned, prediction, groups, other, there, seed)
-    return Evaluation(
-        scores=whole.scores.scores,
-        decided=whole.decided.scores,
-        constant=whole.constant,
-        samples=len(aligned),
-        notes=(*dataset.notes, *_notes(tagger.bundle, aligned, surplus, missing)),
-        details=details,
+    by, samples, seed = options.by, Samples.of(data, options.part), options.seed
+    slices = None if by is None else _rows_by_value(samples.dataset, by)
+    dataset, surplus, missing = align_labels(samples.dataset, tagger.label_names)
+    samples = Samples(dataset, samples.groups)
+    prediction, decider = tagger.predict_dataset(dataset), tagger.bundle.decider
+    predictions = Predictions(dataset.labels_NL, prediction.scores, samples.groups)
+    scorer = _Scored(
+        _both(tagger, dataset.labels_NL, prediction), samples.groups, tagger.bundle.constant_baseline, seed
+    )
+    guaranteed = decider.guaranteed
+    return EvaluationRecord(
+        **vars(scorer.assessment()),
+        samples=len(dataset),
+        notes=(*dataset.notes, *_notes(tagger.bundle, dataset, surplus, missing)),
+        calibration=calibration_report(predictions, prediction.probabilities, decider),
+        decider=decider,
+        guarantee=None
+        if guaranteed is None
+        else guaranteed.observed(predictions.labels_NL, prediction.probabilities, predictions.groups),
+        by=None if by is None or slices is None else Slices(by, tuple(scorer.slice(*one) for one in slices)),
+        compare=None
+        if compare is None
+        else _compared(tagger, samples, prediction, compare[0], Samples.of(compare[1], options.part).dataset, seed),
     )
 
 
-def _loaded(tagger: Tagger | str | Path) -> Tagger:
-    return tagger if isinstance(tagger, Tagger) else Tagger.load(tagger, runtime="torch")
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Answers of some samples: at 0.5, and by the rule; to be assessed as a whole and by slices."""
 
+    answers: tuple[Answers, Answers]
+    groups: NDArray[np.intp]
+    constant: ConstantBaseline
+    seed: int
 
-def _samples_of(data: Any, part: Part | None, tagger: Tagger) -> tuple[Dataset, NDArray[np.intp]]:
-    """All samples of `data`, or those of one part, and what belongs together among them."""
-    if isinstance(data, LockedData):
-        rows = np.arange(len(data.dataset)) if part is None else data.split.rows(part)
-        groups = np.arange(len(data.dataset)) if data.split.groups is None else data.split.groups
-        return (data.dataset if part is None else rows_of(data.dataset, rows)), groups[rows]
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, **tagger.reading)
-    dataset = dataset if part is None else rows_of_part(dataset, part)
-    return dataset, group(dataset, AUTO, likeness(dataset, neighbours=False)).of
+    def assessment(self) -> Assessment:
+        draw = Resampling.of(len(self.groups), self.groups, seed=self.seed)
+        at_half, ruled = self.answers
+        scores = resample(at_half, draw)
+        decided = scores if ruled is at_half else resample(ruled, draw)
+        intervals = AssessmentIntervals(scores.intervals, decided.intervals)
+        return Assessment(scores.scores, decided.scores, self.constant.score(at_half.labels_NL), intervals)
+
+    def slice(self, value: str, rows: NDArray[np.intp]) -> Slice:
+        at_half, ruled = self.answers
+        scores = at_half.rows(rows)
+        both = (scores, scores if ruled is at_half else ruled.rows(rows))
+        here = replace(self, answers=both, groups=self.groups[rows])
+        return Slice(**vars(here.assessment()), value=value, samples=len(rows))
 
 
 def _both(
@@ -169,16 +209,7 @@ def _both(
     return scores, Answers(labels_NL, prediction.probabilities[:, columns], prediction.decisions[:, columns])
 
 
-def _assess(
-    both: tuple[Answers, Answers], groups: NDArray[np.intp], constant: ConstantBaseline, seed: int
-) -> Assessment:
-    draw = Resampling.of(len(groups), groups, seed=seed)
-    scores = resample(both[0], draw)
-    decided = scores if both[1] is both[0] else resample(both[1], draw)
-    return Assessment(scores, decided, constant.score(both[0].labels_NL))
-
-
-def _slices(dataset: Dataset, column: str) -> list[tuple[str, NDArray[np.intp]]]:
+def _rows_by_value(dataset: Dataset, column: str) -> list[tuple[str, NDArray[np.intp]]]:
     """The rows of each value of a column, the largest slice first."""
     if column not in dataset.metadata:
         known = ", ".join(dataset.metadata) or "it has no further column"
@@ -197,29 +228,11 @@ def _slices(dataset: Dataset, column: str) -> list[tuple[str, NDArray[np.intp]]]
     return [(str(values[number]), np.flatnonzero(cells == values[number])) for number in order]
 
 
-def _slice(
-    both: tuple[Answers, Answers],
-    groups: NDArray[np.intp],
-    constant: ConstantBaseline,
-    seed: int,
-    value: str,
-    rows: NDArray[np.intp],
-) -> dict[str, Any]:
-    scores = both[0].rows(rows)
-    here = (scores, scores if both[1] is both[0] else both[1].rows(rows))
-    return {"value": value, "samples": len(rows), **_assess(here, groups[rows], constant, seed).to_dict()}
-
-
 def _compared(
-    tagger: Tagger,
-    dataset: Dataset,
-    prediction: Prediction,
-    groups: NDArray[np.intp],
-    other: Tagger,
-    there: Dataset,
-    seed: int,
-) -> dict[str, Any]:
-    """Both models on the labels that both know, on the same resamples: the first minus the other."""
+    tagger: Tagger, samples: Samples, prediction: Prediction, other: Tagger, there: Dataset, seed: int
+) -> ComparedModel:
+    """Both models on the labels that both know, on the same resamples."""
+    dataset = samples.dataset
     if len(there) != len(dataset) or (there.hashes != dataset.hashes).any():
         raise DataError("the data for the other model is not made of the same samples in the same order")
     common = [name for name in tagger.label_names if name in other.label_names]
@@ -228,22 +241,21 @@ def _compared(
             f"no label in common: one model knows {', '.join(tagger.label_names[:8])}; "
             f"the other {', '.join(other.label_names[:8])}"
         )
-    draw = Resampling.of(len(dataset), groups, seed=seed)
+    draw = Resampling.of(len(dataset), samples.groups, seed=seed)
     labels_NL = dataset.labels_NL[:, [tagger.label_names.index(name) for name in common]]
-    spreads = []
-    for model, predictions in ((tagger, prediction), (other, other.predict_dataset(there))):
+
+    def spreads(model: Tagger, predicted: Prediction) -> list[Spread]:
         columns = [model.label_names.index(name) for name in common]
-        spreads.append([resample(answers, draw) for answers in _both(model, labels_NL, predictions, columns)])
-    kinds = ("scores", "decided")
-    return {
-        "labels": common,
-        **{kind: spread.scores.to_dict() for kind, spread in zip(kinds, spreads[1], strict=True)},
-        "differences": {
-            kind: differences_record(difference(ours, theirs))
-            for kind, ours, theirs in zip(kinds, *spreads, strict=True)
-        },
-        "notes": _seen_notes(other.bundle, dataset, "The other model"),
-    }
+        return [resample(answers, draw) for answers in _both(model, labels_NL, predicted, columns)]
+
+    ours, theirs = spreads(tagger, prediction), spreads(other, other.predict_dataset(there))
+    return ComparedModel(
+        labels=tuple(common),
+        scores=theirs[0].scores,
+        decided=theirs[1].scores,
+        differences=ComparedDifferences(*(difference(*both) for both in zip(ours, theirs, strict=True))),
+        notes=tuple(_seen_notes(other.bundle, dataset, "The other model")),
+    )
 
 
 def _notes(bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...], missing: tuple[str, ...]) -> list[str]:

@@ -14,26 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 import tagfit
 from tagfit.errors import BundleError, OutputError, TagfitError
+from tagfit.io.files import aside, is_temporary, writable, write_atomically, write_folder
 from tagfit.io.strict_json import read_json
 from tagfit.recipes import Recipe
-
-#: version of the layout of result.json
-SCHEMA = 1
-
-#: endings of what is being written, and of a folder that is being replaced
-TEMPORARY, ASIDE = ".tmp", ".old.tmp"
 
 CHECKPOINTS, SEARCH, PREDICTIONS, REPORT = "checkpoints", "search", "predictions", "report.html"
 TENSORBOARD = "tensorboard"
@@ -105,36 +98,12 @@ class RunFolder:
                 "Make room, or choose another folder with -o.",
             )
 
-    def finished_result(self) -> dict[str, Any] | None:
-        """The result of a finished run, or None where there is none yet."""
-        result = self.path / "result.json"
-        if not result.exists():
-            return None
-        values = read_json(result)
-        return values if values.get("state") == "finished" else None
-
     def write_predictions(self, files: Mapping[str, bytes]) -> None:
         write_folder(self.path / PREDICTIONS, files)
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
-        write_atomically(self.path / "result.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
-
 
 @contextmanager
-def writable(path: Path) -> Iterator[None]:
-    """Whatever the operating system refuses within is an OutputError."""
-    try:
-        yield
-    except Timeout:
-        raise  # the lock is somebody's: another matter
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written to: {error.strerror}", "Choose another folder with -o."
-        ) from error
-
-
-@contextmanager
-def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
+def claim(path: Path, command: RunCommand) -> Iterator[RunFolder]:
     """Hold `path` for `command`, creating it where needed.
 
     Args:
@@ -146,24 +115,32 @@ def claim(path: Path, command: Mapping[str, Any]) -> Iterator[RunFolder]:
     with writable(path):
         path.mkdir(parents=True, exist_ok=True)
         known = {".lock", TENSORBOARD}
-        strangers = [entry.name for entry in path.iterdir() if entry.name not in known and not _is_ours(entry)]
+        strangers = [entry.name for entry in path.iterdir() if entry.name not in known and not is_temporary(entry)]
     if strangers and "run.json" not in strangers:
         raise OutputError(
             f"{path}: expected an empty or new folder, or an earlier run; it holds {', '.join(sorted(strangers)[:3])}",
             "Choose another folder with -o; nothing in this one was touched.",
         )
-    lock = FileLock(path / ".lock", timeout=0)
-    try:
-        with writable(path):
-            lock.acquire()
-    except Timeout:
-        raise OutputError(f"{path}: another process is working in this folder", "Wait for it, or choose -o.") from None
-    try:
+    with _held(path):
         with writable(path):
             _sweep(path)
             _same_command(path / "run.json", json.loads(json.dumps(command)))
         with _nothing_left(path):
             yield RunFolder(path)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    lock = FileLock(path / ".lock", timeout=0)
+    with writable(path):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise OutputError(
+                f"{path}: another process is working in this folder", "Wait for it, or choose -o."
+            ) from None
+    try:
+        yield
     finally:
         lock.release()
 
@@ -174,25 +151,22 @@ def _nothing_left(path: Path) -> Iterator[None]:
     try:
         yield
     except TagfitError:
-        if not (path / "result.json").exists() and not (path / CHECKPOINTS).exists():
+        kept = path / CHECKPOINTS
+        if not (path / "result.json").exists() and not any(kept.rglob("*.safetensors")):
+            shutil.rmtree(kept, ignore_errors=True)  # what Ray Train puts there before it has a checkpoint
             (path / "run.json").unlink(missing_ok=True)
         raise
-
-
-def _is_ours(entry: Path) -> bool:
-    """Whether it is something half-written that a killed process of ours left behind."""
-    return entry.name.startswith(".") and entry.name.endswith(TEMPORARY)
 
 
 def _sweep(path: Path) -> None:
     """Remove what a killed process left; a bundle that was put aside and never replaced comes back."""
     bundle = path / "bundle"
-    aside = _aside(bundle)
-    if aside.is_dir() and not bundle.exists():
-        aside.rename(bundle)
+    former = aside(bundle)
+    if former.is_dir() and not bundle.exists():
+        former.rename(bundle)
     inside = path / CHECKPOINTS
     for entry in [*path.iterdir(), *(inside.iterdir() if inside.is_dir() else ())]:
-        if _is_ours(entry):
+        if is_temporary(entry):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
@@ -200,7 +174,7 @@ def _sweep(path: Path) -> None:
 _IN_WORDS = {"until_met": "whether a met target ends it, as it does without --trials and --minutes"}
 
 
-def _same_command(record: Path, command: dict[str, Any]) -> None:
+def _same_command(record: Path, command: RunCommand) -> None:
     if not record.exists():
         write_atomically(record, json.dumps(command, indent=1, ensure_ascii=False))
         return
@@ -218,9 +192,9 @@ def _same_command(record: Path, command: dict[str, Any]) -> None:
         )
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: RunCommand, prefix: str = "") -> dict[str, object]:
     """Nested tables as one, with dotted names, so that a difference can be pointed at."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in values.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found
@@ -240,39 +214,17 @@ def free_folder(parent: Path, name: str) -> Path:
     return candidate
 
 
-def find_bundle(path: Path) -> Path:
-    """The bundle at `path`, which may be a bundle or a run folder.
-
-    Where a process was killed while it replaced the bundle, it is the one that was put aside.
-
-    Raises:
-        BundleError: neither.
-    """
-    inside = path / "bundle"
-    for folder in (path, inside, _aside(path), _aside(inside)):
-        if (folder / "manifest.json").is_file():
-            return folder
-    what = "no such folder" if not path.exists() else "expected a bundle (manifest.json in it) or a run folder"
-    raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
+#: what identifies a run: the command, its options and the lock, as run.json holds them
+RunCommand = Mapping[str, object]
 
 
-def read_result(path: Path) -> dict[str, Any]:
-    """The result of the run folder `path`, of its bundle, or of its result.json.
+def read_command(run: Path) -> RunCommand:
+    """What run.json holds; nothing where there is none.
 
     Raises:
-        BundleError: there is none, or it cannot be read.
+        BundleError: it cannot be read.
     """
-    folder = path.resolve().parent if (path / "manifest.json").is_file() else path
-    result = folder / "result.json" if folder.is_dir() else folder
-    if not result.is_file():
-        raise BundleError(
-            f"{path}: expected a run folder with a result.json in it",
-            "Give the -o folder of `tagfit fit` or `tagfit cure`.",
-        )
-    values = read_json(result)
-    if values.get("schema") != SCHEMA:
-        raise BundleError(f"{result}: expected a result of schema {SCHEMA}; got {values.get('schema')!r}")
-    return values
+    return read_json(run / "run.json") if (run / "run.json").is_file() else {}
 
 
 def read_predictions(run: Path) -> dict[str, bytes]:
@@ -287,68 +239,3 @@ def read_predictions(run: Path) -> dict[str, bytes]:
         return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
     except OSError as error:
         raise BundleError(f"{folder}: cannot be read: {error.strerror}") from error
-
-
-def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside, sync, swap: after a kill at any moment the old folder or the new one is there or brought back."""
-    beside, aside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"), _aside(path)
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    for name, content in files.items():
-        (beside / name).parent.mkdir(exist_ok=True)
-        write_atomically(beside / name, content)
-    if path.exists():
-        shutil.rmtree(aside, ignore_errors=True)  # half of it, where a process was killed while it removed it
-        path.rename(aside)
-    beside.rename(path)
-    _sync_names(path.parent)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _aside(path: Path) -> Path:
-    """Where a folder lies while another takes its place."""
-    return path.with_name(f".{path.name}{ASIDE}") if path.name else path
-
-
-def _sync_names(folder: Path) -> None:
-    """What a folder's files are called is on the disk as well, where the platform opens folders."""
-    if hasattr(os, "O_DIRECTORY"):
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside, sync, rename: a kill at any moment leaves the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_names(path.parent)
-    except OSError:
-        beside.unlink(missing_ok=True)  # a full disk has no room for half a file
-        raise
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that appears when it is whole, and only where there is none.
-
-    Raises:
-        OutputError: the place cannot be written to.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(beside, path)  # fails where a file has come into being meanwhile, which replacing would not
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)

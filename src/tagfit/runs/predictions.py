@@ -23,9 +23,9 @@ from safetensors import SafetensorError
 
 from tagfit.errors import BundleError
 from tagfit.metrics.intervals import Answers
-from tagfit.records.data import PARTS, Part
+from tagfit.records.data import PARTS, Array, Part
 
-FOLDER, THUMBNAILS = "predictions", "thumbnails/"
+THUMBNAILS = "thumbnails/"
 
 #: of a run folder: the delivered model first
 RUNS = ("after", "before")
@@ -55,7 +55,7 @@ class SavedPredictions:
     def to_files(self) -> dict[str, bytes]:
         """What is in the folder, by name."""
         after = self.runs["after"]
-        labels: dict[str, NDArray[Any]] = {f"{part}.labels": saved.labels_NL for part, saved in after.items()}
+        labels: dict[str, Array] = {f"{part}.labels": saved.labels_NL for part, saved in after.items()}
         labels |= {f"{part}.groups": groups for part, groups in self.groups.items()}
         samples = {"parts": self.names, "near_copies": self.near_copies}
         return {
@@ -98,21 +98,19 @@ class SavedPredictions:
         return cls(names, groups, runs, near, dict(_thumbnails(files, names)))
 
 
-def _tensors(saved: Mapping[Part, Answers]) -> Iterator[tuple[str, NDArray[Any]]]:
+def _tensors(saved: Mapping[Part, Answers]) -> Iterator[tuple[str, Array]]:
     for part, answers in saved.items():
         assert answers.decisions_NL is not None
         yield f"{part}.scores", answers.probabilities_NL.astype(np.float32)
         yield f"{part}.decisions", answers.decisions_NL
 
 
-def _packed(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+def _packed(tensors: Mapping[str, Array]) -> bytes:
     packed: bytes = safetensors.numpy.save({name: np.ascontiguousarray(one) for name, one in tensors.items()})
     return packed
 
 
-def _answers(
-    known: Mapping[str, NDArray[Any]], saved: Mapping[str, NDArray[Any]], part: Part, shape: tuple[int, int]
-) -> Answers:
+def _answers(known: Mapping[str, Array], saved: Mapping[str, Array], part: Part, shape: tuple[int, int]) -> Answers:
     labels_NL = _of_shape(known[f"{part}.labels"], np.int8, shape)
     scores_NL = _of_shape(saved[f"{part}.scores"], np.float32, shape)
     if not (np.abs(labels_NL) <= 1).all() or not ((scores_NL >= 0) & (scores_NL <= 1)).all():
@@ -120,7 +118,7 @@ def _answers(
     return Answers(labels_NL, scores_NL, _of_shape(saved[f"{part}.decisions"], np.bool_, shape))
 
 
-def _of_shape(array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def _of_shape(array: Array, dtype: Any, shape: tuple[int, ...]) -> Array:
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"expected {np.dtype(dtype)} of shape {shape}; got {array.dtype} of {array.shape}")
     return array

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from tagfit.metrics.intervals import Answers, Difference, Resampling, difference, resample
+from tagfit.metrics.intervals import Answers, Resampling, difference, resample
 from tagfit.recipes import CnnModel, DenseModel, Recipe
-from tagfit.records.runs import Run
-from tagfit.runs.result import Trained, Work
-from tagfit.runs.session import Job, Session
+from tagfit.records.runs import Finding, Run, SearchSummary
+from tagfit.records.scores import Difference, Target
 from tagfit.search.candidates import first_of
 from tagfit.search.ingredients import ingredients
 from tagfit.search.repeats import Ingredient, Repeats
-from tagfit.search.sampler import GENERATION, Pruner, Search
+from tagfit.search.sampler import GENERATION, MedianPruner, Search
 from tagfit.search.selection import choose, ranked
 from tagfit.search.space import Space
-from tagfit.search.verdict import meets, value
+from tagfit.search.verdict import meets
+from tagfit.training.job import TrainingJob
+from tagfit.training.trained import TrainedModel
 
 #: how many recipes are trained again, and on how many seeds each finalist and each ingredient is judged
 FINALISTS, SEEDS = 3, 3
@@ -60,6 +63,49 @@ class Budget:
         return self.trials is not None or self.minutes is not None
 
 
+class Bench(Protocol):
+    """Where recipes are trained and scored: `runs.session.Session`."""
+
+    target: Target
+    seed: int
+    best: float | None
+    began: float
+
+    @property
+    def stopped(self) -> bool: ...
+    @property
+    def journal(self) -> Path | None: ...
+    def job(self, recipe: Recipe) -> TrainingJob: ...
+    def run(self, job: TrainingJob) -> TrainedModel: ...
+    def attempt(self, jobs: Sequence[TrainingJob]) -> list[TrainedModel]: ...
+    def ensemble(self, several: Sequence[TrainedModel], like: TrainedModel) -> TrainedModel: ...
+    def findings(self, trained: TrainedModel) -> tuple[Finding, ...]: ...
+    def appraise(self, trained: TrainedModel) -> TrainedModel: ...
+    def refit(self, trained: TrainedModel) -> TrainedModel | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a fit or a cure came to, before it is written down.
+
+    Attributes:
+        before: None where there was nothing to compare with.
+        complete: False where it was asked to stop before all was done.
+        finalists: the best recipes, each on several seeds.
+        ingredients: what each ingredient of the chosen recipe brings.
+        refit: the chosen recipe, trained on all labelled rows but test, to be handed over instead; it was not scored.
+    """
+
+    before: TrainedModel | None
+    after: TrainedModel
+    tried: tuple[Run, ...] = ()
+    complete: bool = True
+    finalists: tuple[Repeats, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()
+    search: SearchSummary | None = None
+    refit: TrainedModel | None = None
+
+
 class Campaign:
     """One cure in one session.
 
@@ -70,19 +116,19 @@ class Campaign:
     """
 
     def __init__(
-        self, session: Session, first: Recipe, candidates: Sequence[Recipe], space: Space, budget: Budget
+        self, session: Bench, first: Recipe, candidates: Sequence[Recipe], space: Space, budget: Budget
     ) -> None:
         self._session, self._target = session, session.target
         self._first, self._candidates, self._space, self._budget = first, candidates, space, budget
-        self._tried: list[Trained] = []
-        self._searched: Mapping[str, float] | None = None
+        self._tried: list[TrainedModel] = []
+        self._searched: SearchSummary | None = None
         self._number = 0
         self._floor = 0.0  # the baseline's score on val: what is below is never delivered
 
-    def work(self) -> Work:
+    def work(self) -> Outcome:
         """Try, choose, and score what is delivered on test."""
         before = self._session.run(replace(self._job(self._first), curve=True))
-        self._floor = value(before.run, "val", self._target) or 0.0
+        self._floor = before.run.score("val", self._target.metric) or 0.0
         findings = self._session.findings(before)
         self._candidates = first_of(self._candidates, [name for finding in findings for name in finding.tries])
         self._climb()
@@ -99,7 +145,7 @@ class Campaign:
         scored = self._session.appraise(before)
         appraised = scored if after is before else self._session.appraise(after)
         refit = self._session.refit(appraised) if self._budget.refit and not self._session.stopped else None
-        return Work(
+        return Outcome(
             before=scored,
             after=appraised,
             tried=tuple(runs),
@@ -122,22 +168,21 @@ class Campaign:
                 self._try(recipes)
 
     def _search(self) -> None:
-        folder = self._session.folder
         began = time.perf_counter()
-        search = Search(self._space, self._target, self._session.seed, None if folder is None else folder.journal)
+        search = Search(self._space, self._target, self._session.seed, self._session.journal)
         search.learn(trained.run for trained in self._tried)
         number, training = 0, 0.0
         while (size := self._left()) and not (self._session.stopped or self._done):
             number += 1
             asked = search.generation(number, size)
-            pruner = Pruner([trained.run for trained in self._tried], self._target.metric, self._deadline)
+            pruner = MedianPruner([trained.run for trained in self._tried], self._target.metric, self._deadline)
             started = time.perf_counter()
             told = self._try([one.recipe for one in asked], pruner)
             training += time.perf_counter() - started
             if len(told) == size and not self._session.stopped:
                 search.tell(asked, [trained.run for trained in told])
         whole = time.perf_counter() - began
-        self._searched = {"generations": number, "seconds": round(whole, 3), "overhead": round(1 - training / whole, 4)}
+        self._searched = SearchSummary(number, round(whole, 3), round(1 - training / whole, 4))
 
     @property
     def _done(self) -> bool:
@@ -145,7 +190,9 @@ class Campaign:
         if not (self._budget.until_met and self._target.train_ranks):
             return False
         runs = [trained.run for trained in self._tried]
-        return any(meets(run, self._target) and (value(run, "val", self._target) or 0.0) >= self._floor for run in runs)
+        return any(
+            meets(run, self._target) and (run.score("val", self._target.metric) or 0.0) >= self._floor for run in runs
+        )
 
     def _left(self) -> int:
         """How many recipes the next generation may have."""
@@ -176,21 +223,28 @@ class Campaign:
         """Seconds that all of it may take."""
         return math.inf if self._budget.minutes is None else 60 * self._budget.minutes
 
-    def _try(self, recipes: Sequence[Recipe], pruner: Pruner | None = None) -> list[Trained]:
+    def _try(self, recipes: Sequence[Recipe], pruner: MedianPruner | None = None) -> list[TrainedModel]:
         trained = self._session.attempt([self._job(recipe, pruner=pruner) for recipe in recipes])
         self._tried += trained
-        scores = [value(one.run, "val", self._target) for one in self._tried if one.run.state == "finished"]
+        scores = [one.run.score("val", self._target.metric) for one in self._tried if one.run.state == "finished"]
         self._session.best = max((score for score in scores if score is not None), default=None)
         return trained
 
-    def _job(self, recipe: Recipe, *, seed: int | None = None, pruner: Pruner | None = None) -> Job:
+    def _job(self, recipe: Recipe, *, seed: int | None = None, pruner: MedianPruner | None = None) -> TrainingJob:
         self._number += 1
         planned = 1 + max(self._budget.trials or 0, len(self._candidates))
-        return Job(recipe, self._number, max(planned, self._number), seed, pruner)
+        job = self._session.job(recipe)
+        return replace(
+            job,
+            number=self._number,
+            of=max(planned, self._number),
+            seed=job.seed if seed is None else seed,
+            pruner=pruner,
+        )
 
     # ----------------------------------------------------------------------------------------- choosing
 
-    def _trained(self, run: Run) -> Trained:
+    def _trained(self, run: Run) -> TrainedModel:
         return next(one for one in self._tried if one.run is run)
 
     def _error(self, one: Run, other: Run) -> float:
@@ -198,24 +252,24 @@ class Campaign:
         moved = self._moved(self._trained(one), self._trained(other))
         return 0.0 if moved is None else moved.error
 
-    def _within_noise(self, one: Trained, other: Trained) -> bool:
+    def _within_noise(self, one: TrainedModel, other: TrainedModel) -> bool:
         moved = self._moved(one, other)
         return moved is None or moved.within_noise
 
-    def _moved(self, one: Trained, other: Trained) -> Difference | None:
+    def _moved(self, one: TrainedModel, other: TrainedModel) -> Difference | None:
         """The score of one on val less that of the other, on the same resamples."""
         return self._moves(one, other)[self._target.metric]
 
-    def _moves(self, one: Trained, other: Trained) -> dict[str, Difference | None]:
+    def _moves(self, one: TrainedModel, other: TrainedModel) -> dict[str, Difference | None]:
         draw = _draw(one)
         return difference(resample(_answers(one), draw), resample(_answers(other), draw))
 
-    def _finals(self) -> tuple[Trained, tuple[Repeats, ...]]:
+    def _finals(self) -> tuple[TrainedModel, tuple[Repeats, ...]]:
         """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
         order = [
             self._trained(run)
             for run in ranked([trained.run for trained in self._tried], self._target)
-            if (value(run, "val", self._target) or 0.0) >= self._floor
+            if (run.score("val", self._target.metric) or 0.0) >= self._floor
         ]
         leaders = [order[0], *(one for one in order[1:] if self._within_noise(order[0], one))][:FINALISTS]
         finals = [self._repeated(leader) for leader in leaders]
@@ -231,12 +285,12 @@ class Campaign:
         together = [one for final in finals for one in final.trained if one.run.state == "finished"]
         return self._single_or_ensemble(single.leader, together), tuple(final.repeats for final in finals)
 
-    def _repeated(self, leader: Trained) -> _Final:
+    def _repeated(self, leader: TrainedModel) -> _Final:
         recipe = leader.run.recipe
         trained = (leader, *self._session.attempt([self._job(recipe, seed=seed) for seed in self._seeds[1:]]))
         return _Final(leader, trained, self._repeats(recipe, trained))
 
-    def _single_or_ensemble(self, single: Trained, several: Sequence[Trained]) -> Trained:
+    def _single_or_ensemble(self, single: TrainedModel, several: Sequence[TrainedModel]) -> TrainedModel:
         """All networks together where val prefers that by more than the noise, and the target is met no less."""
         if self._budget.single or self._budget.refit or len(several) < 2:
             return single
@@ -245,7 +299,7 @@ class Campaign:
             return single
         return ensemble if self._preferred(ensemble, single) else single
 
-    def _preferred(self, one: Trained, other: Trained) -> bool:
+    def _preferred(self, one: TrainedModel, other: TrainedModel) -> bool:
         """Whether val prefers one beyond noise: by the target's metric or, where that can't tell, by log loss.
 
         Log loss looks at every probability, and so tells a difference on far fewer samples.
@@ -275,7 +329,7 @@ class Campaign:
     def _seeds(self) -> list[int]:
         return [self._session.seed + number for number in range(SEEDS)]
 
-    def _repeats(self, recipe: Recipe, trained: Sequence[Trained]) -> Repeats:
+    def _repeats(self, recipe: Recipe, trained: Sequence[TrainedModel]) -> Repeats:
         return Repeats(recipe, tuple(one.run for one in trained), self._target)
 
 
@@ -283,8 +337,8 @@ class Campaign:
 class _Final:
     """A finalist: its run on the session's seed, and on further ones."""
 
-    leader: Trained
-    trained: tuple[Trained, ...]
+    leader: TrainedModel
+    trained: tuple[TrainedModel, ...]
     repeats: Repeats
 
     @property
@@ -305,11 +359,11 @@ def _views(recipe: Recipe) -> int:
     return recipe.model.views if isinstance(recipe.model, CnnModel) and not recipe.training.draws_a_view else 1
 
 
-def _answers(trained: Trained) -> Answers:
+def _answers(trained: TrainedModel) -> Answers:
     predictions = trained.predictions["val"]
     return Answers(predictions.labels_NL, predictions.probabilities_NL)
 
 
-def _draw(trained: Trained) -> Resampling:
+def _draw(trained: TrainedModel) -> Resampling:
     predictions = trained.predictions["val"]
     return Resampling.of(len(predictions), predictions.groups)

@@ -5,11 +5,18 @@ Only fields of a Recipe differ from candidate to candidate, so nothing under the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
-from tagfit.recipes import RARE_LOSSES, RECIPES, SINGLE_POSITIVE_LOSSES, CnnModel, FineTunedModel, Recipe
+from tagfit.recipes import (
+    RARE_LOSSES,
+    RECIPES,
+    SINGLE_POSITIVE_LOSSES,
+    Changes,
+    CnnModel,
+    FineTunedModel,
+    LossName,
+    Recipe,
+)
 from tagfit.records.data import UNKNOWN, YES, Backbone, LockedData, Preprocessing
 from tagfit.records.scores import Target
 
@@ -26,10 +33,10 @@ RARE = 0.02
 #: of candidates that would train all their epochs, where only yes is known
 PATIENCE = 8
 
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Changes = {}
 
 
-def losses_for(data: LockedData) -> tuple[str, ...]:
+def losses_for(data: LockedData) -> tuple[LossName, ...]:
     """The losses that suit the labels of train, the one that recipes are trained by unless they say otherwise first.
 
     Where only yes is known, those that make something of unknown cells. Where a label is rare, those for rare ones.
@@ -48,7 +55,7 @@ def ladder(
     *,
     augmentation: bool = False,
     fine_tune: bool = False,
-    losses: Sequence[str] = ("bce",),
+    losses: Sequence[LossName] = ("bce",),
 ) -> tuple[Recipe, ...]:
     """The recipes to try, in order; the first is the reference cure. Images get CNNs after the dense ones.
 
@@ -68,10 +75,10 @@ def ladder(
     return candidates
 
 
-def _trained_by(candidate: Recipe, loss: str) -> Recipe:
+def _trained_by(candidate: Recipe, loss: LossName) -> Recipe:
     """What learns from unknown cells learns in the end that they are no, so that it has to be stopped in time."""
     patience = candidate.training.patience or (PATIENCE if loss in SINGLE_POSITIVE_LOSSES else 0)
-    return replace(candidate, training=replace(candidate.training, loss=loss, patience=patience))
+    return candidate.changed(training={"loss": loss, "patience": patience})
 
 
 def _rungs(samples: Preprocessing, target: Target, augmentation: bool, fine_tune: bool) -> tuple[Recipe, ...]:
@@ -128,7 +135,7 @@ def _frozen(target: Target) -> Recipe:
     )
 
 
-def _long(name: str, target: Target, *, model: Mapping[str, Any], training: Mapping[str, Any]) -> Recipe:
+def _long(name: str, target: Target, *, model: Changes, training: Changes) -> Recipe:
     return _varied(
         "dense-regularised",
         name,
@@ -168,11 +175,10 @@ def pinned(recipe: Recipe, backbone: Backbone | None) -> Recipe:
     model = recipe.model
     if backbone is None or not isinstance(model, FineTunedModel) or model.sha256:
         return recipe
-    named = replace(model, backbone=backbone.name, revision=backbone.revision, sha256=backbone.sha256)
-    return replace(recipe, model=named)
+    return recipe.changed(model={"backbone": backbone.name, "revision": backbone.revision, "sha256": backbone.sha256})
 
 
-def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
+def _views(band: Changes) -> tuple[Recipe, ...]:
     """The image with its mirror image, then all its views for longer; both on smaller maps."""
     small_batches = {**band, "batch_size": 16, "rate": 3e-3}
     lightly = {"epochs": 25, "rate": 4e-3, "weight_decay": 0.05}
@@ -190,7 +196,7 @@ def _views(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
     )
 
 
-def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
+def _augmented(band: Changes) -> tuple[Recipe, ...]:
     """Images changed at random, for long: as from the side, then as from above."""
     kinds = (("cnn-augmented", 2, 90, FROM_THE_SIDE), ("cnn-turned-augmented", 8, 300, FROM_ABOVE))
     lightly = {**band, "weight_decay": 0.1, "averaging": 0.998}
@@ -207,17 +213,11 @@ def _augmented(band: Mapping[str, Any]) -> tuple[Recipe, ...]:
 
 def _not_turned(recipe: Recipe) -> Recipe:
     """For images that are not square."""
-    model, changes = recipe.model, tuple(name for name in recipe.training.augmentation if name != "turn")
-    if isinstance(model, CnnModel):
-        model = replace(model, views=min(model.views, 4))
-    return replace(recipe, model=model, training=replace(recipe.training, augmentation=changes))
+    changes = tuple(name for name in recipe.training.augmentation if name != "turn")
+    views = {"views": min(recipe.model.views, 4)} if isinstance(recipe.model, CnnModel) else {}
+    return recipe.changed(model=views, training={"augmentation": changes})
 
 
-def _varied(
-    base: str, name: str, *, model: Mapping[str, Any] = _NOTHING, training: Mapping[str, Any] = _NOTHING
-) -> Recipe:
+def _varied(base: str, name: str, *, model: Changes = _NOTHING, training: Changes = _NOTHING) -> Recipe:
     """The recipe `base` under another name, with other fields."""
-    recipe = RECIPES[base]
-    return replace(
-        recipe, name=name, model=replace(recipe.model, **model), training=replace(recipe.training, **training)
-    )
+    return RECIPES[base].changed(name=name, model=model, training=training)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import Any
 
-from tagfit.recipes import SINGLE_POSITIVE_LOSSES, CnnModel, DenseModel, FineTunedModel, Recipe, Training
-
-#: what is no ingredient: how long, how it is computed, and what keeps the bands
-_NOT_ONE = frozenset({"epochs", "patience", "autocast", "train_ceiling"})
+from tagfit.recipes import (
+    SINGLE_POSITIVE_LOSSES,
+    CnnModel,
+    DenseModel,
+    FineTunedModel,
+    Recipe,
+    Training,
+    field_names,
+)
 
 #: what is left out together with another field, as it suits that one alone
 _GOES_WITH = {"schedule": "rate", "augmentation": "augmentation_strength"}
+
+#: what is no ingredient by itself: also how long, how it is computed, what keeps the bands, and which weights of a
+#: fine-tuned network are trained at all
+_NOT_ONE = frozenset(
+    {
+        *("epochs", "patience", "autocast", "train_ceiling"),
+        *("backbone", "revision", "sha256", "trained", "body_rate"),
+        *_GOES_WITH.values(),
+    }
+)
 
 #: a plain network of either kind, and how Keras trains it unless told otherwise
 _PLAIN_MODELS: dict[type[Any], Any] = {
@@ -20,9 +34,6 @@ _PLAIN_MODELS: dict[type[Any], Any] = {
     FineTunedModel: FineTunedModel(dropout=0.0, layer_decay=1.0),
 }
 _PLAIN_TRAINING = Training()
-
-#: of a fine-tuned network, what says which weights are trained at all
-_SAYS_WHAT = frozenset({"backbone", "revision", "sha256", "trained", "body_rate"})
 
 
 def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
@@ -37,18 +48,17 @@ def ingredients(recipe: Recipe) -> list[tuple[str, Recipe]]:
         ("model", recipe.model, plain_model),
         ("training", recipe.training, _PLAIN_TRAINING),
     ):
-        for one in fields(held):
-            value, neutral = getattr(held, one.name), getattr(plain, one.name)
-            if one.name == "loss" and value in SINGLE_POSITIVE_LOSSES:
+        for name in field_names(held):
+            value, neutral = getattr(held, name), getattr(plain, name)
+            if name == "loss" and value in SINGLE_POSITIVE_LOSSES:
                 neutral = "assume-negative"  # where only yes is known, bce would learn always yes
-            if one.name in _NOT_ONE | _SAYS_WHAT or one.name in _GOES_WITH.values() or value == neutral:
+            if name in _NOT_ONE or value == neutral:
                 continue
-            changes = {one.name: neutral}
-            if one.name in _GOES_WITH:
-                changes[_GOES_WITH[one.name]] = getattr(plain, _GOES_WITH[one.name])
-            name = f"{one.name} = {_shown(value)}"
-            left: Any = {section: replace(held, **changes)}
-            found.append((name, replace(recipe, name=f"without {one.name}", **left)))
+            changes = {name: neutral}
+            if name in _GOES_WITH:
+                changes[_GOES_WITH[name]] = getattr(plain, _GOES_WITH[name])
+            sections: Any = {section: changes}
+            found.append((f"{name} = {_shown(value)}", recipe.changed(name=f"without {name}", **sections)))
     return found
 
 

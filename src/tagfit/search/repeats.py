@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tagfit.recipes import Recipe
 from tagfit.records.data import Part
-from tagfit.records.runs import Run
+from tagfit.records.runs import IngredientRecord, RepeatsRecord, Run, SeedSpread
 from tagfit.records.scores import Target
-from tagfit.search.verdict import meets, value
+from tagfit.search.verdict import meets
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +24,7 @@ class Repeats:
 
     def scores(self, part: Part) -> list[float]:
         """The target's metric of each run that has one."""
-        found = [value(run, part, self.target) for run in self.runs]
+        found = [run.score(part, self.target.metric) for run in self.runs]
         return [score for score in found if score is not None]
 
     def mean(self, part: Part) -> float | None:
@@ -46,12 +45,10 @@ class Repeats:
         """Whether most of the runs meet the target."""
         return sum(meets(run, self.target) for run in self.runs) * 2 > len(self.runs)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "recipe": self.recipe.to_dict(),
-            "seeds": len(self.runs),
-            **{part: {"mean": self.mean(part), "deviation": self.deviation(part)} for part in _PARTS},
-        }
+    @property
+    def record(self) -> RepeatsRecord:
+        train, val = (SeedSpread(self.mean(part), self.deviation(part)) for part in _PARTS)
+        return RepeatsRecord(self.recipe, len(self.runs), train, val)
 
 
 _PARTS: tuple[Part, ...] = ("train", "val")
@@ -83,11 +80,6 @@ class Ingredient:
         """Whether the recipe is no better for it, beyond noise."""
         return self.change is not None and self.change <= self.noise
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "ingredient": self.name,
-            "change": self.change,
-            "noise": self.noise,
-            "useless": self.useless,
-            "without": self.without.to_dict(),
-        }
+    @property
+    def record(self) -> IngredientRecord:
+        return IngredientRecord(self.name, self.change, self.noise, self.useless, self.without.record)

@@ -24,11 +24,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import TrialState
 
-from tagfit.recipes import Recipe
+from tagfit.io.typed_json import to_plain
+from tagfit.recipes import Changes, Recipe
 from tagfit.records.runs import Run
 from tagfit.records.scores import Target
 from tagfit.search.space import Choice, Range, Space
-from tagfit.search.verdict import value
 
 #: recipes that are asked for at once
 GENERATION = 8
@@ -101,11 +101,11 @@ class Search:
             trial = self._study.get_trials(deepcopy=False)[one.trial]
             if trial.state is not TrialState.RUNNING:
                 continue
-            self._study.set_user_attr(one.recipe.name, _facts(run))
+            self._study.set_user_attr(one.recipe.name, to_plain(run.trial))
             self._study.tell(one.trial, worth(run, self._target))
         self._journal.write()
 
-    def _recipe(self, name: str, params: Mapping[str, Any]) -> Recipe:
+    def _recipe(self, name: str, params: Changes) -> Recipe:
         dimensions = self._space.dimensions
         return self._space.recipe(name, {name: _read(dimensions[name], written) for name, written in params.items()})
 
@@ -124,6 +124,10 @@ class Search:
                 self._study.tell(trial.number, state=TrialState.FAIL)
 
 
+#: what optuna notes
+Note = dict[str, Any]
+
+
 class _Journal(BaseJournalBackend):
     """What optuna notes, in memory, and in a file where one is given: written at once, not at each of its notes.
 
@@ -132,13 +136,13 @@ class _Journal(BaseJournalBackend):
 
     def __init__(self, path: Path | None) -> None:
         self._file = None if path is None else JournalFileBackend(str(path))
-        self._notes: list[dict[str, Any]] = [] if self._file is None else list(self._file.read_logs(0))
+        self._notes: list[Note] = [] if self._file is None else list(self._file.read_logs(0))
         self._written = len(self._notes)
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Iterator[Note]:
         return iter(self._notes[log_number_from:])
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[Note]) -> None:
         self._notes += logs
 
     def write(self) -> None:
@@ -149,14 +153,15 @@ class _Journal(BaseJournalBackend):
 
 def worth(run: Run, target: Target) -> float:
     """What the search looks for: the score on val, less what the score on train is above its band, where that ranks."""
-    train, val = value(run, "train", target), value(run, "val", target)
+    train, val = run.score("train", target.metric), run.score("val", target.metric)
     if val is None or (train is None and target.train_ranks):
         return WORTHLESS
     return val if train is None else val - (max(0.0, train - target.train_below) if target.train_ranks else 0.0)
 
 
-class Pruner:
-    """Who lags behind: at a candidate, below the median of what earlier runs had reached there.
+class MedianPruner:
+    """The median stopping rule (Golovin et al. 2017): a run ends that, at a rung, a share of its epochs, lies below the
+    median of what earlier runs had reached there.
 
     Args:
         earlier: runs of earlier generations only, so that it does not matter who trains at the same time.
@@ -168,16 +173,16 @@ class Pruner:
         self._column = f"val_{metric}"
         runs = [run for run in earlier if run.state not in ("diverged", "failed")]
         self._bars: dict[float, float] = {}
-        for candidate in RUNGS:
-            reached = [at for run in runs if (at := _reached(run, candidate, self._column)) is not None]
+        for rung in RUNGS:
+            reached = [at for run in runs if (at := _reached(run, rung, self._column)) is not None]
             if reached:
-                self._bars[candidate] = median(reached)
+                self._bars[rung] = median(reached)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Changes:
         """The clock of another machine shows something else: what is sent there is the time left."""
         return {**vars(self), "_deadline": self._deadline - time.perf_counter()}
 
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
+    def __setstate__(self, state: Changes) -> None:
         vars(self).update(state, _deadline=state["_deadline"] + time.perf_counter())
 
     def prunes(self, history: Sequence[Mapping[str, float | None]], epochs: int) -> bool:
@@ -185,22 +190,15 @@ class Pruner:
         if time.perf_counter() > self._deadline:
             return True
         best = max((row.get(self._column) or 0.0 for row in history), default=0.0)
-        return any(
-            len(history) == math.ceil(candidate * epochs) and best < bar for candidate, bar in self._bars.items()
-        )
+        return any(len(history) == math.ceil(rung * epochs) and best < bar for rung, bar in self._bars.items())
 
 
-def _reached(run: Run, candidate: float, column: str) -> float | None:
-    """The best score until a candidate; what stopped before it by itself counts, what was stopped there does not."""
-    place = math.ceil(candidate * run.recipe.training.epochs)
+def _reached(run: Run, rung: float, column: str) -> float | None:
+    """The best score until a rung; what stopped before it by itself counts, what was stopped there does not."""
+    place = math.ceil(rung * run.recipe.training.epochs)
     if run.state == "pruned" and len(run.history) < place:
         return None
     return max((row.get(column) or 0.0 for row in run.history[:place]), default=None)
-
-
-def _facts(run: Run) -> dict[str, Any]:
-    trial = run.to_trial()
-    return {name: trial[name] for name in ("recipe", "scores", "lock", "seconds", "state")}
 
 
 def _sampler(seed: int, generation: int) -> optuna.samplers.BaseSampler:
@@ -219,7 +217,7 @@ def _written(dimension: Choice | Range, value: Any) -> Any:
     return "-".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def _read(dimension: Choice | Range, written: Any) -> Any:
+def _read(dimension: Choice | Range, written: object) -> Any:
     """The inverse; numbers are rounded to what a person would write."""
     if isinstance(dimension, Choice):
         return next(value for value in dimension.values if _written(dimension, value) == written)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tagfit.records.runs import Run
 from tagfit.records.scores import Target
-from tagfit.search.verdict import meets, value
+from tagfit.search.verdict import meets
 
 #: the standard error of the difference between two runs' scores on val
 ErrorOf = Callable[[Run, Run], float]
@@ -50,5 +50,5 @@ def _rank(run: Run, target: Target) -> tuple[bool, float]:
 
 def _on_val(run: Run, target: Target) -> float:
     """The target's metric on val; below every score where it is undefined."""
-    val = value(run, "val", target)
+    val = run.score("val", target.metric)
     return -1.0 if val is None else val

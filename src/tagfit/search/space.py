@@ -6,11 +6,11 @@ The data, the split and the preprocessing are no fields of a Recipe, so that no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tagfit.errors import RecipeError
-from tagfit.recipes import CnnModel, Recipe, Training
+from tagfit.recipes import Changes, CnnModel, LossName, Recipe, Training, field_names
 from tagfit.records.data import Preprocessing
 from tagfit.records.scores import Target
 from tagfit.search.candidates import FROM_ABOVE, FROM_THE_SIDE, SMALLEST
@@ -25,7 +25,7 @@ class Choice:
 
     values: tuple[Any, ...]
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: object) -> bool:
         return value in self.values
 
 
@@ -37,7 +37,7 @@ class Range:
     high: float
     step: float | None = None
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: float) -> bool:
         return bool(self.low <= value <= self.high)
 
 
@@ -56,7 +56,7 @@ class Space:
     def __post_init__(self) -> None:
         faults = []
         for section in SECTIONS:
-            known = {one.name for one in fields(getattr(self.base, section))}
+            known = field_names(getattr(self.base, section))
             faults += [
                 f"{section}.{name} is no field of a recipe, so it cannot be searched"
                 for name in getattr(self, section)
@@ -74,20 +74,15 @@ class Space:
         """All of them, by names such as `model.widths`."""
         return {f"{section}.{name}": one for section in SECTIONS for name, one in getattr(self, section).items()}
 
-    def recipe(self, name: str, values: Mapping[str, Any]) -> Recipe:
+    def recipe(self, name: str, values: Changes) -> Recipe:
         """The base with these fields, by names such as `model.widths`."""
-        parts: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+        parts: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
         for dotted, value in values.items():
             section, _, inner = dotted.partition(".")
             parts[section][inner] = value
-        base = self.base
-        return Recipe(
-            name=name,
-            model=replace(base.model, **parts["model"]),
-            training=replace(base.training, **parts["training"]),
-        )
+        return self.base.changed(name=name, **parts)
 
-    def values_of(self, recipe: Recipe) -> dict[str, Any] | None:
+    def values_of(self, recipe: Recipe) -> dict[str, object] | None:
         """The fields that make `recipe` of the base; None where it lies outside of this space."""
         if type(recipe.model) is not type(self.base.model):
             return None
@@ -101,7 +96,7 @@ class Space:
 
 
 def space(
-    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[str] = ("bce",)
+    samples: Preprocessing, target: Target, *, augmentation: bool = False, losses: Sequence[LossName] = ("bce",)
 ) -> Space:
     """What a cure searches: dense networks for features and tiny images, CNNs for images.
 

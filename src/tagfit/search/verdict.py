@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from tagfit.metrics.intervals import Difference
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import Part
 from tagfit.records.runs import Condition, Run, Verdict
-from tagfit.records.scores import Target
+from tagfit.records.scores import Differences, Target
 
 #: train and val this close together are not called overfitting
 SMALL_GAP = 0.10
 
 
-_NONE: Mapping[Part, Mapping[str, Difference | None]] = {}
-
-#: what is added to scores by part and metric: after minus before
-Differences = Mapping[Part, Mapping[str, Difference | None]]
+_NONE: Differences = {}
 
 
 def judge(
@@ -33,14 +29,14 @@ def judge(
     if met:
         state = "fine" if before is None or after is before else "cured"
     else:
-        state = condition(value(after, "train", target), value(after, "val", target), target)
+        state = condition(after.score("train", target.metric), after.score("val", target.metric), target)
     lead = _LEADS[state] if met else _missed(state, before, after, target)
     return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
 
 
 def _missed(state: Condition, before: Run | None, after: Run, target: Target) -> str:
     """The first sentence where the target is not met."""
-    on_val = value(after, "val", target)
+    on_val = after.score("val", target.metric)
     if after.scores.get("train") is None and on_val is not None:
         return "Out of reach: val stays below what was asked."
     if not target.train_ranks and on_val is not None and on_val >= target.val_at_least:
@@ -70,14 +66,8 @@ def meets(run: Run, target: Target) -> bool:
     """Whether a run's scores lie within the bands; of val alone where train cannot be scored and is not to rank."""
     train, val = run.scores.get("train"), run.scores.get("val")
     if train is None and not target.train_ranks:
-        return val is not None and (target.of(val) or 0.0) >= target.val_at_least
+        return val is not None and (val[target.metric] or 0.0) >= target.val_at_least
     return train is not None and val is not None and target.met_by(train, val)
-
-
-def value(run: Run, part: Part, target: Target) -> float | None:
-    """The target's metric of a run; None where there is none."""
-    scores = run.scores.get(part)
-    return None if scores is None else target.of(scores)
 
 
 def _remarks(
@@ -98,14 +88,14 @@ def _remarks(
         yield "The train band did not rank the recipes: val alone chose."
     if before is not None:
         yield from _gain(before, after, target, tried, differences)
-    val = value(after, "val", target)
+    val = after.score("val", target.metric)
     constant = after.constant.get("val")
-    level = None if constant is None else target.of(constant)
+    level = None if constant is None else constant[target.metric]
     if val is not None and level is not None and val <= level:
         yield f"A constant baseline scores {level:.3f} on val: this model is worth no more than that."
     if after.folds:
         yield (
-            f"Val is every sample by the one of {len(after.folds)} networks that has not seen it; "
+            f"Val is every sample by the one of {len(after.folds.each)} networks that has not seen it; "
             "what is delivered is their ensemble."
         )
     if after.scores.get("test") is None and not (after.folds and before is None):
@@ -115,7 +105,7 @@ def _remarks(
 
 def _bands(run: Run, target: Target) -> Iterator[str]:
     """What was asked and what came, band by band."""
-    train, val = value(run, "train", target), value(run, "val", target)
+    train, val = run.score("train", target.metric), run.score("val", target.metric)
     title = TITLES[target.metric]
     met = {True: "met", False: "missed"}
     if train is None and val is not None and not target.train_ranks:
@@ -139,19 +129,19 @@ def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run], differe
         yield f"Of {_recipes(len(finished))} tried none does better on val, so the baseline is what is delivered."
     else:
         yield from _moves(before, after, target, len(finished), differences)
-    delivered = value(after, "val", target) or 0.0
-    above = [run for run in finished if run is not after and (value(run, "val", target) or 0.0) > delivered]
+    delivered = after.score("val", target.metric) or 0.0
+    above = [run for run in finished if run is not after and (run.score("val", target.metric) or 0.0) > delivered]
     if above:
-        best = max(above, key=lambda run: value(run, "val", target) or 0.0)
+        best = max(above, key=lambda run: run.score("val", target.metric) or 0.0)
         others = _others(len(above) - 1)
         passed = (
             "but misses the target, which this one meets"
             if target.train_ranks and meets(after, target) and not meets(best, target)
             else "but by no more than a standard error, or no longer on other seeds: the simpler one is taken"
         )
-        yield f"{best.recipe.name} scores more on val{others}, {value(best, 'val', target):.3f}, {passed}."
+        yield f"{best.recipe.name} scores more on val{others}, {best.score('val', target.metric):.3f}, {passed}."
     if not meets(after, target) and (met := [run for run in finished if meets(run, target)]):
-        best = max(met, key=lambda run: value(run, "val", target) or 0.0)
+        best = max(met, key=lambda run: run.score("val", target.metric) or 0.0)
         others = _others(len(met) - 1)
         yield f"{best.recipe.name} meets the target{others}, but scores below the baseline on val: it is not delivered."
 
@@ -162,7 +152,7 @@ def _moves(before: Run, after: Run, target: Target, tried: int, differences: Dif
         ("test", "On test, which chose nothing,"),
     )
     for part, what in parts:
-        old, new = (value(run, part, target) for run in (before, after))
+        old, new = (run.score(part, target.metric) for run in (before, after))
         if old is None or new is None:
             continue
         moved = differences.get(part, {}).get(target.metric)

@@ -23,7 +23,7 @@ class PredictedSample(BaseModel):
     error: str | None = Field(description="Why it could not be read.")
 
 
-class SavedPredictions(BaseModel):
+class PredictedSamples(BaseModel):
     """In the order of the request."""
 
     predictions: list[PredictedSample]
@@ -36,7 +36,7 @@ class LabelThreshold(BaseModel):
     threshold: float
 
 
-class Labels(BaseModel):
+class ModelLabels(BaseModel):
     """What the model tells, and how it decides."""
 
     model: str = Field(description="The bundle's name.")

@@ -24,16 +24,15 @@ from tagfit.errors import DataError
 from tagfit.inference.tagger import Tagger
 from tagfit.serve import answers
 from tagfit.serve.batching import Batcher
-from tagfit.serve.bodies import Bodies, Images
-from tagfit.serve.decoding import Decoders
+from tagfit.serve.bodies import Bodies, RequestImages
+from tagfit.serve.decoding import RequestDecoders
 from tagfit.serve.docs_page import docs_page
 from tagfit.serve.guard import Access, Guard
-from tagfit.serve.heat import heat
 from tagfit.serve.limits import Limits
-from tagfit.serve.metrics import Metrics
+from tagfit.serve.metrics import ServerMetrics
 from tagfit.serve.problems import ProblemError, busy
 
-log = logging.getLogger("tagfit.serve")
+log = logging.getLogger(__name__)
 
 #: the page's files, and what they are
 _PAGE = {
@@ -53,11 +52,13 @@ class Service:
 
     def __init__(self, name: str, tagger: Tagger, limits: Limits) -> None:
         self.name, self.tagger, self.limits = name, tagger, limits
-        self.metrics = Metrics(lambda: self.batcher.waiting)
+        self.metrics = ServerMetrics(lambda: self.batcher.waiting)
         self.batcher = Batcher(tagger, limits, self.metrics.batch)
         features = tagger.preprocessing.kind == "features"
         self.bodies = Bodies(limits, tagger.preprocessing.shape[0] if features else 1)
-        self.decoders = Decoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_images else None
+        self.decoders = (
+            RequestDecoders(tagger.form, limits.pixels, self.metrics.crashes.inc) if tagger.takes_images else None
+        )
         self._explaining = False
 
     def close(self) -> None:
@@ -65,7 +66,7 @@ class Service:
         if self.decoders is not None:
             self.decoders.close()
 
-    async def brought(self, request: Request) -> Images | NDArray[np.float64]:
+    async def brought(self, request: Request) -> RequestImages | NDArray[np.float64]:
         """What a request asks about.
 
         Raises:
@@ -80,17 +81,17 @@ class Service:
             ) from None
         return self.bodies.parse(body, request.headers.get("content-type", ""))
 
-    async def predictions(self, brought: Images | NDArray[np.float64]) -> list[dict[str, Any]]:
+    async def predictions(self, brought: RequestImages | NDArray[np.float64]) -> list[dict[str, Any]]:
         """A record for each image or row.
 
         Raises:
             ProblemError: 422, 429 or 503.
         """
-        count = len(brought.names) if isinstance(brought, Images) else len(brought)
+        count = len(brought.names) if isinstance(brought, RequestImages) else len(brought)
         with self.batcher.room_for(count):
             try:
                 async with asyncio.timeout(self.limits.seconds):
-                    if isinstance(brought, Images):
+                    if isinstance(brought, RequestImages):
                         return await self._of_images(brought)
                     return await self._of_rows(brought)
             except TimeoutError:
@@ -111,7 +112,7 @@ class Service:
             raise ProblemError(422, str(error)) from None
         return answers.predicted(tuple(map(str, range(1, len(x) + 1))), prediction, {})
 
-    async def _of_images(self, images: Images) -> list[dict[str, Any]]:
+    async def _of_images(self, images: RequestImages) -> list[dict[str, Any]]:
         if self.decoders is None:
             raise ProblemError(422, "This model takes feature rows, not images.")
         outcomes = await self.decoders.decode(images.encoded)
@@ -123,7 +124,7 @@ class Service:
             raise ProblemError(422, "No image could be read.", reasons)
         return answers.predicted(images.names, await self.batcher.predict(np.stack(readable)), errors)
 
-    async def explanation(self, brought: Images | NDArray[np.float64], label: str) -> bytes:
+    async def explanation(self, brought: RequestImages | NDArray[np.float64], label: str) -> bytes:
         """Which part of an image speaks for a label, as a PNG; one at a time, as it takes many questions.
 
         Raises:
@@ -131,7 +132,7 @@ class Service:
         """
         if label not in self.tagger.label_names:
             raise ProblemError(422, "This model has no label of that name.")
-        if not isinstance(brought, Images) or len(brought.encoded) > 1 or self.decoders is None:
+        if not isinstance(brought, RequestImages) or len(brought.encoded) > 1 or self.decoders is None:
             raise ProblemError(422, "One image is explained at a time.")
         if self._explaining:
             raise busy(1)
@@ -141,7 +142,7 @@ class Service:
                 outcome = (await self.decoders.decode(brought.encoded))[0]
                 if (seen := outcome.pixels) is None:
                     raise ProblemError(422, "The image could not be read.", [outcome.reason])
-                return await self.batcher.alone(lambda: heat(self.tagger, seen, label))
+                return await self.batcher.alone(lambda: self.tagger.explain(seen, [label]).layer(label))
         finally:
             self._explaining = False
 
@@ -212,7 +213,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         PREDICT,
         summary="Labels for images or feature rows",
         response_description="What was asked for.",
-        response_model=answers.SavedPredictions,
+        response_model=answers.PredictedSamples,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": answers.PREDICT_BODY},
     )
@@ -227,7 +228,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         "/v1/labels",
         summary="The labels, their thresholds and how they are given",
         response_description="What was asked for.",
-        response_model=answers.Labels,
+        response_model=answers.ModelLabels,
         responses=answers.problems(),
     )
     async def labels(request: Request) -> Response:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import File, FormParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from tagfit.serve.limits import Limits
@@ -33,7 +32,7 @@ _SPARE = 16
 
 
 @dataclass(frozen=True)
-class Images:
+class RequestImages:
     """Encoded images, and what each is called: its file's name, or its number from 1."""
 
     encoded: tuple[bytes, ...]
@@ -99,7 +98,7 @@ class Bodies:
             raise ProblemError(400, "The body ends before it is whole.") from None
         return bytes(body)
 
-    def parse(self, body: bytes, content_type: str) -> Images | NDArray[np.float64]:
+    def parse(self, body: bytes, content_type: str) -> RequestImages | NDArray[np.float64]:
         """The images in it, or its (n, D) feature rows.
 
         Raises:
@@ -113,31 +112,51 @@ class Bodies:
         if kind.startswith(b"image/") or kind == b"application/octet-stream":
             if not body:
                 raise ProblemError(422, "The body is empty; expected an image.")
-            return Images((body,), ("1",))
+            return RequestImages((body,), ("1",))
         raise ProblemError(
             415,
             "Expected a Content-Type of multipart/form-data, application/json, image/* or application/octet-stream.",
             headers={"accept-post": "multipart/form-data, application/json, image/*, application/octet-stream"},
         )
 
-    def _multipart(self, body: bytes, boundary: bytes) -> Images:
-        form = _Form(self._demand_few)
+    def _multipart(self, body: bytes, boundary: bytes) -> RequestImages:
+        encoded: list[bytes] = []
+        names: list[str] = []
+        ended: list[bool] = []
+
+        def add(field: bytes | None, name: bytes, content: bytes) -> None:
+            if field not in (b"images", b"pictures"):  # what they were called before
+                raise ProblemError(422, "The form has a field that is not called images.")
+            self._demand_few(len(encoded) + 1)
+            encoded.append(content)
+            names.append(name.decode("utf-8", "replace")[:_NAME] or str(len(encoded)))
+
+        def add_file(file: File) -> None:
+            file.file_object.seek(0)
+            add(file.field_name, file.file_name or b"", file.file_object.read())
+
         try:
             if not boundary:
                 raise FormParserError("its Content-Type names no boundary")
-            parser = MultipartParser(boundary, form.callbacks)  # type: ignore[arg-type]
+            parser = FormParser(
+                "multipart/form-data",
+                on_field=lambda field: add(field.field_name, b"", field.value or b""),
+                on_file=add_file,
+                on_end=lambda: ended.append(True),
+                boundary=boundary,
+                config={"MAX_MEMORY_FILE_SIZE": self._limits.body},  # none is written to the disk
+            )
             parser.write(body)
             parser.finalize()
         except FormParserError as error:
             raise ProblemError(400, f"The multipart body cannot be read: {error}") from None
-        if not form.ended:
+        if not ended:
             raise ProblemError(400, "The multipart body cannot be read: its last boundary is missing.")
-        if not form.files:
+        if not encoded:
             raise ProblemError(422, "The form holds no image; expected files in fields called images.")
-        names = tuple(name[:_NAME] or str(number) for number, name in enumerate(form.names, 1))
-        return Images(tuple(map(bytes, form.files)), names)
+        return RequestImages(tuple(encoded), tuple(names))
 
-    def _json(self, body: bytes) -> Images | NDArray[np.float64]:
+    def _json(self, body: bytes) -> RequestImages | NDArray[np.float64]:
         # neither base64 nor numbers hold a comma: what has far too many is seen before seconds are spent on parsing it
         if len(body) > _QUICK and body.count(b",") > 2 * self._limits.images * self._width + _SPARE:
             raise ProblemError(413, f"It has more values than {self._limits.images} images or rows can have.")
@@ -153,7 +172,7 @@ class Bodies:
         if given.images is not None:
             self._demand_few(len(given.images))
             names = tuple(map(str, range(1, len(given.images) + 1)))
-            return Images(tuple(_decoded(given.images)), names)
+            return RequestImages(tuple(_decoded(given.images)), names)
         rows = given.features or []
         self._demand_few(len(rows))
         if len({len(row) for row in rows}) > 1:
@@ -181,58 +200,3 @@ def _decoded(images: list[str]) -> Iterator[bytes]:
         if not encoded:
             raise ProblemError(422, f"images/{number - 1} is empty.")
         yield encoded
-
-
-class _Form:
-    """Collects the files of a multipart body; a field that is no file is refused."""
-
-    def __init__(self, demand_few: Callable[[int], None]) -> None:
-        self.files: list[bytearray] = []
-        self.names: list[str] = []
-        self.ended = False
-        self._demand_few = demand_few
-        self._header = self._value = b""
-        self._disposition = b""
-
-    @property
-    def callbacks(self) -> dict[str, Any]:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_begin": self._begin_header,
-            "on_header_field": self._add_name,
-            "on_header_value": self._add_value,
-            "on_header_end": self._end_header,
-            "on_headers_finished": self._begin_data,
-            "on_part_data": self._add_data,
-            "on_end": self._end,
-        }
-
-    def _begin(self) -> None:
-        self._disposition = b""
-
-    def _begin_header(self) -> None:
-        self._header = self._value = b""
-
-    def _add_name(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _add_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = self._value
-
-    def _begin_data(self) -> None:
-        _, options = parse_options_header(self._disposition.decode("latin-1"))
-        if options.get(b"name") not in (b"images", b"pictures"):  # what they were called before
-            raise ProblemError(422, "The form has a field that is not called images.")
-        self._demand_few(len(self.files) + 1)
-        self.files.append(bytearray())
-        self.names.append(options.get(b"filename", b"").decode("utf-8", "replace"))
-
-    def _add_data(self, data: bytes, start: int, end: int) -> None:
-        self.files[-1] += data[start:end]
-
-    def _end(self) -> None:
-        self.ended = True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+#: connections at a time, at most
+MOST_CONNECTIONS = 1000
 
 #: seconds that a request's head may take
 HEAD_SECONDS = 10.0
@@ -22,8 +24,13 @@ LINGER_SECONDS = 0.5
 
 
 def most_connections() -> int:
-    """As many as leave half of the files that this process may open."""
-    return min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    """As many as leave half of the files that this process may open, where the system limits them."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
 
 
 class Connection(HttpToolsProtocol):

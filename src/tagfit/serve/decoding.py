@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 
 from tagfit.errors import TagfitError
-from tagfit.images.workers import Decoder, Outcome
-from tagfit.records.form import Form
+from tagfit.images.workers import DecodeOutcome, Decoder, cores
+from tagfit.records.form import ImageForm
 from tagfit.serve.priority import step_back
 
 
@@ -19,12 +18,12 @@ class _Job:
 
     def __init__(self, images: Sequence[bytes]) -> None:
         self.images = images
-        self.outcomes = [Outcome() for _ in images]
+        self.outcomes = [DecodeOutcome() for _ in images]
         self.left = len(images)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.given_up = False
 
-    def put(self, number: int, outcome: Outcome) -> None:
+    def put(self, number: int, outcome: DecodeOutcome) -> None:
         """In the thread of the loop."""
         self.outcomes[number] = outcome
         self.left -= 1
@@ -32,23 +31,22 @@ class _Job:
             self.done.set_result(None)
 
 
-class Decoders:
+class RequestDecoders:
     """One process a core. What a request gives up is left, or, where a process is at it, that process is ended.
 
     Args:
         on_crash: told, in a thread of its own, when an image has taken its process down.
     """
 
-    def __init__(self, form: Form, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, form: ImageForm, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
         self._form, self._max_pixels, self._on_crash = form, max_pixels, on_crash
         self._waiting: SimpleQueue[tuple[_Job, int] | None] = SimpleQueue()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores
-        self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(cores)]
+        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores()
+        self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(len(self._at))]
         for thread in self._threads:
             thread.start()
 
-    async def decode(self, images: Sequence[bytes]) -> list[Outcome]:
+    async def decode(self, images: Sequence[bytes]) -> list[DecodeOutcome]:
         """What came of each image, in order."""
         job = _Job(images)
         for number in range(len(images)):
@@ -76,7 +74,7 @@ class Decoders:
         while (task := self._waiting.get()) is not None:
             job, image = task
             self._at[number] = job, decoder  # first this, then the question: who gives up does both the other way round
-            outcome = Outcome() if job.given_up else self._outcome(decoder, job.images[image])
+            outcome = DecodeOutcome() if job.given_up else self._outcome(decoder, job.images[image])
             self._at[number] = None
             if decoder.abandoned:
                 decoder.close()
@@ -87,11 +85,11 @@ class Decoders:
                 job.done.get_loop().call_soon_threadsafe(job.put, image, outcome)
         decoder.close()
 
-    def _outcome(self, decoder: Decoder, image: bytes) -> Outcome:
+    def _outcome(self, decoder: Decoder, image: bytes) -> DecodeOutcome:
         try:
             outcome = decoder.read(image)
         except TagfitError as error:  # no process can be started: said to this request, tried by the next
-            return Outcome(reason=str(error))
+            return DecodeOutcome(reason=str(error))
         if outcome.reason.startswith("the decoder crashed"):
             self._on_crash()
         return outcome

@@ -149,7 +149,5 @@ class _Server(Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        again = self.should_exit
-        super().handle_exit(sig, frame)
-        self._captured_signals.clear()
-        self.force_exit = again and sig == signal.SIGINT
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

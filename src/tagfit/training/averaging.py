@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class AveragedNetwork:
     """Exponential moving average of a network's weights and BatchNorm moments over the steps (Polyak & Juditsky 1992).
 
-    The first averages are short, (1 + step) / (10 + step), so that the random first weights are soon forgotten.
+    The first averages are short, (1 + step) / (10 + step), so that the random first weights are soon forgotten:
+    torch's `AveragedModel` has one share for all steps, and takes the weights of the first step whole.
     """
 
     def __init__(self, network: nn.Module, share: float) -> None:
@@ -22,8 +23,8 @@ class AveragedNetwork:
 
     def update(self, step: int) -> None:
         """Take the weights in after step number `step` (from 1)."""
-        with torch.no_grad():
-            torch._foreach_lerp_(self._averages, self._sources, 1 - share_at(step, self.share))
+        follow = get_ema_multi_avg_fn(share_at(step, self.share))  # type: ignore[no-untyped-call]
+        follow(self._averages, self._sources, step)
 
 
 def share_at(step: int, share: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 #: seconds of work between two checkpoints, at least
 EVERY = 5.0
@@ -58,7 +61,8 @@ def kept(checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], dict[s
     content = None if checkpoints is None else checkpoints.load()
     try:
         return None if content is None else unpack(content)
-    except ValueError:
+    except ValueError as error:
+        log.warning("a checkpoint cannot be used, so that its training begins anew: %s", error)
         return None
 
 

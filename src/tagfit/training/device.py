@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import llvmlite.binding as llvm
 import torch
 
 from tagfit.errors import RecipeError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from tagfit.options.shared import DEVICES
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -21,7 +21,7 @@ def find_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
     if not there[name]:
-        raise RecipeError(f"this machine has no {name} device that torch can use", "Leave --device away.")
+        raise RecipeError(f"this machine has no {name} device that torch can use", "Remove --device.")
     return torch.device(name)
 
 
@@ -29,4 +29,4 @@ def multiplies_in_bfloat16(device: torch.device) -> bool:
     """Whether the hardware has multiply-adds of bfloat16 numbers, without which autocast only costs time."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cpu" and bool(llvm.get_host_cpu_features().get("avx512bf16"))

@@ -8,14 +8,11 @@ from dataclasses import replace
 from statistics import median
 
 import torch
-from torch import nn
 
 from tagfit.errors import TrainingDivergedError
-from tagfit.models.dense import DenseNetwork
-from tagfit.recipes import Training
 from tagfit.training import engine as dense_engine
-from tagfit.training.batches import LabelledRows
 from tagfit.training.inference import logits_of
+from tagfit.training.job import PreparedJob
 from tagfit.training.steps import Steps
 from tagfit.training.thread_pool import thread_pool_for
 
@@ -28,11 +25,9 @@ TIMED_ROWS = 256
 TIMED_EPOCHS, ROWS_OF_AN_EPOCH = 2, 2048
 
 
-def longest_training(network: nn.Module, training: Training, train_rows: LabelledRows, val_rows: LabelledRows) -> float:
-    """Seconds that all epochs of `training` would take the torch loop, without early stopping.
-
-    `network` is used up.
-    """
+def longest_training(job: PreparedJob) -> float:
+    """Seconds that all epochs of a job would take the torch loop, without early stopping; its network is used up."""
+    network, training, train_rows, val_rows = job.network, job.training, job.train_rows, job.val_rows
     batch = torch.arange(min(training.batch_size, len(train_rows)))
     network.train()
     with thread_pool_for(network, training.batch_size) as pool:
@@ -44,18 +39,18 @@ def longest_training(network: nn.Module, training: Training, train_rows: Labelle
     return training.epochs * (steps.per_epoch * a_step + judged * a_row)
 
 
-def longest_compiled(
-    network: DenseNetwork, training: Training, train_rows: LabelledRows, val_rows: LabelledRows
-) -> float:
+def longest_compiled(job: PreparedJob) -> float:
     """The same, by the compiled engine on one thread."""
-    share = min(1.0, ROWS_OF_AN_EPOCH / len(train_rows))
-    some, few = (rows.first(max(1, round(share * len(rows)))) for rows in (train_rows, val_rows))
-    short = replace(training, epochs=1 + TIMED_EPOCHS, patience=0)
-    trained = dense_engine.train_all([dense_engine.Job(network, short, some, few, seed=0)])[0]
-    if isinstance(trained, TrainingDivergedError):
-        return 0.0
-    an_epoch = median(row["seconds"] or 0.0 for row in trained.history[1:])
-    return training.epochs * an_epoch / share
+    share = min(1.0, ROWS_OF_AN_EPOCH / len(job.train_rows))
+    some, few = (rows.first(max(1, round(share * len(rows)))) for rows in (job.train_rows, job.val_rows))
+    short = replace(job.training, epochs=1 + TIMED_EPOCHS, patience=0)
+    began = time.perf_counter()
+    result = dense_engine.train_all([PreparedJob(job.network, short, some, few)])[0]
+    if isinstance(result.error, TrainingDivergedError):
+        an_epoch = (time.perf_counter() - began) / result.error.epoch
+    else:
+        an_epoch = median(row["seconds"] or 0.0 for row in result.history[1:])
+    return job.training.epochs * an_epoch / share
 
 
 def _typical_seconds(action: Callable[[], object], times: int) -> float:

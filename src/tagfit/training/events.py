@@ -6,7 +6,7 @@ A listener is called with each event; when it returns True, training stops clean
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,6 @@ class RunStarted:
 
     recipe: str
     epochs: int
-    steps_per_epoch: int
     number: int = 1
     of: int = 1
 
@@ -29,10 +28,9 @@ class StepEnded:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch of one training is done: its row of the history, and the loss of each of its steps."""
+    """An epoch of one training is done: its row of the history."""
 
     row: Mapping[str, float | None]
-    step_losses: tuple[float, ...] = field(repr=False)
     recipe: str = ""
     number: int = 1
 

@@ -16,7 +16,6 @@ from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.records.runs import Units
 from tagfit.training.batches import INFERENCE_BATCH, LabelledRows, Samples
 from tagfit.training.inputs import NetworkInputs
-from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.thread_pool import ThreadPool, thread_pool_for
 
 
@@ -46,14 +45,9 @@ def _all_logits(network: nn.Module, inputs: NetworkInputs, numbers: Tensor) -> T
         return _logits(network, samples, numbers, pool)
 
 
-def logits_of(network: nn.Module, labelled: LabelledRows, pool: ThreadPool, ranks: Ranks = ALONE) -> Tensor:
-    """(n, L) logits of a part, in the order of its rows; each rank runs its share, and all get the whole."""
-    mine = ranks.share(labelled.rows_N)
-    if len(mine):
-        found = _logits(network, labelled.samples, mine, pool)
-    else:
-        found = torch.zeros(0, labelled.targets_NL.shape[1], device=labelled.targets_NL.device)
-    return ranks.joined(found, labelled.rows_N)
+def logits_of(network: nn.Module, labelled: LabelledRows, pool: ThreadPool) -> Tensor:
+    """(n, L) logits of a part, in the order of its rows."""
+    return _logits(network, labelled.samples, labelled.rows_N, pool)
 
 
 def _logits(network: nn.Module, samples: Samples, rows_N: Tensor, pool: ThreadPool) -> Tensor:

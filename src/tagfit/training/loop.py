@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +13,11 @@ from torch import Tensor, nn
 
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.layers import Standardise
-from tagfit.recipes import Training
-from tagfit.records.data import Part
 from tagfit.training import checkpoint
 from tagfit.training.batches import LabelledRows
-from tagfit.training.events import EpochEnded, Listener, StepEnded
+from tagfit.training.events import EpochEnded, StepEnded
 from tagfit.training.inference import logits_of
-from tagfit.training.ranks import ALONE, Ranks
+from tagfit.training.job import PreparedJob, Row, TrainingResult, TrainingState
 from tagfit.training.steps import Steps
 from tagfit.training.stopping import EarlyStopping
 from tagfit.training.thread_pool import thread_pool_for
@@ -32,87 +28,34 @@ EXPLODED = 1e4
 #: losses that are left on the device before they are looked at: small tensors that lie between large ones keep memory
 LOSSES_AT_ONCE = 256
 
-Row = Mapping[str, float | None]
 
+def train(job: PreparedJob, *, steps_type: type[Steps] = Steps) -> TrainingResult:
+    """Train a network in place, and leave it in inference mode with the weights to deliver.
 
-@dataclass(frozen=True)
-class Judge:
-    """What an epoch is judged by: a score of the probabilities (n, L) of train or val, and its name.
-
-    Attributes:
-        val_loss: what early stopping looks at, of the probabilities of val; None: the recipe's loss.
-        train_every: so many epochs lie between two scores of train, for a curve of it; 0: only a ceiling asks for them.
-    """
-
-    metric: str
-    score: Callable[[Part, NDArray[np.float32]], float | None]
-    val_loss: Callable[[NDArray[np.float32]], float] | None = None
-    train_every: int = 0
-
-    def sees_train(self, training: Training, epoch: int) -> bool:
-        """Whether train is scored at the end of this epoch."""
-        return training.train_ceiling < 1 or (self.train_every > 0 and epoch % self.train_every == 0)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """How a training went; the network itself holds the delivered weights.
-
-    Attributes:
-        history: a row an epoch: epoch (from 1), train_loss (the mean over the epoch's steps, in training mode, as
-            training logs show it), val_loss and the judge's score of val (in inference mode, at the epoch's end), its
-            score of train where it looked at train, seconds.
-        delivered_epoch: the epoch whose weights were delivered.
-        state: `finished`, or `stopped` where a listener or ctrl-C asked for it; `pruned` is a search's word for the
-            latter.
-    """
-
-    history: tuple[Row, ...]
-    delivered_epoch: int
-    state: Literal["finished", "stopped", "pruned"]
-
-
-def train(
-    network: nn.Module,
-    training: Training,
-    train_rows: LabelledRows,
-    val_rows: LabelledRows,
-    *,
-    seed: int,
-    judge: Judge | None = None,
-    on_event: Listener = lambda event: None,
-    checkpoints: checkpoint.CheckpointStore | None = None,
-    ranks: Ranks = ALONE,
-) -> Trained:
-    """Train `network` in place, and leave it in inference mode with the weights to deliver.
-
-    Order of samples, dropout and augmentation depend on `seed` alone, and on generators of their own, one of each
-    thread or rank. Called to stop, it delivers the best weights so far (with patience) or those it has reached.
+    Order of samples, dropout and augmentation depend on the job's seed alone, and on generators of their own, one of
+    each thread. Called to stop, it delivers the best weights so far (with patience) or those it has reached. It
+    diverges where a step's loss is NaN, infinite or exploded, or an epoch's val loss not finite.
 
     Args:
-        judge: scores every epoch; needed where the recipe has a train ceiling.
-        keeper: where a checkpoint is kept every few seconds of work. What it holds is gone on with: a training that
-            was killed, and goes on on the same machine, ends with the same weights to the bit. Of ranks, each has one;
-            the first's is used.
-        ranks: the processes that train it together. Each is given the same; the first's `judge` and `on_event` count.
-
-    Raises:
-        TrainingDivergedError: a step's loss was NaN, infinite or exploded, or an epoch's val loss not finite.
+        steps_type: how steps are taken; another one where several processes take them together.
     """
-    prepare(network, train_rows)  # before the network is copied: for each thread, and to be averaged
-    with thread_pool_for(network, training.batch_size) as pool:
-        steps = Steps(network, training, train_rows, seed, pool, ranks)
-        course = _Course(steps, val_rows, judge, on_event, checkpoints)
-        state: Literal["finished", "stopped"] = "finished"
+    network = job.network
+    prepare(network, job.train_rows)  # before the network is copied: for each thread, and to be averaged
+    with thread_pool_for(network, job.training.batch_size) as pool:
+        steps = steps_type(network, job.training, job.train_rows, job.seed, pool)
+        epochs = _Epochs(steps, job)
+        state: TrainingState = "finished"
         try:
-            course.go()
+            epochs.go()
         except (_Stopped, KeyboardInterrupt):
             state = "stopped"
-    best = course.stopping.best_weights
+        except TrainingDivergedError as error:
+            return TrainingResult.diverged(network, error)
+    best = epochs.stopping.best_weights
     network.load_state_dict(best or steps.judged.state_dict())
     network.eval()
-    history = course.history
-    return Trained(tuple(history), course.stopping.best_epoch if best else len(history), state)
+    history = epochs.history
+    return TrainingResult(network, tuple(history), epochs.stopping.best_epoch if best else len(history), state)
 
 
 def prepare(network: nn.Module, rows: LabelledRows) -> None:
@@ -120,11 +63,6 @@ def prepare(network: nn.Module, rows: LabelledRows) -> None:
     for layer in network.modules():
         if isinstance(layer, Standardise):
             layer.fit(rows.samples.take(rows.rows_N[part]) for part in rows.in_order())
-
-
-def epoch_order(count: int, generator: torch.Generator) -> Tensor:
-    """(count,) int64: the order in which an epoch takes its samples."""
-    return torch.randperm(count, generator=generator)
 
 
 def bad_step(losses: NDArray[np.float64], first_loss: float) -> int | None:
@@ -141,29 +79,21 @@ class _Stopped(Exception):  # noqa: N818 (nothing went wrong)
     """A listener asked training to stop."""
 
 
-class _Course:
+class _Epochs:
     """Epoch after epoch, from the beginning or from a checkpoint."""
 
-    def __init__(
-        self,
-        steps: Steps,
-        val_rows: LabelledRows,
-        judge: Judge | None,
-        on_event: Listener,
-        checkpoints: checkpoint.CheckpointStore | None,
-    ) -> None:
+    def __init__(self, steps: Steps, job: PreparedJob) -> None:
         training = steps.training
         self.stopping = EarlyStopping(training.patience, training.train_ceiling)
         self.history: list[Row] = []
-        self._steps, self._training, self._val_rows = steps, training, val_rows
-        self._judge, self._on_event, self._checkpoints = judge, on_event, checkpoints
+        self._steps, self._training, self._val_rows = steps, training, job.val_rows
+        self._judge, self._on_event, self._checkpoints = job.judge, job.on_event, job.checkpoints
         self._order_state = steps.order.get_state()
         self._losses: list[float] = []
         self._pending: list[Tensor] = []
         self._first_loss = math.nan
         self._seconds = 0.0
         self._clock = checkpoint.Clock()
-        self._ranks = steps.ranks
 
     def go(self) -> None:
         self._resume()
@@ -173,11 +103,11 @@ class _Course:
     def _epoch(self, number: int) -> None:
         began = time.perf_counter() - self._seconds
         steps, training = self._steps, self._training
-        batches = torch.split(epoch_order(len(steps.rows), steps.order), training.batch_size)
+        batches = steps.batches(number)
         steps.network.train()
         for batch in batches[len(self._losses) :]:
             self._pending.append(steps.step(batch))
-            asked, due = self._ranks.agreed_flags(bool(self._on_event(StepEnded(steps.done))), self._clock.due())
+            asked, due = steps.decide(lambda: (bool(self._on_event(StepEnded(steps.done))), self._clock.due()))
             if len(self._pending) == LOSSES_AT_ONCE:
                 self._settle(number)
             if asked or (self._checkpoints is not None and due):
@@ -188,39 +118,38 @@ class _Course:
                 raise _Stopped
         self._settle(number)
         train_loss = float(np.average(self._losses, weights=[len(batch) for batch in batches]))
-        row, losses = self._judged(number, train_loss, began), tuple(self._losses)
+        row = self._judged(number, train_loss, began)
         self.history.append(row)
         self._losses, self._seconds = [], 0.0
         self._order_state = steps.order.get_state()
-        asked, *_ = self._ranks.agreed_flags(bool(self._on_event(EpochEnded(row, losses))))
+        asked = steps.decide(lambda: bool(self._on_event(EpochEnded(row))))
         if asked and len(self.history) < training.epochs and not self.stopping.over:
             self._save()
             raise _Stopped
 
     def _judged(self, epoch: int, train_loss: float, began: float) -> Row:
-        """The row of an epoch, of which early stopping has taken note; the same on all ranks."""
+        """The row of an epoch, of which early stopping has taken note."""
         steps, judge = self._steps, self._judge
-        val = logits_of(steps.judged, self._val_rows, steps.pool, self._ranks)
-        sees_train = judge is not None and judge.sees_train(self._training, epoch)
-        train = logits_of(steps.judged, steps.rows, steps.pool, self._ranks) if sees_train else None
-        val_loss, scores = self._ranks.agreed(self._scores(val, train))
+        val_loss, scores = steps.decide(lambda: self._scores(epoch))
         if not math.isfinite(val_loss):
             raise TrainingDivergedError(steps.done, epoch, val_loss)
         on_train = None if judge is None else scores.get(f"train_{judge.metric}")
         self.stopping.note(epoch, val_loss, on_train, steps.judged)
-        seconds = self._ranks.agreed(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
         return {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, **scores, "seconds": seconds}
 
-    def _scores(self, val: Tensor, train: Tensor | None) -> tuple[float, dict[str, float | None]]:
-        """The loss of val, and the judge's scores, of logits; no scores where the loss is not finite."""
-        judge, rows = self._judge, self._val_rows
-        val_loss, predictions = float(self._steps.loss_of(val, rows.targets_NL, rows.known_NL)), _probabilities(val)
+    def _scores(self, epoch: int) -> tuple[float, dict[str, float | None]]:
+        """The loss of val, and the judge's scores; no scores where the loss is not finite."""
+        steps, judge, rows = self._steps, self._judge, self._val_rows
+        logits = logits_of(steps.judged, rows, steps.pool)
+        val_loss, predictions = float(steps.loss_of(logits, rows.targets_NL, rows.known_NL)), _probabilities(logits)
         if judge is None or not math.isfinite(val_loss):
             return val_loss, {}
         if judge.val_loss is not None:
             val_loss = judge.val_loss(predictions)
         scores = {f"val_{judge.metric}": judge.score("val", predictions)}
-        if train is not None:
+        if judge.sees_train(self._training, epoch):
+            train = logits_of(steps.judged, steps.rows, steps.pool)
             scores[f"train_{judge.metric}"] = judge.score("train", _probabilities(train))
         return val_loss, scores
 
@@ -238,7 +167,7 @@ class _Course:
         if self._checkpoints is None:
             return
         began = time.monotonic()
-        tensors = {  # of all ranks
+        tensors = {
             **self._steps.tensors(),
             **checkpoint.under("best", self.stopping.best_weights),
             "order": self._order_state,
@@ -252,14 +181,12 @@ class _Course:
             "seconds": self._seconds,
             "stopping": self.stopping.facts(),
         }
-        if self._ranks.number == 0:
-            self._checkpoints.save(checkpoint.pack(tensors, facts))
+        self._checkpoints.save(checkpoint.pack(tensors, facts))
         self._clock.saved(began)
 
     def _resume(self) -> None:
-        """Restore the checkpoint, if there is one and as many threads made it; of ranks, what the first has."""
-        found = checkpoint.kept(self._checkpoints) if self._ranks.number == 0 else None
-        tensors, facts = self._ranks.agreed(found) or ({}, {})
+        """Restore the checkpoint, if there is one and as many threads made it."""
+        tensors, facts = checkpoint.kept(self._checkpoints) or ({}, {})
         if facts.get("crew") != self._steps.pool.size:
             return
         self._steps.restore(tensors, facts["done"])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagfit.errors import TrainingDivergedError
-from tagfit.models.dense import DenseNetwork
 from tagfit.models.registry import build_network
 from tagfit.recipes import Recipe
 from tagfit.records.runs import Fitting
@@ -18,6 +15,7 @@ from tagfit.training import engine as dense_engine
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.inference import probabilities
 from tagfit.training.inputs import NetworkInputs
+from tagfit.training.job import PreparedJob
 
 CPU = torch.device("cpu")
 
@@ -32,10 +30,10 @@ def fit_all(fittings: Sequence[Fitting], x_ND: NDArray[np.float32], recipe: Reci
         TrainingDivergedError: one of them diverged.
     """
     jobs = [_job(fitting, x_ND if fitting.x_ND is None else fitting.x_ND, recipe) for fitting in fittings]
-    for outcome in dense_engine.train_all(jobs):
-        if isinstance(outcome, TrainingDivergedError):
-            raise outcome
-        if outcome.state == "stopped":  # by ctrl-C: half-trained networks are no evidence
+    for result in dense_engine.train_all(jobs):
+        if result.error is not None:
+            raise result.error
+        if result.state == "stopped":  # by ctrl-C: half-trained networks are no evidence
             raise KeyboardInterrupt
     return [
         probabilities(job.network, NetworkInputs(job.train_rows.samples.source, 1.0, CPU), fitting.ask)
@@ -43,7 +41,7 @@ def fit_all(fittings: Sequence[Fitting], x_ND: NDArray[np.float32], recipe: Reci
     ]
 
 
-def _job(fitting: Fitting, x_ND: NDArray[np.float32], usual: Recipe) -> dense_engine.Job:
+def _job(fitting: Fitting, x_ND: NDArray[np.float32], usual: Recipe) -> PreparedJob:
     recipe = usual if fitting.recipe is None else fitting.recipe
     samples = Samples.of(x_ND, 1.0, CPU)
     network = build_network(recipe, x_ND.shape[1:], fitting.labels_NL.shape[1], seed=fitting.seed)
@@ -53,4 +51,4 @@ def _job(fitting: Fitting, x_ND: NDArray[np.float32], usual: Recipe) -> dense_en
     train_rows, stop_rows = (
         LabelledRows.labelled(samples, rows, fitting.labels_NL[rows]) for rows in (fitting.rows, stop)
     )
-    return dense_engine.Job(cast(DenseNetwork, network), recipe.training, train_rows, stop_rows, seed=fitting.seed)
+    return PreparedJob(network, recipe.training, train_rows, stop_rows, seed=fitting.seed)

@@ -1,10 +1,8 @@
-"""Optimiser steps, each shared among a crew.
+"""Optimiser steps, each shared among the threads of a pool.
 
-Every thread of the crew takes a share of the step's samples through a replica of the network: the same weights in
+Every thread takes a share of the step's samples through a replica of the network: the same weights in
 memory, gradients and BatchNorm moments of its own. Gradients are then added up, in order, and moments averaged.
 BatchNorm so normalises over a share of the batch ("ghost batches", Hoffer et al. 2017).
-
-Among ranks each process does so with its part of the step; there BatchNorm normalises over the whole of it.
 
 Shapes: B batch.
 """
@@ -13,14 +11,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.models.layers import BatchNorm, Drawing, Sharing
+from tagfit.models.layers import Drawing
 from tagfit.models.losses import loss_for
 from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Training
 from tagfit.training import checkpoint
@@ -29,50 +28,35 @@ from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
 from tagfit.training.optimiser import KerasAdam
-from tagfit.training.ranks import ALONE, Ranks
 from tagfit.training.thread_pool import ThreadPool
+
+Answer = TypeVar("Answer")
 
 
 class Steps:
     """The optimiser, the random draws and the averages of one training; all of it can be saved and restored.
 
-    Args:
-        crew: of one, where there are ranks: a sum over ranks is asked for by one thread at a time.
+    Where several processes take the same steps together, each has a subclass that overrides `batches`, `decide` and
+    what follows from them (`cluster.training`).
 
     Attributes:
         done: steps so far.
         judged: the network to score and deliver: the averaged one where the recipe asks for averaging.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        training: Training,
-        rows: LabelledRows,
-        seed: int,
-        pool: ThreadPool,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        if ranks.size > 1 and pool.size > 1:
-            raise ValueError(f"a rank has one thread; this one has {pool.size}")
-        self.training, self.rows, self.pool, self.ranks = training, rows, pool, ranks
+    def __init__(self, network: nn.Module, training: Training, rows: LabelledRows, seed: int, pool: ThreadPool) -> None:
+        self.training, self.rows, self.pool = training, rows, pool
         self.network = network
         self._averaged = AveragedNetwork(network, training.averaging) if training.averaging else None
         self.judged = network if self._averaged is None else self._averaged.network
         self._replicas = [network, *(_replica(network) for _ in range(pool.size - 1))]
         device = rows.targets_NL.device
         self.order = torch.Generator().manual_seed(seed)
-        self._first = ranks.number * pool.size
-        self._draws = [
-            torch.Generator(device).manual_seed(mixed(seed, self._first + number)) for number in range(pool.size)
-        ]
-        self._sharing = Sharing(ranks.add_up)
+        self._draws = [torch.Generator(device).manual_seed(mixed(seed, number)) for number in range(pool.size)]
         for replica, generator in zip(self._replicas, self._draws, strict=True):
             for module in replica.modules():
                 if isinstance(module, Drawing):
                     module.generator = generator
-                if isinstance(module, BatchNorm) and ranks.size > 1:
-                    module.sharing = self._sharing
                 if isinstance(module, CnnNetwork):
                     module.one_view_in_training = training.draws_a_view
                 if isinstance(module, FineTunedNetwork):
@@ -94,27 +78,28 @@ class Steps:
     def per_epoch(self) -> int:
         return math.ceil(len(self.rows) / self.training.batch_size)
 
+    def batches(self, epoch: int) -> Sequence[Tensor]:
+        """The positions (B,) of the rows that each step of an epoch (from 1) takes, in an order drawn anew."""
+        return torch.split(epoch_order(len(self.rows), self.order), self.training.batch_size)
+
+    def decide(self, question: Callable[[], Answer]) -> Answer:
+        """The answer to a question that is asked once for all who take these steps."""
+        return question()
+
     def step(self, batch: Tensor) -> Tensor:
-        """One step on the rows at `batch` (B,), of all ranks together; its loss, still on the device."""
-        mine = self.ranks.share(batch)
-        shares = [share for share in torch.tensor_split(mine, self.pool.size) if len(share)]
-        weights = self._weights(batch, shares)
-        self._sharing.counts = bool(shares)
-        if not shares:  # one more row, for nothing: the others' BatchNorm waits for this rank's
-            shares, weights = [batch[:1]], [0.0]
+        """One step on the rows at `batch` (B,); its loss, still on the device."""
+        shares = [share for share in torch.tensor_split(batch, self.pool.size) if len(share)]
+        weights = self._weights(shares)
         losses = self.pool.map(lambda job: self._backward(*job), zip(range(len(shares)), shares, weights, strict=True))
         self._gather(len(shares))
-        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-        self.ranks.add_up([loss, *_gradients(self.network)])
         self._adam.step()
         if self._averaged is not None:
             self._averaged.update(self.done)
-        return loss
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that `restore` needs to go on to the bit, of every rank."""
-        mine = torch.stack([generator.get_state() for generator in self._draws])
-        draws = {str(number): state for number, state in enumerate(torch.cat(self.ranks.gathered(mine)))}
+        """All that `restore` needs to go on to the bit."""
+        draws = {str(number): generator.get_state() for number, generator in enumerate(self._draws)}
         return {
             **checkpoint.under("network", self.network.state_dict()),
             **checkpoint.under("averaged", {} if self._averaged is None else self.judged.state_dict()),
@@ -123,26 +108,25 @@ class Steps:
         }
 
     def restore(self, tensors: dict[str, Tensor], done: int) -> None:
-        """Go on where others were, who need not have been as many ranks; one that is new begins its own draws."""
         self.network.load_state_dict(checkpoint.of("network", tensors))
         for replica in self._replicas[1:]:
             replica.load_state_dict(self.network.state_dict())
         if self._averaged is not None:
             self.judged.load_state_dict(checkpoint.of("averaged", tensors))
         self._adam.restore(checkpoint.of("moments", tensors), done)
-        for number, generator in enumerate(self._draws, self._first):
-            if (state := tensors.get(f"draws/{number}")) is not None:
-                generator.set_state(state)
+        for number, generator in enumerate(self._draws):
+            generator.set_state(tensors[f"draws/{number}"])
 
-    def _weights(self, batch: Tensor, shares: list[Tensor]) -> list[Tensor | float]:
-        """What the mean loss of each share counts for in the mean over the batch's cells that count."""
-        if len(shares) == 1 and len(shares[0]) == len(batch):
+    def _weights(self, shares: list[Tensor]) -> list[Tensor | float]:
+        """What the mean loss of each share counts for in the mean over the batch's known labels."""
+        if len(shares) == 1:
             return [1.0]
         if self.rows.known_NL is None or self.training.loss in SINGLE_POSITIVE_LOSSES:
-            return [len(share) / len(batch) for share in shares]
+            count = sum(map(len, shares))
+            return [len(share) / count for share in shares]
         known = self.rows.known_NL
-        every, *cells = (known[rows.to(known.device)].sum() for rows in (batch, *shares))
-        return [some / every.clamp(min=1.0) for some in cells]
+        cells = torch.stack([known[share.to(known.device)].sum() for share in shares])
+        return list(cells / cells.sum().clamp(min=1.0))
 
     def _backward(self, number: int, share: Tensor, weight: Tensor | float) -> Tensor:
         """The weighted loss of one share; its gradients are left in the replica."""
@@ -182,6 +166,11 @@ def _gradients(network: nn.Module) -> list[Tensor]:
 
 def _moments(network: nn.Module) -> Iterator[Tensor]:
     return (buffer for buffer in network.buffers() if buffer.dtype.is_floating_point)
+
+
+def epoch_order(count: int, generator: torch.Generator) -> Tensor:
+    """(count,) int64: the order in which an epoch takes its samples."""
+    return torch.randperm(count, generator=generator)
 
 
 def mixed(seed: int, number: int) -> int:

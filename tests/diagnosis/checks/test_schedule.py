@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from making import image_table, locked
+from tagfit.api import diagnose
 from tagfit.diagnosis.checks.schedule import schedule
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
 from tagfit.records.runs import Units
 from tagfit.records.scores import Target
-from tagfit.runs.checkup import diagnose
 
 FALLING = [{"epoch": n, "train_loss": 1 - n / 20, "val_loss": 1 - n / 20} for n in range(1, 11)]
 

@@ -1,5 +1,6 @@
 """Labels that cannot be learnt, and synonyms."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from making import PROVE, feature_table, locked, looked_at
 from tagfit.decisions.decider import Predictions
-from tagfit.diagnosis.checks.unlearnable import unlearnable
+from tagfit.diagnosis.checks import unlearnable as check
+from tagfit.diagnosis.checks.unlearnable import CHANCE, FEW, SYNONYM, unlearnable
 from tagfit.diagnosis.evidence import CannotCheck
 
 
@@ -51,6 +53,46 @@ def test_a_label_that_is_never_alone_is_named():
     (finding,) = found(inside)
     assert finding.names == ("label_3",)
     assert "only with label_0" in finding.seen
+
+
+def related_one_by_one(labels_NL):
+    """The plain definition, a pair at a time."""
+    for first in range(labels_NL.shape[1]):
+        for second in range(first + 1, labels_NL.shape[1]):
+            known = (labels_NL[:, [first, second]] >= 0).all(axis=1)
+            one, other = (labels_NL[known, label] == 1 for label in (first, second))
+            if min(one.sum(), (~one).sum(), other.sum(), (~other).sum()) < FEW:
+                continue
+            correlation = np.corrcoef(one, other)[0, 1]
+            if abs(correlation) >= SYNONYM:
+                yield first, second, pytest.approx(correlation), False
+            elif not (one & ~other).any() and other.mean() ** one.sum() <= CHANCE:
+                yield first, second, None, False
+            elif not (other & ~one).any() and one.mean() ** other.sum() <= CHANCE:
+                yield first, second, None, True
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_blocks_of_labels_are_related_as_pairs_are(seed, monkeypatch):
+    monkeypatch.setattr(check, "BLOCK", 4)
+    rng = np.random.default_rng(seed)
+    labels_NL = (rng.random((300, 11)) < rng.uniform(0.05, 0.6, 11)).astype(np.int8)
+    labels_NL[:, 3] = labels_NL[:, 0] ^ (rng.random(300) < 0.01)
+    labels_NL[:, 7] = 1 - labels_NL[:, 1]
+    labels_NL[:, 9] = labels_NL[:, 2] & (rng.random(300) < 0.5)
+    labels_NL[:, 5] |= labels_NL[:, 10]
+    labels_NL[rng.random((300, 11)) < 0.2 * (seed % 3)] = -1
+    assert sorted(check._related(labels_NL, np.arange(11))) == list(related_one_by_one(labels_NL))
+
+
+def test_many_labels_are_compared_in_seconds(monkeypatch):
+    labels_NL = (np.random.default_rng(0).random((500, 1500)) < 0.3).astype(np.int8)
+    labels_NL[:, 1400] = labels_NL[:, 100] = labels_NL[:, 100] | labels_NL[:, 101]  # the commonest ones
+    began = time.monotonic()
+    assert (100, 1400) in [found[:2] for found in check._related(labels_NL, np.arange(1500))]
+    assert time.monotonic() - began < 30  # a pair at a time, it took minutes
+    monkeypatch.setattr(check, "MOST_COMPARED", 2)
+    assert [found[:2] for found in check._related(labels_NL, np.arange(1500))] == [(100, 1400)]
 
 
 def test_a_label_of_which_the_model_knows_nothing_is_named():

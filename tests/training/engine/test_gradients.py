@@ -14,8 +14,8 @@ from tagfit.recipes import LOSSES, RARE_LOSSES, DenseModel, Recipe, Training
 from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.engine import kernels
+from tagfit.training.engine.epochs import rules_of
 from tagfit.training.engine.flat import FlatNetwork
-from tagfit.training.engine.schedule import rules_of
 from tagfit.training.loop import prepare
 from tagfit.training.optimiser import KerasAdam
 

@@ -7,7 +7,6 @@ disk, so a drawing that is killed goes on where it was; two at once write the sa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 from tagfit.data.postcards.album import draw
 from tagfit.data.postcards.materials import LABELS
 from tagfit.data.postcards.sheet import SIZE
+from tagfit.images.workers import cores
 from tagfit.io.cache import made_folder
+from tagfit.io.files import sync
 
 #: how the images of this version begin, by the SHA-256 of the first 64: other images are other files
 DRAWING = "cb6bde36"
@@ -46,7 +47,7 @@ def stack(count: int, on_draw: OnDraw | None = None) -> tuple[NDArray[np.uint8],
     starts = range(0, count, BLOCK)
     drawn = _marks(marks, len(starts) * BLOCK)
     missing = [start for start in starts if not drawn[start : start + BLOCK].all()]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         blocks = [pool.submit(_draw_block, start, pixels, marks) for start in missing]
         try:
             for done, block in enumerate(as_completed(blocks), start=len(starts) - len(missing) + 1):
@@ -81,5 +82,4 @@ def _write(path: Path, offset: int, content: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)

@@ -17,10 +17,10 @@ from pathlib import Path
 from tagfit.data.sources.cells import flags
 from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.faults import Faults
-from tagfit.data.sources.listing import IMAGE_SUFFIXES
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import read_text
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 #: columns of `tagfit predict`'s own rows; the scores of each label, which may be called anything, stand behind them

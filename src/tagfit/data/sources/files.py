@@ -19,10 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from tagfit.data.sources.listing import IMAGE_SUFFIXES, Listing, key_of
+from tagfit.data.sources.listing import Listing, key_of
 from tagfit.data.sources.names import is_writable
 from tagfit.data.sources.parts import part_of_folders
 from tagfit.data.sources.rows import each
+from tagfit.images.decode import IMAGE_SUFFIXES
 from tagfit.records.data import Part
 
 #: a path from the top of a disk, and an address: C:/a, s3://bucket/a

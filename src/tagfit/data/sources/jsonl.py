@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tagfit.data.sources.columns import LABELS_NAMES, pick
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.listing import IMAGE_SUFFIXES
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import lines_of, read_text
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 #: what people call the labels of an image's objects
 _CATEGORY = ("categories", "category", "labels", "label")

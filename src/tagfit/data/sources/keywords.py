@@ -11,14 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.listing import IMAGE_SUFFIXES, Listing
+from tagfit.data.sources.listing import Listing
 from tagfit.data.sources.names import is_writable
 from tagfit.data.sources.reader import Reader, Source
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.rows import Row, Rows, collect
 from tagfit.data.sources.strangers import strangers
 from tagfit.errors import DataError
-from tagfit.images.decode import UnreadableImageError
+from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
 from tagfit.images.packets import read_packets
 from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
 

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from tagfit.errors import DataError
+from tagfit.images.decode import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 #: files that may lie beside each image, called as it is
 _SIDECAR_SUFFIXES = (".txt", ".json", ".xml", ".xmp", ".caption")
 

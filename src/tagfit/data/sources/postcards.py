@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +13,9 @@ from tagfit.data.postcards.stack import OnDraw, stack
 from tagfit.errors import DataError
 from tagfit.records.data import NO, LabelTable
 
-POSTCARDS = "postcards:"
+log = logging.getLogger(__name__)
 
+POSTCARDS = "postcards:"
 
 #: more images than these are drawn into the cache, and are not held in memory
 IN_MEMORY = 4096
@@ -46,4 +49,5 @@ def _drawn(count: int, on_draw: OnDraw | None) -> tuple[NDArray[np.uint8], NDArr
         return *stack(count, on_draw), ()
     except (OSError, RuntimeError) as error:
         note = f"The postcards are held in memory, as the cache folder cannot be used: {error}."
+        log.warning(note)
         return *draw(0, count), (note,)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, within
 from tagfit.metrics.baselines import ConstantBaseline
-from tagfit.metrics.intervals import Answers, Difference, contrast, difference, resample
+from tagfit.metrics.intervals import Answers, contrast, difference, resample
 from tagfit.metrics.titles import TITLES
 from tagfit.records.runs import Finding
-from tagfit.records.scores import Interval, Scores
+from tagfit.records.scores import Difference, Interval, Scores
 
 #: no more above the constant baseline than this, with all of the interval, is nothing
 SMALL = 0.05

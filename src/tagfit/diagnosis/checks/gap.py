@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import CannotCheck, Evidence
 from tagfit.metrics import intervals
-from tagfit.metrics.intervals import Difference
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.records.runs import Finding
-from tagfit.records.scores import Interval
+from tagfit.records.scores import Difference, Interval
 
 #: a gap that lies above it with all of its interval is overfitting
 SMALL = 0.05

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.decisions.calibration import wilson
 from tagfit.decisions.crossfitting import FOLDS, folds
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
+from tagfit.metrics.intervals import wilson
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import NO, UNKNOWN, YES

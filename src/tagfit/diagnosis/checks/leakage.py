@@ -17,10 +17,11 @@ from tagfit.decisions.crossfitting import folds
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.errors import DataError
 from tagfit.images.neighbours import BLOCK, NEAR, Series, runs_of_neighbours
-from tagfit.metrics.intervals import Answers, Difference, Resampling, difference, resample
+from tagfit.metrics.intervals import Answers, Resampling, difference, resample
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import PARTS, Dataset, LockedData, Neighbours, disagree, hash_keys
 from tagfit.records.runs import Finding
+from tagfit.records.scores import Difference
 
 #: quick trainings: a network for each fold, of random samples and of blocks
 TRAININGS = 10

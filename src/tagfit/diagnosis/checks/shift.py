@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tagfit.decisions.crossfitting import left_out
 from tagfit.diagnosis.evidence import CannotCheck, Evidence
-from tagfit.diagnosis.telling import auc, auc_interval
+from tagfit.diagnosis.telling import auc_interval
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Interval
@@ -61,10 +61,12 @@ def _apart(
 ) -> Iterator[Finding]:
     if evidence.features is None:
         return
+    from sklearn.metrics import roc_auc_score
+
     looked_at = slice(None, None, -(-len(rows) // MOST))
     rows, of_row, in_val = rows[looked_at], of_row[looked_at], in_val[looked_at]
     predictions = _told_apart(evidence.features.x_ND[rows], of_row, in_val, evidence.seed)
-    value = auc(predictions, in_val)
+    value = float(roc_auc_score(in_val, predictions))
     # groups are what there is of independent samples
     within = auc_interval(value, len(np.unique(of_row[in_val])), len(np.unique(of_row[~in_val])))
     if within.low <= APART:

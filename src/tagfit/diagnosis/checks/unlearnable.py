@@ -6,13 +6,14 @@ Shapes: N samples, L labels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
-from tagfit.diagnosis.telling import auc, auc_interval
+from tagfit.diagnosis.telling import auc_interval
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Interval
@@ -25,6 +26,8 @@ JUDGED, NEXT_TO_CHANCE = 10, 0.6
 SYNONYM = 0.95
 #: never seen without the other one, by chance as rarely as that
 CHANCE = 0.001
+#: labels that are held against each other, and how many at a time
+MOST_COMPARED, BLOCK = 2000, 250
 
 
 def unlearnable(evidence: Evidence) -> list[Finding]:
@@ -65,13 +68,15 @@ def _few(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequence[
 
 def _no_better(predictions: Predictions, few_L: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Finding]:
     """Labels of which the model says on val what it might as well draw."""
+    from sklearn.metrics import roc_auc_score
+
     found: list[tuple[float, Interval, str]] = []
     for label in np.flatnonzero(~few_L).tolist():
         known = predictions.labels_NL[:, label] != UNKNOWN
         yes = predictions.labels_NL[known, label] == YES
         if min(yes.sum(), (~yes).sum()) < JUDGED:
             continue
-        value = auc(predictions.probabilities_NL[known, label], yes)
+        value = float(roc_auc_score(yes, predictions.probabilities_NL[known, label]))
         interval = auc_interval(value, int(yes.sum()), int((~yes).sum()))
         if interval.high < NEXT_TO_CHANCE:
             found.append((value, interval, names[label]))
@@ -95,20 +100,11 @@ def _together(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequ
     """Pairs of labels that are one, and labels that are never without another."""
     same: list[tuple[float, str, str]] = []
     inside: list[tuple[str, str]] = []
-    frequent = np.flatnonzero(~few_L).tolist()
-    for place, first in enumerate(frequent):
-        for second in frequent[place + 1 :]:
-            known = (labels_NL[:, [first, second]] != UNKNOWN).all(axis=1)
-            one, other = (labels_NL[known, label] == YES for label in (first, second))
-            if min(one.sum(), (~one).sum(), other.sum(), (~other).sum()) < FEW:
-                continue
-            correlation = float(np.corrcoef(one, other)[0, 1])
-            if abs(correlation) >= SYNONYM:
-                same.append((correlation, names[first], names[second]))
-            elif not (one & ~other).any() and other.mean() ** one.sum() <= CHANCE:
-                inside.append((names[first], names[second]))
-            elif not (other & ~one).any() and one.mean() ** other.sum() <= CHANCE:
-                inside.append((names[second], names[first]))
+    for first, second, correlation, turned in sorted(_related(labels_NL, np.flatnonzero(~few_L))):
+        if correlation is not None:
+            same.append((correlation, names[first], names[second]))
+        else:
+            inside.append((names[second], names[first]) if turned else (names[first], names[second]))
     if same:
         listed = ", ".join(f"{a} and {b} ({value:+.2f})" for value, a, b in same[:4])
         yield Finding(
@@ -132,3 +128,36 @@ def _together(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequ
             todo="Where that is not what the labels mean, collect samples that have only the first.",
             names=tuple(dict.fromkeys(a for a, _ in inside)),
         )
+
+
+def _related(labels_NL: NDArray[np.int8], labels: NDArray[np.intp]) -> Iterator[tuple[int, int, float | None, bool]]:
+    """Pairs of `labels`, first < second, that are one, with their correlation; and those of which one, the second
+    where the last value is True, never comes without the other.
+
+    Of more than `MOST_COMPARED`, those with the most yes are compared, a block of them with another at a time.
+    """
+    commonest = np.argsort(-(labels_NL[:, labels] == YES).sum(axis=0), kind="stable")[:MOST_COMPARED]
+    blocks = np.split(np.sort(labels[commonest]), range(BLOCK, len(commonest), BLOCK))
+    for firsts, seconds in combinations_with_replacement(blocks, 2):
+        count, first, second, both = _counts(labels_NL[:, firsts], labels_NL[:, seconds])
+        with np.errstate(invalid="ignore"):  # of labels that are always, or never, yes
+            correlation = (count * both - first * second) / np.sqrt(first * (count - first) * second * (count - second))
+        fewest = np.minimum(np.minimum(first, second), count - np.maximum(first, second))
+        same, within, around = (
+            np.abs(correlation) >= SYNONYM,
+            (both == first) & ((second / np.maximum(count, 1)) ** first <= CHANCE),
+            (both == second) & ((first / np.maximum(count, 1)) ** second <= CHANCE),
+        )
+        for a, b in np.argwhere((firsts[:, None] < seconds) & (fewest >= FEW) & (same | within | around)).tolist():
+            value = float(correlation[a, b]) if same[a, b] else None
+            yield int(firsts[a]), int(seconds[b]), value, not (same[a, b] or within[a, b])
+
+
+def _counts(first_NA: NDArray[np.int8], second_NB: NDArray[np.int8]) -> Iterator[NDArray[np.float64]]:
+    """Four times (A, B): the samples of which both labels are known; those with the first, the second, both."""
+    # float32 counts exactly up to 16 million samples, and multiplies fast
+    (yes_NA, known_NA), (yes_NB, known_NB) = (
+        ((labels == YES).astype(np.float32), (labels != UNKNOWN).astype(np.float32)) for labels in (first_NA, second_NB)
+    )
+    for one, other in ((known_NA, known_NB), (yes_NA, known_NB), (known_NA, yes_NB), (yes_NA, yes_NB)):
+        yield (one.T @ other).astype(np.float64)

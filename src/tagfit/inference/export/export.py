@@ -12,7 +12,7 @@ from tagfit.errors import OutputError
 from tagfit.inference.export.keras_file import keras_of
 from tagfit.inference.export.onnx_file import onnx_of
 from tagfit.inference.tagger import Tagger
-from tagfit.runs.folder import write_new
+from tagfit.io.files import write_new
 
 Format = Literal["onnx", "keras"]
 

@@ -6,22 +6,22 @@ and whoever exports may want theirs: their Keras, its settings and its folder in
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tagfit.bundle.bundle import Bundle, write_bundle
-from tagfit.errors import ExportError, MissingExtraError
+from tagfit.bundle.record import Bundle
+from tagfit.bundle.write import write_bundle
+from tagfit.errors import ExportError, demand_extra
+from tagfit.images.workers import environment
 from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
 from tagfit.inference.torch_runtime import TorchNetworks
 
@@ -49,8 +49,7 @@ def keras_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
             "a bundle with a pretrained backbone cannot be written as a Keras file, as that network is not Keras's. "
             "An ONNX file (--to onnx) has it inside."
         )
-    if importlib.util.find_spec("keras") is None:
-        raise MissingExtraError("a Keras file", "keras")
+    demand_extra("a Keras file", "keras")
     samples, networks = samples_of(bundle, examples), TorchNetworks(bundle, "cpu")
     content, scores = _written(bundle, samples)
     worst = max(difference(found, networks.scores(x), "Keras") for found, x in zip(scores, samples, strict=True))
@@ -69,20 +68,14 @@ def _written(bundle: Bundle, samples: Sequence[NDArray[np.generic]]) -> tuple[by
         np.savez(folder / SAMPLES, *samples)
         command = (sys.executable, "-P", "-W", "ignore", "-m", "tagfit.inference.export.keras_layers", scratch)
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-        done = subprocess.run(
-            command, env=_environment(folder), stdin=nowhere, stdout=nowhere, stderr=pipe, text=True, check=False
-        )
+        # Keras computes as torch does here, and has a home that nobody misses
+        env = environment(KERAS_BACKEND="torch", KERAS_HOME=scratch, KERAS_TORCH_DEVICE="cpu")
+        done = subprocess.run(command, env=env, stdin=nowhere, stdout=nowhere, stderr=pipe, text=True, check=False)
         if done.returncode:
             why = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
             raise ExportError(f"Keras could not write the file: {why}")
         with np.load(folder / SCORES) as scores:
             return (folder / FILE).read_bytes(), list(scores.values())
-
-
-def _environment(home: Path) -> Mapping[str, str]:
-    """The same modules are found; Keras computes as torch does here, and has a home that nobody misses."""
-    of_keras = {"KERAS_BACKEND": "torch", "KERAS_HOME": str(home), "KERAS_TORCH_DEVICE": "cpu"}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **of_keras}
 
 
 def _with_told(content: bytes, bundle: Bundle) -> bytes:

@@ -14,7 +14,8 @@ import numpy as np
 from keras import layers
 from torch import Tensor, nn
 
-from tagfit.bundle.bundle import Bundle, read_bundle
+from tagfit.bundle.read import read_bundle
+from tagfit.bundle.record import Bundle
 from tagfit.inference.export.keras_file import BUNDLE, FILE, SAMPLES, SCORES
 from tagfit.models.cnn import CnnNetwork, Residual
 from tagfit.models.dense import DenseNetwork

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import tagfit
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.errors import ExportError
+from tagfit.io.typed_json import to_plain
 from tagfit.models.layers import Standardise
 
 #: how far raw scores may lie from torch's
@@ -60,9 +61,9 @@ def told_of(bundle: Bundle) -> dict[str, Any]:
     return {
         "tagfit": tagfit.__version__,
         "label_names": list(bundle.label_names),
-        "preprocessing": bundle.preprocessing.to_dict(),
-        "form": None if bundle.preprocessing.form is None else bundle.preprocessing.form.to_dict(),
-        "decider": bundle.decider.to_dict(),
+        "preprocessing": to_plain(bundle.preprocessing),
+        "form": to_plain(bundle.preprocessing.form),
+        "decider": to_plain(bundle.decider),
         "recipe": bundle.recipe.to_dict(),
         "lock": bundle.lock,
     }

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 import tagfit
-from tagfit.bundle.bundle import Bundle
-from tagfit.errors import ExportError, MissingExtraError
+from tagfit.bundle.record import Bundle
+from tagfit.errors import ExportError, demand_extra
 from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
 from tagfit.inference.export.whole import WholeTagger
 from tagfit.inference.onnx_runtime import session_of
@@ -41,19 +41,10 @@ def onnx_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
         MissingExtraError: onnx or ONNX Runtime is not installed.
         ExportError: the network cannot be written as ONNX, or the file would give other scores.
     """
-    demand_onnx()
+    demand_extra("an ONNX file", "export")
     samples = samples_of(bundle, examples)
     content = _onnx(bundle, samples[1])
     return MadeFile(content, OUTPUTS, sum(map(len, samples)), max(_compared(bundle, content, samples)))
-
-
-def demand_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("an ONNX file", "export") from None
 
 
 def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:

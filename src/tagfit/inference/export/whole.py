@@ -13,10 +13,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tagfit.bundle.bundle import Bundle
+from tagfit.bundle.record import Bundle
 from tagfit.decisions.calibration import Calibration
 from tagfit.decisions.rules import Rule
-from tagfit.metrics.curves import HIGHEST, LOWEST, Line, Steps
+from tagfit.metrics.curves import HIGHEST, LOWEST, Curve, IsotonicCurve, SigmoidCurve
 from tagfit.metrics.scores import CLIP, THRESHOLD
 from tagfit.models.backbones import BackboneNetwork, Pretrained
 from tagfit.models.ensemble import Ensemble, members_of
@@ -97,57 +97,57 @@ class _Extracted(nn.Module):
 
 
 class _Calibrated(nn.Module):
-    """`Calibration.apply`: each label by its line, or by its steps."""
+    """`Calibration.apply`: each label by its own curve, or by the one that all share."""
 
     slope: Tensor
     shift: Tensor
 
     def __init__(self, calibration: Calibration, labels: int) -> None:
         super().__init__()
-        shared = Line(1 / calibration.temperature)
+        shared = SigmoidCurve(1 / calibration.temperature)
         curves = [shared if curve is None else curve for curve in calibration.by_label or (None,) * labels]
-        lines = [curve if isinstance(curve, Line) else shared for curve in curves]
-        self.register_buffer("slope", torch.tensor([line.slope for line in lines], dtype=torch.float64))
-        self.register_buffer("shift", torch.tensor([line.shift for line in lines], dtype=torch.float64))
-        self.stepwise = _Stepwise(curves) if any(isinstance(curve, Steps) for curve in curves) else None
+        sigmoids = [curve if isinstance(curve, SigmoidCurve) else shared for curve in curves]
+        self.register_buffer("slope", torch.tensor([curve.slope for curve in sigmoids], dtype=torch.float64))
+        self.register_buffer("shift", torch.tensor([curve.shift for curve in sigmoids], dtype=torch.float64))
+        self.isotonic = _Isotonic(curves) if any(isinstance(curve, IsotonicCurve) for curve in curves) else None
 
     def forward(self, scores: Tensor) -> Tensor:
         clipped = scores.double().clamp(LOWEST, HIGHEST)
-        lines = _sigmoid(self.slope * (clipped.log() - (1 - clipped).log()) + self.shift)
-        return (lines if self.stepwise is None else self.stepwise(clipped, lines)).float()
+        sigmoids = _sigmoid(self.slope * (clipped.log() - (1 - clipped).log()) + self.shift)
+        return (sigmoids if self.isotonic is None else self.isotonic(clipped, sigmoids)).float()
 
 
-class _Stepwise(nn.Module):
-    """`Steps.apply` for the labels that have steps: straight from knot to knot, as `numpy.interp`."""
+class _Isotonic(nn.Module):
+    """`IsotonicCurve.apply` for the labels that have one: straight from knot to knot, as `numpy.interp`."""
 
     at: Tensor
     values: Tensor
     slopes: Tensor
-    has_steps: Tensor
+    is_isotonic: Tensor
     first: Tensor
 
-    def __init__(self, curves: Sequence[Line | Steps]) -> None:
+    def __init__(self, curves: Sequence[Curve]) -> None:
         super().__init__()
-        longest = max(len(curve.at) for curve in curves if isinstance(curve, Steps))
+        longest = max(len(curve.at) for curve in curves if isinstance(curve, IsotonicCurve))
         at = torch.full((len(curves), longest + 1), math.inf, dtype=torch.float64)
         at[:, 0] = -1.0  # below every score: level before the first knot
         values, slopes = torch.zeros_like(at), torch.zeros_like(at)
         for label, curve in enumerate(curves):
-            if isinstance(curve, Steps):
-                knots, heights = (torch.tensor(one, dtype=torch.float64) for one in curve)
+            if isinstance(curve, IsotonicCurve):
+                knots, heights = (torch.tensor(one, dtype=torch.float64) for one in (curve.at, curve.values))
                 at[label, 1 : len(knots) + 1] = knots
                 values[label, 0], values[label, 1 : len(knots) + 1] = heights[0], heights
                 slopes[label, 1 : len(knots)] = heights.diff() / knots.diff()
         self.register_buffer("at", at)
         self.register_buffer("values", values.flatten())
         self.register_buffer("slopes", slopes.flatten())
-        self.register_buffer("has_steps", torch.tensor([isinstance(curve, Steps) for curve in curves]))
+        self.register_buffer("is_isotonic", torch.tensor([isinstance(curve, IsotonicCurve) for curve in curves]))
         self.register_buffer("first", torch.arange(len(curves)) * (longest + 1))
 
-    def forward(self, clipped: Tensor, lines: Tensor) -> Tensor:
+    def forward(self, clipped: Tensor, sigmoids: Tensor) -> Tensor:
         knot = self.first + (clipped[:, :, None] >= self.at).sum(2) - 1
-        steps = self.slopes[knot] * (clipped - self.at.flatten()[knot]) + self.values[knot]
-        return torch.where(self.has_steps, steps, lines)
+        isotonic = self.slopes[knot] * (clipped - self.at.flatten()[knot]) + self.values[knot]
+        return torch.where(self.is_isotonic, isotonic, sigmoids)
 
 
 def _decided(rule: Rule) -> nn.Module:

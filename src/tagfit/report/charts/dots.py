@@ -63,7 +63,7 @@ def _group(canvas: Canvas, x: Scale, group: Group, top: float) -> None:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RecipeDot:
     """A recipe on train and val; `kind` is `before` or `after` for those that have a name in the chart."""
 
     name: str
@@ -73,7 +73,7 @@ class Recipe:
 
 
 def search(
-    title: str, description: str, recipes: Sequence[Recipe], *, metric: str, train_below: float, val_at_least: float
+    title: str, description: str, recipes: Sequence[RecipeDot], *, metric: str, train_below: float, val_at_least: float
 ) -> str:
     """Val against train of every recipe; the target's band is shaded, and below the dotted line val equals train."""
     canvas = Canvas(420, 330, title, description)

@@ -11,13 +11,12 @@ from threading import Event
 
 import torch
 
-from tagfit.errors import TrainingDivergedError
 from tagfit.recipes import DenseModel, Recipe
-from tagfit.training.engine.schedule import Course, Job
-from tagfit.training.loop import Trained
+from tagfit.training.engine.epochs import CompiledTraining
+from tagfit.training.job import PreparedJob, TrainingResult
 from tagfit.training.thread_pool import ThreadPool
 
-__all__ = ["Job", "train_all", "usable"]
+__all__ = ["train_all", "usable"]
 
 
 def usable(recipe: Recipe, device: str = "cpu") -> bool:
@@ -30,31 +29,28 @@ def usable(recipe: Recipe, device: str = "cpu") -> bool:
     )
 
 
-Outcome = Trained | TrainingDivergedError
-
-
 def train_all(
-    jobs: Sequence[Job], *, threads: int | None = None, on_done: Callable[[int, Outcome], None] | None = None
-) -> list[Outcome]:
-    """Train every network in place, as `training.loop.train` would, and say in the same order how it went.
+    jobs: Sequence[PreparedJob],
+    *,
+    threads: int | None = None,
+    on_done: Callable[[int, TrainingResult], None] | None = None,
+) -> list[TrainingResult]:
+    """Train every network in place, as `training.loop.train` would; the results are in the same order.
 
     A network's weights depend on its job and seed alone: not on the number of threads, nor on the other jobs.
     Interrupted, every job ends after its epoch, and those that have not begun stay as they are.
 
     Args:
         threads: networks trained at a time; as many as torch would use unless given.
-        on_done: told the number of a job that is over and how it went, from the thread that trained it.
+        on_done: called with the number of a job that is over and its result, from the thread that trained it.
     """
     stop = Event()
-    outcomes: list[Outcome] = [Trained((), 0, "stopped") for _ in jobs]
+    results = [TrainingResult(job.network, engine="compiled") for job in jobs]
 
     def train(number: int) -> None:
-        try:
-            outcomes[number] = Course(jobs[number]).go(stop)
-        except TrainingDivergedError as error:
-            outcomes[number] = error
+        results[number] = CompiledTraining(jobs[number]).go(stop)
         if on_done is not None:
-            on_done(number, outcomes[number])
+            on_done(number, results[number])
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -66,4 +62,4 @@ def train_all(
                 stop.set()
     finally:
         torch.set_num_threads(before)
-    return outcomes
+    return results

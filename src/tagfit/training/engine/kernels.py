@@ -1,7 +1,7 @@
 """The compiled loops: whole epochs of training, and inference, over flat arrays.
 
 Everything that is called from a compiled loop is in this file, but for the tiles: Numba compiles anew what it has
-cached when the file has changed, and looks at no other. (Who changes `tiles` alone has to touch this file.)
+cached when the file has changed, and looks at no other. The digest of `tiles` is in the names of what it caches.
 
 Everything is generic over float32 and float64. Multiplications may be reordered, but NaN and infinity stay what they
 are, so that a training that diverges is seen to.
@@ -23,7 +23,7 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from tagfit.training.engine.tiles import BYTES, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
+from tagfit.training.engine.tiles import BYTES, DIGEST, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Whole = int | np.int64
@@ -164,6 +164,7 @@ _HOW = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "erro
 
 def compiled(function: Function) -> Function:
     """Machine code at the first call, kept for other processes where there is a folder that can be written to."""
+    function.__qualname__ += f"_{DIGEST}"  # the files of the cache are called after it
     try:
         code: Function = numba.njit(cache=True, **_HOW)(function)
     except RuntimeError:  # no folder to cache in

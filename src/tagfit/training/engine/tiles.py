@@ -6,6 +6,8 @@ of a (Goto & van de Geijn 2008). Compilers do not find this from loops.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -13,6 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+#: of this file: compiled loops that were cached with other tiles are not used
+DIGEST = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
 _FEATURES = llvm.get_host_cpu_features()
 _WIDE = bool(_FEATURES.get("avx512f"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from threading import Event
-from typing import Literal
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,38 +17,21 @@ from tagfit.models.dense import DenseNetwork
 from tagfit.models.losses import FLOOR, MIDDLE, STEEPNESS, Formula, Loss, loss_for
 from tagfit.recipes import Training
 from tagfit.training.averaging import share_at
-from tagfit.training.batches import LabelledRows
 from tagfit.training.engine import kernels
 from tagfit.training.engine.flat import FlatNetwork
-from tagfit.training.events import EpochEnded, Listener
-from tagfit.training.loop import Judge, Row, Trained, bad_step, epoch_order, prepare
+from tagfit.training.events import EpochEnded
+from tagfit.training.job import PreparedJob, Row, TrainingResult, TrainingState
+from tagfit.training.loop import bad_step, prepare
 from tagfit.training.optimiser import BETA_1, BETA_2, EPSILON
 from tagfit.training.schedule import SCHEDULES
-from tagfit.training.steps import mixed
+from tagfit.training.steps import epoch_order, mixed
 from tagfit.training.stopping import EarlyStopping
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One network to train; `training.loop.train` says what the fields are.
-
-    Attributes:
-        on_event: is told of every epoch, not of steps; called from the thread that trains.
-    """
-
-    network: DenseNetwork
-    training: Training
-    train_rows: LabelledRows
-    val_rows: LabelledRows
-    seed: int
-    judge: Judge | None = None
-    on_event: Listener = field(default=lambda event: None)
-
-
-class Course:
+class CompiledTraining:
     """A training from its first epoch to its last."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: PreparedJob) -> None:
         training, count = job.training, len(job.train_rows)
         prepare(job.network, job.train_rows)
         self.job = job
@@ -57,7 +39,7 @@ class Course:
         self._history: list[Row] = []
         self._first_loss = math.nan
         self._order = torch.Generator().manual_seed(job.seed)
-        self._flat = FlatNetwork(job.network, min(training.batch_size, count))
+        self._flat = FlatNetwork(cast(DenseNetwork, job.network), min(training.batch_size, count))
         self._memory = self._flat.memory(averaged=training.averaging > 0)
         self._train, self._val = self._flat.data(job.train_rows), self._flat.data(job.val_rows)
         self._per_epoch = math.ceil(count / training.batch_size)
@@ -65,9 +47,9 @@ class Course:
         self._rules = rules_of(training, training.epochs * self._per_epoch, self._loss)
         self._key = np.uint64(mixed(job.seed, 0))
 
-    def go(self, stop: Event) -> Trained:
+    def go(self, stop: Event) -> TrainingResult:
         """Train until the end, or until the epoch is over in which `stop` was set; ctrl-C sets it."""
-        state: Literal["finished", "stopped"] = "finished"
+        state: TrainingState = "finished"
         job, stopping = self.job, self._stopping
         try:
             while len(self._history) < job.training.epochs and not stopping.over:
@@ -77,10 +59,20 @@ class Course:
         except KeyboardInterrupt:
             stop.set()
             state = "stopped"
+        except TrainingDivergedError as error:
+            return TrainingResult.diverged(job.network, error, engine="compiled")
         if best := stopping.best_weights:
             job.network.load_state_dict(best)
         job.network.eval()
-        return Trained(tuple(self._history), stopping.best_epoch if best else len(self._history), state)
+        history = tuple(self._history)
+        return TrainingResult(
+            job.network,
+            history,
+            stopping.best_epoch if best else len(history),
+            state,
+            engine="compiled",
+            seconds=sum(row["seconds"] or 0.0 for row in history),
+        )
 
     def _epoch(self, number: int) -> bool:
         """Train for an epoch and note it; whether the listener asked to stop before the end."""
@@ -97,7 +89,7 @@ class Course:
         train_loss = float(np.average(losses, weights=sizes))
         row = self._judged(number, train_loss, done + len(losses), began)
         self._history.append(row)
-        asked = job.on_event(EpochEnded(row, tuple(losses.tolist())))
+        asked = job.on_event(EpochEnded(row))
         return bool(asked) and number < job.training.epochs and not self._stopping.over
 
     def _judged(self, epoch: int, train_loss: float, done: int, began: float) -> Row:

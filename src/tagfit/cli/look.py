@@ -1,0 +1,68 @@
+"""Before anything is trained: inspect, diagnose."""
+
+from __future__ import annotations
+
+import click
+
+from tagfit.cli.command import command, json_option, say, takes
+from tagfit.cli.output import load, show, show_json
+from tagfit.options.data import DataOptions
+from tagfit.options.option import flag_of
+from tagfit.options.runs import DiagnoseOptions
+
+
+@command("tagfit inspect photos/", "tagfit inspect labels.csv --images photos/ --json")
+@click.argument("data")
+@takes(reading=DataOptions, leave=("on",))
+@json_option
+def inspect(data: str, reading: DataOptions, as_json: bool) -> None:
+    """Say what is in DATA, and what looks wrong with it.
+
+    Also about how long training would take if nothing stopped early, from steps timed on this machine.
+    """
+    from tagfit import api
+    from tagfit.io.typed_json import to_plain
+
+    locked = load(data, reading)
+    inspection, estimate = api.inspect(locked), api.estimate(locked, device=reading.device)
+    if as_json:
+        show_json({**to_plain(inspection), "estimate": to_plain(estimate)})
+        return
+    from tagfit.report.inspection import inspection_table
+
+    show(inspection_table(inspection, estimate))
+
+
+@command("tagfit diagnose photos/ --quick", "tagfit diagnose run")
+@click.argument("data", metavar="DATA|RUN")
+@takes(reading=DataOptions, looking=DiagnoseOptions, leave=("on",))
+@json_option
+def diagnose(data: str, reading: DataOptions, looking: DiagnoseOptions, as_json: bool) -> None:
+    """Say what is wrong with DATA or with a RUN, and what to do.
+
+    For DATA, a model is trained on it quickly and examined. For a RUN, its own model is examined.
+    """
+    from tagfit import api
+    from tagfit.cli.progress import TrainingBar
+    from tagfit.runs.checkup import is_run
+
+    of_run = is_run(data)
+    if of_run:
+        _refuse(reading, looking)
+    subject = data if of_run else load(data, reading)
+    with TrainingBar() as bar:  # ctrl-C ends it at once: there is nothing to keep
+        found = api.diagnose(subject, say=say, on_event=bar, **looking.changed())
+    if as_json:
+        show_json(found)
+        return
+    from tagfit.report.findings import diagnosis_text
+
+    show(diagnosis_text(found))
+
+
+def _refuse(reading: DataOptions, looking: DiagnoseOptions) -> None:
+    """What a run has settled cannot be given again."""
+    settled = [flag_of(DataOptions, name) for name in reading.changed() if name != "device"]
+    settled += [flag_of(DiagnoseOptions, name) for name in looking.changed() if name in ("recipe", "metric")]
+    if settled:
+        raise click.UsageError(f"a run is examined with the data and the target it has; remove {', '.join(settled)}")

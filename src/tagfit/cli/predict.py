@@ -1,0 +1,132 @@
+"""predict: labels for many samples, to stdout, to a file, or beside the images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tagfit.cli.command import command, say, takes
+from tagfit.cli.output import show_json
+from tagfit.errors import OutputError
+from tagfit.options.commands import PredictOptions
+
+if TYPE_CHECKING:
+    from tagfit.inference.rows import PredictedRow
+    from tagfit.inference.tagger import Tagger
+
+
+@command("tagfit predict run new-photos/ -o labels.csv", "tagfit predict run 'photos/**/*.jpg' --write-xmp --dry-run")
+@click.argument("bundle")
+@click.argument("paths", nargs=-1, required=True)
+@takes(writing=PredictOptions)
+def predict(bundle: str, paths: tuple[str, ...], writing: PredictOptions) -> None:
+    """Give labels to images or feature rows.
+
+    BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
+
+    PATHS are files, folders, which stand for all images below them, patterns such as 'photos/**/*.jpg', and - for
+    the paths that come on stdin, one a line. One row comes out for each, in order.
+    """
+    from tagfit.cli.progress import working
+    from tagfit.cluster.connection import connected
+    from tagfit.inference.paths import places
+    from tagfit.inference.tagger import Tagger
+
+    _check_output(writing)
+    with connected(writing.on) as ray:
+        with working("loading the model"):
+            tagger = Tagger.load(bundle)
+        _check_images(tagger, writing)
+        given = places(paths)
+        counts = _predict_here(tagger, given, writing) if ray is None else _predict_on(ray, bundle, given, writing)
+    if writing.output is not None:
+        say(f"written to {writing.output}")
+    if counts["unreadable"]:
+        say(f"{counts['unreadable']} of {counts['read'] + counts['unreadable']} images could not be read")
+    if counts["unreadable"] and not (counts["read"] or writing.resume or writing.on):
+        raise click.exceptions.Exit(1)
+
+
+def _check_output(writing: PredictOptions) -> None:
+    from tagfit.inference.row_files import demand_form
+
+    if writing.output is None:
+        return
+    demand_form(Path(writing.output), writing.resume and writing.on is None)
+    if not writing.resume and Path(writing.output).exists():
+        todo = "Choose another file with -o, or continue this one with --resume; nothing was overwritten."
+        raise OutputError(f"{writing.output} exists already", todo)
+
+
+def _check_images(tagger: Tagger, writing: PredictOptions) -> None:
+    asked = {"--on": writing.on, "--write-xmp": writing.write_xmp, "--explain": writing.explain}
+    for_images = [name for name, value in asked.items() if value]
+    if for_images and not tagger.takes_images:
+        raise click.UsageError(f"{', '.join(for_images)}: for images only, and this bundle takes feature rows")
+
+
+def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions) -> dict[str, int]:
+    """Write what was asked for; how many samples were read, and how many could not be."""
+    from tagfit.cli.progress import reading_bar
+    from tagfit.inference.overlays import demand_new_folder, with_overlays
+    from tagfit.inference.rows import counted, predicted_rows
+    from tagfit.inference.sidecars import with_sidecars
+
+    explain = None if writing.explain is None else Path(writing.explain)
+    if explain is not None:
+        demand_new_folder(explain, given)
+    counts = {"read": 0, "unreadable": 0}
+    with reading_bar("predicting") as on_row:
+
+        def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
+            lines = sys.stdin.buffer
+            found = predicted_rows(tagger, given, writing.calibrated, lines=lines, known=known, on_row=on_row)
+            if explain is not None:
+                found = with_overlays(found, tagger.explain, explain, lambda why: say(f"not explained: {why}"))
+            return counted(
+                with_sidecars(found, _say_refused) if writing.write_xmp and not writing.dry_run else found, counts
+            )
+
+        _write(rows, tagger, writing)
+    return counts
+
+
+def _write(rows: Any, tagger: Tagger, writing: PredictOptions) -> None:
+    from tagfit.inference import row_files
+    from tagfit.inference.sidecars import planned
+
+    if writing.dry_run:
+        for row in rows():
+            if line := planned(row, _say_refused):
+                click.echo(line)
+    elif writing.json:
+        show_json({"predictions": [row.to_dict() for row in rows()]})
+    elif writing.output is None:
+        row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows())
+    elif writing.resume:
+        row_files.resume_rows(Path(writing.output), tagger.label_names, rows)
+    else:
+        row_files.save_rows(Path(writing.output), tagger.label_names, rows())
+
+
+def _say_refused(why: str) -> None:
+    say(f"no labels added: {why}")
+
+
+def _predict_on(ray: Any, bundle: str, given: Sequence[Path], writing: PredictOptions) -> dict[str, int]:
+    """The same on a cluster, as a folder of parts."""
+    from tagfit.cli.progress import reading_bar
+    from tagfit.cluster.prediction import predict_parts
+    from tagfit.inference.paths import demand_images, images_at
+
+    demand_images(given)
+    with reading_bar("predicting") as on_row:
+        names = images_at(given, sys.stdin.buffer)
+        output, calibrated, resume = Path(str(writing.output)), writing.calibrated, writing.resume
+        return dict(
+            predict_parts(ray, Path(bundle), names, output, calibrated=calibrated, resume=resume, on_row=on_row)
+        )

@@ -1,0 +1,97 @@
+"""A model at work: evaluate, export, serve."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import click
+
+from tagfit.cli.command import command, json_option, option, say, takes
+from tagfit.cli.output import name_of, read, show, show_json
+from tagfit.options.commands import ServeOptions
+from tagfit.options.data import LabelOptions
+from tagfit.options.runs import EvaluateOptions
+
+_RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}
+
+
+@command("tagfit evaluate run held-out/", "tagfit evaluate run held-out/ --by camera --compare other-run")
+@click.argument("bundle")
+@click.argument("data")
+@takes(reading=LabelOptions, scoring=EvaluateOptions)
+@option("--compare", metavar="BUNDLE", help="Another model, scored on the same samples.", group="Scores")
+@json_option
+def evaluate(
+    bundle: str, data: str, reading: LabelOptions, scoring: EvaluateOptions, compare: str | None, as_json: bool
+) -> None:
+    """Score a BUNDLE (or RUN) on labelled DATA, with intervals."""
+    from tagfit import api
+    from tagfit.inference.tagger import Tagger
+
+    tagger = Tagger.load(bundle, runtime="torch")
+    other = None if compare is None else Tagger.load(compare, runtime="torch")
+    samples = theirs = read(data, tagger, reading)
+    if other is not None and other.preprocessing != tagger.preprocessing:
+        theirs = read(data, other, reading)
+    found = api.evaluate(tagger, samples, compare=other, compare_data=theirs, **scoring.changed())
+    if as_json:
+        show_json(found)
+        return
+    from tagfit.report.table import evaluation_table
+
+    show(evaluation_table(found))
+
+
+@command("tagfit export run", "tagfit export run --to keras -o model.keras")
+@click.argument("bundle")
+@option(
+    "--to",
+    "to",
+    type=click.Choice(["onnx", "keras"]),
+    metavar="onnx|keras",
+    help="The file's format.  [default: keras for a FILE that ends with .keras, else onnx]",
+)
+@option("--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx or .keras]")
+@json_option
+def export(bundle: str, to: Literal["onnx", "keras"] | None, output: str | None, as_json: bool) -> None:
+    """Write a BUNDLE (or RUN) as one file for other runtimes.
+
+    An ONNX file calibrates and decides as well; a Keras file gives raw scores. It is compared with the bundle before it
+    is written.
+    """
+    import tagfit
+    from tagfit.cli.progress import working
+
+    with working("exporting"):
+        exported = tagfit.export(bundle, output or f"{name_of(bundle)}.{to or 'onnx'}", to=to)
+    if as_json:
+        show_json(exported)
+        return
+    shape = ", ".join(map(str, exported.input["shape"]))
+    aside = "; label names, calibration and rule are in its tagfit.json" if exported.format == "keras" else ""
+    show(
+        f"takes    {exported.input['name']}, {exported.input['dtype']} ({shape})\n"
+        f"gives    {', '.join(exported.outputs)}{aside}\n"
+        f"checked  on {exported.samples} samples in {_RUNTIMES[exported.format]}: raw scores differ by at most "
+        f"{exported.max_difference:.1e}\n"
+        f"written to {exported.file} ({exported.bytes / 1e6:,.1f} MB)"
+    )
+
+
+@command(
+    "tagfit serve run",
+    "tagfit serve run --host 0.0.0.0 --token-file token.txt --max-images 16",
+    renamed={"--max-pictures": "--max-images"},
+)
+@click.argument("bundle")
+@takes(serving=ServeOptions)
+def serve(bundle: str, serving: ServeOptions) -> None:
+    """Answer over HTTP, with a page to drop photos on.
+
+    BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
+
+    Only this machine can ask unless you set --host. SIGTERM or ctrl-C ends it once accepted requests are answered.
+    """
+    from tagfit import api
+
+    api.serve(bundle, name_of(bundle), serving, say)

@@ -1,0 +1,94 @@
+"""What probabilities mean: of the labels that are given about this probability, is about this fraction yes?
+
+Shapes: N samples, L labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tagfit.decisions.calibration import Method
+from tagfit.metrics.intervals import wilson
+from tagfit.metrics.scores import BINS, Floats, Labels, checked_labels, checked_probabilities, probability_means
+from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.scores import Interval
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """The known labels whose probability lies from `low` to below `high`; the last bin holds 1 too.
+
+    Attributes:
+        mean: their mean probability; None without labels, as the next two.
+        yes: the fraction of them that are yes.
+        interval: of that fraction, each label taken to stand for itself.
+    """
+
+    low: float
+    high: float
+    count: int
+    mean: float | None
+    yes: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class ProbabilityReport:
+    """How far probabilities are from the truth, on rows that they were not fitted on."""
+
+    log_loss: float | None
+    ece: float | None
+    reliability: tuple[CalibrationBin, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What a calibration brings.
+
+    Attributes:
+        fitted_on: the part that it was fitted on; None where none was.
+        before: of the scores as they are.
+        after: of calibrated probabilities; of the part it was fitted on, each row calibrated by a fit on others.
+    """
+
+    method: Method
+    fitted_on: str | None
+    before: ProbabilityReport
+    after: ProbabilityReport
+
+
+def probability_report(labels_NL: Labels, probabilities_NL: Floats) -> ProbabilityReport:
+    """Log-loss, calibration error and its bins; arguments and errors are those of `reliability`."""
+    means = probability_means(labels_NL, probabilities_NL)
+    return ProbabilityReport(means["log_loss"].value, means["ece"].value, reliability(labels_NL, probabilities_NL))
+
+
+def reliability(labels_NL: Labels, probabilities_NL: Floats) -> tuple[CalibrationBin, ...]:
+    """The bins of `ece`, all of them, from 0 to 1.
+
+    Args:
+        labels_NL: (N, L) of YES, NO, UNKNOWN.
+        probabilities_NL: (N, L) floats from 0 to 1.
+
+    Raises:
+        DataError: shapes, values or dtypes are not as above.
+    """
+    labels_NL = checked_labels(labels_NL)
+    known_NL = labels_NL != UNKNOWN
+    p = checked_probabilities(probabilities_NL, labels_NL.shape)[known_NL].astype(np.float64)
+    bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS).tolist()
+    sums, yes = (np.bincount(bins, of, minlength=BINS).tolist() for of in (p, labels_NL[known_NL] == YES))
+    return tuple(
+        CalibrationBin(
+            low=number / BINS,
+            high=(number + 1) / BINS,
+            count=count,
+            mean=sums[number] / count if count else None,
+            yes=yes[number] / count if count else None,
+            interval=wilson(int(yes[number]), count) if count else None,
+        )
+        for number, count in enumerate(counts)
+    )

@@ -1,0 +1,125 @@
+"""Files and folders that appear whole or not at all, and are on disk by then.
+
+Everything is written beside its place, synced and renamed: a kill at any moment leaves the old content or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from tagfit.errors import OutputError
+
+_TEMPORARY, _ASIDE = ".tmp", ".old.tmp"
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Whatever the operating system refuses within is an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written to: {error.strerror or error}", "Choose another place with -o."
+        ) from error
+
+
+@contextmanager
+def whole_file(path: Path, *, new: bool = False, beside: Path | None = None) -> Iterator[BinaryIO]:
+    """A stream whose content is at `path` once the block ends without an error.
+
+    Args:
+        new: refuse to replace a file, even one that has appeared meanwhile.
+        beside: where it is written first, in the same folder.
+
+    Raises:
+        OSError: it cannot be written; FileExistsError with `new`. What was at `path` is still there.
+    """
+    beside = _beside(path) if beside is None else beside
+    try:
+        with beside.open("wb") as stream:
+            yield stream
+            sync(stream)
+        if new:
+            os.link(beside, path)  # unlike a renaming, it fails where there is a file
+        else:
+            beside.replace(path)
+        _sync_names(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)  # a full disk has no room for half a file
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Raises OSError: as `whole_file`."""
+    with whole_file(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file where there is none.
+
+    Raises:
+        OutputError: there is one, or the place cannot be written to.
+    """
+    with writable(path), whole_file(path, new=True) as stream:
+        stream.write(content)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write or replace a folder; after a kill the old one or the new one is at `path` or at `aside(path)`.
+
+    Args:
+        files: content by name; a name may lead into a subfolder.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    beside, former = _beside(path), aside(path)
+    try:
+        beside.mkdir(parents=True)
+        for name, content in files.items():
+            (beside / name).parent.mkdir(exist_ok=True)
+            write_atomically(beside / name, content)
+        if path.exists():
+            shutil.rmtree(former, ignore_errors=True)  # half of it, where a process was killed while it removed it
+            path.rename(former)
+        beside.rename(path)
+        _sync_names(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def aside(path: Path) -> Path:
+    """Where a folder lies while another takes its place."""
+    return path.with_name(f".{path.name}{_ASIDE}") if path.name else path
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether its name is one of those that a killed process leaves behind."""
+    return path.name.startswith(".") and path.name.endswith(_TEMPORARY)
+
+
+def sync(stream: BinaryIO) -> None:
+    """What was written to `stream` is on disk when this returns."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{_TEMPORARY}")
+
+
+def _sync_names(folder: Path) -> None:
+    """What a folder's files are called is on disk as well, where the platform opens folders."""
+    if hasattr(os, "O_DIRECTORY"):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

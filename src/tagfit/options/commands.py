@@ -1,0 +1,67 @@
+"""What only the command line has records of: `predict` to files, and `serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tagfit.options.checks import SWITCH, megapixels, number, place, several, text, whole
+from tagfit.options.option import Options, option
+from tagfit.options.shared import device_option, on_option
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(Options):
+    """What `predict` writes, and where."""
+
+    calibrated: bool = option(False, "Calibrated probabilities instead of the network's scores.", SWITCH, "Labels")
+    explain: str | None = option(
+        None, "Write to a new folder which parts of each image speak for its labels.", place("DIR"), "Labels"
+    )
+    write_xmp: bool = option(False, "Add the labels to XMP sidecars beside the images.", SWITCH, "Labels")
+    dry_run: bool = option(False, "With --write-xmp: print what would be added, write nothing.", SWITCH, "Labels")
+    output: str | None = option(
+        None, "The .csv, .jsonl or .parquet file to write.", place("FILE"), "Output", usual="stdout", short="-o"
+    )
+    resume: bool = option(False, "Continue the file of -o after a stop.", SWITCH, "Output")
+    json: bool = option(False, "Print the result as JSON, and nothing else.", SWITCH, "Output")
+    on: str | None = on_option()
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+        there = {option for option, value in given.items() if value}
+        if "on" in there and ("output" not in there or there & {"explain", "write_xmp", "dry_run", "json"}):
+            yield "--on writes a folder of parts: give -o, and neither --explain, --write-xmp nor --json"
+        if {"json", "output"} <= there:
+            yield "--json prints to stdout and -o writes a file: give one of them"
+        if "dry_run" in there and ("write_xmp" not in there or there & {"output", "json"}):
+            yield "--dry-run goes with --write-xmp, and with neither -o nor --json"
+        if "explain" in there and there & {"resume", "dry_run"}:
+            yield "--explain goes with neither --resume nor --dry-run"
+        if "resume" in there and "output" not in there:
+            yield "--resume continues a file: name it with -o"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(Options):
+    """Where a server listens, and what one request may ask for."""
+
+    host: str = option("127.0.0.1", "The address; any other needs a token.", text("ADDRESS"), "Server")
+    port: int = option(8000, "The port; 0 takes a free one.", whole(0, 65535), "Server")
+    token_file: str | None = option(
+        None, "Holds what requests must bring: Authorization: Bearer TOKEN.", place("FILE"), "Server"
+    )
+    allow_host: Sequence[str] = option(
+        (), "Another name that this server is reached by.", several("NAME"), "Server", several=True
+    )
+    device: str = device_option("Server")
+    max_megabytes: int = option(32, "Of one request.", whole(1, 1024), "Limits")
+    max_pixels: int = option(
+        100_000_000, "Of one image.", whole(1), "Limits", flag="--max-megapixels", typed=megapixels()
+    )
+    max_images: int = option(64, "Of one request.", whole(1, 1024), "Limits")
+    max_seconds: float = option(
+        30.0, "For a request's answer.", number("a number from 0.1 to 3600", 0.1, 3600), "Limits"
+    )
+    queue: int = option(256, "Images that may wait.", whole(1), "Limits")

@@ -1,0 +1,167 @@
+"""How data is read, split and locked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from tagfit.options.checks import SEED, SWITCH, choice, megapixels, place, several, shares, text, whole
+from tagfit.options.option import Options, option
+from tagfit.options.shared import device_option, on_option
+
+#: pixels of an image's width and height, at most
+MOST_PIXELS_A_SIDE = 4096
+
+#: more would be leaving one out, which several labels do not need
+MOST_FOLDS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions(Options):
+    """How labels and images are read."""
+
+    images: str | Path | None = option(
+        None, "The folder that image paths are relative to, if it is not the label file's.", place("ROOT"), "Data"
+    )
+    label_names: Sequence[str] | None = option(
+        None, "Names for the columns of `labels`.", several("NAME"), "Data", flag=None
+    )
+    label_separator: str | None = option(
+        None, "What separates the labels in one field, if it cannot be detected.", text(), "Data"
+    )
+    minus_one: Literal["no", "unknown"] | None = option(
+        None, "What -1 means in a matrix of -1 and +1.", choice("no", "unknown"), "Data", flag="--minus-one-is"
+    )
+    max_pixels: int | None = option(
+        None,
+        "Set larger images aside before they are decoded.",
+        whole(1),
+        "Data",
+        usual="100 megapixels",
+        flag="--max-megapixels",
+        typed=megapixels(),
+    )
+    strict: bool = option(False, "Stop if an image cannot be read, instead of setting it aside.", SWITCH, "Data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormOptions(Options):
+    """What images become, and where."""
+
+    size: int | None = option(
+        None, "Resize images to this width and height.", whole(1, MOST_PIXELS_A_SIDE, "PIXELS"), "Data", usual="64"
+    )
+    backbone: str | Path | None = option(
+        None,
+        "Use what a pretrained vision network makes of the images: a folder, or owner/name on the Hugging Face hub.",
+        place("FOLDER|NAME"),
+        "Data",
+    )
+    device: str = device_option()
+    on: str | None = on_option()
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+        if "size" in given and "backbone" in given:
+            yield f"{name('size')} was given, but a backbone has its own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(LabelOptions, FormOptions):
+    """How data is read."""
+
+
+class ReadKeywords(TypedDict, total=False):
+    """`ReadOptions` as keyword arguments."""
+
+    images: str | Path | None
+    label_names: Sequence[str] | None
+    label_separator: str | None
+    minus_one: Literal["no", "unknown"] | None
+    max_pixels: int | None
+    strict: bool
+    size: int | None
+    backbone: str | Path | None
+    device: str
+    on: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(Options):
+    """Which part each sample belongs to."""
+
+    split: str | Mapping[str, float] | None = option(
+        None, "Train/val/test in percent, if the data brings no split of its own.", shares(), "Data", usual="70/15/15"
+    )
+    folds: int | None = option(
+        None,
+        "For small data: folds instead of train and val; each sample is scored by a network that has not seen it.",
+        whole(2, MOST_FOLDS, "K"),
+        "Data",
+    )
+    groups: str | None = option(
+        None,
+        "Keep in one part: near-copies (auto), neighbouring files as well (blocks), identical files only (none), or "
+        "samples with the same value in a column.",
+        text("auto|blocks|none|COLUMN"),
+        "Data",
+        usual="auto",
+    )
+    split_seed: int = option(0, "Assign the samples to the parts differently.", SEED, "Data")
+    calibrate: bool = option(
+        False, "Set a calibrate part aside if there is none; a guarantee needs one.", SWITCH, "Data", flag=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(ReadOptions, SplitOptions):
+    """How data is read, split and locked."""
+
+
+class DataKeywords(ReadKeywords, total=False):
+    """`DataOptions` as keyword arguments."""
+
+    split: str | Mapping[str, float] | None
+    split_seed: int
+    groups: str | None
+    folds: int | None
+    calibrate: bool
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where data came from and how it was read, as result.json records it: `data`, and options as `load` takes them."""
+
+    data: str
+    images: str | None = None
+    size: int | None = None
+    backbone: str | None = None
+    split: str | Mapping[str, float] | None = None
+    split_seed: int = 0
+    groups: str | None = None
+    calibrate: bool = False
+    folds: int | None = None
+    label_separator: str | None = None
+    minus_one: Literal["no", "unknown"] | None = None
+    max_pixels: int | None = None
+    strict: bool = False
+
+    @classmethod
+    def of(cls, data: str | Path, options: DataOptions) -> DataSource:
+        """With paths as they are called from anywhere."""
+        values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name != "data"}
+        images = None if options.images is None else str(Path(options.images).resolve())
+        backbone = None if options.backbone is None else _place(options.backbone)
+        return cls(**{**values, "data": _place(data), "images": images, "backbone": backbone})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `load` that read it again."""
+        return {name: value for name, value in vars(self).items() if name != "data"}
+
+
+def _place(name: str | Path) -> str:
+    """A path as it is called from anywhere; what is no path, such as `postcards:2400`, as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else str(name)

@@ -1,0 +1,38 @@
+"""Options that several records have, and the names that they choose among."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from tagfit.options.checks import SEED, choice, recipe, text
+from tagfit.options.option import Group, option
+
+DEFAULT_RECIPE, DEFAULT_BASELINE, FINE_TUNED = "dense-regularised", "dense-baseline", "fine-tuned"
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+#: what changes the data, and so has to be asked for
+ALLOWABLE = ("augmentation",)
+
+Part = Literal["train", "val", "calibrate", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+def device_option(group: Group = "Training") -> Any:
+    return option("auto", "Where networks run; auto takes a GPU if there is one.", choice(*DEVICES), group)
+
+
+def on_option() -> Any:
+    return option(None, "Work on a Ray cluster that is running already.", text("ray[://HOST:PORT]"), "Training")
+
+
+def seed_option(help: str, flag: str | None = "") -> Any:
+    return option(0, help, SEED, "Training", flag=flag)
+
+
+def recipe_option(default: str | None, help: str, group: Group, usual: str = "") -> Any:
+    return option(default, f"{help}: a name or a TOML file.", recipe(), group, usual=usual)
+
+
+def metric_option(help: str, group: Group) -> Any:
+    return option("micro_f1", help, text("METRIC"), group)

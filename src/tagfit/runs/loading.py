@@ -1,0 +1,155 @@
+"""From what a person names to a data set, split and locked.
+
+Shapes: N samples, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tagfit.data.dataset import DEFAULT_SIZE, build
+from tagfit.data.lock import lock
+from tagfit.data.sources.memory import from_arrays, from_memory
+from tagfit.data.sources.postcards import POSTCARDS, read_postcards
+from tagfit.data.sources.read import read
+from tagfit.data.split import parse_shares
+from tagfit.data.split import split as deal
+from tagfit.errors import DataError
+from tagfit.images.known_features import KnownFeatures
+from tagfit.images.store import OnRead
+from tagfit.images.workers import Decode
+from tagfit.inference.tagger import Tagger
+from tagfit.options.data import DataOptions, DataSource, ReadOptions
+from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read, and how.
+
+    Attributes:
+        data, labels: as `tagfit.load` takes them.
+        like: images come as this tagger takes them.
+        on_read: called with (done, total) while images are read.
+        decode: decodes images; here, unless given.
+    """
+
+    data: object
+    labels: object = None
+    like: Tagger | None = None
+    on_read: OnRead | None = None
+    decode: Decode | None = None
+
+    def read(self, options: ReadOptions) -> Dataset:
+        """Read data without splitting it. Feature rows are taken for what a backbone has made of images already.
+
+        Raises:
+            DataError: with every fault that was found.
+        """
+        table = self._table(options)
+        if options.backbone is None and (self.like is None or self.like.preprocessing.backbone is None):
+            size = options.size or DEFAULT_SIZE if self.like is None else self.like.form.size
+            return self._built(table, options, size)
+        if table.kind == "features":
+            return self._built(table, options, DEFAULT_SIZE)
+        return self._features(table, options)
+
+    def load(self, options: DataOptions) -> LockedData:
+        """Read, split and lock data.
+
+        Raises:
+            DataError: with every fault that was found.
+        """
+        dataset = self.read(options)
+        if options.backbone is not None and dataset.pixels is None:
+            raise DataError(
+                f"a backbone needs images, and {dataset.name} has feature rows", "Load them without a backbone."
+            )
+        split = deal(
+            dataset,
+            shares=parse_shares(options.split) if isinstance(options.split, str) else options.split,
+            seed=options.split_seed,
+            groups=options.groups,
+            calibrate=options.calibrate,
+            folds=options.folds,
+        )
+        source = None
+        if isinstance(self.data, str | Path) and self.like is None:
+            source = DataSource.of(self.data, options)
+        return replace(lock(dataset, split), source=source)
+
+    def _built(self, table: LabelTable, options: ReadOptions, size: int) -> Dataset:
+        return build(
+            table,
+            size=size,
+            max_pixels=options.max_pixels,
+            strict=options.strict,
+            on_read=self.on_read,
+            decode=self.decode,
+        )
+
+    def _features(self, table: LabelTable, options: ReadOptions) -> Dataset:
+        """The features that a backbone makes of images, beside the images in its form."""
+        from tagfit.models.backbones import load_backbone
+        from tagfit.training.device import find_device
+        from tagfit.training.features import Extractor
+
+        pretrained = None if self.like is None else self.like.bundle.pretrained
+        if pretrained is None:
+            pretrained = load_backbone(options.backbone or "")
+        backbone = pretrained.backbone
+        extractor = Extractor(pretrained, find_device(options.device))
+        with (
+            closing(KnownFeatures(pretrained.fingerprint, backbone.features)) as known,
+            extractor.looking(known) as looking,
+        ):
+            dataset = build(
+                table,
+                size=backbone.form,
+                max_pixels=options.max_pixels,
+                strict=options.strict,
+                on_read=self.on_read,
+                on_pixels=looking.at,
+                decode=self.decode,
+            )
+            digests = [row.tobytes() for row in dataset.hashes]
+            features = looking.features(dataset.x, digests, self.on_read or (lambda done, total: None))
+        preprocessing = Preprocessing("features", (backbone.features,), backbone=backbone)
+        return replace(dataset, x=features, pixels=dataset.x, preprocessing=preprocessing, pretrained=pretrained)
+
+    def _table(self, options: ReadOptions) -> LabelTable:
+        """The labels; what says nothing about data of its kind is refused."""
+        data, names, separator, minus_one = self.data, options.label_names, options.label_separator, options.minus_one
+        if self.labels is not None:
+            _refuse(options, ("images", "label_separator"), "arrays")
+            return from_arrays(data, self.labels, label_names=names, minus_one=minus_one)
+        if not isinstance(data, str | Path):
+            return from_memory(
+                data, images=options.images, label_names=names, label_separator=separator, minus_one=minus_one
+            )
+        if str(data).startswith(POSTCARDS):
+            _refuse(options, ("images", "label_separator", "minus_one", "label_names"), "the embedded set")
+            return read_postcards(str(data), self.on_read)
+        _refuse(options, ("label_names",), "a label file, which names its labels")
+        return read(Path(data), images=options.images, label_separator=separator, minus_one=minus_one)
+
+
+def load_again(source: DataSource, device: str) -> LockedData:
+    """Data that a run recorded the source of.
+
+    Raises:
+        DataError: it cannot be read any more.
+    """
+    return Reading(source.data).load(DataOptions(**source.options, device=device))
+
+
+def _refuse(options: ReadOptions, meaningless: Sequence[str], what: str) -> None:
+    """An option is never silently ignored."""
+    faults = [
+        f"{name} was given, but says nothing about {what}" for name in meaningless if getattr(options, name) is not None
+    ]
+    if faults:
+        raise DataError(faults, "Remove it.")

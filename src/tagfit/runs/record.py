@@ -1,0 +1,227 @@
+"""RunRecord: what result.json holds, read and written (docs/result.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tagfit.decisions.decider import Decider
+from tagfit.decisions.earlier import upgraded_decider
+from tagfit.decisions.reliability import CalibrationReport
+from tagfit.errors import BundleError
+from tagfit.inference.tagger import Tagger
+from tagfit.io.strict_json import read_json
+from tagfit.io.typed_json import from_plain, to_plain
+from tagfit.options.data import DataSource
+from tagfit.recipes import Recipe
+from tagfit.records.data import Kind, Preprocessing
+from tagfit.records.runs import (
+    Finding,
+    IngredientRecord,
+    RepeatsRecord,
+    Run,
+    SearchSummary,
+    Trial,
+    Verdict,
+)
+from tagfit.records.scores import Difference, Differences, Interval, Target
+
+#: version of the layout of result.json; 1 had other words, see `_upgrade`
+SCHEMA = 2
+
+#: by part and metric
+IntervalsByPart = Mapping[str, Mapping[str, Interval | None]]
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An image that could not be read."""
+
+    sample: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The data of a run.
+
+    Attributes:
+        parts: samples by part.
+        folds: how many; None where there are none.
+        positives, unknown: by part, how many samples of each label are yes, and how many unknown.
+        source: where it came from and how it was read; None where it came from memory. Not part of the lock.
+    """
+
+    name: str
+    kind: Kind
+    samples: int
+    label_names: tuple[str, ...]
+    parts: Mapping[str, int]
+    folds: int | None
+    preprocessing: Preprocessing
+    positives: Mapping[str, tuple[int, ...]]
+    unknown: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    source: DataSource | None = None
+
+
+@dataclass(frozen=True)
+class TargetRecord(Target):
+    """The bands that were asked for, and whether the delivered model met them."""
+
+    met: bool = False
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The 95% intervals of the scores, and of what a rule decides."""
+
+    scores: IntervalsByPart
+    decided: IntervalsByPart
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelRecord(Run):
+    """A run that was appraised.
+
+    Attributes:
+        members: the recipes of an ensemble's networks; None of a single one.
+        calibration: what the calibration brings.
+        refusal: why a guarantee that was asked for cannot be given.
+    """
+
+    members: tuple[Recipe, ...] | None
+    intervals: Intervals
+    decider: Decider
+    calibration: CalibrationReport
+    refusal: str | None = None
+
+    @property
+    def networks(self) -> tuple[Recipe, ...]:
+        """The recipe of each network."""
+        return self.members or (self.recipe,)
+
+    def interval(self, part: str, metric: str) -> Interval | None:
+        """The 95% interval of a score."""
+        return self.intervals.scores.get(part, {}).get(metric)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """How many samples the network was trained on that is handed over in place of the one that was scored."""
+
+    samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What a fit or a cure came to.
+
+    Attributes:
+        before: the baseline; None for `fit`.
+        after: what is delivered; the baseline again where nothing else is.
+        differences: after minus before, by part and metric, paired.
+        tried: each further recipe that was trained.
+    """
+
+    schema: int
+    tagfit: str
+    command: Literal["fit", "cure"]
+    state: Literal["finished", "stopped"]
+    lock: str
+    seed: int
+    device: str
+    data: DataRecord
+    target: TargetRecord
+    verdict: Verdict
+    before: ModelRecord | None
+    after: ModelRecord
+    differences: Differences
+    refit: Refit | None
+    tried: tuple[Trial, ...]
+    search: SearchSummary | None
+    finalists: tuple[RepeatsRecord, ...]
+    ingredients: tuple[IngredientRecord, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def baseline(self) -> ModelRecord | None:
+        """What is compared with: None where there is nothing, or it is what is delivered."""
+        return None if self.before is None or self.before.recipe == self.after.recipe else self.before
+
+    def difference(self, part: str, metric: str) -> Difference | None:
+        """After minus before."""
+        by_metric: Mapping[str, Difference | None] = dict(self.differences).get(part, {})  # type: ignore[call-overload]
+        return by_metric.get(metric)
+
+    def to_json(self) -> str:
+        return json.dumps(to_plain(self), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Delivered:
+    """What a fit or a cure handed over.
+
+    Attributes:
+        tagger: the delivered model, ready to predict.
+        folder: the run folder, if one was written.
+        fresh: False if the folder held the finished record already and nothing was done.
+    """
+
+    record: RunRecord
+    tagger: Tagger
+    folder: Path | None = None
+    fresh: bool = True
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record of the run folder `path`, of its bundle, or of its result.json, whatever version wrote it.
+
+    Raises:
+        BundleError: there is none, or it cannot be read.
+    """
+    folder = path.resolve().parent if (path / "manifest.json").is_file() else path
+    result = folder / "result.json" if folder.is_dir() else folder
+    if not result.is_file():
+        raise BundleError(
+            f"{path}: expected a run folder with a result.json in it",
+            "Give the -o folder of `tagfit fit` or `tagfit cure`.",
+        )
+    values = read_json(result)
+    if values.get("schema") not in (1, SCHEMA):
+        raise BundleError(f"{result}: expected a result of schema {SCHEMA}; got {values.get('schema')!r}")
+    try:
+        return from_plain(_upgrade(values) if values["schema"] == 1 else values, RunRecord)
+    except BundleError as error:
+        raise BundleError([f"{result}: {fault}" for fault in error.faults]) from None
+    except (KeyError, TypeError, AttributeError) as error:  # an older one that is not what it was
+        raise BundleError(f"{result}: expected a result of schema 1; {type(error).__name__}: {error}") from None
+
+
+def finished_record(folder: Path) -> RunRecord | None:
+    """The record of a finished run, or None where there is none yet."""
+    if not (folder / "result.json").exists():
+        return None
+    record = read_record(folder)
+    return record if record.state == "finished" else None
+
+
+def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    """A record of schema 1, whose words were others."""
+    data, preprocessing = values["data"], values["data"]["preprocessing"]
+    runs = {name: _upgrade_run(values[name]) for name in ("before", "after")}
+    images = {"pictures": "images"}
+    kinds = [images.get(one["kind"], one["kind"]) for one in (data, preprocessing)]
+    data = {**data, "kind": kinds[0], "preprocessing": {**preprocessing, "kind": kinds[1]}}
+    return {**values, **runs, "schema": SCHEMA, "data": data}
+
+
+def _upgrade_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {**run, "recalibration": run.get("level"), "decider": upgraded_decider(run["decider"])}

@@ -1,0 +1,105 @@
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tagfit.bundle.files import find_bundle
+from tagfit.errors import OutputError
+from tagfit.io.files import is_temporary, whole_file, writable, write_atomically, write_folder, write_new
+
+
+def test_writing_replaces_the_whole_file(tmp_path):
+    file = tmp_path / "x.json"
+    write_atomically(file, "first, and rather long")
+    write_atomically(file, b"second")
+    assert file.read_bytes() == b"second"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_fails_half_way_leaves_the_file_as_it_was(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_bytes(b"first")
+    with suppress(ZeroDivisionError), whole_file(file) as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert file.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_new_file_replaces_nothing(tmp_path):
+    file = tmp_path / "x.csv"
+
+    def write():
+        with whole_file(file, new=True) as stream:
+            stream.write(b"mine")
+            file.write_bytes(b"another program's, which came meanwhile")
+
+    with pytest.raises(FileExistsError):
+        write()
+    with pytest.raises(OutputError, match=r"x\.csv: cannot be written to: File exists"):
+        write_new(file, b"mine")
+    assert file.read_bytes() == b"another program's, which came meanwhile"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_the_system_refuses_is_an_output_error(tmp_path):
+    with (
+        pytest.raises(OutputError, match="nowhere: cannot be written to: No such file"),
+        writable(tmp_path / "nowhere"),
+    ):
+        (tmp_path / "nowhere" / "x").write_text("")
+
+
+def test_what_a_kill_leaves_is_recognised(tmp_path):
+    with whole_file(tmp_path / "x") as stream:
+        assert is_temporary(Path(stream.name))
+        assert Path(stream.name).parent == tmp_path
+    assert not is_temporary(tmp_path / "x")
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="No such file"):
+        write_folder(tmp_path / "bundle", {"a": b"", "b/c/d": b""})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for content in (b"first", b"second"):
+        write_folder(tmp_path / "bundle", {"a": content})
+    assert (tmp_path / "bundle" / "a").read_bytes() == b"second"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
+
+
+class Killed(BaseException):
+    """As a kill, nothing that is meant for errors runs."""
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_after_a_kill_at_any_step_the_old_folder_or_the_new_one_is_read(tmp_path, monkeypatch, step):
+    """At every change of a name on the disk; an old folder that was half removed is there as well."""
+    bundle, steps = tmp_path / "bundle", iter(range(step + 1))
+    write_folder(bundle, {"manifest.json": b"old", "a": b"old"})
+    (tmp_path / ".bundle.old.tmp").mkdir()
+    (tmp_path / ".bundle.old.tmp" / "a").write_bytes(b"older")
+
+    def killed_later(change):
+        def changed(*given, **options):
+            if next(steps, None) is None:
+                raise Killed
+            return change(*given, **options)
+
+        return changed
+
+    with monkeypatch.context() as patched:
+        for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree"), (os, "fsync")):
+            patched.setattr(owner, name, killed_later(getattr(owner, name)))
+        with suppress(Killed):
+            write_folder(bundle, {"manifest.json": b"new", "a": b"new"})
+    found = find_bundle(bundle)
+    assert {file.name for file in found.iterdir()} == {"manifest.json", "a"}
+    assert {(found / name).read_bytes() for name in ("manifest.json", "a")} in ({b"old"}, {b"new"})
+    assert find_bundle(tmp_path) == found
+    write_folder(bundle, {"manifest.json": b"newer", "a": b"newer"})
+    assert (find_bundle(tmp_path) / "a").read_bytes() == b"newer"
