@@ -46,9 +46,10 @@ class Source:
     Attributes:
         reader: what recognised it.
         listing: the folder of the data.
-        files: the label files; none where the images or their folders hold the labels themselves.
+        files: the label files; none where the images, their folders or files beside them hold the labels.
         name: short name of the data.
         left_out: files and folders that look as if they belonged to it, with the reason.
+        uses: what else of the listing it reads, so that no other reader takes it: sidecars, names of classes, parts.
     """
 
     reader: Reader
@@ -56,6 +57,12 @@ class Source:
     files: tuple[LabelFile, ...] = ()
     name: str = ""
     left_out: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that it reads of the listing."""
+        return frozenset(self.uses).union(file.name for file in self.files)
 
     @property
     def folder(self) -> Path:

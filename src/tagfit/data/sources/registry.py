@@ -87,16 +87,11 @@ def _of_file(path: Path) -> Sequence[Source]:
     name = f"{path.resolve().parent.name}/{path.name}" if inside else path.name
     listing = Listing(folder, name)
     head = listing.head(name)
-    together = [
-        source
-        for reader in READERS
-        for source in _asked(reader, listing)
-        if name in {file.name for file in source.files}
-    ]
-    if together:
-        return together
     reader = _reader_of(head, listing)
-    if reader is None:
+    if reader is None:  # what lies beside a file is listed only where the file alone tells nothing
+        together = [source for one in READERS for source in _asked(one, listing) if name in source.names]
+        if together:
+            return together
         refuse(head)
     return [Source(reader or tables.TABLE, listing, (LabelFile(path, name),), _file_name(path, folder))]
 
@@ -131,15 +126,10 @@ def _listed(folder: Path) -> tuple[Listing, str]:
 def _of_folder(listing: Listing, within: str) -> Sequence[Source]:
     sources: Sequence[Source]
     sources = [source for reader in READERS for source in _asked(reader, listing)]
-    taken = {file.name for source in sources for file in source.files}
+    taken = {name for source in sources for name in source.names}
     sources = [*sources, *_of_files(listing, within, taken)]
     if not sources:
-        sources = [
-            source
-            for reader in READERS
-            if reader.is_implicit and reader.of_folder is not None
-            for source in reader.of_folder(listing)
-        ]
+        sources = _implicit(listing)
     if not sources:
         sources = _unrecognised(listing)
     if not sources and listing.images:
@@ -147,6 +137,12 @@ def _of_folder(listing: Listing, within: str) -> Sequence[Source]:
     if not sources:
         raise _nothing_found(listing)
     return sources
+
+
+def _implicit(listing: Listing) -> Sequence[Source]:
+    """What the first reader finds where nobody wrote labels down in files."""
+    readers = (reader.of_folder for reader in READERS if reader.is_implicit and reader.of_folder is not None)
+    return next(filter(None, (of_folder(listing) for of_folder in readers)), ())
 
 
 def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source]:
