@@ -6,8 +6,9 @@ import codecs
 import json
 import os
 import re
+import unicodedata
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -137,6 +138,16 @@ class Listing:
         return tuple(name for name in self.files if name.lower().endswith(IMAGE_SUFFIXES))
 
     @cached_property
+    def by_name(self) -> Mapping[str, Sequence[str]]:
+        """Images by `key_of` their file names, with and without extension."""
+        index: dict[str, list[str]] = {}
+        for inner in self.images:
+            file = key_of(inner.rpartition("/")[2])
+            for key in {file, file.rpartition(".")[0]}:
+                index.setdefault(key, []).append(inner)
+        return index
+
+    @cached_property
     def sidecars(self) -> tuple[str, ...]:
         """Files that are called as an image is, in its folder or in another: `a.txt`, `labels/a.json`, `a.jpg.xmp`."""
         stems = {PurePosixPath(name).stem for name in self.images} | {name.rpartition("/")[2] for name in self.images}
@@ -162,6 +173,11 @@ class Listing:
         if name not in self._heads:
             self._heads[name] = read_head(self.folder / name, name)
         return self._heads[name]
+
+
+def key_of(text: str) -> str:
+    """A name to compare: without regard to case and Unicode form."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _joined(inner: str, name: str) -> str:

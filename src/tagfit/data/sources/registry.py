@@ -13,6 +13,32 @@ from pathlib import Path
 
 from tagfit.data.sources import coco, keywords, mulan, npz, tables
 from tagfit.data.sources.faults import shortened
+from tagfit.data.sources.formats import (
+    attributes,
+    azure,
+    captions,
+    cvat,
+    datumaro,
+    fiftyone,
+    folders,
+    imaterialist,
+    label_studio,
+    labelbox,
+    lists,
+    nus_wide,
+    open_images,
+    parquet,
+    records,
+    sagemaker,
+    scale,
+    sheet,
+    sidecars,
+    vertex,
+    via,
+    voc,
+    webdataset,
+    yolo,
+)
 from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.reader import LabelFile, Reader, Source
@@ -20,7 +46,16 @@ from tagfit.data.sources.strangers import refuse, strangers, what_is
 from tagfit.errors import DataError
 
 #: those of one format first; the table of columns, which can be anything, last
-READERS: tuple[Reader, ...] = (npz.NPZ, mulan.ARFF, coco.COCO, keywords.KEYWORDS, tables.TABLE)
+READERS: tuple[Reader, ...] = (
+    *(npz.NPZ, mulan.ARFF),
+    *(label_studio.LABEL_STUDIO, labelbox.LABELBOX, scale.SCALE, via.VIA, cvat.CVAT, datumaro.DATUMARO),
+    *(fiftyone.FIFTYONE, sidecars.LABELME, sidecars.SUPERVISELY, voc.VOC, voc.VOC_LISTS, yolo.YOLO),
+    *(sagemaker.SAGEMAKER, azure.AZURE, vertex.VERTEX, vertex.VERTEX_LINES),
+    *(imaterialist.IMATERIALIST, open_images.OPEN_IMAGES, attributes.ATTRIBUTES, nus_wide.NUS_WIDE),
+    *(parquet.PARQUET, webdataset.WEBDATASET, sheet.SHEET),
+    *(captions.CAPTIONS, lists.LISTS, records.RECORDS, records.RECORDS_BESIDE),
+    *(coco.COCO, keywords.KEYWORDS, folders.FOLDERS, tables.TABLE),
+)
 
 #: suffixes of files that are taken for tables if nothing else is there, so that their faults are told
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -153,10 +188,10 @@ def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source
             continue
         if (reader := _reader_of(listing.head(name), listing)) is not None:
             readers[name] = reader
-    for folders, level in _levels(listing):
+    for by_folder, level in _levels(listing):
         names = {name: readers[name] for name in level if name in readers}
-        if names and (not folders or len({name.rpartition("/")[0] for name in names}) > 1):
-            return _grouped(listing, names, folders)
+        if names and (not by_folder or len({name.rpartition("/")[0] for name in names}) > 1):
+            return _grouped(listing, names, by_folder)
     return ()
 
 
