@@ -52,23 +52,30 @@ def class_names(task: Task, count: int | None = None) -> ClassNames:
     Raises:
         DataError: no names, too few or too many, or several files that hold different ones.
     """
-    reading, listing = task.reading, task.listing
-    if reading.label_names:
-        held: Mapping[str, Mapping[int, str]] = {"label_names": dict(enumerate(reading.label_names))}
-    else:
-        called = [name for name in listing.others if name != task.name and _CALLED.search(PurePosixPath(name).name)]
-        held = {name: _names_in(listing.head(name)) for name in called if (listing.folder / name).is_file()}
-    found = {name: names for name, names in held.items() if names and count in (None, len(names))}
+    found = {name: names for name, names in _held(task).items() if count in (None, len(names))}
     first, *others = found.items() or [("", {})]
     if not found or any(names != first[1] for _, names in others):
         why = f"{' and '.join(found)} name them differently" if found else "no file beside it names them"
-        if reading.label_names:
-            why = f"label_names has {len(reading.label_names)}"
+        if task.reading.label_names:
+            why = f"label_names has {len(task.reading.label_names)}"
         raise DataError(
             f"{task.name}: its labels are numbers{f' of {count} classes' if count else ', one a class'}, and {why}.",
             "Name them in the order of the numbers, from 0: --label-names beach,sea (label_names=['beach', 'sea']).",
         )
     return ClassNames(first[1], first[0])
+
+
+def has_names(task: Task) -> bool:
+    """Whether names were given, or lie beside the data."""
+    return bool(_held(task))
+
+
+def _held(task: Task) -> Mapping[str, Mapping[int, str]]:
+    if task.reading.label_names:
+        return {"label_names": dict(enumerate(task.reading.label_names))}
+    called = [name for name in task.listing.others if name != task.name and _CALLED.search(PurePosixPath(name).name)]
+    held = {name: _names_in(task.listing.head(name)) for name in called if (task.source.folder / name).is_file()}
+    return {name: names for name, names in held.items() if names}
 
 
 def is_one_a_class(numbers: Sequence[Sequence[int]]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagfit.data.sources.class_names import named
+from tagfit.data.sources.class_names import has_names, named
 from tagfit.data.sources.columns import LABELS_NAMES, pick
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.listing import Head, Listing
@@ -102,7 +102,7 @@ def _named(table: Table, task: Task) -> tuple[Table, tuple[str, ...]]:
     """The table with names in place of class numbers, and what to say of it."""
     key = pick(table.columns, LABELS_NAMES)
     numbers = None if key is None else _numbers(table.columns[key])
-    if key is None or numbers is None:
+    if key is None or numbers is None or not has_names(task):
         return table, ()
     labels, names = named(numbers, table.where, task)
     declared = tuple(name for _, name in sorted(names.names.items()))

@@ -54,11 +54,18 @@ def _records(task: Task) -> Sequence[Record]:
     files = [name for name in task.listing.others if _lists_parts(task.listing.head(name))]
     lines = (line for name in files for _, line in task.lines(name))
     parts = {match[1]: _PARTS.get(match[2].lower(), match[2]) for line in lines if (match := _PARTED.fullmatch(line))}
-    if not parts:
+    if not parts or not records:
         return records
     hits = {key: sum(record.cells.get(key) in parts for record in records[:100]) for key in records[0].cells}
-    image = max(hits, key=lambda key: hits[key])
-    return [Record(record.where, {**record.cells, "split": parts.get(str(record.cells[image]))}) for record in records]
+    key = max(hits, key=lambda key: hits[key])
+    return [_parted(record, key, parts) for record in records]
+
+
+def _parted(record: Record, key: str, parts: Mapping[str, str]) -> Record:
+    """The record with its part; its image is in the column `image`."""
+    image = record.cells[key]
+    rest = {name: cell for name, cell in record.cells.items() if name != key}
+    return Record(record.where, {**rest, "image": image, "split": parts.get(str(image))})
 
 
 def _of_table(task: Task) -> list[Record]:
