@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from tagfit.data.sources.faults import shortened
 from tagfit.data.sources.listing import IMAGE_SUFFIXES, Head
 from tagfit.data.sources.task import Task
 from tagfit.errors import DataError
@@ -75,23 +77,32 @@ def _held(task: Task) -> Mapping[str, Mapping[int, str]]:
         return {"label_names": dict(enumerate(task.reading.label_names))}
     called = [name for name in task.listing.others if name != task.name and _CALLED.search(PurePosixPath(name).name)]
     held = {name: _names_in(task.listing.head(name)) for name in called if (task.source.folder / name).is_file()}
-    return {name: names for name, names in held.items() if names}
+    return {name: names for name, names in held.items() if names and not any(map(str.isdecimal, names.values()))}
 
 
-def is_one_a_class(numbers: Sequence[Sequence[int]]) -> bool:
-    """Whether rows hold 0, 1 or -1 for each class, and no numbers of classes, which do not occur twice in a row."""
-    return (
-        len({len(row) for row in numbers}) == 1
-        and all(set(row) <= {-1, 0, 1} for row in numbers)
-        and any(len(set(row)) < len(row) for row in numbers)
-    )
+def count_of_classes(numbers: Sequence[Sequence[int]], where: Sequence[str]) -> int:
+    """How many classes there are where rows hold 0, 1 or -1 for each; 0 where they hold numbers of classes.
+
+    These do not occur twice in a row.
+
+    Raises:
+        DataError: nearly all rows hold a value a class, and some do not.
+    """
+    is_vector = [set(row) <= {-1, 0, 1} for row in numbers]
+    if 2 * sum(is_vector) <= len(numbers) or not any(len(set(row)) < len(row) for row in numbers):
+        return 0
+    ((count, _),) = Counter(map(len, numbers)).most_common(1)
+    for row, place, is_right in zip(numbers, where, is_vector, strict=True):
+        if not is_right or len(row) != count:
+            raise DataError(f"{place}: expected {count} values of 0, 1 or -1, one a class; got {shortened(list(row))}.")
+    return count
 
 
 def named(numbers: Sequence[Sequence[int]], where: Sequence[str], task: Task) -> tuple[list[list[str]], ClassNames]:
     """The labels of N rows of numbers, and the names of the classes."""
-    is_vector = is_one_a_class(numbers)
-    names = class_names(task, len(numbers[0]) if is_vector else None)
-    if is_vector:
+    count = count_of_classes(numbers, where)
+    names = class_names(task, count or None)
+    if count:
         numbers = [[at for at, number in enumerate(row) if number == 1] for row in numbers]
     rows = zip(numbers, where, strict=True)
     return [[names.name(number, place) for number in row] for row, place in rows], names
@@ -121,6 +132,8 @@ def _of_lines(lines: Sequence[str]) -> Mapping[int, str]:
             found = {int(match["number"]): match["name"].strip('"') for match in matches}
             if rows and len(found) == len(rows):
                 return found
+            if 2 * len(matches) > len(rows):
+                return {}
     is_list = len(set(lines)) == len(lines) and not any(re.search(r"[,;|\t]", line) for line in lines)
     return dict(enumerate(lines)) if is_list else {}
 

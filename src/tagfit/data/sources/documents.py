@@ -75,12 +75,16 @@ class Node:
 
     @property
     def text(self) -> str:
-        """A text that is not blank, or a whole number as text."""
-        if isinstance(self.value, str) and self.value.strip():
-            return self.value.strip()
-        if isinstance(self.value, int) and not isinstance(self.value, bool):
-            return str(self.value)
-        raise self.wrong("a text")
+        """A text that is not blank."""
+        if not isinstance(self.value, str) or not self.value.strip():
+            raise self.wrong("a text")
+        return self.value.strip()
+
+    @property
+    def id(self) -> str:
+        """A text or a whole number, as text."""
+        is_number = isinstance(self.value, int) and not isinstance(self.value, bool)
+        return str(self.value) if is_number else self.text
 
     @property
     def texts(self) -> list[str]:
@@ -90,9 +94,9 @@ class Node:
     @property
     def number(self) -> int:
         """A whole number, also if it is written as text."""
-        if not re.fullmatch(r"-?\d{1,9}", self.text):
+        if not re.fullmatch(r"-?[0-9]{1,9}", self.id):
             raise self.wrong("a whole number")
-        return int(self.text)
+        return int(self.id)
 
     def wrong(self, expected: str) -> DataError:
         return DataError(f"{self.place}: expected {expected}; got {shortened(self.value)}.")

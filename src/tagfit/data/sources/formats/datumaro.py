@@ -16,7 +16,7 @@ def _row(item: Node, names: list[str]) -> Row:
     numbers = [one.get("label_id") for one in item.get("annotations").items]
     labels = {_name(number, names) for number in numbers if number.value is not None}
     path = item.first("image", "media").get("path")
-    return Row((path if path.value else item.get("id")).text, item.place, labels, is_blank=not labels)
+    return Row((path if path.value else item.get("id")).id, item.place, labels, is_blank=not labels)
 
 
 def _name(number: Node, names: list[str]) -> str:

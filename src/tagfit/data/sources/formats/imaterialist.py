@@ -11,13 +11,15 @@ def _rows(document: Node, task: Task) -> Rows:
     annotations = document.get("annotations")
     labels: dict[str, list[str]] = {}
     for one in annotations.items:
-        labels.setdefault(one.first("imageId", "image_id").text, []).extend(one.first("labelId", "label_id").texts)
+        labels.setdefault(one.first("imageId", "image_id").id, []).extend(
+            label.id for label in one.first("labelId", "label_id").records
+        )
     return task.rows(document.get("images").items, lambda image: _row(image, labels))
 
 
 def _row(image: Node, labels: dict[str, list[str]]) -> Row:
-    key = image.first("imageId", "image_id").text
-    return Row(image.first("file_name", "imageId", "image_id").text, image.place, labels.get(key))
+    key = image.first("imageId", "image_id").id
+    return Row(image.first("file_name", "imageId", "image_id").id, image.place, labels.get(key))
 
 
 IMATERIALIST = document_reader(

@@ -13,10 +13,10 @@ def _row(record: Node) -> Row:
     if (row := record.get("data_row")).value is not None:
         labels = [one for _, project in record.get("projects").pairs for one in project.get("labels").items]
         names = {name for one in labels for name in _names(one.get("annotations"))}
-        return Row(row.first("external_id", "row_data").text, record.place, names if labels else None)
+        return Row(row.first("external_id", "row_data").id, record.place, names if labels else None)
     label = record.get("Label")
     is_labelled = isinstance(label.value, dict) and not record.get("Skipped").value
-    image = record.first("External ID", "Labeled Data").text
+    image = record.first("External ID", "Labeled Data").id
     return Row(image, record.place, set(_names(label)) if is_labelled else None)
 
 

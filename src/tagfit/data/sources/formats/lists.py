@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tagfit.data.sources.class_names import class_names, is_one_a_class
+from tagfit.data.sources.class_names import class_names, count_of_classes
 from tagfit.data.sources.documents import gather
 from tagfit.data.sources.faults import shortened
 from tagfit.data.sources.listing import IMAGE_SUFFIXES, Head
@@ -36,13 +36,17 @@ def _matched(line: str) -> re.Match[str] | None:
 def _records(task: Task) -> list[Record]:
     """A column a label of values that are 0 and 1, else a column of class numbers or of names."""
     rows = gather(task.lines(), _row, task.faults)
-    if not all(_NUMBERS.fullmatch(text) for _, _, text in rows if text):
+    wrong = [row for row in rows if row[2] and not _NUMBERS.fullmatch(row[2])]
+    if 2 * len(wrong) > len(rows):
         return [Record(place, {"image": image, "labels": text}) for place, image, text in rows]
+    for place, _, text in wrong:
+        task.faults.add(f"{place}: expected numbers, as in the other lines; got {shortened(text)}.")
+    task.faults.check()
     numbers = [[int(float(one)) for one in re.findall(r"-?[\d.]+", text)] for _, _, text in rows]
     labels: list[dict[str, object]] = [{"labels": found} for found in numbers]
-    if is_one_a_class(numbers):
-        names = class_names(task, len(numbers[0]))
-        columns = [names.name(at, task.name) for at in range(len(numbers[0]))]
+    if count := count_of_classes(numbers, [place for place, _, _ in rows]):
+        names = class_names(task, count)
+        columns = [names.name(at, task.name) for at in range(count)]
         labels = [dict(zip(columns, map(str, found), strict=True)) for found in numbers]
     return [Record(place, {"image": image, **held}) for (place, image, _), held in zip(rows, labels, strict=True)]
 

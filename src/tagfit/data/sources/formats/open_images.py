@@ -58,6 +58,11 @@ def _rows(task: Task) -> Rows:
         places.setdefault(str(image), place)
         code = str(confidence).removesuffix(".0")
         given[code if code in given else ""].setdefault(str(image), set()).add(names.get(str(label), str(label)))
+    if missing := sorted(set(map(str, table.columns["LabelName"])) - names.keys() if names else ()):
+        raise DataError(
+            f"{task.name}: class-descriptions do not name {', '.join(missing[:5])}.",
+            "Add the names; or remove that file, and the codes are the names of the labels.",
+        )
 
     def row(image: str) -> Row:
         yes, no = (given[code].get(image, set()) for code in ("1", "0"))

@@ -31,7 +31,7 @@ def _rows(document: Node, task: Task) -> Rows:
             f"{task.name}: expected one attribute of labels; it has {', '.join(found) or 'none'}.",
             "Name those that count with --label-column (label_column).",
         )
-    rows = gather(records, lambda record: _row(record, chosen), task.faults)
+    rows = gather(records, lambda record: _row(record, chosen, bool(is_named)), task.faults)
     if is_named:
         return task.rows(rows, lambda row: row)
     numbers, where = [list(map(int, row.yes or ())) for row in rows], [row.where for row in rows]
@@ -40,13 +40,13 @@ def _rows(document: Node, task: Task) -> Rows:
     return task.rows(pairs, lambda pair: replace(pair[0], yes=pair[1]), reading=names.reading)
 
 
-def _row(record: Node, attributes: Sequence[str]) -> Row:
-    found = [_labels(record.get(name), record.get(name + _METADATA)) for name in attributes]
+def _row(record: Node, attributes: Sequence[str], is_named: bool) -> Row:
+    found = [_labels(record.get(name), record.get(name + _METADATA), is_named) for name in attributes]
     labels = [name for held in found for name in held or ()]
     return Row(record.get(_IMAGE).text, record.place, None if all(held is None for held in found) else labels)
 
 
-def _labels(value: Node, metadata: Node) -> list[str] | None:
+def _labels(value: Node, metadata: Node, is_named: bool) -> list[str] | None:
     """Names of the classes, or their numbers where there are none; None if nobody labelled it, or this failed."""
     if value.value is None or metadata.get("failure-reason").value:
         return None
@@ -55,10 +55,10 @@ def _labels(value: Node, metadata: Node) -> list[str] | None:
     is_boxes = isinstance(value.value, dict)
     numbers = [one.get("class_id") for one in value.get("annotations").items] if is_boxes else value.records
     names = dict(metadata.get("class-map").pairs)
-    missing = [one for one in numbers if names and str(one.number) not in names]
+    missing = [one for one in numbers if is_named and str(one.number) not in names]
     if missing:
-        raise missing[0].wrong(f"a class of class-map ({', '.join(names)})")
-    return [names[str(one.number)].text if names else str(one.number) for one in numbers]
+        raise missing[0].wrong(f"a class of class-map ({', '.join(names) or 'none is there'})")
+    return [names[str(one.number)].text if is_named else str(one.number) for one in numbers]
 
 
 SAGEMAKER = document_reader(

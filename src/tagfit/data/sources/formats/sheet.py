@@ -12,8 +12,9 @@ from tagfit.data.sources.tabular import Record, records_reader
 from tagfit.data.sources.task import Task
 from tagfit.errors import DataError, MissingExtraError
 
-#: as many as Excel takes; what all members of the archive may unpack to
-_MOST_ROWS, _MOST_BYTES = 1_048_576, 1 << 30
+#: the rows that Excel takes; the cells of all sheets; what all members of the archive may unpack to
+_MOST_ROWS, _MOST_CELLS, _MOST_BYTES = 1_048_576, 1 << 25, 1 << 30
+_AS_CSV = "Save the sheet as CSV (UTF-8)."
 #: what openpyxl raises where the XML of a workbook is damaged
 _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, RuntimeError),
@@ -42,11 +43,18 @@ def _sheets(task: Task) -> dict[str, list[Sequence[object]]]:
         with zipfile.ZipFile(task.file.path) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > _MOST_BYTES:
-            raise DataError(f"{task.name}: would unpack to {size >> 20} MB.", "Save the sheet as CSV (UTF-8).")
+            raise DataError(f"{task.name}: would unpack to {size >> 20} MB.", _AS_CSV)
         book = openpyxl.load_workbook(task.file.path, read_only=True, data_only=True)
+        sheets: dict[str, list[Sequence[object]]] = {}
+        cells = 0
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # what a file says of its size may be wrong
-        return {sheet.title: list(sheet.iter_rows(max_row=_MOST_ROWS, values_only=True)) for sheet in book.worksheets}
+            rows = sheets.setdefault(sheet.title, [])
+            for row in sheet.iter_rows(max_row=_MOST_ROWS, values_only=True):
+                rows.append(row)
+                if (cells := cells + len(row)) > _MOST_CELLS:
+                    raise DataError(f"{task.name}: has more than {_MOST_CELLS:,} cells.", _AS_CSV)
+        return sheets
     except DataError:
         raise
     except _BROKEN as error:

@@ -59,10 +59,10 @@ def _of_version_3(project: Node) -> Iterator[tuple[Node, Node]]:
     images = {}
     for view, node in project.get("view").pairs:
         for file in node.get("fid_list").items[:1]:
-            images[view] = project.get("file").get(file.text).get("fname")
+            images[view] = project.get("file").get(file.id).get("fname")
             yield images[view], Node({}, node.place)
     for _, entry in project.get("metadata").pairs:
-        if (view := entry.get("vid").text) in images:
+        if (view := entry.get("vid").id) in images:
             given = dict(_given(project.get("attribute").get(key), node) for key, node in entry.get("av").pairs)
             yield images[view], Node(given, entry.place)
 

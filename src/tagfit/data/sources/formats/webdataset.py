@@ -58,7 +58,7 @@ def _records(task: Task) -> list[Record]:
     images: dict[str, tuple[str, bytes]] = {}
     labels: dict[str, dict[str, object]] = {}
     for key, ending, archive, member in _members(task.file.path, task.name):
-        held = archive.extractfile(member) if 0 <= member.size <= size else None
+        held = archive.extractfile(member) if 0 <= member.size <= size and not member.issparse() else None
         content = held.read() if held is not None else b""
         if _is_image(ending):
             images.setdefault(key, (member.name, content))
