@@ -132,9 +132,8 @@ def _of_lines(lines: Sequence[str]) -> Mapping[int, str]:
             found = {int(match["number"]): match["name"].strip('"') for match in matches}
             if rows and len(found) == len(rows):
                 return found
-            if 2 * len(matches) > len(rows):
-                return {}
-    is_list = len(set(lines)) == len(lines) and not any(re.search(r"[,;|\t]", line) for line in lines)
+    is_numbered = any(sum(map(bool, map(pattern.fullmatch, lines))) * 2 > len(lines) for pattern in _NUMBERED)
+    is_list = len(set(lines)) == len(lines) and not is_numbered and not re.search(r"[,;|\t]", "".join(lines))
     return dict(enumerate(lines)) if is_list else {}
 
 

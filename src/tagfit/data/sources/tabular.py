@@ -85,7 +85,8 @@ def rows_of_records(read: Sequence[tuple[Task, Sequence[Record]]]) -> Rows:
     where = [record.where for record in records]
     table = Table(name, name, {key: [row.get(key) for row in cells] for key in keys}, where)
     table, lines = _named(table, task)
-    reading = replace(task.reading, label_names=None) if lines else task.reading
+    is_used = lines or table.columns.keys() >= set(task.reading.label_names or ())
+    reading = replace(task.reading, label_names=None) if is_used else task.reading
     base = "" if others else task.file.base
     file = LabelFile(task.source.folder, f"{base}/" if base else "")
     rows = table_rows([(table, file)], reading, task.faults)
