@@ -126,7 +126,8 @@ def _of_lines(lines: Sequence[str]) -> Mapping[int, str]:
         return {}
     if lines[0] == str(len(lines) - 2):  # a count and a header, as DeepFashion writes them
         return {at: line.rpartition(" ")[0].strip() for at, line in enumerate(lines[2:])}
-    for rows in (lines, lines[1:]):
+    has_header = not any(pattern.fullmatch(lines[0]) for pattern in _NUMBERED)
+    for rows in (lines, lines[1:] if has_header else ()):
         for pattern in _NUMBERED:
             matches = [match for line in rows if (match := pattern.fullmatch(line))]
             found = {int(match["number"]): match["name"].strip('"') for match in matches}
