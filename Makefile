@@ -15,7 +15,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "tagfit needs Python 3.11-3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,tensorboard]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard]'
 	touch $@
 
 test: install
