@@ -17,10 +17,12 @@ from tagfit.data.sources.formats import (
     attributes,
     azure,
     captions,
+    create_ml,
     cvat,
     datumaro,
     fiftyone,
     folders,
+    image_lists,
     imaterialist,
     label_studio,
     labelbox,
@@ -49,12 +51,13 @@ from tagfit.errors import DataError
 READERS: tuple[Reader, ...] = (
     *(npz.NPZ, mulan.ARFF),
     *(label_studio.LABEL_STUDIO, labelbox.LABELBOX, scale.SCALE, via.VIA, cvat.CVAT, datumaro.DATUMARO),
+    create_ml.CREATE_ML,
     *(fiftyone.FIFTYONE, sidecars.LABELME, sidecars.SUPERVISELY, voc.VOC, voc.VOC_LISTS, yolo.YOLO),
     *(sagemaker.SAGEMAKER, azure.AZURE, vertex.VERTEX, vertex.VERTEX_LINES),
     *(imaterialist.IMATERIALIST, open_images.OPEN_IMAGES, attributes.ATTRIBUTES, nus_wide.NUS_WIDE),
     *(parquet.PARQUET, webdataset.WEBDATASET, sheet.SHEET),
     *(captions.CAPTIONS, lists.LISTS, records.RECORDS, records.RECORDS_BESIDE),
-    *(coco.COCO, keywords.KEYWORDS, folders.FOLDERS, tables.TABLE),
+    *(coco.COCO, keywords.KEYWORDS, image_lists.IMAGE_LISTS, folders.FOLDERS, tables.TABLE),
 )
 
 #: suffixes of files that are taken for tables if nothing else is there, so that their faults are told

@@ -103,6 +103,7 @@ def folder_reader(
     rows: Callable[[Task], Rows],
     *,
     options: Collection[str] = (),
+    is_implicit: bool = False,
 ) -> Reader:
     """A reader of what several files are together: those that it `uses`, if there are any."""
 
@@ -113,5 +114,5 @@ def folder_reader(
     def read(source: Source, reading: Reading, faults: Faults) -> Rows:
         return rows(Task(source, LabelFile(source.folder, ""), reading, faults))
 
-    reader = Reader(code, title, read, of_folder=sources, options=frozenset(options))
+    reader = Reader(code, title, read, of_folder=sources, options=frozenset(options), is_implicit=is_implicit)
     return reader

@@ -19,6 +19,8 @@ from tagfit.errors import DataError
 _ENDING = rf"(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})"
 _LINE = re.compile(rf"(?P<image>[^\t,;|]*?{_ENDING})(?:\s+(?P<values>\S.*))?", re.IGNORECASE)
 _LAST = re.compile(rf"\d+\s+(?P<values>[\d.\s]+?)\s+(?P<image>\S[^\t]*{_ENDING})", re.IGNORECASE)
+#: boxes with the class behind, as keras-yolo3 writes them: `1,2,30,40,0 5,6,70,80,2`
+_BOXES = re.compile(r"(?:\d+,){4}\d+(?:\s+(?:\d+,){4}\d+)*")
 _NUMBERS = re.compile(r"[(\[]?-?\d{1,6}(?:\.0*)?(?:[\s,]+-?\d{1,6}(?:\.0*)?)*[)\]]?")
 
 
@@ -42,7 +44,9 @@ def _records(task: Task) -> list[Record]:
     for place, _, text in wrong:
         task.faults.add(f"{place}: expected numbers, as in the other lines; got {shortened(text)}.")
     task.faults.check()
-    numbers = [[int(float(one)) for one in re.findall(r"-?[\d.]+", text)] for _, _, text in rows]
+    boxed = all(_BOXES.fullmatch(text) for _, _, text in rows if text)
+    texts = [re.sub(r"\S+,", "", text) if boxed else text for _, _, text in rows]
+    numbers = [[int(float(one)) for one in re.findall(r"-?[\d.]+", text)] for text in texts]
     labels: list[dict[str, object]] = [{"labels": found} for found in numbers]
     if count := count_of_classes(numbers, [place for place, _, _ in rows]):
         names = class_names(task, count)

@@ -63,7 +63,7 @@ def _key(image: str) -> str:
 def _row(file: Beside) -> Row | None:
     if not file.name.lower().endswith(".xml"):
         return None
-    objects = read_xml(file.path, file.name).findall("object")
+    objects = [one for one in read_xml(file.path, file.name).findall("object") if one.findtext("deleted") != "1"]
     named = [((one.findtext("name") or "").strip(), (one.findtext("difficult") or "").strip()) for one in objects]
     sure = {name for name, difficult in named if difficult != "1"}
     return Row(file.image, file.name, sure, unknown={name for name, _ in named} - sure)
