@@ -148,7 +148,7 @@ def test_every_fault_is_told_at_once(images, faults):
         annotations=[
             *COCO["annotations"],
             *({"image_id": 99, "category_id": 7} for _ in range(3)),
-            {"image_id": 11, "category_id": "7"},
+            {"image_id": 11, "category_id": "8"},
             {"image_id": [11], "category_id": None},
             "x",
         ],
@@ -164,7 +164,7 @@ def test_every_fault_is_told_at_once(images, faults):
         "x.json: annotations[8]: expected a whole number as `category_id`; got null.",
         "x.json: annotations[9]: expected an object; got 'x'.",
         "x.json: 3 annotations are of image 99, which is not among its images.",
-        "x.json: 1 annotation is of category '7', which is not among its categories.",
+        "x.json: 1 annotation is of category '8', which is not among its categories.",
         "x.json: images[4]: expected a text as `file_name`; got null.",
         "x.json: label name 'sea' occurs 2 times.",
         "x.json: images[3]: image 'd.jpg' does not exist.",

@@ -239,7 +239,8 @@ def test_official_splits_beside_the_labels(folder):
     (where / "partition.csv").write_text(f"image_id,partition\n{parts}")
     found = read(where)
     assert found.given_split.tolist() == [0] * 6 + [1] * 3 + [3] * 3
-    assert "Not read: partition.csv, which holds no labels." in found.notes
+    assert "The split is read from partition.csv." in found.reading
+    assert not any("partition.csv" in note for note in found.notes)
 
 
 def test_the_files_of_a_competition(folder):

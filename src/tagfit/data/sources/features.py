@@ -7,6 +7,7 @@ is a question: features may be 0 and 1 as well. Row numbers are left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -140,12 +141,15 @@ def _read_one(
     return values_NC[:rows], [texts.get(row) for row in range(rows)] if split else []
 
 
+#: larger numbers are infinite in float32
+_LARGEST = float(np.finfo(np.float32).max)
 _WORDS: Mapping[str, float] = {"true": 1.0, "false": 0.0, "": np.nan, "?": np.nan, "na": np.nan, "null": np.nan}
 
 
 def _number(text: str, place: str, column: str, faults: Faults) -> float:
     try:
-        return _WORDS[text.lower()] if text.lower() in _WORDS else float(text)
+        number = _WORDS[text.lower()] if text.lower() in _WORDS else float(text)
+        return math.copysign(math.inf, number) if abs(number) > _LARGEST else number
     except ValueError:
         faults.add(f"{place}: expected a number in column {column!r}; got {shortened(text)}.")
         return np.nan

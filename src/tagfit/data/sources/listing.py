@@ -148,10 +148,10 @@ class Listing:
         return index
 
     @cached_property
-    def sidecars(self) -> frozenset[str]:
+    def sidecars(self) -> tuple[str, ...]:
         """Files that are called as an image is, in its folder or in another: `a.txt`, `labels/a.json`, `a.jpg.xmp`."""
         stems = {PurePosixPath(name).stem for name in self.images} | {name.rpartition("/")[2] for name in self.images}
-        return frozenset(
+        return tuple(
             name
             for name in self.files
             if name.lower().endswith(_SIDECAR_SUFFIXES) and PurePosixPath(name).stem in stems
@@ -160,8 +160,8 @@ class Listing:
     @cached_property
     def others(self) -> tuple[str, ...]:
         """Files that are neither images nor sidecars, those at the top first: what may hold the labels."""
-        images = set(self.images)
-        rest = [name for name in self.files if name not in images and name not in self.sidecars]
+        known = {*self.images, *self.sidecars}
+        rest = [name for name in self.files if name not in known]
         return tuple(sorted(rest, key=lambda name: name.count("/")))[:_MOST_HEADS]
 
     def head(self, name: str) -> Head:

@@ -42,7 +42,8 @@ def read(data: str | Path, *, images: str | Path | None = None, **options: Unpac
     _refuse(source, reading, faults)
     found = source.reader.read(source, reading, faults)
     if isinstance(found, Rows):
-        found = label_table(with_official_split(found, source), source.name, source.root, reading, faults)
+        found, source = with_official_split(found, source)
+        found = label_table(found, source.name, source.root, reading, faults)
     faults.check()
     how = f"Read as {source.reader.title}: {source.title}." if source.files else f"Read: {source.reader.title}."
     return replace(found, name=source.name, notes=source.notes + found.notes, reading=(how, *found.reading))

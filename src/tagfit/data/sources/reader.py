@@ -47,10 +47,11 @@ class Source:
     Attributes:
         reader: what recognised it.
         listing: the folder of the data.
-        files: the label files; none where the images or their folders hold the labels themselves.
+        files: the label files; none where the images, their folders or files beside them hold the labels.
         name: short name of the data.
         left_out: files and folders that look as if they belonged to it, with the reason.
         images: the folder of the images that the person named, if any.
+        uses: what else of the listing it reads, so that no other reader takes it: sidecars, names of classes, parts.
     """
 
     reader: Reader
@@ -59,6 +60,12 @@ class Source:
     name: str = ""
     left_out: tuple[str, ...] = ()
     images: Path | None = None
+    uses: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that it reads of the listing."""
+        return frozenset(self.uses).union(file.name for file in self.files)
 
     @property
     def folder(self) -> Path:

@@ -13,14 +13,53 @@ from pathlib import Path
 
 from tagfit.data.sources import coco, features, keywords, mulan, npz, tables
 from tagfit.data.sources.faults import shortened
+from tagfit.data.sources.formats import (
+    attributes,
+    azure,
+    captions,
+    create_ml,
+    cvat,
+    datumaro,
+    fiftyone,
+    folders,
+    image_lists,
+    imaterialist,
+    label_studio,
+    labelbox,
+    lists,
+    nus_wide,
+    open_images,
+    parquet,
+    records,
+    sagemaker,
+    scale,
+    sheet,
+    sidecars,
+    vertex,
+    via,
+    voc,
+    webdataset,
+    yolo,
+)
 from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.reader import LabelFile, Reader, Source
+from tagfit.data.sources.splits import gives_parts
 from tagfit.data.sources.strangers import refuse, strangers, what_is
 from tagfit.errors import DataError
 
 #: those of one format first; the table of columns, which can be anything, last
-READERS: tuple[Reader, ...] = (npz.NPZ, mulan.ARFF, coco.COCO, keywords.KEYWORDS, tables.TABLE, features.FEATURES)
+READERS: tuple[Reader, ...] = (
+    *(npz.NPZ, mulan.ARFF),
+    *(label_studio.LABEL_STUDIO, labelbox.LABELBOX, scale.SCALE, via.VIA, cvat.CVAT, datumaro.DATUMARO),
+    create_ml.CREATE_ML,
+    *(fiftyone.FIFTYONE, sidecars.LABELME, sidecars.SUPERVISELY, voc.VOC, voc.VOC_LISTS, yolo.YOLO),
+    *(sagemaker.SAGEMAKER, azure.AZURE, vertex.VERTEX, vertex.VERTEX_LINES),
+    *(imaterialist.IMATERIALIST, open_images.OPEN_IMAGES, attributes.ATTRIBUTES, nus_wide.NUS_WIDE),
+    *(parquet.PARQUET, webdataset.WEBDATASET, sheet.SHEET),
+    *(captions.CAPTIONS, lists.LISTS, records.RECORDS, records.RECORDS_BESIDE),
+    *(coco.COCO, keywords.KEYWORDS, image_lists.IMAGE_LISTS, folders.FOLDERS, tables.TABLE, features.FEATURES),
+)
 
 #: files that may hold labels, and are named if they are not read
 _LABEL_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet", ".arff", ".npz", ".tar")
@@ -99,16 +138,11 @@ def _of_file(path: Path) -> Sequence[Source]:
     name = f"{path.resolve().parent.name}/{path.name}" if inside else path.name
     listing = Listing(folder, name)
     head = listing.head(name)
-    together = [
-        source
-        for reader in READERS
-        for source in _asked(reader, listing)
-        if name in {file.name for file in source.files}
-    ]
-    if together:
-        return together
     reader = _reader_of(head, listing)
-    if reader is None:
+    if reader is None:  # what lies beside a file is listed only where the file alone tells nothing
+        together = [source for one in READERS for source in _asked(one, listing) if name in source.names]
+        if together:
+            return together
         refuse(head)
     return [Source(reader or tables.TABLE, listing, (LabelFile(path, name),), _file_name(path, folder))]
 
@@ -143,15 +177,10 @@ def _listed(folder: Path) -> tuple[Listing, str]:
 def _of_folder(listing: Listing, within: str) -> Sequence[Source]:
     sources: Sequence[Source]
     sources = [source for reader in READERS for source in _asked(reader, listing)]
-    taken = {file.name for source in sources for file in source.files}
+    taken = {name for source in sources for name in source.names}
     sources = [*sources, *_of_files(listing, within, taken)]
     if not sources:
-        sources = [
-            source
-            for reader in READERS
-            if reader.is_implicit and reader.of_folder is not None
-            for source in reader.of_folder(listing)
-        ]
+        sources = _implicit(listing)
     if not sources:
         sources = _unrecognised(listing)
     if not sources and listing.images:
@@ -161,18 +190,25 @@ def _of_folder(listing: Listing, within: str) -> Sequence[Source]:
     return sources
 
 
+def _implicit(listing: Listing) -> Sequence[Source]:
+    """What the first reader finds where nobody wrote labels down in files."""
+    readers = (reader.of_folder for reader in READERS if reader.is_implicit and reader.of_folder is not None)
+    return next(filter(None, (of_folder(listing) for of_folder in readers)), ())
+
+
 def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source]:
     """Sources of files that are recognised one by one, at the first of the usual places that has any."""
     readers: dict[str, Reader] = {}
     for name in listing.others:
         if name in taken or _is_template(name) or not name.startswith(within) or not (listing.folder / name).is_file():
             continue
-        if (reader := _reader_of(listing.head(name), listing)) is not None:
+        head = listing.head(name)
+        if (reader := _reader_of(head, listing)) is not None and not gives_parts(head):
             readers[name] = reader
-    for folders, level in _levels(listing):
+    for by_folder, level in _levels(listing):
         names = {name: readers[name] for name in level if name in readers}
-        if names and (not folders or len({name.rpartition("/")[0] for name in names}) > 1):
-            return _grouped(listing, names, folders)
+        if names and (not by_folder or len({name.rpartition("/")[0] for name in names}) > 1):
+            return _grouped(listing, names, by_folder)
     return ()
 
 
