@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tagfit.errors import did_you_mean
@@ -38,6 +38,15 @@ def plain(value: Any) -> Any:
 def text(metavar: str = "TEXT") -> Check:
     """Any text."""
     return Check("a text", metavar, lambda value: _demand(isinstance(value, str), value))
+
+
+def word(metavar: str = "TEXT") -> Check:
+    """Any text but none."""
+    return Check(
+        "a text of at least one character",
+        metavar,
+        lambda value: _demand(isinstance(value, str) and value != "", value),
+    )
 
 
 def place(metavar: str) -> Check:
@@ -123,6 +132,27 @@ def several(metavar: str, *names: str) -> Check:
         return _demand(all(isinstance(name, str) and (not names or name in names) for name in found), found)
 
     return Check(f"a list of names{' among ' * bool(names)}{', '.join(names)}", metavar, accept)
+
+
+def columns() -> Check:
+    """A text, or a list of texts, which becomes a tuple."""
+    each = several("COLUMN")
+    return Check(
+        "a name or a list of names", "COLUMN", lambda value: each.accept([value] if _is_text(value) else value)
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def names() -> Check:
+    """A list of texts, which the command line takes with commas between."""
+    return replace(
+        several("A,B,C"),
+        read=lambda text: [name.strip() for name in text.split(",")],
+        write=",".join,
+    )
 
 
 def shares() -> Check:

@@ -12,7 +12,18 @@ from tagfit.errors import InputError, OptionError, did_you_mean
 from tagfit.options.checks import SWITCH, Check, plain
 
 Group = Literal[
-    "Data", "Target", "Search", "Decisions", "Scores", "Checks", "Labels", "Training", "Server", "Limits", "Output"
+    "Data",
+    "Label file",
+    "Target",
+    "Search",
+    "Decisions",
+    "Scores",
+    "Checks",
+    "Labels",
+    "Training",
+    "Server",
+    "Limits",
+    "Output",
 ]
 
 #: the headings that help is grouped under, in the order in which people need them

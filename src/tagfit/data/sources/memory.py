@@ -20,18 +20,19 @@ from tagfit.data.sources.frames import column_names, frame_table, frame_values, 
 from tagfit.data.sources.huggingface import dataset_columns, is_dataset
 from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.parts import part_codes
-from tagfit.data.sources.reading import OPTIONS, MinusOne, Reading, ReadingOptions
+from tagfit.data.sources.reading import OPTIONS, MinusOne, Reading
 from tagfit.data.sources.roles import image_column
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.tables import rows_of_table
 from tagfit.errors import DataError, did_you_mean
+from tagfit.options.data import ReadingKeywords
 from tagfit.records.data import LabelTable
 
 
 def from_memory(
-    data: object, *, images: str | Path | None = None, name: str = "data", **options: Unpack[ReadingOptions]
+    data: object, *, images: str | Path | None = None, name: str = "data", **options: Unpack[ReadingKeywords]
 ) -> LabelTable:
-    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each, and `reading.Reading`.
+    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each, and `ReadingOptions`.
 
     Raises:
         DataError: anything else, an argument that the data has no use for, or with every fault that was found.
@@ -157,7 +158,7 @@ def _array(value: Any, name: str, faults: Faults) -> NDArray[Any]:
 
 
 def from_frame(
-    frame: object, *, images: str | Path | None = None, name: str = "frame", **options: Unpack[ReadingOptions]
+    frame: object, *, images: str | Path | None = None, name: str = "frame", **options: Unpack[ReadingKeywords]
 ) -> LabelTable:
     """Read a pandas or polars frame with a column of images' paths; labels as in delimited text, or as lists.
 
@@ -192,7 +193,7 @@ def _features(frame: Any, table: Table, reading: Reading, name: str, faults: Fau
 
 
 def from_huggingface(
-    dataset: object, *, images: str | Path | None = None, name: str = "dataset", **options: Unpack[ReadingOptions]
+    dataset: object, *, images: str | Path | None = None, name: str = "dataset", **options: Unpack[ReadingKeywords]
 ) -> LabelTable:
     """Read a Dataset, or a DatasetDict whose splits become the given split.
 

@@ -9,17 +9,18 @@ from typing import Unpack
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.reader import Source
-from tagfit.data.sources.reading import OPTIONS, Reading, ReadingOptions
+from tagfit.data.sources.reading import OPTIONS, Reading
 from tagfit.data.sources.registry import find_source
 from tagfit.data.sources.rows import Rows
 from tagfit.data.sources.splits import with_official_split
+from tagfit.options.data import ReadingKeywords
 from tagfit.records.data import LabelTable
 
 #: options of whatever names images: what a row without labels means, and how names of images begin
 _OF_IMAGES = frozenset(("blank_is", "strip_prefix"))
 
 
-def read(data: str | Path, *, images: str | Path | None = None, **options: Unpack[ReadingOptions]) -> LabelTable:
+def read(data: str | Path, *, images: str | Path | None = None, **options: Unpack[ReadingKeywords]) -> LabelTable:
     """Read the labels at a path. Kinds of files are detected from content; `registry.READERS` lists them.
 
     A folder stands for the one source of labels in it: a label file, those of the train, val and test parts of one
@@ -29,7 +30,7 @@ def read(data: str | Path, *, images: str | Path | None = None, **options: Unpac
     Args:
         data: a folder, or a label file.
         images: where the paths of images start; by default the folder of the label file.
-        options: see `reading.Reading`.
+        options: see `ReadingOptions`.
 
     Returns:
         N samples: image files, (N, D) float32 features or (N, H, W, 3) uint8 images; (N, L) int8 labels.
