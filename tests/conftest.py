@@ -1,10 +1,14 @@
 """Fixtures that several rooms share."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# machine code is made once for all tests, whatever cache each of them uses
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).with_name("__pycache__") / "kernels"))
 
 from making import PROVE, feature_table, locked
 

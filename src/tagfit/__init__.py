@@ -5,6 +5,7 @@ The public names load on first use, so that `import tagfit` costs next to nothin
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,17 @@ _PUBLIC = {
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (names listed once)
+
+
+#: what the libraries that would report to their makers document to keep them silent; a variable that is set stands
+NO_TELEMETRY = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+for _variable, _value in NO_TELEMETRY.items():  # here, as each must stand before its library is imported in any process
+    os.environ.setdefault(_variable, _value)
 
 
 def __getattr__(name: str) -> Any:

@@ -31,7 +31,7 @@ Log = Literal["tensorboard", "mlflow"]
 _PATIENCE = 5.0
 
 #: unless whoever runs this wants it otherwise: nobody else is told, and a server that is away is found out soon
-_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+_MLFLOW = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
 class Tracker(Protocol):

@@ -19,6 +19,7 @@ from tagfit.records.data import UNKNOWN
 from tagfit.training import checkpoint, loop
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded, StepEnded
+from tagfit.training.job import PreparedJob
 from tagfit.training.steps import Steps
 
 #: Ray warns of what it does itself
@@ -166,7 +167,7 @@ def test_one_rank_trains_as_one_machine_in_its_order_to_the_bit(monkeypatch):
     found = []
     for rows, steps_type in ((parts, InOrderOfRanks), (received, training._RankSteps)):
         network = build_network(recipe, (16, 16, 3), 2)
-        trained = loop.train(network, recipe.training, *rows, seed=0, steps_type=steps_type)
+        trained = loop.train(PreparedJob(network, recipe.training, *rows), steps_type=steps_type)
         found.append(([{**row, "seconds": 0} for row in trained.history], network.state_dict()))
     (history, weights), (other, others) = found
     assert len(history) < recipe.training.epochs

@@ -35,16 +35,32 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_only_what_is_ours_is_counted_and_deleted(folder):
-    (folder / "tagfit-a.pixels").write_bytes(bytes(100))
+    key, long = "a" * 24, "b" * 32
+    (folder / f"tagfit-{key}.pixels").write_bytes(bytes(100))
     (folder / "tagfit-index-1.sqlite").write_bytes(bytes(20))
-    (folder / ".tagfit-b.pixels.123.tmp").write_bytes(bytes(3))  # half-written by a process that was killed
-    (folder / "holiday.pixels").write_bytes(b"mine")
+    (folder / f".tagfit-{key}.pixels.123456789abc.tmp").write_bytes(bytes(3))  # half-written by a killed process
+    for name in (
+        f"tagfit-{key}.part",
+        "tagfit-index-1.sqlite-wal",
+        f"tagfit-features-{long}.sqlite",
+        f"tagfit-copies-{long}.json",
+        f"tagfit-onnx-{long}-{long}.onnx",
+        "tagfit-postcards-cb6bde36.labels",
+    ):
+        (folder / name).write_bytes(b"")
+    (folder / "tagfit-kernels" / "engine").mkdir(parents=True)
+    (folder / "tagfit-kernels" / "engine" / "kernels.epoch.nbc").write_bytes(bytes(4))
+    mine = ["holiday.pixels", "tagfit-thesis.docx", "tagfit-a.pixels", ".tagfit-plan.tmp", "tagfit-index-1.sqlite.bak"]
+    for name in mine:
+        (folder / name).write_bytes(b"mine")
     (folder / "tagfit-notes").mkdir()
     (folder / "tagfit-notes" / "mine").write_text("mine")
-    assert cache.usage().to_dict() == {"folder": str(folder), "files": 3, "bytes": 123}
-    assert cache.clear().bytes == 123
+    assert cache.usage().to_dict() == {"folder": str(folder), "files": 10, "bytes": 127}
+    assert cache.clear().bytes == 127
     assert cache.usage().bytes == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["holiday.pixels", "tagfit-notes"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*mine, "tagfit-kernels", "tagfit-notes"]
+    )
 
 
 def test_a_cache_that_is_not_there_is_empty(folder, monkeypatch):
@@ -54,11 +70,11 @@ def test_a_cache_that_is_not_there_is_empty(folder, monkeypatch):
 
 
 def test_what_cannot_be_deleted_is_named(folder, monkeypatch):
-    (folder / "tagfit-a.pixels").write_bytes(b"")
+    (folder / "tagfit-index-1.sqlite").write_bytes(b"")
 
     def refused(self, **options):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "unlink", refused)
-    with pytest.raises(OutputError, match=r"tagfit-a\.pixels: cannot be deleted: Permission denied"):
+    with pytest.raises(OutputError, match=r"tagfit-index-1\.sqlite: cannot be deleted: Permission denied"):
         cache.clear()

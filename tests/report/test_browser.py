@@ -16,11 +16,11 @@ def pages(records, renamed, tmp_path_factory):
     """Files of a plain page, one of hostile names, and one of a fit without predictions beside another run."""
     folder = tmp_path_factory.mktemp("pages")
     strange = renamed(PAYLOADS)
-    result = {**records.result, "before": None, "differences": {}, "tried": []}
+    fit = replace(records.record, before=None, differences={}, tried=())
     contexts = {
         "plain": compose(records),
         "strange": compose(strange, [strange]),
-        "poor": compose(replace(records, result=result, predictions=None), [records]),
+        "poor": compose(replace(records, record=fit, predictions=None), [records]),
     }
     for name, context in contexts.items():
         (folder / f"{name}.html").write_text(render(context), encoding="utf-8")

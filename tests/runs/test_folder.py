@@ -46,13 +46,23 @@ def test_other_data_or_options_are_refused_and_named(tmp_path):
 
 
 def test_what_a_killed_process_left_is_swept_away(tmp_path):
-    (tmp_path / ".run.json.123.tmp").write_text("{")
-    (tmp_path / ".bundle.123.tmp").mkdir()
+    (tmp_path / ".run.json.123456789abc.tmp").write_text("{")
+    (tmp_path / ".bundle.123456789abc.tmp").mkdir()
     (tmp_path / ".bundle.old.tmp").mkdir()
     (tmp_path / ".bundle.old.tmp" / "manifest.json").write_text("{}")
     with claim(tmp_path, COMMAND):
         assert sorted(entry.name for entry in tmp_path.iterdir()) == [".lock", "bundle", "run.json"]
         assert (tmp_path / "bundle" / "manifest.json").exists()
+
+
+def test_files_of_peoples_own_are_never_swept_away(tmp_path):
+    with claim(tmp_path, COMMAND):
+        pass
+    for name in (".notes.tmp", ".plan.old.tmp", "..tmp"):
+        (tmp_path / name).write_text("mine")
+    with claim(tmp_path, COMMAND):
+        pass
+    assert {".notes.tmp", ".plan.old.tmp", "..tmp"} <= {entry.name for entry in tmp_path.iterdir()}
 
 
 def test_a_job_that_failed_leaves_the_folder_free(tmp_path):

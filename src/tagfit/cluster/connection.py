@@ -14,10 +14,8 @@ from typing import Any
 import tagfit
 from tagfit.errors import InputError, MissingExtraError, TagfitError
 
-#: how Ray is used unless the environment says otherwise: it reports nothing to its makers, and a training does not wait
-#: for a lost node as long as Ray Train would
+#: how Ray is used unless the environment says otherwise: a training does not wait for a lost node as long as Ray would
 _DEFAULTS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
 }

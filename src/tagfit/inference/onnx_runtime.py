@@ -21,6 +21,8 @@ from tagfit.images.workers import cores
 from tagfit.io import cache
 from tagfit.records.data import Preprocessing
 
+#: of the files that are kept: raised where `onnx_file` writes other inputs or outputs, so that no older file is run
+FORM = 2
 #: samples at a time: the maps of many images take memory, and are no quicker to make
 IMAGES_AT_ONCE, ROWS_AT_ONCE = 16, 512
 
@@ -83,7 +85,7 @@ def keep(bundle: Audited, content: bytes) -> None:
 
 def _name(bundle: Audited, content: str) -> str:
     """Of its file: what it is made of and with, then what it holds."""
-    made_with = f"{tagfit.__version__} {importlib.metadata.version('onnxruntime')} {bundle.digest}"
+    made_with = f"{tagfit.__version__} {FORM} {importlib.metadata.version('onnxruntime')} {bundle.digest}"
     return f"tagfit-onnx-{_short(made_with.encode())}-{content}.onnx"
 
 

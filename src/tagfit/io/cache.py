@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,8 +18,13 @@ from tagfit.io.files import is_temporary, write_atomically
 
 log = logging.getLogger(__name__)
 
-#: how everything in it is called; nothing else there is ever touched
-_OURS = "tagfit-*"
+#: how all that is kept is called; nothing else in the folder is ever touched
+_OURS = re.compile(
+    r"tagfit-([0-9a-f]{24}|index-\d+|postcards-[0-9a-f]{8}|(features|copies)-[0-9a-f]{32}|onnx-[0-9a-f]{32}-[0-9a-f]{32})"
+    r"\.(pixels|part|labels|json|onnx|sqlite(-wal|-shm|-journal)?)"
+)
+#: the folder of the compiled engine's machine code, which Numba fills
+KERNELS = "tagfit-kernels"
 
 
 @dataclass(frozen=True)
@@ -99,5 +105,11 @@ def clear() -> Usage:
 def _files() -> Iterator[Path]:
     folder = cache_folder()
     if folder.is_dir():
-        half_written = filter(is_temporary, folder.glob(f".{_OURS}"))
-        yield from sorted(file for file in [*folder.glob(_OURS), *half_written] if file.is_file())
+        ours = [file for file in folder.iterdir() if _OURS.fullmatch(_final_name(file)) and file.is_file()]
+        kernels = (file for file in (folder / KERNELS).rglob("*.nb[ci]") if file.is_file())
+        yield from sorted([*ours, *kernels])
+
+
+def _final_name(file: Path) -> str:
+    """What a file is called, or, half-written by a process that was killed, was to be called."""
+    return file.name[1:].rsplit(".", 2)[0] if is_temporary(file) else file.name

@@ -6,6 +6,7 @@ Everything is written beside its place, synced and renamed: a kill at any moment
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ from typing import BinaryIO
 
 from tagfit.errors import OutputError
 
-_TEMPORARY, _ASIDE = ".tmp", ".old.tmp"
+#: of what is written beside its place: a name that nobody gives to a file of their own
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 @contextmanager
@@ -97,12 +99,12 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 def aside(path: Path) -> Path:
     """Where a folder lies while another takes its place."""
-    return path.with_name(f".{path.name}{_ASIDE}") if path.name else path
+    return path.with_name(f".{path.name}.old.tmp") if path.name else path
 
 
 def is_temporary(path: Path) -> bool:
     """Whether its name is one of those that a killed process leaves behind."""
-    return path.name.startswith(".") and path.name.endswith(_TEMPORARY)
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def sync(stream: BinaryIO) -> None:
@@ -112,7 +114,7 @@ def sync(stream: BinaryIO) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{_TEMPORARY}")
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _sync_names(folder: Path) -> None:

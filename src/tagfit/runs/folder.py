@@ -114,7 +114,7 @@ def claim(path: Path, command: RunCommand) -> Iterator[RunFolder]:
     """
     with writable(path):
         path.mkdir(parents=True, exist_ok=True)
-        known = {".lock", TENSORBOARD}
+        known = {".lock", TENSORBOARD, aside(path / "bundle").name}
         strangers = [entry.name for entry in path.iterdir() if entry.name not in known and not is_temporary(entry)]
     if strangers and "run.json" not in strangers:
         raise OutputError(
@@ -162,8 +162,8 @@ def _sweep(path: Path) -> None:
     """Remove what a killed process left; a bundle that was put aside and never replaced comes back."""
     bundle = path / "bundle"
     former = aside(bundle)
-    if former.is_dir() and not bundle.exists():
-        former.rename(bundle)
+    if former.is_dir():
+        shutil.rmtree(former) if bundle.exists() else former.rename(bundle)
     inside = path / CHECKPOINTS
     for entry in [*path.iterdir(), *(inside.iterdir() if inside.is_dir() else ())]:
         if is_temporary(entry):

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,8 @@ print(c[0], sum(multiplied.stats.cache_hits.values()))
 def test_other_tiles_are_not_taken_from_the_cache(tmp_path):
     """A copy of the compiled loops; the file that holds the compiled function never changes, only the tiles do."""
     engine = tmp_path / "tagfit" / "training" / "engine"
-    engine.mkdir(parents=True)
     source = Path(tiles.__file__)
-    for folder in (engine, engine.parent, engine.parent.parent):
-        (folder / "__init__.py").touch()
-    for name in ("kernels.py", "tiles.py"):
-        (engine / name).write_bytes((source.parent / name).read_bytes())
+    shutil.copytree(source.parents[2], tmp_path / "tagfit", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "multiplied.py").write_text(MULTIPLIED)
     variables = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
 

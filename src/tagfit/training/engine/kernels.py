@@ -23,6 +23,7 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from tagfit.io.cache import KERNELS, made_folder
 from tagfit.training.engine.tiles import BYTES, DIGEST, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -163,12 +164,16 @@ _HOW = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "erro
 
 
 def compiled(function: Function) -> Function:
-    """Machine code at the first call, kept for other processes where there is a folder that can be written to."""
+    """Machine code at the first call, kept in NUMBA_CACHE_DIR or the cache where that can be written to."""
     function.__qualname__ += f"_{DIGEST}"  # the files of the cache are called after it
+    usual = numba.config.CACHE_DIR
     try:
+        numba.config.CACHE_DIR = usual or str(made_folder() / KERNELS)
         code: Function = numba.njit(cache=True, **_HOW)(function)
-    except RuntimeError:  # no folder to cache in
+    except (OSError, RuntimeError):  # no folder to keep it in
         code = numba.njit(**_HOW)(function)
+    finally:
+        numba.config.CACHE_DIR = usual  # a program's own compiled functions are no business of ours
     return code
 
 
