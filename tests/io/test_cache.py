@@ -58,9 +58,7 @@ def test_only_what_is_ours_is_counted_and_deleted(folder):
     assert cache.usage().to_dict() == {"folder": str(folder), "files": 10, "bytes": 127}
     assert cache.clear().bytes == 127
     assert cache.usage().bytes == 0
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [*mine, "tagfit-kernels", "tagfit-notes"]
-    )
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*mine, "tagfit-kernels", "tagfit-notes"])
 
 
 def test_a_cache_that_is_not_there_is_empty(folder, monkeypatch):

@@ -238,8 +238,8 @@ def test_repeated_rows(folder, faults):
     assert len(table) == 2
     assert table.notes == ("1 rows that repeat an image with the same labels are left out.",)
     found = faults(read, folder(l_csv="image,tags,split\na.jpg,x;z,val\nb.jpg,x,val\na.jpg,y,val\nb.jpg,x,train\n"))
-    assert found[0] == "l.csv:4: names the image of l.csv:2 with other labels."
-    assert found[1] == "l.csv:5: names the image of l.csv:3 with another split."
+    assert found[0] == "l.csv:4: names the image of l.csv:2, 'a.jpg', with other labels."
+    assert found[1] == "l.csv:5: names the image of l.csv:3, 'b.jpg', with another split."
 
 
 def test_names_that_differ_in_case_are_kept_and_said(folder):

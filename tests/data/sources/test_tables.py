@@ -249,3 +249,26 @@ def test_the_files_of_a_competition(folder):
     found = read(where)
     assert (len(found), len(found.unlabelled)) == (8, 4)
     assert "No sample of the test part has labels: that part is unlabelled and left out." in found.reading
+
+
+def test_pieces_of_lists_in_an_unknown_notation_are_no_labels(folder, faults):
+    cells = ("\"vec<'beach', 'sea'>\"", "\"'sea', 'beach'\"", "\"['sea'], beach\"")
+    for cell in cells:
+        where = folder(*NAMES[:3], labels_csv=f"image,labels\n{NAMES[0]},{cell}\n{NAMES[1]},sea\n{NAMES[2]},beach\n")
+        assert "would be read as a label" in "".join(faults(read, where)), cell
+
+
+def test_a_word_for_unlabelled_is_no_label_and_not_none(folder):
+    tags = ["sea", "unlabeled", "sea;beach", "", "beach", "sea"]
+    where = folder(*NAMES[:6], labels_csv=table(tags))
+    found = read(where)
+    assert (found.label_names, len(found), len(found.unlabelled)) == (("beach", "sea"), 4, 2)
+
+
+def test_numbers_of_images_and_other_extensions(folder, faults):
+    where = folder("0007.jpg", "0017.jpg", "0027.jpg", labels_csv="ID,age,tags\n7,17,sea\n17,7,beach\n27,27,sea\n")
+    assert [file.name for file in read(where).files] == ["0007.jpg", "0017.jpg", "0027.jpg"]
+    (where / "labels.csv").write_text("image,tags\n0007.tif,sea\n0017.png,beach\n0027.jpg,sea\n")
+    assert "2 images were found by the end of their names: '0007.tif' is '0007.jpg'." in read(where).reading
+    (where / "labels.csv").write_text("age,tags\n7,sea\n17,beach\n27,sea\n")
+    assert faults(read, where)  # numbers name images only in a column that is called so

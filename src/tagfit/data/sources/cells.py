@@ -22,7 +22,7 @@ MINUS = -2
 
 _TEXT = {"true": YES, "false": NO, "": UNKNOWN, "?": UNKNOWN, "nan": UNKNOWN, "na": UNKNOWN, "null": UNKNOWN}
 _NUMBER = {1.0: YES, 0.0: NO, -1.0: MINUS}
-_UNKNOWN_WORDS = {"", "?", "nan", "na", "n/a", "null", "unknown", "unsure", "uncertain", "maybe"}
+_UNKNOWN_WORDS = {"", "?", "nan", "na", "n/a", "null", "unknown", "unsure", "uncertain", "maybe", "ignore"}
 
 #: words for yes and for no beside 1 and 0, each pair an alphabet of its own
 _ALPHABETS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
@@ -31,8 +31,10 @@ _ALPHABETS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset(("wahr", "vrai", "verdadero")), frozenset(("falsch", "faux", "falso"))),
     (frozenset(("+", "pos", "positive")), frozenset(("-", "neg", "negative"))),
     (frozenset(("present",)), frozenset(("absent",))),
+    (frozenset(("on",)), frozenset(("off",))),
+    (frozenset(("accept", "accepted")), frozenset(("reject", "rejected"))),
 )
-_TICKS = (frozenset(("x", "✓", "✔", "☑", "✅", "☒", "●", "•", "*")), frozenset(("-", "–", "✗", "✘", "☐")))
+_TICKS = (frozenset(("x", "✓", "✔", "☑", "✅", "☒", "●", "•", "*")), frozenset(("-", "–", "✗", "✘", "☐", "0")))
 
 EXPECTED = "0 or 1 (empty, `?` or nan where unknown)"
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from tagfit.data.sources.faults import shortened
+from tagfit.data.sources.faults import Faults, shortened
+from tagfit.data.sources.listed import NUMBERS_NOTE
 from tagfit.data.sources.listing import Head
+from tagfit.data.sources.names import label_names
+from tagfit.data.sources.reader import Source
+from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.rows import Rows
 from tagfit.data.sources.task import Task
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES
@@ -79,6 +84,19 @@ def _held(task: Task) -> Mapping[str, Mapping[int, str]]:
     called = [name for name in task.listing.others if name != task.name and _CALLED.search(PurePosixPath(name).name)]
     held = {name: _names_in(task.listing.head(name)) for name in called if (task.source.folder / name).is_file()}
     return {name: names for name, names in held.items() if names and not any(map(str.isdecimal, names.values()))}
+
+
+def with_class_names(rows: Rows, source: Source, reading: Reading, faults: Faults) -> Rows:
+    """Rows whose labels are numbers in text, by the names that lie beside the data, if there are any."""
+    task, numbers = Task(source, source.files[0], reading, faults), rows.labels.names
+    if reading.label_names or not numbers or not all(map(str.isdecimal, numbers)) or not has_names(task):
+        return rows
+    names = class_names(task)
+    labels = label_names([names.name(int(number), rows.source) for number in numbers], rows.source, faults)
+    notes = tuple(note for note in rows.labels.notes if note != NUMBERS_NOTE)
+    return replace(
+        rows, labels=replace(rows.labels, names=labels, notes=notes), reading=(*rows.reading, *names.reading)
+    )
 
 
 def count_of_classes(numbers: Sequence[Sequence[int]], where: Sequence[str]) -> int:

@@ -1,10 +1,10 @@
 """Image files that a source names: looked for, one listing a folder, and never opened.
 
 A name is first looked for as written: from the label file's folder, then from the folder of the data. What is not
-there is looked for by its ending among all images below that folder, listed once: without its extension, in another
-case or Unicode form, without another computer's folders, a server's address or the number that an upload was given. It
-counts as found only if exactly one image fits. Folders that are called as parts of a split are never mistaken for each
-other: `train/1.jpg` is not `test/1.jpg`.
+there is looked for by its ending among all images below that folder, listed once: without its extension or with
+another, by its number (`17` is `000017.jpg`), in another case or Unicode form, without another computer's folders, a
+server's address or the number that an upload was given. It counts as found only if exactly one image fits. Folders that
+are called as parts of a split are never mistaken for each other: `train/1.jpg` is not `test/1.jpg`.
 """
 
 from __future__ import annotations
@@ -227,7 +227,10 @@ class _Search:
     def _best(self, pieces: tuple[str, ...], base: str, part: Part | None) -> Sequence[str]:
         """The images that fit best: no folder speaks against them, and most speak for them."""
         index = self._root.listing.by_name if self._root.listing is not None else {}
-        called = index.get(pieces[-1]) or index.get(_UPLOAD.sub("", pieces[-1])) or ()
+        file = pieces[-1]
+        called = (
+            index.get(file) or index.get(_UPLOAD.sub("", file)) or (index.get(_bare(file)) if _bare(file) else ()) or ()
+        )
         written = part_of_folders(pieces[:-1]) or part
         parts = {inner: part_of_folders(inner.split("/")[:-1]) for inner in called}
         fitting = {inner: _shared(pieces, inner) for inner in called if parts[inner] in (None, written) or not written}

@@ -129,8 +129,9 @@ def _merged(rows: Rows, found: Found, split_N: NDArray[np.int8] | None, faults: 
         earlier = first[row]
         what = "another split" if split_N is not None and split_N[earlier] != split_N[row] else ""
         if what := what or _difference(rows, codes_NL[earlier], codes_NL[row]):
+            image = f"the image of {rows.where[earlier]}, {shortened(found.names[row])},"
             faults.add(
-                f"{rows.where[row]}: names the image of {rows.where[earlier]} with {what}.",
+                f"{rows.where[row]}: names {image} with {what}.",
                 "Correct one of the rows, or write all labels of the image into one.",
             )
         codes_NL[earlier] = np.maximum(codes_NL[earlier], codes_NL[row])

@@ -38,7 +38,13 @@ _NONE = {
     "—",
 }
 _MISSING = {"nan", "na", "n/a", "null", "nil", "<na>"}
+#: cells that mean "never labelled"
+_UNLABELLED = {"unlabeled", "unlabelled", "not labeled", "not labelled", "unannotated", "untagged", "todo", "tbd"}
+_PIECE = re.compile(r"""[\[({]\s*['"]|['"]\s*[\])}]""")
+NUMBERS_NOTE = "The labels are whole numbers, which are taken for their names."
 _NO_NAME = "?"
+#: the keys that name a label in a list of objects
+_NAMED_BY = ("label", "name", "tag", "class", "category", "class_name", "title")
 
 
 def is_none(text: str) -> bool:
@@ -101,11 +107,17 @@ def _parsed(column: LabelCells) -> LabelCells:
     if None not in bare.values():
         texts |= bare
     cells = [texts[cell] if isinstance(cell, str) else None if _is_nan(cell) else cell for cell in column.cells]
-    return replace(column, cells=[_unwrapped(cell) for cell in cells])
+    return replace(column, cells=_without_empty_mappings([_unwrapped(cell) for cell in cells]))
 
 
 def _value(text: str) -> object:
     return parse(text) if looks_literal(text) else text or None
+
+
+def _without_empty_mappings(cells: Sequence[object]) -> list[object]:
+    """`{}` beside lists is an empty list, as Postgres writes it."""
+    has_mappings = any(isinstance(cell, dict) and cell for cell in cells)
+    return [[] if cell == {} and not has_mappings else cell for cell in cells]
 
 
 def _is_nan(cell: object) -> bool:
@@ -113,9 +125,14 @@ def _is_nan(cell: object) -> bool:
 
 
 def _unwrapped(value: object) -> object:
-    """The list in a mapping that holds nothing else, as `{"choices": ["beach", "sea"]}`."""
+    """The list in a mapping that holds nothing else, as `{"choices": ["beach", "sea"]}`; of objects in a list, such as
+    `{"label": "beach", "score": 0.9}`, the names."""
     inner = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None
-    return inner if isinstance(inner, list) else value
+    value = inner if isinstance(inner, list) else value
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        keys = {next((key for key in _NAMED_BY if isinstance(one.get(key), str)), "") for one in value}
+        return value if len(keys) > 1 or "" in keys else [one[keys.copy().pop()] for one in value]
+    return value
 
 
 def _without_none(column: LabelCells, reading: Reading, faults: Faults) -> tuple[str, Sequence[object]]:
@@ -130,13 +147,15 @@ def _without_none(column: LabelCells, reading: Reading, faults: Faults) -> tuple
         if not chosen:
             faults.add(f"{column.source}: no cell is {reading.none_is!r}.", "Correct --none-is (none_is).")
     missing = {word for word in words if word.casefold() in _MISSING}
-    chosen, missing = (chosen, missing) if chosen else (missing, set())
+    never = {word for word in words if word.casefold() in _UNLABELLED}
+    chosen, missing = (chosen, missing | never) if chosen or never else (missing, set())
     empty: list[object] = []
     cells = [
         (empty if cell in chosen else None if cell in missing else cell) if isinstance(cell, str) else cell
         for cell in column.cells
     ]
-    word = next(iter(sorted(chosen)), "[]" if any(_kind(cell) == "list" and not len(cell) for cell in cells) else "")  # type: ignore[arg-type]
+    has_empty = any(_kind(cell) == "list" and not _is_filled(cell) for cell in cells)
+    word = next(iter(sorted(chosen or never)), "[]" if has_empty else "")
     return word, cells
 
 
@@ -158,8 +177,16 @@ def _split_text(column: LabelCells, reading: Reading, faults: Faults) -> tuple[L
         if odd:
             todo = "Leave the cell empty where there are no labels."
             faults.add(f"{column.where[row]}: {odd[0]!r} is no label name.", todo)
+    for text, place in places.items() if reading.label_separator is None else ():
+        if broken := next(filter(_is_broken, split[text]), None):
+            faults.add(f"{place}: {shortened(text)} would be read as a label {broken!r}.", "Correct the cell.")
     lists = {text: _numbered(names, column.declared) for text, names in split.items()}
     return replace(column, cells=[lists[cell] if isinstance(cell, str) else cell for cell in column.cells]), notes
+
+
+def _is_broken(name: str) -> bool:
+    """Whether a name is a piece of a list in a notation that is not known, such as `array(['beach'`."""
+    return bool(_PIECE.search(name)) or (len(name) > 2 and name[0] == name[-1] in "'\"")
 
 
 def _numbered(names: list[str], declared: Sequence[str] | None) -> list[str] | list[int]:
@@ -180,7 +207,7 @@ def _number_note(lists: Sequence[Sequence[str]], column: LabelCells, faults: Fau
         faults.add(f"{column.source}: holds numbers such as {min(names)}, not labels.", "Labels are names, or 0 and 1.")
     if not names or not all(map(str.isdecimal, names)) or column.declared:
         return ()
-    return ("The labels are whole numbers, which are taken for their names.",)
+    return (NUMBERS_NOTE,)
 
 
 def _is_filled(cell: object) -> bool:

@@ -139,11 +139,12 @@ class Listing:
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[str]]:
-        """Images by `key_of` their file names, with and without extension."""
+        """Images by `key_of` their file names, with and without extension; by number, where the name is one."""
         index: dict[str, list[str]] = {}
         for inner in self.images:
             file = key_of(inner.rpartition("/")[2])
-            for key in {file, file.rpartition(".")[0]}:
+            stem = file.rpartition(".")[0]
+            for key in {file, stem, stem.lstrip("0") or "0" if stem.isdecimal() else stem}:
                 index.setdefault(key, []).append(inner)
         return index
 

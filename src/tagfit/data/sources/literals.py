@@ -7,10 +7,11 @@ import json
 import re
 
 #: what such a text begins with; a label may be in brackets, but not in brackets and quotes
-_OPEN = re.compile(r"""\s*(?:[\[({]\s*['"\[({\d\])}]|set\(|frozenset\()""")
+_OPEN = re.compile(r"""\s*(?:[\[({]\s*['"\[({\d\])}]|set\(|frozenset\(|(?:np\.|numpy\.)?array\()""")
 _LONGEST = 1 << 16
 #: NumPy writes ['a' 'b'], which Python would read as one text
 _UNSEPARATED = re.compile(r"""(['"])\s+(?=['"])""")
+_ARRAY = re.compile(r"(?:np\.|numpy\.)?array\((\[.*\])(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
 _BARE = re.compile(r"""[\[{]([^'"\[\](){}:]*)[\]}]""")
 
 
@@ -27,6 +28,8 @@ def parse_bare(text: str) -> list[str] | None:
 def parse(text: str) -> object:
     """The list, set or mapping that a text writes; the text itself if it writes none."""
     stripped = text.strip()
+    if array := _ARRAY.fullmatch(stripped):
+        stripped = array[1]
     if len(stripped) > _LONGEST:
         return text
     if stripped in ("set()", "frozenset()"):

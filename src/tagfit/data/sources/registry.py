@@ -30,6 +30,7 @@ from tagfit.data.sources.formats import (
     nus_wide,
     open_images,
     parquet,
+    prodigy,
     records,
     sagemaker,
     scale,
@@ -52,7 +53,7 @@ from tagfit.errors import DataError
 READERS: tuple[Reader, ...] = (
     *(npz.NPZ, mulan.ARFF),
     *(label_studio.LABEL_STUDIO, labelbox.LABELBOX, scale.SCALE, via.VIA, cvat.CVAT, datumaro.DATUMARO),
-    create_ml.CREATE_ML,
+    *(create_ml.CREATE_ML, prodigy.PRODIGY, image_lists.IMAGES_BY_LABEL),
     *(fiftyone.FIFTYONE, sidecars.LABELME, sidecars.SUPERVISELY, voc.VOC, voc.VOC_LISTS, yolo.YOLO),
     *(sagemaker.SAGEMAKER, azure.AZURE, vertex.VERTEX, vertex.VERTEX_LINES),
     *(imaterialist.IMATERIALIST, open_images.OPEN_IMAGES, attributes.ATTRIBUTES, nus_wide.NUS_WIDE),

@@ -165,6 +165,7 @@ class _Judged:
             or not self._root.folder.is_dir()
             or max(map(len, names)) > 1000
             or (column.flags is not None and column.image_rank > 100)
+            or (column.image_rank == 1000 and all(map(str.isdecimal, names)))
         ):
             return None
         bases = [each(self._table.bases, len(self._table))[row] for row in rows[:_SAMPLE]]

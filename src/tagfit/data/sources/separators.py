@@ -18,7 +18,7 @@ from tagfit.data.sources.faults import Faults, shortened
 
 SIGNS = (";", ",", "|", "\n")
 #: what may join words that are labels: a question, never a separator unless the person says so
-_JOINTS = ("/", "+", "&", " and ", ". ", "_", "-")
+_JOINTS = ("/", "+", "&", " and ", ". ", ":", ">", "~", "^", "*", "\\", "_", "-")
 _PROSE = {"a", "an", "and", "the", "of", "on", "in", "is", "with"}
 
 Evidence = Literal["labels", "names", "sentences", "unsure"]
@@ -134,6 +134,8 @@ def evidence(texts: Sequence[str], sign: str) -> Evidence:
     several = [words for words in split if len(words) > 1]
     if not several:
         return "names"
+    if sign == " " and all(word.isdecimal() for words in split for word in words):
+        return "labels"  # numbers are no parts of a name
     counts = Counter(word for words in split for word in set(words))
     vocabulary = {word for words in several for word in words}
     recurring = sum(counts[word] > 1 for words in several for word in words) / sum(map(len, several))

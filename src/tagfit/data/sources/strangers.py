@@ -60,8 +60,10 @@ def _text(head: Head) -> tuple[str, str]:
     first = head.lines[0] if head.lines else ""
     if first.startswith("<"):
         return "XML", "Name the .arff file that it belongs to, or the folder of images that it lies in."
-    if first.startswith("[") or first == "{" or (first.startswith("{") and not head.row):
+    if first.startswith("[") or first == "{" or (first.startswith("{") and (head.document or not head.row)):
         return "one JSON document over the whole file, of a form that is not known", _JSON
+    if head.suffix in (".yaml", ".yml", ".toml"):
+        return f"a {head.suffix[1:].upper()} file", "Write its labels as CSV: image,labels."
     return "", ""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tagfit.data.sources.binary import binary_labels
 from tagfit.data.sources.cells import cell_code
+from tagfit.data.sources.class_names import with_class_names
 from tagfit.data.sources.columns import IMAGE_NAMES, Column
 from tagfit.data.sources.delimited import OWN, names_image, read_delimited, table_of
 from tagfit.data.sources.faults import Faults, shortened
@@ -30,7 +31,8 @@ from tagfit.records.data import NO, UNKNOWN, YES, Part
 def read_tables(source: Source, reading: Reading, faults: Faults) -> Rows:
     """Read the files of a source, which are the parts of one split if they are several."""
     tables = [_read_one(source, file, reading, faults) for file in source.files]
-    return table_rows(list(zip(tables, source.files, strict=True)), source.root, reading, faults)
+    rows = table_rows(list(zip(tables, source.files, strict=True)), source.root, reading, faults)
+    return with_class_names(rows, source, reading, faults)
 
 
 def _read_one(source: Source, file: LabelFile, reading: Reading, faults: Faults) -> Table:

@@ -1,4 +1,7 @@
-"""A list of images for each label, as MIRFLICKR has: `beach.txt` names those that have it, by name or by number."""
+"""A list of images for each label, as MIRFLICKR has: `beach.txt` names those that have it, by name or by number.
+
+One JSON document may hold them all: `{"beach": ["a.jpg", "b.jpg"], "sea": ["b.jpg"]}`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,16 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from tagfit.data.sources.documents import Node, read_document
 from tagfit.data.sources.listing import Head, Listing, key_of
+from tagfit.data.sources.parts import PART_NAMES
 from tagfit.data.sources.rows import Row, Rows
-from tagfit.data.sources.task import Task, folder_reader
+from tagfit.data.sources.task import Task, file_reader, folder_reader
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 _PARTS = re.compile(r"train|val|test|fold|split|part|query|gallery|list", re.IGNORECASE)
+_ENDINGS = "|".join(map(re.escape, IMAGE_SUFFIXES))
+_FIRST = re.compile(rf'\s*\{{\s*"([^"]+)"\s*:\s*\[\s*"[^"]+(?:{_ENDINGS})"', re.IGNORECASE)
 _NUMBER = re.compile(r"\D*0*(\d+)")
 
 
@@ -66,4 +74,24 @@ def _read(task: Task) -> Rows:
     )
 
 
+def _is_by_label(head: Head) -> bool:
+    first = _FIRST.match(head.text)
+    return first is not None and first[1].lower() not in PART_NAMES
+
+
+def _of_document(document: Node, task: Task) -> Rows:
+    labels: dict[str, set[str]] = {}
+    for label, images in document.pairs:
+        for image in images.items:
+            labels.setdefault(image.text, set()).add(label)
+    declared = [label for label, _ in document.pairs]
+    return task.rows(labels.items(), lambda pair: Row(pair[0], task.name, pair[1]), declared=declared)
+
+
+IMAGES_BY_LABEL = file_reader(
+    "images-by-label",
+    "a JSON list of images for each label",
+    _is_by_label,
+    lambda task: _of_document(read_document(task.file.path, task.name, task.faults), task),
+)
 IMAGE_LISTS = folder_reader("image-lists", "a list of images for each label", _uses, _read, is_implicit=True)
