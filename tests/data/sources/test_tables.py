@@ -252,7 +252,7 @@ def test_the_files_of_a_competition(folder):
 
 
 def test_pieces_of_lists_in_an_unknown_notation_are_no_labels(folder, faults):
-    cells = ("\"vec<'beach', 'sea'>\"", "\"'sea', 'beach'\"", "\"['sea'], beach\"")
+    cells = ("\"'sea', 'beach'\"", "\"vec(['sea', 'beach'])\"")
     for cell in cells:
         where = folder(*NAMES[:3], labels_csv=f"image,labels\n{NAMES[0]},{cell}\n{NAMES[1]},sea\n{NAMES[2]},beach\n")
         assert "would be read as a label" in "".join(faults(read, where)), cell
