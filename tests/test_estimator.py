@@ -8,7 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from making import feature_table
-from tagfit import TagClassifier, fit, load
+from tagfit import TagClassifier, Tagger, fit, load
+from tagfit.bundle.write import write_bundle
 from tagfit.data.split import CARVED
 from tagfit.io.typed_json import to_plain
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -87,3 +88,96 @@ def test_its_tagger_is_the_one_that_fit_delivers():
 def test_an_unknown_recipe(recipe):
     with pytest.raises(ValueError, match="recipe"):
         TagClassifier(recipe).fit(np.eye(20), np.tile([[0, 1], [1, 0]], (10, 1)))
+
+
+# ------------------------------------------------------------------------------------------ what people hold
+
+
+@pytest.fixture(scope="module")
+def frames():
+    pd = pytest.importorskip("pandas")
+    X, y = make_multilabel_classification(n_samples=120, n_features=6, n_classes=3, random_state=0)
+    return pd.DataFrame(X, columns=list("fedcba")), pd.DataFrame(y, columns=["sea", "sky", "sun"])
+
+
+def test_names_of_frames_are_kept(frames, tmp_path):
+    X, y = frames
+    classifier = TagClassifier(QUICK).fit(X, y)
+    assert classifier.tagger_.label_names == ("sea", "sky", "sun")
+    assert classifier.tagger_.preprocessing.feature_names == tuple("fedcba")
+    expected = classifier.predict_proba(X)
+    assert (classifier.tagger_.predict(X[sorted(X)]).scores == expected).all()
+    with pytest.raises(ValueError, match="same order"):  # as scikit-learn's own estimators
+        classifier.predict(X[sorted(X)])
+    write_bundle(tmp_path / "bundle", classifier.tagger_.bundle)
+    assert Tagger.load(tmp_path / "bundle", runtime="torch").label_names == ("sea", "sky", "sun")
+    plain = TagClassifier(QUICK).fit(X.to_numpy(), y.to_numpy())
+    assert plain.tagger_.label_names == ("label_1", "label_2", "label_3")
+    assert (plain.predict_proba(X.to_numpy()) == expected).all()
+
+
+def test_what_yes_is_called(frames):
+    X, y = frames
+    assert TagClassifier(QUICK).fit(X, y["sea"]).tagger_.label_names == ("sea",)
+    assert TagClassifier(QUICK).fit(X, np.where(y["sea"], "wet", "dry")).tagger_.label_names == ("wet",)
+    assert TagClassifier(QUICK).fit(X, y[["sea"]].to_numpy()[:, 0]).tagger_.label_names == ("label_1",)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda y: y * 255, "got the values 0, 255"),
+        (lambda y: y * 256, "got the values 0, 256"),
+        (lambda y: y * 2, "got the values 0, 2"),
+        (lambda y: y * 2 - 1, "got the values -1, 1"),
+        (lambda y: np.where(y == y[0, 0], -1, 1 - y), "values"),
+        (lambda y: np.ma.masked_array(y, mask=y > 0), "masked values are unknown"),
+    ],
+)
+def test_labels_are_looked_at_before_they_are_narrowed(change, expected):
+    X, y = make_multilabel_classification(n_samples=60, n_classes=3, random_state=0)
+    with pytest.raises(ValueError, match=expected) as caught:
+        TagClassifier(QUICK).fit(X, change(y))
+    assert "--" not in str(caught.value)
+    assert "(y > 0).astype(int)" in str(caught.value) or "tagfit.load(X, y)" in str(caught.value)
+
+
+def test_unknown_labels_are_sent_where_they_can_be_used():
+    X, y = make_multilabel_classification(n_samples=60, n_classes=3, random_state=0)
+    y = y.astype(int)
+    y[:5] = -1
+    with pytest.raises(ValueError, match=r"got the values -1, 0, 1"):
+        TagClassifier(QUICK).fit(X, y)
+
+
+def test_sparse_rows_are_what_they_are_elsewhere():
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = make_multilabel_classification(n_samples=80, n_classes=3, random_state=0)
+    dense, thin = TagClassifier(QUICK).fit(X, y), TagClassifier(QUICK).fit(sparse.csr_matrix(X), sparse.csr_matrix(y))
+    assert (dense.predict_proba(X) == thin.predict_proba(sparse.csc_array(X))).all()
+    assert (load(sparse.csr_array(X), y).dataset.x == X).all()
+
+
+def test_masked_features_are_refused():
+    X, y = make_multilabel_classification(n_samples=80, n_classes=3, random_state=0)
+    fitted = TagClassifier(QUICK).fit(X, y)
+    masked = np.ma.masked_array(X, mask=X > 3)
+    for call in (lambda: TagClassifier(QUICK).fit(masked, y), lambda: fitted.predict(masked)):
+        with pytest.raises(ValueError, match="masked"):
+            call()
+
+
+def test_weights_of_samples_are_refused_with_the_way_to_weigh_labels():
+    X, y = make_multilabel_classification(n_samples=80, n_classes=3, random_state=0)
+    with pytest.raises(TypeError, match=r"sample_weight.*loss='weighted'"):
+        TagClassifier(QUICK).fit(X, y, sample_weight=np.ones(80))
+    with pytest.raises(TypeError, match="'weights'"):
+        TagClassifier(QUICK).fit(X, y, weights=1)
+    TagClassifier(Recipe(name="w", model=QUICK.model, training=Training(epochs=2, loss="weighted"))).fit(X, y)
+
+
+def test_errors_speak_python():
+    X, y = make_multilabel_classification(n_samples=2, n_classes=3, random_state=0)
+    with pytest.raises(ValueError, match="group") as caught:
+        TagClassifier(QUICK).fit(np.ones_like(X), y)
+    assert "--" not in str(caught.value)

@@ -36,7 +36,7 @@ from tagfit.options.runs import (
     TrainKeywords,
     TrainOptions,
 )
-from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED
+from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED, ModelOptions
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
@@ -198,13 +198,14 @@ def inspect(data: object, *, device: str = "auto") -> Inspection:
         data: what `load` returned, or anything that `load` takes without further options.
         device: where a backbone looks at the images.
     """
-    return look(_locked(data, device))
+    return look(_locked(data, _checked(ModelOptions, {"device": device}).device))
 
 
 def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
     """About how long `fit` and `cure` of such data take here, and how much memory."""
     from tagfit.runs.estimation import estimate
 
+    device = _checked(ModelOptions, {"device": device}).device
     return estimate(_locked(data, device), device, plan or Plan())
 
 
@@ -482,6 +483,7 @@ def predict(model: Tagger | str | Path, inputs: Inputs, *, device: str = "auto")
         BundleError: the folder cannot be read.
         DataError: not what this model takes.
     """
+    device = _checked(ModelOptions, {"device": device}).device
     return (model if isinstance(model, Tagger) else Tagger.load(model, device)).predict(inputs)
 
 

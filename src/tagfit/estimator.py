@@ -5,6 +5,8 @@ Shapes: N samples, D features, L labels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -16,9 +18,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from tagfit.api import load, recipe_of
+from tagfit.data.sources.array_like import is_masked, names_of_columns, plain_array
 from tagfit.data.split import CARVED
 from tagfit.decisions.decider import fit_decider
-from tagfit.errors import DataError
+from tagfit.errors import DataError, InputError
 from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.options.runs import TrainOptions
 from tagfit.options.shared import DEFAULT_RECIPE
@@ -58,17 +61,28 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Train on (N, D) features and (N,) binary or (N, L) indicator targets.
+    def fit(self, X: ArrayLike, y: ArrayLike, **unsupported: object) -> Self:
+        """Train on (N, D) features, dense or sparse, and (N,) binary or (N, L) indicator targets.
+
+        The columns of frames name features and labels, in the tagger and in all that is made of it.
 
         Raises:
             ValueError: other shapes or targets, as scikit-learn's own estimators do.
+            TypeError: further arguments, such as `sample_weight`.
         """
-        x, targets = validate_data(self, X, y, multi_output=True, dtype=np.float32, y_numeric=False)
-        labels_NL = self._encoded(targets)
+        _refuse(unsupported)
+        _demand_known(X, y)
+        label_names = names_of_columns(y)
+        x, targets = validate_data(
+            self, X, y, multi_output=True, dtype=np.float32, y_numeric=False, accept_sparse=["csr", "csc"]
+        )
+        labels_NL = self._encoded(plain_array(targets, "y"))
+        names = {"label_names": label_names or self._class_name(y), "feature_names": self._feature_names}
+        arrays = {"X": plain_array(x, "X"), "y": labels_NL, **{name: value for name, value in names.items() if value}}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        data = load(x, labels_NL, split={"train": 1 - CARVED, "val": CARVED}, split_seed=seed)
-        trained, self._uncalibrated = train(data, self.recipe, seed, self.device)
+        with _without_commands():
+            data = load(arrays, split={"train": 1 - CARVED, "val": CARVED}, split_seed=seed)
+            trained, self._uncalibrated = train(data, self.recipe, seed, self.device)
         self._on_val, self._seed = trained.predictions["val"], seed
         self._calibrated: Tagger | None = None
         self.history_ = list(trained.run.history)
@@ -99,22 +113,36 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
+        tags.input_tags.sparse = True
         tags.non_deterministic = self.random_state is None
         return tags
 
     def _predict(self, X: ArrayLike) -> Prediction:
         check_is_fitted(self)
-        x = validate_data(self, X, reset=False, dtype=np.float32)
-        return self._uncalibrated.predict_array(x)
+        _demand_known(X)
+        x = validate_data(self, X, reset=False, dtype=np.float32, accept_sparse=["csr", "csc"])
+        return self._uncalibrated.predict_array(plain_array(x, "X"))
+
+    @property
+    def _feature_names(self) -> list[str]:
+        """Those of a frame whose columns are all called by text, as scikit-learn takes them."""
+        return [str(name).strip() for name in getattr(self, "feature_names_in_", ())]
+
+    def _class_name(self, y: object) -> list[str]:
+        """What yes is called where there are two classes: the second, or the Series; nothing where neither is text."""
+        if not self._is_binary:
+            return []
+        name = self.classes_[1] if isinstance(self.classes_[1], str) else getattr(y, "name", None)
+        return [str(name)] if isinstance(name, str) else []
 
     def _encoded(self, targets: Array) -> NDArray[np.int8]:
         """(N, L) int8 labels; remembers the classes."""
         check_classification_targets(targets)
         kind = type_of_target(targets, input_name="y")
-        self._is_binary = kind != "multilabel-indicator"
+        self._is_binary = targets.ndim == 1 or targets.shape[1] == 1
         if not self._is_binary:
             self.classes_ = np.arange(targets.shape[1])
-            return targets.astype(np.int8)
+            return _indicator(targets)
         self.classes_, numbers = np.unique(column_or_1d(targets, warn=True), return_inverse=True)
         if kind != "binary":
             raise DataError(
@@ -124,6 +152,47 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise DataError("expected two classes in y; got one class")
         return numbers.astype(np.int8)[:, None]
+
+
+def _indicator(targets: Array) -> NDArray[np.int8]:
+    """(N, L) int8 of an indicator matrix; its values are looked at before they are narrowed."""
+    values = np.unique(targets)
+    if np.isin(values, (0, 1)).all():
+        return targets.astype(np.int8)
+    held = ", ".join(map(str, values[:5].tolist())) + (", ..." if len(values) > 5 else "")
+    todo = "Write yes as 1 and no as 0: (y > 0).astype(int)."
+    if len(values) > 2:
+        todo = "Where -1 stands for an unknown label: tagfit.fit(tagfit.load(X, y))."
+    raise DataError(f"expected an (N, L) indicator matrix y of 0 and 1; got the values {held}", todo)
+
+
+def _demand_known(*arrays: object) -> None:
+    if any(map(is_masked, arrays)):
+        raise DataError(
+            "masked values are unknown, and TagClassifier takes known values only",
+            "Fill in features; where labels are unknown: tagfit.fit(tagfit.load(X, y)).",
+        )
+
+
+def _refuse(unsupported: Mapping[str, object]) -> None:
+    if "sample_weight" in unsupported:
+        raise TypeError(
+            "TagClassifier.fit takes no sample_weight: samples count alike. To weigh rare labels, choose a recipe "
+            "whose loss does: Recipe(..., training=Training(loss='weighted'))."
+        )
+    if unsupported:
+        raise TypeError(f"TagClassifier.fit got an unexpected argument {next(iter(unsupported))!r}")
+
+
+@contextmanager
+def _without_commands() -> Iterator[None]:
+    """Errors speak of Python: what to do on a command line is left out."""
+    try:
+        yield
+    except InputError as error:
+        if "--" not in error.todo:
+            raise
+        raise type(error)(error.faults) from error
 
 
 def train(data: LockedData, recipe: str | Recipe, seed: int, device: str) -> tuple[TrainedModel, Tagger]:

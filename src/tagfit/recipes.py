@@ -28,8 +28,8 @@ import tomli_w
 from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean
-from tagfit.io.faults import field_faults
-from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
+from tagfit.io.faults import field_faults, is_record, names_of
+from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare, plain
 from tagfit.io.typed_json import from_plain, to_plain
 
 #: bytes of a recipe file; ours have 500
@@ -224,6 +224,17 @@ class Training:
         return self.augmentation_strength > 0 and not VIEWS_DRAWN.isdisjoint(self.augmentation)
 
 
+def _with_plain_numbers(record: Any) -> Any:
+    """A record with Python's own numbers for NumPy's; what is no record as it is."""
+    kind: Any = type(record)
+    if not is_record(kind):
+        return record
+    held = {name: getattr(record, name) for name in names_of(kind)}
+    own = {name: tuple(map(plain, one)) if isinstance(one, tuple) else plain(one) for name, one in held.items()}
+    changed = {name: one for name, one in own.items() if repr(one) != repr(held[name])}
+    return kind(**{**held, **changed}) if changed else record
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """An architecture and how to train it.
@@ -237,6 +248,8 @@ class Recipe:
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
+        for name in ("model", "training"):
+            object.__setattr__(self, name, _with_plain_numbers(getattr(self, name)))
         faults = field_faults(self) or [*field_faults(self.model, "model"), *field_faults(self.training, "training")]
         if faults := faults or self._disagreements():
             raise RecipeError([f"recipe {self.name!r:.60}: {fault}" for fault in faults])

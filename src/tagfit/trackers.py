@@ -104,11 +104,12 @@ class MLflow:
             from mlflow import MlflowClient, entities
         except ImportError as error:
             raise MissingExtraError("a log for MLflow", "mlflow") from error
-        self._entities, self._client = entities, MlflowClient()
+        self._entities = entities
         self._children, self._waiting = dict[int, str](), dict[int, list[Any]]()
         self._sent = time.monotonic()
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "tagfit")
         try:
+            self._client = MlflowClient()
             known = self._client.get_experiment_by_name(experiment)
             self._experiment = known.experiment_id if known else self._client.create_experiment(experiment)
             self._run = self._begin(name, {"tagfit": tagfit.__version__})

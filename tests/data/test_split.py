@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from making import feature_table, scenes
+from tagfit.api import load
 from tagfit.data.dataset import CAPTURE_TIME, build
 from tagfit.data.split import parse_shares, split
 from tagfit.data.stratification import iterative_stratification
@@ -262,6 +263,46 @@ def test_groups_of_a_column_are_kept_whatever_the_order_of_the_file(seed):
     here, there = (split(build(one), groups="camera").parts for one in (table, other))
     assert (here[order] == there).all()
     assert all(len({int(part) for part, cell in zip(here, cells, strict=True) if cell == one}) == 1 for one in cells)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, "Series", "categorical"])
+def test_groups_as_an_array(kind):
+    table = feature_table(samples=60)
+    values = np.random.default_rng(0).integers(0, 20, 60)
+    if isinstance(kind, str):
+        pd = pytest.importorskip("pandas")
+        given = pd.Series(values, dtype="category" if kind == "categorical" else "Int64")
+    else:
+        given = kind(values)
+    found = load(table.x, table.labels_NL, groups=given)
+    assert all(len(set(found.split.parts[values == value])) <= 1 for value in range(20))
+    assert f"The {len(set(values))} groups that you gave were kept together." in found.split.notes
+    in_texts = load(table.x, table.labels_NL, groups=[f"g{value:02}" for value in values])
+    assert (in_texts.split.groups == found.split.groups).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (range(59), "groups has 59 values for 60 samples"),
+        (np.zeros((60, 2)), "groups must be a text, or one value a sample"),
+        ([1] * 60, "groups says the same of all 60 samples"),
+        ([None, float("nan")] * 30, "groups is empty in all 60 samples"),
+        ({1: 2}, "one value a sample"),
+        (7, "one value a sample"),
+    ],
+)
+def test_groups_that_group_nothing(groups, expected):
+    table = feature_table(samples=60)
+    with pytest.raises(DataError, match=expected):
+        load(table.x, table.labels_NL, groups=groups)
+
+
+def test_data_of_a_file_whose_groups_are_in_memory(tmp_path):
+    table = feature_table(samples=60)
+    np.savez(tmp_path / "rows.npz", X=table.x, y=table.labels_NL)
+    assert load(tmp_path / "rows.npz", groups=[number // 2 for number in range(60)]).source is None
+    assert load(tmp_path / "rows.npz").source is not None
 
 
 def test_rows_of_one_each_are_dealt_as_if_there_were_no_groups():

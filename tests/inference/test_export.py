@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tagfit.cli.main import main
 from tagfit.decisions.calibration import Calibration
 from tagfit.decisions.decider import Decider
 from tagfit.decisions.rules import Rule
-from tagfit.errors import ExportError, MissingExtraError, OutputError
+from tagfit.errors import DataError, ExportError, MissingExtraError, OutputError
 from tagfit.inference.export import made_file
 from tagfit.inference.export import onnx_file as exporting
 from tagfit.inference.export.export import export
@@ -169,6 +170,51 @@ def test_the_file_says_what_it_is(tmp_path):
     assert predictions["decider"] == to_plain(THRESHOLDS)
     assert [output.name for output in session.get_outputs()] == list(exporting.OUTPUTS)
     assert b".py" not in (tmp_path / "model.onnx").read_bytes()  # nor where on this machine it was made
+
+
+FLOATS = replace(IMAGES, pixel_range=1)
+
+
+def test_images_from_0_to_1(tmp_path):
+    ours = tagger(CNN, samples=FLOATS)
+    x = pixels(16)
+    found = export(ours, tmp_path / "model.onnx", examples=x / 255)
+    assert found.input["dtype"] == "float32"
+    expected, floats = ours.predict_array(x), (x / 255).astype(np.float32)
+    scores, probabilities, decisions = run(found.file, floats)
+    np.testing.assert_allclose(scores, expected.scores, atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected.probabilities, atol=1e-4)
+    np.testing.assert_array_equal(decisions, expected.decisions)
+    floats[1] *= 255
+    floats[2] *= -1
+    floats[3, 0, 0, 0] = np.nan
+    scores, probabilities, decisions = run(found.file, floats)
+    assert np.isnan(scores[1:4]).all()
+    assert np.isnan(probabilities[1:4]).all()
+    assert not decisions[1:4].any()
+    np.testing.assert_allclose(scores[[0, 4]], expected.scores[[0, 4]], atol=1e-5)
+    with pytest.raises(Exception, match="Unexpected input data type"):
+        run(found.file, x)
+
+
+def test_names_of_features_are_in_the_file(tmp_path):
+    names = tuple(f"f{number}" for number in range(20))
+    ours = tagger(DENSE, samples=replace(FEATURES, feature_names=names))
+    frame = pytest.importorskip("pandas").DataFrame(np.eye(20), columns=names)
+    export(ours, tmp_path / "model.onnx", examples=frame[sorted(names)])
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    assert json.loads(session.get_modelmeta().custom_metadata_map["feature_names"]) == list(names)
+    with pytest.raises(DataError, match="lacks 1 of the 20 features"):
+        export(ours, tmp_path / "other.onnx", examples=frame[list(names[1:])])
+
+
+@pytest.mark.parametrize(
+    ("name", "to"), [("plain.h5", None), ("plain", None), ("m.onnx", "keras"), ("m.tflite", "onnx")]
+)
+def test_endings_that_are_not_known_are_refused(tmp_path, name, to):
+    with pytest.raises(OutputError, match="expected a name that ends with"):
+        export(tagger(DENSE), tmp_path / name, to=to)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_would_give_other_scores_is_not_written(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from inference.test_export import CNN, DENSE, FEATURES, IMAGES, THRESHOLDS, tagger
+from inference.test_export import CNN, DENSE, FEATURES, FLOATS, IMAGES, THRESHOLDS, pixels, tagger
 from making import tiny_backbone
 from tagfit.bundle.write import write_bundle
 from tagfit.cli.main import main
@@ -153,6 +153,26 @@ def test_a_python_without_tagfit_gets_the_same_scores(tmp_path):
         ("Dropout", 0.3),
     ]
     assert drawing(tmp_path / "cnn") == [("Dropout", pytest.approx(0.2 * block / 6)) for block in range(1, 7)]
+
+
+def test_images_of_another_range_have_no_scores(tmp_path):
+    """Keras takes any number as it comes: a file of bytes once read images from 0 to 1 as black."""
+    x, names = pixels(16), ("bytes", "floats")
+    partly = x / 255
+    partly[:, 0] = np.nan
+    kinds = (x, x / 255, x / 127.5 - 1, partly, (x > 128) * 1.0)
+    for name, samples in zip(names, (IMAGES, FLOATS), strict=True):
+        (tmp_path / name).mkdir()
+        export(tagger(CNN, DENSE, samples=samples), tmp_path / name / "model.keras", examples=x)
+        np.save(tmp_path / name / "given.npy", np.concatenate(kinds))
+    run(LOADS, tmp_path, *names)
+    ours = tagger(CNN, DENSE, samples=IMAGES)
+    expected = ours.predict_array(x).scores
+    for name, fitting in zip(names, (0, 1), strict=True):
+        found = np.load(tmp_path / name / "found.npy").reshape(5, 5, 3)
+        np.testing.assert_allclose(found[fitting], expected, atol=1e-5)
+        assert np.isnan(found[[1 - fitting, 2, 3]]).all()
+        assert not np.isnan(found[4]).any()
 
 
 def test_a_file_that_would_give_other_scores_is_not_written(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Options: spelled once, checked once, the same for Python and for the command line."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import click
@@ -10,12 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 import tagfit
-from making import image_folder
+from making import QUICK, feature_table, image_folder, locked
+from tagfit.bundle.write import write_bundle
 from tagfit.cli.command import command, takes
 from tagfit.cli.main import main
 from tagfit.data.dataset import DEFAULT_SIZE
 from tagfit.errors import DataError, InputError, OptionError, RecipeError
 from tagfit.images.decode import MAX_PIXELS
+from tagfit.inference.tagger import Tagger
 from tagfit.io.typed_json import from_plain, to_plain
 from tagfit.options import data as data_options
 from tagfit.options import runs as run_options
@@ -24,6 +26,7 @@ from tagfit.options.commands import PredictOptions, ServeOptions
 from tagfit.options.data import DataOptions, DataSource, ReadOptions
 from tagfit.options.option import command_words, defaults_of, flag_of, options_of
 from tagfit.options.runs import CureOptions, DiagnoseOptions, EvaluateOptions, TrainOptions
+from tagfit.recipes import DenseModel, Recipe
 from tagfit.records import data as records
 from tagfit.records.form import MOST_PIXELS_A_SIDE
 from tagfit.records.scores import Target
@@ -312,3 +315,47 @@ def test_names_of_labels_on_the_command_line(tmp_path):
 def test_text_of_no_characters_is_refused_wherever_it_is_said():
     with pytest.raises(OptionError, match="none_is must be a text of at least one character; got ''"):
         DataOptions(none_is="")
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda data, bundle: Tagger.load(bundle, runtime="onnx"), "runtime must be one of auto, torch"),
+        (lambda data, bundle: Tagger.load(bundle, processes=0), "processes must be a whole number of at least 1"),
+        (lambda data, bundle: Tagger.load(bundle, device="tpu"), "device must be one of auto, cpu, cuda, mps"),
+        (lambda data, bundle: tagfit.predict(Tagger.load(bundle), data.dataset.x, device="tpu"), "device must be"),
+        (lambda data, bundle: tagfit.inspect(data, device=3), "device must be one of"),
+        (lambda data, bundle: tagfit.export(bundle, "x.onnx", to="h5"), "to must be one of onnx, keras"),
+        (lambda data, bundle: tagfit.fit(data, seed=-1), "seed must be a whole number from 0"),
+        (lambda data, bundle: tagfit.fit(data, seed=True), "seed must be a whole number from 0"),
+        (lambda data, bundle: tagfit.load(data.dataset.x, data.dataset.labels_NL, folds=2.5), "folds must be a whole"),
+        (lambda data, bundle: tagfit.cure(data, target=0.9), "target must be a tagfit.Target"),
+        (lambda data, bundle: tagfit.cure(data, train_below=0), "train_below must be a fraction above 0"),
+        (lambda data, bundle: tagfit.cure(data, minutes=float("inf")), "minutes must be a number above 0"),
+    ],
+)
+def test_every_function_checks_its_options_first(call, expected, tmp_path):
+    data = locked(feature_table(samples=60))
+    write_bundle(tmp_path / "bundle", tagfit.fit(data, recipe=QUICK).tagger.bundle)
+    with pytest.raises(OptionError, match=expected):
+        call(data, tmp_path / "bundle")
+
+
+def test_numpys_numbers_are_numbers(tmp_path):
+    data = tagfit.load(
+        feature_table(samples=60).x,
+        feature_table(samples=60).labels_NL,
+        split={"train": np.float32(0.7), "val": np.float64(0.3)},
+        split_seed=np.uint8(3),
+        groups=np.arange(60) // 2,
+    )
+    training = replace(QUICK.training, epochs=np.int64(2), rate=np.float64(0.01), autocast=np.bool_(False))
+    recipe = Recipe(
+        name="numpy", model=DenseModel(widths=(np.int32(8),), dropout=(np.float16(0.5),)), training=training
+    )
+    assert recipe == Recipe.from_dict(recipe.to_dict())
+    assert all(type(one) in (int, float, bool, str, tuple) for one in vars(recipe.training).values())
+    tagfit.fit(data, recipe=recipe, seed=np.int64(1), output=tmp_path / "fit")
+    target = tagfit.Target("micro_f1", train_below=np.float32(0.9), val_at_least=np.float64(0.1))
+    tagfit.cure(data, baseline=recipe, target=target, trials=np.int64(1), output=tmp_path / "cure")
+    assert Tagger.load(tmp_path / "fit", processes=np.int64(1)).label_names == data.dataset.label_names

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from tagfit.cli.stops import Stops, stops_raise
+from tagfit.cli.streams import gated
 from tagfit.errors import InputError, TagfitError
 from tagfit.options.checks import SWITCH
 from tagfit.options.option import GROUPS, Group, Option, Options, Reader, defaults_of, flag_of, options_of
@@ -80,7 +84,7 @@ class CommandGroup(click.Group):
     def __init__(self, name: str, *, sections: Mapping[str, Sequence[click.Command]], **more: Any) -> None:
         commands = {str(command.name): command for several in sections.values() for command in several}
         super().__init__(name, commands, context_settings=_SETTINGS, **more)
-        self.sections = sections
+        self.sections, self.stops = sections, Stops()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -93,15 +97,27 @@ class CommandGroup(click.Group):
         }
         _write_sections(formatter, rows)
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        with gated(), stops_raise() as self.stops:
+            return super().main(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while it can still be said that it failed
+            return result
         except InputError as error:
             code, message = 2, str(error)
         except TagfitError as error:
             code, message = 1, str(error)
+        except BrokenPipeError:
+            code, message = 1, "Whoever read stdout has gone; what was still to come is not written."
+        except OSError as error:
+            code = 2 if error.errno == errno.ENAMETOOLONG else 1
+            message = f"{error.filename or 'stdout'}: {error.strerror or error}"
         except KeyboardInterrupt:
-            code, message = 130, "Stopped."
+            code, message = 128 + self.stops.number, "Stopped."
         say(message)
         raise click.exceptions.Exit(code)
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def show(renderable: RenderableType | str) -> None:
     """Print for people, in 80 columns at most."""
-    from rich.console import Console
+    from tagfit.cli.console import GatedConsole
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = GatedConsole()
     console.width = min(80, console.width) if console.is_terminal else 80
     console.print(renderable)
 

@@ -11,6 +11,7 @@ import click
 
 from tagfit.cli.command import command, say, takes
 from tagfit.cli.output import show_json
+from tagfit.cli.streams import stdout_bytes
 from tagfit.errors import OutputError
 from tagfit.options.commands import PredictOptions
 
@@ -40,8 +41,8 @@ def predict(bundle: str, paths: tuple[str, ...], writing: PredictOptions) -> Non
     with connected(writing.on) as ray:
         with working("loading the model"):
             tagger = Tagger.load(bundle)
-        _check_images(tagger, writing)
         given = places(paths)
+        _check_images(tagger, given, writing)
         counts = _predict_here(tagger, given, writing) if ray is None else _predict_on(ray, bundle, given, writing)
     if writing.output is not None:
         say(f"written to {writing.output}")
@@ -62,11 +63,15 @@ def _check_output(writing: PredictOptions) -> None:
         raise OutputError(f"{writing.output} exists already", todo)
 
 
-def _check_images(tagger: Tagger, writing: PredictOptions) -> None:
+def _check_images(tagger: Tagger, given: Sequence[Path], writing: PredictOptions) -> None:
+    from tagfit.inference.rows import all_arrays
+
     asked = {"--on": writing.on, "--write-xmp": writing.write_xmp, "--explain": writing.explain}
     for_images = [name for name, value in asked.items() if value]
     if for_images and not tagger.takes_images:
         raise click.UsageError(f"{', '.join(for_images)}: for images only, and this bundle takes feature rows")
+    if for_images and all_arrays(given):
+        raise click.UsageError(f"{', '.join(for_images)}: for image files only, and these are arrays")
 
 
 def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions) -> dict[str, int]:
@@ -106,7 +111,7 @@ def _write(rows: Any, tagger: Tagger, writing: PredictOptions) -> None:
     elif writing.json:
         show_json({"predictions": [row.to_dict() for row in rows()]})
     elif writing.output is None:
-        row_files.write_rows(sys.stdout.buffer, row_files.CsvLines(tagger.label_names), rows())
+        row_files.write_rows(stdout_bytes(), row_files.CsvLines(tagger.label_names), rows())
     elif writing.resume:
         row_files.resume_rows(Path(writing.output), tagger.label_names, rows)
     else:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tagfit.cli.console import GatedConsole
 from tagfit.images.store import OnRead
 from tagfit.training.events import EpochEnded, Event, ImagesPassed, RunEnded, RunStarted
 
 
 def _progress() -> Progress:
-    console = Console(stderr=True, markup=False, emoji=False)
+    console = GatedConsole(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -82,4 +82,4 @@ class TrainingBar:
         if self._progress.disable:
             print(line, file=sys.stderr, flush=True)
         else:
-            self._progress.console.print(line, highlight=False)
+            self._progress.console.print(line)

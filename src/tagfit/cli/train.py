@@ -13,6 +13,7 @@ import click
 
 from tagfit.cli.command import command, json_option, option, say, takes
 from tagfit.cli.output import load, show, show_json
+from tagfit.cli.stops import ASKING
 from tagfit.options.data import DataOptions
 from tagfit.options.runs import CureOptions, RunOptions, TrainOptions
 
@@ -136,10 +137,11 @@ def _watched() -> Iterator[TrainingBar]:
     def ask_to_stop(number: int, frame: object) -> None:
         bar.stopped_by = number
         say("stopping after this step, to keep what it has reached; once more kills")
-        for one in (signal.SIGINT, signal.SIGTERM):
+        for one in before:
             signal.signal(one, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = [number for number in ASKING if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, ask_to_stop) for number in handled}
     try:
         with bar:
             yield bar

@@ -49,7 +49,7 @@ def evaluate(
     "to",
     type=click.Choice(["onnx", "keras"]),
     metavar="onnx|keras",
-    help="The file's format.  [default: keras for a FILE that ends with .keras, else onnx]",
+    help="The file's format.  [default: what FILE ends with, else onnx]",
 )
 @option("--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx or .keras]")
 @json_option

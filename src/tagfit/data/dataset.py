@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tagfit.data.feature_names import feature_order
 from tagfit.data.lock import hash_rows
 from tagfit.errors import DataError
 from tagfit.images.decode import MAX_PIXELS, pixels
@@ -68,7 +70,9 @@ def build(
     if isinstance(size, ImageForm) and table.kind == "images":
         x = _resized(x, size)
     scale = 1 / 255 if table.kind == "images" else 1.0
-    return _dataset(table, x, hashes, Preprocessing(table.kind, tuple(x.shape[1:]), scale))
+    shape = tuple(x.shape[1:])
+    how = Preprocessing(table.kind, shape, scale, feature_names=table.feature_names, pixel_range=table.pixel_range)
+    return _dataset(table, x, hashes, how)
 
 
 def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Dataset, tuple[str, ...], tuple[str, ...]]:
@@ -93,6 +97,20 @@ def align_labels(dataset: Dataset, label_names: tuple[str, ...]) -> tuple[Datase
     surplus = tuple(name for name in dataset.label_names if name not in set(label_names))
     missing = tuple(name for name in label_names if name not in known)
     return replace(dataset, labels_NL=labels_NL, label_names=label_names), surplus, missing
+
+
+def align_features(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """`dataset` with its columns of features in the order of `names`; as it is where it or they have no names.
+
+    Raises:
+        DataError: columns that are missing, and columns that are not expected.
+    """
+    order = feature_order(dataset.preprocessing.feature_names, names, dataset.name)
+    if order is None:
+        return dataset
+    x = np.ascontiguousarray(dataset.x[:, order])
+    preprocessing = replace(dataset.preprocessing, feature_names=tuple(names))
+    return replace(dataset, x=x, hashes=hash_rows(x), preprocessing=preprocessing)
 
 
 def rows_of_part(dataset: Dataset, part: Part) -> Dataset:

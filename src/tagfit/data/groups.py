@@ -38,11 +38,14 @@ def likeness(dataset: Dataset, *, neighbours: bool = True) -> Likeness:
     return Likeness(known_near_copies(images, dataset.hashes), runs)
 
 
-def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
+def group(dataset: Dataset, by: str | Sequence[str], known: Likeness) -> Groups:
     """Byte-identical samples together, and what `by` names: `auto`, `blocks`, `none` or a metadata column.
 
+    Args:
+        by: or (N,) a value for each sample; empty where it stands alone.
+
     Raises:
-        DataError: no such column, a column that says nothing, or no blocks to make.
+        DataError: no such column, values that say nothing or are not N, or no blocks to make.
     """
     copies = np.unique(hash_keys(dataset.hashes), return_inverse=True)[1].ravel()
     if by == NONE:
@@ -56,7 +59,10 @@ def group(dataset: Dataset, by: str, known: Likeness) -> Groups:
             return Groups(_joined(copies, together), notes)
         blocks, note = _blocks(dataset)
         return Groups(_joined(copies, together, blocks), (*notes, note))
-    column, note = _column(dataset, by)
+    if isinstance(by, str):
+        column, note = _by_value(_column(dataset, by), f"the column {by!r}")
+    else:
+        column, note = _by_value(_checked_length(dataset, by), "groups")
     return Groups(_joined(copies, column), (note,))
 
 
@@ -98,24 +104,38 @@ def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
     return _alone(blocks), f"{count} blocks of up to {BLOCK} neighbouring {series.by} were kept together."
 
 
-def _column(dataset: Dataset, name: str) -> tuple[NDArray[np.intp], str]:
+def _checked_length(dataset: Dataset, values: Sequence[str]) -> Sequence[str]:
+    if len(values) == len(dataset):
+        return values
+    aside = f", and {len(dataset.set_aside)} more are set aside" if dataset.set_aside else ""
+    raise DataError(
+        f"groups has {len(values)} values for {len(dataset)} samples{aside}",
+        "Give one value a sample, or the name of a column that has them.",
+    )
+
+
+def _column(dataset: Dataset, name: str) -> Sequence[str]:
     if name not in dataset.metadata:
         columns = ", ".join(dataset.metadata) or "it has no further column"
         raise DataError(
             f"there is no column {name!r} to group by: expected {AUTO}, {BLOCKS}, {NONE} or a further column of "
             f"{dataset.name} ({columns}).{did_you_mean(name, [*dataset.metadata, AUTO, BLOCKS, NONE])}"
         )
-    cells = [cell.strip() for cell in dataset.metadata[name]]
+    return dataset.metadata[name]
+
+
+def _by_value(column: Sequence[str], what: str) -> tuple[NDArray[np.intp], str]:
+    cells = [cell.strip() for cell in column]
     values = {value: number for number, value in enumerate(sorted({cell for cell in cells if cell}))}
     if len(values) < 2 and cells.count("") < 2:
         raise DataError(
-            f"the column {name!r} says the same of all {len(cells)} samples, so they would all be one group: "
+            f"{what} says the same of all {len(cells)} samples, so they would all be one group: "
             "expected at least two values"
         )
     if not values:
-        raise DataError(f"the column {name!r} is empty in all {len(cells)} samples, so it groups nothing")
+        raise DataError(f"{what} is empty in all {len(cells)} samples, so it groups nothing")
     groups = np.array([values.get(cell, -1) for cell in cells], dtype=np.intp)
-    note = f"The {len(values)} groups of the column {name!r} were kept together."
+    note = f"The {len(values)} groups {'that you gave' if what == 'groups' else f'of {what}'} were kept together."
     alone = int((groups < 0).sum())
     return _alone(groups), note + (f" {alone} samples without a value there stand alone." if alone else "")
 

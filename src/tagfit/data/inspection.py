@@ -171,8 +171,9 @@ def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
     """Row numbers of byte-identical samples, group by group."""
     keys = hash_keys(dataset.hashes)
     order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]])
-    return [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    starts = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1], True])
+    several = np.flatnonzero(np.diff(starts) > 1)
+    return [order[starts[run] : starts[run + 1]] for run in several]
 
 
 def _neighbours(data: LockedData) -> NeighbourReport | None:

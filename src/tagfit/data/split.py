@@ -10,7 +10,7 @@ Shapes: N samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def split(
     *,
     shares: Mapping[str, float] | None = None,
     seed: int = 0,
-    groups: str | None = None,
+    groups: str | Sequence[str] | None = None,
     calibrate: bool = False,
     folds: int | None = None,
 ) -> Split:
@@ -47,7 +47,8 @@ def split(
         dataset: N samples; its `given_split`, where there is one, is kept to the row.
         shares: fraction a part, adding up to 1; train and val must be among them. Not with a person's own split.
         seed: the split seed.
-        groups: `auto`, `blocks`, `none` or a metadata column, as in `data.groups`; not where nothing is dealt.
+        groups: `auto`, `blocks`, `none`, a metadata column or a value for each sample, as in `data.groups`; not where
+            nothing is dealt.
         calibrate: whether there has to be a calibrate part; where neither the data nor `shares` bring one, it is
             carved out of train.
         folds: how many; train and val are dealt to them, so that no shares can be given.
@@ -168,7 +169,7 @@ def _check(
     own: NDArray[np.int8] | None,
     wanted: Mapping[str, float],
     shares: Mapping[str, float] | None,
-    groups: str | None,
+    groups: str | Sequence[str] | None,
     folds: int | None,
 ) -> None:
     faults, options = [], []

@@ -31,6 +31,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".ti
 
 #: an image that claims more pixels is refused before any of them is allocated
 MAX_PIXELS = 100_000_000
+#: bytes of a file for each pixel it may have: more than any that is not compressed at all (16 bits, CMYK, a thumbnail)
+BYTES_A_PIXEL = 10
 
 #: how the values of the EXIF orientation are undone
 _UPRIGHT = {

@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from tagfit.images.decode import UnreadableImageError, shrink
+from tagfit.images.decode import BYTES_A_PIXEL, UnreadableImageError, shrink
+from tagfit.io.files import regular_file
 from tagfit.records.form import ImageForm
 
 #: how a request begins: whether a digest is asked for, and what follows; and what is answered to a digest
@@ -71,7 +72,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO, form: ImageForm, max_pixels: i
     while True:
         request = receive(incoming)
         try:
-            encoded, read = _encoded(request[1:])
+            encoded, read = _encoded(request[1:], BYTES_A_PIXEL * max_pixels)
         except (OSError, ValueError) as error:  # a path with a NUL in it is of the wrong value
             send(outgoing, _told(reason=f"cannot be read: {getattr(error, 'strerror', '') or error}"))
             continue
@@ -94,11 +95,11 @@ def _told(**values: Any) -> bytes:
     return json.dumps(values).encode()
 
 
-def _encoded(request: bytes) -> tuple[bytes, tuple[int, int, int, int] | None]:
-    """A file's bytes; and its stamp, where a later change is sure to change that too."""
+def _encoded(request: bytes, most: int) -> tuple[bytes, tuple[int, int, int, int] | None]:
+    """A file's bytes, `most` of them; and its stamp, where a later change is sure to change that too."""
     if request[:1] == BYTES:
         return request[1:], None
-    with Path(os.fsdecode(request[1:])).open("rb") as file:
+    with regular_file(Path(os.fsdecode(request[1:])), most) as file:
         before = stamp(os.fstat(file.fileno()))
         settled = max(before[1:3]) + _SETTLED < time.time_ns()
         encoded = file.read()

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from tagfit.errors import TagfitError
 from tagfit.images.worker import BYTES, DIGEST, FILE, KNOWN, PIXELS, WANTED, receive, send
+from tagfit.io.forks import demand_own_threads
 from tagfit.records.form import ImageForm
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Decoders:
 
         `sources` are taken, and `wanted` is called, from several threads; without it nothing is hashed.
         """
+        demand_own_threads()
         numbered = enumerate(sources)
         first = list(islice(numbered, _WORTH_A_PROCESS * (self._most - 1) + 1))
         decoders = [self._taken() for _ in range(max(1, -(-len(first) // _WORTH_A_PROCESS)))]

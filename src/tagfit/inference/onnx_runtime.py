@@ -19,6 +19,7 @@ import tagfit
 from tagfit.bundle.audit import Audited
 from tagfit.images.workers import cores
 from tagfit.io import cache
+from tagfit.io.forks import demand_own_threads
 from tagfit.records.data import Preprocessing
 
 #: of the files that are kept: raised where `onnx_file` writes other inputs or outputs, so that no older file is run
@@ -31,6 +32,7 @@ class OnnxNetworks:
     """Gives scores to what goes into a bundle, on the CPU; may be used from several threads."""
 
     def __init__(self, content: bytes, preprocessing: Preprocessing) -> None:
+        demand_own_threads()
         self._session = session_of(content)
         self._name, self._dimensions = preprocessing.input_name, 1 + len(preprocessing.taken)
         self._labels = self._session.get_outputs()[0].shape[1]
@@ -42,6 +44,7 @@ class OnnxNetworks:
 
     def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """(n, L) float32 of n samples."""
+        demand_own_threads()
         found = np.empty((len(x), self._labels), np.float32)
         for start in range(0, len(x), self._at_once):
             rows = slice(start, start + self._at_once)

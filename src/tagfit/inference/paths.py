@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from glob import glob
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tagfit.errors import DataError
@@ -31,8 +30,8 @@ def places(words: Sequence[str]) -> list[Path]:
             found.append(Path(word))
         elif _PATTERN.isdisjoint(word):
             faults.append(f"{word}: no such file or folder")
-        elif matches := sorted(glob(word, recursive=True)):  # noqa: PTH207 (Path.glob has no absolute patterns)
-            found += map(Path, matches)
+        elif matches := sorted(_fitting(word)):
+            found += matches
         else:
             faults.append(f"{word}: no file or folder fits this pattern")
     if faults:
@@ -40,15 +39,52 @@ def places(words: Sequence[str]) -> list[Path]:
     return found
 
 
+def _fitting(pattern: str) -> Iterator[Path]:
+    """What fits; `**` follows no links, which may lead in circles, and `*` fits no hidden name."""
+    anchor = Path(pattern).anchor
+    parts = Path(pattern).parts[bool(anchor) :]
+    deep = "**" in parts
+    wanted = Path(*parts, "*") if parts[-1] == "**" else Path(*parts)
+    hidden = any(part.startswith(".") for part in parts)
+    start = Path(anchor)
+    for path in start.glob(str(wanted)):
+        if (hidden or not any(part.startswith(".") for part in path.relative_to(start).parts)) and not (
+            deep and path.is_dir()  # what is in it fits by itself
+        ):
+            yield path
+
+
+def image_files(words: Sequence[str | Path]) -> list[str]:
+    """The files that `words` name, as `places` and `images_at` find them; one that is not there stands for itself.
+
+    Raises:
+        DataError: folders without images, and patterns that nothing fits.
+    """
+    found: list[str] = []
+    for word in map(str, words):
+        if Path(word).is_file() or (_PATTERN.isdisjoint(word) and not Path(word).is_dir()):
+            found.append(word)
+        else:
+            demand_images(given := places([word]))
+            found += images_at(given, ())
+    return found
+
+
 def demand_images(given: Sequence[Path]) -> int | None:
     """How many images there are; None where some come on stdin.
 
     Raises:
-        DataError: folders without images, all of them named.
+        DataError: folders without images, and those that cannot be listed, all of them named.
     """
-    counts = [sum(1 for _ in _images_at(place)) for place in given if place != STDIN]
+    faults = list[str]()
+
+    def unlisted(error: OSError) -> None:
+        faults.append(f"{error.filename}: this folder cannot be listed: {error.strerror}")
+
     folders = [place for place in given if place != STDIN]
-    faults = [f"{place}: no image in it or below it" for place, n in zip(folders, counts, strict=True) if not n]
+    counts = [sum(1 for _ in _images_at(place, unlisted)) for place in folders]
+    if not faults:
+        faults = [f"{place}: no image in it or below it" for place, n in zip(folders, counts, strict=True) if not n]
     if faults:
         raise DataError(faults)
     return None if STDIN in given else sum(counts)
@@ -66,10 +102,10 @@ def lines_of(lines: Iterable[bytes]) -> Iterator[str]:
     return (os.fsdecode(line) for line in stripped if line.strip())
 
 
-def _images_at(path: Path) -> Iterator[Path]:
+def _images_at(path: Path, on_error: Callable[[OSError], object] | None = None) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    for folder, folders, files in os.walk(path):
+    for folder, folders, files in os.walk(path, onerror=on_error):
         folders.sort()
         yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix.lower() in IMAGE_SUFFIXES)

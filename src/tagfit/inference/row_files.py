@@ -7,10 +7,10 @@ the file is gone on with.
 from __future__ import annotations
 
 import csv
-import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -20,6 +20,15 @@ from tagfit.io.files import whole_file, writable
 
 #: rows that a Parquet file holds together
 _GROUP = 4096
+
+#: the columns before the scores
+_COLUMNS = ("sample", "labels", "error")
+
+#: what a spreadsheet takes for the beginning of a formula
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+#: of a CSV cell, what takes quotes around it
+_QUOTED = re.compile('[",\r\n]|^ | $')
 
 _OTHER = "Go on with the file that the same command began, or choose another with -o; nothing was written."
 
@@ -49,11 +58,14 @@ class Lines(Protocol):
 
 
 class CsvLines:
-    """Columns: sample, labels (with `;` between), error, and the score of each label."""
+    """Columns: sample, labels (with `;` between), error, and the score of each label.
+
+    A cell that a spreadsheet would run as a formula has a `'` before it.
+    """
 
     def __init__(self, label_names: Sequence[str]) -> None:
         self._names = label_names
-        self.header = _csv_line(["sample", "labels", "error", *label_names])
+        self.header = _csv_line([*_COLUMNS, *score_columns(label_names)])
         self.beginning = self.header
 
     def is_whole(self, line: bytes) -> bool:
@@ -66,6 +78,7 @@ class CsvLines:
     def row(self, line: str) -> PredictedRow:
         try:
             ((sample, labels, error, *scores),) = csv.reader([line], strict=True)
+            sample, labels, error = map(_cell_content, (sample, labels, error))
         except csv.Error as fault:
             raise ValueError(str(fault)) from fault
         numbers = {} if error else dict(zip(self._names, map(float, scores), strict=True))
@@ -108,8 +121,10 @@ def save_rows(path: Path, label_names: Sequence[str], rows: Iterable[PredictedRo
         MissingExtraError: Parquet takes pyarrow, which is not installed.
     """
     demand_form(path)
+    coming = iter(rows)
+    first = list(islice(coming, 1))  # where input is refused, no file is begun
     with writable(path), whole_file(path, new=True) if path.suffix == ".parquet" else path.open("xb") as stream:
-        write_form(stream, path.suffix, label_names, rows)
+        write_form(stream, path.suffix, label_names, chain(first, coming))
 
 
 def write_form(stream: BinaryIO, suffix: str, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
@@ -192,7 +207,7 @@ def _write_parquet(stream: BinaryIO, label_names: Sequence[str], rows: Iterable[
     from pyarrow import parquet
 
     columns = [("sample", pa.string()), ("labels", pa.list_(pa.string())), ("error", pa.string())]
-    schema = pa.schema([*columns, *((name, pa.float32()) for name in label_names)])
+    schema = pa.schema([*columns, *((name, pa.float32()) for name in score_columns(label_names))])
     with parquet.ParquetWriter(stream, schema) as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_arrays(_columns(group, label_names), schema=schema))
@@ -216,10 +231,22 @@ def _groups(rows: Iterable[PredictedRow]) -> Iterator[list[PredictedRow]]:
         yield group
 
 
+def score_columns(label_names: Sequence[str]) -> list[str]:
+    """What the columns of scores are called: as their labels are, but for those that are called like another column."""
+    return [f"score of {name}" if name in _COLUMNS else name for name in label_names]
+
+
 def _csv_line(cells: Sequence[str]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return _bytes(text.getvalue())
+    return _bytes(",".join(map(_csv_cell, cells)) + "\n")
+
+
+def _csv_cell(content: str) -> str:
+    safe = f"'{content}" if content.lstrip("'").startswith(_FORMULA) else content
+    return '"' + safe.replace('"', '""') + '"' if _QUOTED.search(safe) else safe
+
+
+def _cell_content(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def _bytes(text: str) -> bytes:

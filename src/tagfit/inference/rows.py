@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
 
+from tagfit.data.feature_names import feature_order
+from tagfit.data.sources.arrays import names_in
+from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.npz import read_npz
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError, OutputError
 from tagfit.images.store import OnRead
@@ -62,7 +66,7 @@ def predicted_rows(
         OutputError: rows are known of other samples, or from another model.
     """
     total = 0
-    if tagger.takes_images and not _all_arrays(tagger, given):
+    if tagger.takes_images and not all_arrays(given):
         total = demand_images(given) or 0
         first, last, names = _begun(known, images_at(given, lines))
         samples = _image_rows(tagger, names)
@@ -81,13 +85,14 @@ def image_rows(tagger: Tagger, names: Iterator[str], calibrated: bool = False) -
 
 def _begun(known: Iterable[PredictedRow], names: Iterator[str]) -> tuple[int, list[PredictedRow], Iterator[str]]:
     """How many rows fill batches, those of the last batch that was begun, and the samples from that batch on."""
-    number, begun = 0, list[PredictedRow]()
+    number, begun, again = 0, list[PredictedRow](), list[str]()
     for number, row in enumerate(known):
-        _demand(row, next(names, None), number)
+        name = next(names, None)
+        _demand(row, name, number)
         if number % PATHS_AT_ONCE == 0:
-            begun = []
+            begun, again = [], []
         begun.append(row)
-    again = [row.sample for row in begun]
+        again.append(str(name))  # as it lies on disk, which a row may not be able to say
     return (number + 1 - len(begun) if begun else 0), begun, chain(again, names)
 
 
@@ -135,9 +140,9 @@ def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[Pr
         yield row
 
 
-def _all_arrays(tagger: Tagger, paths: Sequence[Path]) -> bool:
-    """Whether what a backbone made of images is given in their place."""
-    return tagger.preprocessing.kind == "features" and all(path.suffix in (".npy", ".npz") for path in paths)
+def all_arrays(paths: Sequence[Path]) -> bool:
+    """Whether samples are given as NumPy's files: features, or images."""
+    return bool(paths) and all(path.suffix in (".npy", ".npz") for path in paths)
 
 
 def _image_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Prediction, int]]:
@@ -154,45 +159,50 @@ def _image_rows(tagger: Tagger, files: Iterator[str]) -> Iterator[tuple[str, Pre
 
 
 def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, Prediction, int]]:
-    for path, (names, x) in [(path, _features_at(path)) for path in paths]:
+    for path, (names, x, columns) in [(path, _features_at(path)) for path in paths]:
         try:
-            prediction = tagger.predict_array(x)
+            order = feature_order(columns, tagger.preprocessing.feature_names)
+            prediction = tagger.predict_array(x if order is None else x[:, order])
         except DataError as error:
             raise DataError([f"{path}: {fault}" for fault in error.faults], error.todo) from None
         for row, name in enumerate(names):
             yield f"{path}:{name}", prediction, row
 
 
-def _features_at(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
-    if path.suffix == ".npy" or _has_x_alone(path):
-        return _rows_of_npy(path)
-    todo = "This bundle takes feature rows, not images: .npy, an .npz with X, or a label file with features."
+def _features_at(path: Path) -> tuple[Sequence[str], NDArray[Any], tuple[str, ...]]:
+    """Names of the samples, what goes in, and names of its columns where they have any."""
+    found = _array_at(path)
+    if found is not None:
+        x, columns = found
+        if x.ndim == 0:
+            raise DataError(f"{path}: expected an array of samples; got a single {x.dtype}")
+        return [f"row {number}" for number in range(1, len(x) + 1)], x, columns
+    todo = "Expected arrays (.npy, or an .npz with X) or, for a bundle of features, a label file with features."
     try:
         table = read(path)
     except DataError as error:
         raise DataError(error.faults, todo) from None
     if table.x is None:
         raise DataError(f"{path}: expected feature rows; got names of images", todo)
-    return table.sample_names, table.x
+    return table.sample_names, table.x, table.feature_names
 
 
-def _rows_of_npy(path: Path) -> tuple[Sequence[str], np.ndarray[Any, Any]]:
-    try:
-        held = np.load(path, allow_pickle=False)
-        x = held["X"] if isinstance(held, NpzFile) else held
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path}: expected an array of numbers; {error}") from error
-    if not isinstance(x, np.ndarray) or x.ndim == 0:
-        raise DataError(f"{path}: expected an array of feature rows; got {getattr(x, 'shape', 'several arrays')}")
-    return [f"row {number}" for number in range(1, len(x) + 1)], x
-
-
-def _has_x_alone(path: Path) -> bool:
-    """Whether it is an .npz of feature rows without labels."""
+def _array_at(path: Path) -> tuple[NDArray[Any], tuple[str, ...]] | None:
+    """The array of an .npy, or X and `feature_names` of an .npz; None of another file."""
+    if path.suffix == ".npy":
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False), ()
+        except (ValueError, EOFError, OSError, OverflowError) as error:
+            raise DataError(f"{path}: expected an array of numbers; {error}") from error
     if path.suffix != ".npz" or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return archive.namelist() == ["X.npy"]
+        return None
+    faults = Faults()
+    arrays, _ = read_npz(path, faults)
+    faults.check()
+    x = next((arrays[name] for name in ("X", "x") if name in arrays), None)
+    names = names_in(arrays.get("feature_names"), path.name, faults, "feature_names") or ()
+    faults.check()
+    return None if x is None else (x, names)
 
 
 def _row(sample: str, prediction: Prediction, row: int, calibrated: bool) -> PredictedRow:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,12 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from tagfit.bundle.audit import Audited, audited
-from tagfit.data.dataset import DEFAULT_SIZE
+from tagfit.data.dataset import DEFAULT_SIZE, align_features
+from tagfit.data.feature_names import feature_order
+from tagfit.data.sources.array_like import names_of_columns, plain_array
+from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.pixels import pixels as pixels_of_array
 from tagfit.errors import DataError, ExportError, did_you_mean
 from tagfit.images.decode import MAX_PIXELS, UnreadableImageError, pixels
 from tagfit.images.workers import DecodeOutcome, Decoders
 from tagfit.inference import onnx_runtime as onnx_networks
 from tagfit.inference.explain import Explanation, grad_cam, hidden
+from tagfit.inference.paths import image_files
+from tagfit.options.shared import ModelOptions
 from tagfit.records.data import Dataset
 from tagfit.records.form import ImageForm
 from tagfit.records.runs import Units
@@ -40,6 +46,8 @@ PATHS_AT_ONCE = 128
 
 Runtime = Literal["auto", "torch"]
 
+_NOT_FINITE = "its scores are not finite: its features are far out of the range of those that were trained on"
+
 Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | ArrayLike
 
 
@@ -48,12 +56,13 @@ class Prediction:
     """What a tagger makes of n samples, in their order.
 
     Attributes:
-        scores: (n, L) float32, the network's probabilities as they are; NaN where the image could not be read.
+        scores: (n, L) float32, the network's probabilities as they are; NaN where there is an error.
         probabilities: (n, L) float32, the same calibrated: of all cells given 0.8, about 80% are yes.
         decisions: (n, L) bool: the labels given by the bundle's rule or, where it has none, to scores above 0.5;
-            none where the image could not be read.
+            none where there is an error.
         label_names: (L,).
-        errors: the reason for each unreadable image, by its position.
+        errors: by its position, why a sample has none: an unreadable image, or scores that are not finite.
+        samples: (n,) the path of each image file; none of images and arrays in memory.
     """
 
     scores: NDArray[np.float32]
@@ -61,6 +70,7 @@ class Prediction:
     decisions: NDArray[np.bool_]
     label_names: tuple[str, ...]
     errors: Mapping[int, str] = field(default_factory=dict)
+    samples: tuple[str, ...] = ()
 
     def labels(self, row: int) -> tuple[str, ...]:
         """Names of the labels given to one sample."""
@@ -115,11 +125,13 @@ class Tagger:
             runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
 
         Raises:
+            OptionError: an option cannot be used.
             BundleError: it cannot be read or is not what was handed over.
         """
-        found = audited(Path(path))
-        networks = _in_onnx(found) if runtime == "auto" and onnx_networks.installed() and _on_cpu(device) else None
-        return cls(found if networks else _constructed(found), device, networks, processes)
+        chosen = ModelOptions(device=device, runtime=runtime, processes=processes)
+        found, auto = audited(Path(path)), chosen.runtime == "auto"
+        networks = _in_onnx(found) if auto and onnx_networks.installed() and _on_cpu(chosen.device) else None
+        return cls(found if networks else _constructed(found), chosen.device, networks, chosen.processes)
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -152,22 +164,36 @@ class Tagger:
         """Scores and decisions for images or feature rows.
 
         Args:
-            inputs: one path or a list of paths; one PIL image or a list, of which large JPEGs come out a little
-                different, as files are shrunk while they are decoded; an array: (n, D) numeric features, or
-                (n, H, W, 3) uint8 images of the size that the bundle was trained on. A bundle with a backbone takes
-                both: images of the backbone's size, and features that it has made.
+            inputs: one path or a list of paths: files, folders, which stand for all images below them, and patterns
+                such as `photos/**/*.jpg`; one PIL image or a list, of which large JPEGs come out a little different,
+                as files are shrunk while they are decoded; (n, D) numeric features: an array, a sparse matrix or a
+                frame, whose columns may come in any order if the bundle knows their names; or an array of (n, H, W, 3)
+                images of the size that the bundle was trained on, uint8 or floats of the range that training took. A
+                bundle with a backbone takes both: images of the backbone's size, and features that it has made.
 
         Raises:
-            DataError: not what this bundle takes.
+            DataError: not what this bundle takes, or not one image could be read.
         """
         several: Any = [inputs] if isinstance(inputs, str | Path | Image.Image) else inputs
         if isinstance(several, list | tuple) and not several:
             return self._decided(np.empty((0, len(self.label_names)), dtype=np.float32))
         if _all_of(several, Image.Image):
-            return self._predict_outcomes([self._image_outcome(image) for image in several])
+            return _readable(self._predict_outcomes([self._image_outcome(image) for image in several]))
         if _all_of(several, str | Path):
-            return _joined(list(self.predict_stream(several)), self.label_names)
-        return self.predict_array(np.asarray(several))
+            self._demand_images()
+            files = image_files(several)
+            return _readable(replace(_joined(list(self.predict_stream(files)), self.label_names), samples=tuple(files)))
+        return self._decided(self._scores(self.prepared(several)))
+
+    def prepared(self, samples: ArrayLike) -> NDArray[Any]:
+        """(n, ...) uint8 images or float32 features of an array, a sparse matrix or a frame, its columns in order.
+
+        Raises:
+            DataError: not what this bundle takes.
+        """
+        x = plain_array(samples, "the input")
+        order = feature_order(names_of_columns(samples), self.preprocessing.feature_names, "the input")
+        return self._taken(x if order is None else x[:, order])
 
     def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Predictions for image files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
@@ -184,19 +210,27 @@ class Tagger:
                 yield self._predict_outcomes(batch)
 
     def predict_array(self, x: NDArray[Any]) -> Prediction:
-        """Scores and decisions of (n, ...) uint8 images or numeric features.
+        """Scores and decisions of (n, ...) images, uint8 or of the range that training took, or of numeric features.
 
         Raises:
-            DataError: another shape or dtype than the bundle was trained on, or values that are not finite.
+            DataError: another shape or range than the bundle was trained on, or values that are not finite.
+        """
+        return self._decided(self._scores(self._taken(x)))
+
+    def _taken(self, x: NDArray[Any]) -> NDArray[Any]:
+        """(n, ...) uint8 images or float32 features.
+
+        Raises:
+            DataError: as `predict_array`.
         """
         seen = self.preprocessing.backbone is not None and x.ndim == 4
         shape = self.preprocessing.taken if seen else self.preprocessing.shape
         kind = "images" if seen else self.preprocessing.kind
-        faults = []
+        faults, given = [], x.shape
+        if kind == "images" and (x.dtype != np.uint8 or given[1:] != shape):
+            x = self._as_pixels(x)
         if x.shape[1:] != shape:
-            faults.append(f"expected an array of shape (n, {', '.join(map(str, shape))}); got {x.shape}")
-        if kind == "images" and x.dtype != np.uint8:
-            faults.append(f"expected uint8 images with values from 0 to 255; got {x.dtype}")
+            faults.append(f"expected an array of shape (n, {', '.join(map(str, shape))}); got {given}")
         if kind == "features":
             if x.dtype.kind not in "fiub":
                 faults.append(f"expected numeric features; got {x.dtype}")
@@ -211,15 +245,34 @@ class Tagger:
             )
         if faults:
             raise DataError(faults, f"This model was trained on {kind} of that shape.")
-        return self._decided(self._scores(x))
+        return x
+
+    def _as_pixels(self, x: NDArray[Any]) -> NDArray[Any]:
+        """(n, H, W, 3) uint8 of images in the range that training took; an array of another shape as it is."""
+        if x.dtype.kind not in "biuf":
+            raise DataError(f"expected images as an array of numbers; got {x.dtype}")
+        if x.ndim not in (3, 4) or 0 in x.shape:
+            return x
+        faults, most = Faults(), self.preprocessing.pixel_range
+        found = pixels_of_array(x, "the input", faults, [], most)
+        if found is None:
+            faults.add(f"this model was trained on images from 0 to {most}, and on uint8 from 0 to 255")
+        faults.check()
+        return x if found is None else found
 
     def predict_dataset(self, dataset: Dataset) -> Prediction:
         """Scores and decisions of samples that were read as this bundle takes them.
 
         Raises:
-            DataError: as `predict_array`.
+            DataError: as `predict_array`; and samples whose scores are not finite.
         """
-        return self.predict_array(dataset.pixels if self._fine_tuned and dataset.pixels is not None else dataset.x)
+        if self._fine_tuned and dataset.pixels is not None:
+            found = self.predict_array(dataset.pixels)
+        else:
+            found = self.predict_array(align_features(dataset, self.preprocessing.feature_names).x)
+        if found.errors:
+            raise DataError([f"{dataset.sample_names[row]}: {why}" for row, why in found.errors.items()])
+        return found
 
     @property
     def _fine_tuned(self) -> bool:
@@ -261,7 +314,8 @@ class Tagger:
             DataError: it cannot be read.
         """
         if isinstance(image, np.ndarray):
-            return image
+            pixels: NDArray[np.uint8] = self._taken(image[None])[0]
+            return pixels
         if isinstance(image, Image.Image):
             outcome = self._image_outcome(image)
         else:
@@ -269,6 +323,11 @@ class Tagger:
         if outcome.pixels is None:
             raise DataError(f"{image}: {outcome.reason}")
         return outcome.pixels
+
+    def __reduce__(self) -> tuple[Callable[..., Tagger], tuple[object, ...]]:
+        """All that it is made of, so that it needs no file where it is unpickled; no processes, and no session."""
+        audited = self._given if isinstance(self._given, Audited) else None
+        return _unpickled, (self.bundle, audited, self._device, self._processes)
 
     def members(self) -> list[Tagger]:
         """Each network of an ensemble by itself; a single one as it is."""
@@ -310,7 +369,11 @@ class Tagger:
 
     def _decided(self, scores: NDArray[np.float32], errors: Mapping[int, str] | None = None) -> Prediction:
         decider = self.decider
-        return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, errors or {})
+        faults = {int(row): _NOT_FINITE for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))} | dict(
+            errors or {}
+        )
+        scores[list(faults)] = np.nan  # nothing of such a row is worth anything
+        return Prediction(scores, decider.probabilities(scores), decider.decide(scores), self.label_names, faults)
 
     def _demand_images(self) -> None:
         kind, shape = self.preprocessing.kind, self.preprocessing.shape
@@ -318,6 +381,20 @@ class Tagger:
             raise DataError(f"this bundle was trained on {kind} of shape {shape}; got images")
         if self.preprocessing.form is None:
             raise DataError(f"this bundle takes arrays of shape {shape}, not image files")
+
+
+def _unpickled(bundle: Bundle, found: Audited | None, device: str, processes: int | None) -> Tagger:
+    """Run by ONNX Runtime if the first one was and what this runs is in the cache; else by torch."""
+    networks = onnx_networks.kept(found) if found is not None and onnx_networks.installed() else None
+    return Tagger(bundle, device, networks, processes)
+
+
+def _readable(prediction: Prediction) -> Prediction:
+    """Raises DataError: not one image could be read."""
+    if len(prediction.errors) == len(prediction):
+        names = prediction.samples or [f"image {row}" for row in range(1, len(prediction) + 1)]
+        raise DataError([f"{names[row]}: {reason}" for row, reason in sorted(prediction.errors.items())])
+    return prediction
 
 
 def _constructed(found: Audited) -> Bundle:

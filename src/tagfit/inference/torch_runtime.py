@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.bundle.record import Bundle
+from tagfit.io.forks import demand_own_threads
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.ensemble import members_of
 from tagfit.models.fine_tuned import FineTunedNetwork
@@ -37,6 +38,7 @@ class TorchNetworks:
 
     def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """(n, L) float32 of n samples: features, or images, which a backbone looks at where there is one."""
+        demand_own_threads()
         return probabilities(self.network, self._inputs(x), np.arange(len(x)))
 
     def dead_units(self, x: NDArray[Any]) -> list[Units]:

@@ -5,9 +5,11 @@ Everything is written beside its place, synced and renamed: a kill at any moment
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,6 +107,25 @@ def aside(path: Path) -> Path:
 def is_temporary(path: Path) -> bool:
     """Whether its name is one of those that a killed process leaves behind."""
     return _TEMPORARY.fullmatch(path.name) is not None
+
+
+@contextmanager
+def regular_file(path: Path, most: int) -> Iterator[BinaryIO]:
+    """A file's bytes, where it is one: a pipe would be waited for, and a device has no end.
+
+    Args:
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it is no regular file, has more, or cannot be opened.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device, not a file", str(path))
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes; at most {most:,} are read", str(path))
+    with path.open("rb") as stream:
+        yield stream
 
 
 def sync(stream: BinaryIO) -> None:

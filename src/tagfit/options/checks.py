@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tagfit.errors import did_you_mean
+from tagfit.io.ranges import plain
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,6 @@ class Check:
     write: Callable[[Any], str] = str
 
 
-def plain(value: Any) -> Any:
-    """A NumPy scalar as Python's own number, text or switch; anything else as it is."""
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
-
-
 def text(metavar: str = "TEXT") -> Check:
     """Any text."""
     return Check("a text", metavar, lambda value: _demand(isinstance(value, str), value))
@@ -47,6 +43,23 @@ def word(metavar: str = "TEXT") -> Check:
         metavar,
         lambda value: _demand(isinstance(value, str) and value != "", value),
     )
+
+
+#: how Python, NumPy and pandas write a value that is missing
+_MISSING = {"None", "nan", "NaT", "<NA>"}
+
+
+def text_or_values(metavar: str) -> Check:
+    """Any text or, from Python, a row of values, which become texts: empty where a value is missing."""
+
+    def accept(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        held = list(_demand(isinstance(value, Iterable) and not isinstance(value, bytes | Mapping), value))
+        _demand(all(isinstance(one, str) or not hasattr(one, "__len__") for one in held), value)
+        return tuple("" if not isinstance(one, str) and str(one) in _MISSING else str(one) for one in held)
+
+    return Check("a text, or one value a sample", metavar, accept)
 
 
 def place(metavar: str) -> Check:

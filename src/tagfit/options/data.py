@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -16,7 +16,7 @@ from tagfit.options.checks import (
     names,
     place,
     shares,
-    text,
+    text_or_values,
     whole,
     word,
 )
@@ -162,11 +162,11 @@ class SplitOptions(Options):
         whole(2, MOST_FOLDS, "K"),
         "Data",
     )
-    groups: str | None = option(
+    groups: str | Iterable[object] | None = option(
         None,
         "Keep in one part: near-copies (auto), neighbouring files as well (blocks), identical files only (none), or "
         "samples with the same value in a column.",
-        text("auto|blocks|none|COLUMN"),
+        text_or_values("auto|blocks|none|COLUMN"),
         "Data",
         usual="auto",
     )
@@ -186,7 +186,7 @@ class DataKeywords(ReadKeywords, total=False):
 
     split: str | Mapping[str, float] | None
     split_seed: int
-    groups: str | None
+    groups: str | Iterable[object] | None
     folds: int | None
     calibrate: bool
 

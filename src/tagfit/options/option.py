@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from tagfit.errors import InputError, OptionError, did_you_mean
-from tagfit.options.checks import SWITCH, Check, plain
+from tagfit.io.ranges import plain
+from tagfit.options.checks import SWITCH, Check
 
 Group = Literal[
     "Data",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from tagfit.options.checks import SEED, choice, recipe, text
-from tagfit.options.option import Group, option
+from tagfit.options.checks import SEED, choice, recipe, text, whole
+from tagfit.options.option import Group, Options, option
 
 DEFAULT_RECIPE, DEFAULT_BASELINE, FINE_TUNED = "dense-regularised", "dense-baseline", "fine-tuned"
 
@@ -36,3 +37,14 @@ def recipe_option(default: str | None, help: str, group: Group, usual: str = "")
 
 def metric_option(help: str, group: Group) -> Any:
     return option("micro_f1", help, text("METRIC"), group)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Options):
+    """How a model that is there is run."""
+
+    device: str = device_option()
+    runtime: Literal["auto", "torch"] = option(
+        "auto", "What computes the scores.", choice("auto", "torch"), "Labels", flag=None
+    )
+    processes: int | None = option(None, "How many decode images, at most.", whole(1), "Labels", flag=None)

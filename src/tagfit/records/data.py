@@ -31,6 +31,9 @@ PARTS: tuple[Part, ...] = ("train", "val", "calibrate", "test")
 
 Kind = Literal["images", "features"]
 
+#: what white is in an array of floats: images go from 0 to 1, or from 0 to 255
+PixelRange = Literal[1, 255]
+
 
 def hash_keys(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     """(N,) the (N, 32) hashes as single values, to sort and compare."""
@@ -61,6 +64,8 @@ class LabelTable:
         files: (N,) the image files, or None.
         encoded: (N,) the bytes of image files that lie in memory, or None.
         x: (N, D) float32 features or (N, H, W, 3) uint8 images, or None.
+        feature_names: (D,) names of the columns of features; none where they have none.
+        pixel_range: of the array that `x` was read from.
         given_split: (N,) int8 index into PARTS where the person brought a split, else None.
         metadata: further columns, by name, each (N,) text as written.
         absent_label: what a label name that the source does not mention means: NO where each sample lists
@@ -79,6 +84,8 @@ class LabelTable:
     files: tuple[Path, ...] | None = None
     encoded: tuple[bytes, ...] | None = None
     x: Array | None = None
+    feature_names: tuple[str, ...] = ()
+    pixel_range: PixelRange = 255
     given_split: NDArray[np.int8] | None = None
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_label: int = UNKNOWN
@@ -147,20 +154,28 @@ class Preprocessing:
     Images: the whole image to `size` x `size` RGB, then p / 255. Features: as they are, or what `backbone` makes
     of images in its own form.
 
+    Attributes:
+        feature_names: (D,) names of the columns, in the order that the network takes; none where they have none.
+        pixel_range: of images that come as an array of floats.
+
     Raises:
-        ValueError: a shape that is none of this kind, or not what the backbone makes.
+        ValueError: a shape that is none of this kind, not what the backbone makes, or other than named.
     """
 
     kind: Kind
     shape: tuple[Count, ...]
     scale: Positive = 1.0
     backbone: Backbone | None = None
+    feature_names: tuple[str, ...] = ()
+    pixel_range: PixelRange = 255
 
     def __post_init__(self) -> None:
         if len(self.shape) != (3 if self.kind == "images" else 1):
             raise ValueError(f"there is no preprocessing of {self.kind} to the shape {self.shape}")
         if self.backbone is not None and self.shape != (self.backbone.features,):
             raise ValueError(f"the backbone makes {self.backbone.features} features, not {self.shape}")
+        if self.feature_names and (self.takes_images or self.shape != (len(set(self.feature_names)),)):
+            raise ValueError(f"{len(self.feature_names)} feature names are not those of {self.kind} of {self.shape}")
 
     @property
     def takes_images(self) -> bool:
@@ -186,7 +201,10 @@ class Preprocessing:
         return "images" if self.takes_images else "features"
 
     def identity(self) -> dict[str, object]:
-        """What the lock covers of it; images are called pictures there, as they always were."""
+        """What the lock covers of it; images are called pictures there, as they always were.
+
+        Names and ranges say how samples come, not what they are once they are read.
+        """
         kind = "pictures" if self.kind == "images" else self.kind
         backbone = {} if self.backbone is None else {"backbone": self.backbone.identity()}
         return {"kind": kind, "shape": self.shape, "scale": self.scale, **backbone}

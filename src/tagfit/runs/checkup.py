@@ -83,6 +83,8 @@ def of_data(data: LockedData, options: DiagnoseOptions, on_event: Listener) -> C
     seconds = None
     try:
         trained = session.run(session.job(recipe))
+        if session.stopped or trained.run.state == "stopped":  # by ctrl-C: half a training is no evidence
+            raise KeyboardInterrupt
         evidence = session.evidence(trained)
         seconds = trained.run.seconds if shown.dataset.kind == "features" else None
     except TrainingDivergedError as error:

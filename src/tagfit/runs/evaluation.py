@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.bundle.record import Bundle
-from tagfit.data.dataset import align_labels, rows_of, rows_of_part
+from tagfit.data.dataset import align_features, align_labels, rows_of, rows_of_part
 from tagfit.data.groups import AUTO, group, likeness
 from tagfit.data.lock import copies_among
 from tagfit.decisions.appraisal import calibration_report
@@ -150,7 +150,8 @@ def evaluation_of(
     """
     by, samples, seed = options.by, Samples.of(data, options.part), options.seed
     slices = None if by is None else _rows_by_value(samples.dataset, by)
-    dataset, surplus, missing = align_labels(samples.dataset, tagger.label_names)
+    aligned = align_features(samples.dataset, tagger.preprocessing.feature_names)
+    dataset, surplus, missing = align_labels(aligned, tagger.label_names)
     samples = Samples(dataset, samples.groups)
     prediction, decider = tagger.predict_dataset(dataset), tagger.bundle.decider
     predictions = Predictions(dataset.labels_NL, prediction.scores, samples.groups)
@@ -233,7 +234,8 @@ def _compared(
 ) -> ComparedModel:
     """Both models on the labels that both know, on the same resamples."""
     dataset = samples.dataset
-    if len(there) != len(dataset) or (there.hashes != dataset.hashes).any():
+    here = align_features(there, tagger.preprocessing.feature_names)
+    if len(here) != len(dataset) or (here.hashes != dataset.hashes).any():
         raise DataError("the data for the other model is not made of the same samples in the same order")
     common = [name for name in tagger.label_names if name in other.label_names]
     if not common:
@@ -241,6 +243,7 @@ def _compared(
             f"no label in common: one model knows {', '.join(tagger.label_names[:8])}; "
             f"the other {', '.join(other.label_names[:8])}"
         )
+    there = align_features(there, other.preprocessing.feature_names)
     draw = Resampling.of(len(dataset), samples.groups, seed=seed)
     labels_NL = dataset.labels_NL[:, [tagger.label_names.index(name) for name in common]]
 
@@ -254,7 +257,7 @@ def _compared(
         scores=theirs[0].scores,
         decided=theirs[1].scores,
         differences=ComparedDifferences(*(difference(*both) for both in zip(ours, theirs, strict=True))),
-        notes=tuple(_seen_notes(other.bundle, dataset, "The other model")),
+        notes=tuple(_seen_notes(other.bundle, there, "The other model")),
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagfit.data.dataset import DEFAULT_SIZE, build
+from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.lock import lock
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
@@ -53,7 +53,8 @@ class Reading:
         table = self._table(options)
         if options.backbone is None and (self.like is None or self.like.preprocessing.backbone is None):
             size = options.size or DEFAULT_SIZE if self.like is None else self.like.form.size
-            return self._built(table, options, size)
+            dataset = self._built(table, options, size)
+            return dataset if self.like is None else align_features(dataset, self.like.preprocessing.feature_names)
         if table.kind == "features":
             return self._built(table, options, DEFAULT_SIZE)
         return self._features(table, options)
@@ -69,16 +70,18 @@ class Reading:
             raise DataError(
                 f"a backbone needs images, and {dataset.name} has feature rows", "Load them without a backbone."
             )
+        by = options.groups
+        groups = by if by is None or isinstance(by, str) else tuple(map(str, by))
         split = deal(
             dataset,
             shares=parse_shares(options.split) if isinstance(options.split, str) else options.split,
             seed=options.split_seed,
-            groups=options.groups,
+            groups=groups,
             calibrate=options.calibrate,
             folds=options.folds,
         )
         source = None
-        if isinstance(self.data, str | Path) and self.like is None:
+        if isinstance(self.data, str | Path) and self.like is None and not isinstance(groups, tuple):
             source = DataSource.of(self.data, options)
         return replace(lock(dataset, split), source=source)
 
@@ -118,7 +121,8 @@ class Reading:
             )
             digests = [row.tobytes() for row in dataset.hashes]
             features = looking.features(dataset.x, digests, self.on_read or (lambda done, total: None))
-        preprocessing = Preprocessing("features", (backbone.features,), backbone=backbone)
+        pixel_range = dataset.preprocessing.pixel_range
+        preprocessing = Preprocessing("features", (backbone.features,), backbone=backbone, pixel_range=pixel_range)
         return replace(dataset, x=features, pixels=dataset.x, preprocessing=preprocessing, pretrained=pretrained)
 
     def _table(self, options: ReadOptions) -> LabelTable:

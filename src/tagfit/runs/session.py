@@ -88,8 +88,11 @@ class Session:
         Raises:
             TrainingDivergedError: its loss became unusable.
             TagfitError: the machines that it was trained on failed.
+            KeyboardInterrupt: it was stopped before it had reached anything.
         """
-        results = self._train([job])[0]
+        results = next(iter(self._train([job])), None)
+        if results is None:
+            raise KeyboardInterrupt  # before it had reached anything
         for result in results:
             if result.error is not None:
                 raise result.error

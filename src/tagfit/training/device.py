@@ -6,6 +6,7 @@ import llvmlite.binding as llvm
 import torch
 
 from tagfit.errors import RecipeError
+from tagfit.io.forks import demand_own_threads
 from tagfit.options.shared import DEVICES
 
 
@@ -14,7 +15,9 @@ def find_device(name: str = "auto") -> torch.device:
 
     Raises:
         RecipeError: no such device, or not on this machine.
+        TagfitError: this process was forked after networks were used.
     """
+    demand_own_threads()
     if name not in DEVICES:
         raise RecipeError(f"device must be one of {', '.join(DEVICES)}; got {name!r}")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -48,6 +48,8 @@ def longest_compiled(job: PreparedJob) -> float:
     result = dense_engine.train_all([PreparedJob(job.network, short, some, few)])[0]
     if isinstance(result.error, TrainingDivergedError):
         an_epoch = (time.perf_counter() - began) / result.error.epoch
+    elif result.state == "stopped":
+        raise KeyboardInterrupt
     else:
         an_epoch = median(row["seconds"] or 0.0 for row in result.history[1:])
     return job.training.epochs * an_epoch / share

@@ -69,6 +69,7 @@ def test_sparse_rows(folder):
     assert table.x.tolist() == [[1, 0, 2.5], [1, 0, 0], [0, 1, 3], [0, 1, 1]]
     assert table.labels_NL.tolist() == [[YES, YES], [NO, NO], [NO, UNKNOWN], [YES, NO]]
     assert "one-hot: a" in table.notes[0]
+    assert table.feature_names == ("a=7", "a=8", "b")
 
 
 def test_plain_sparse_rows_equal_dense_ones(folder):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from making import scenes
+from tagfit.data.dataset import build
 from tagfit.data.sources.memory import from_arrays, from_frame, from_huggingface, from_mapping, from_memory
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
@@ -92,6 +95,108 @@ def test_arrays_by_name(faults):
 @pytest.mark.parametrize("data", [X, "labels.csv", None, [X, Y]])
 def test_anything_else_is_refused(faults, data):
     assert type(data).__name__ in faults(from_memory, data)[0]
+
+
+def test_masked_values_are_unknown(faults):
+    y = np.ma.masked_array(Y, mask=[[True, False], [False, False], [False, True], [False, False]])
+    assert from_arrays(X, y).labels_NL.tolist() == [[UNKNOWN, 1], [1, 1], [1, UNKNOWN], [0, 0]]
+    assert "1 cells are nan" in faults(from_arrays, np.ma.masked_array(X, mask=X == 3), Y)[0]
+
+
+@pytest.mark.parametrize("one", [np.float32(1), np.int64(1), np.bool_(True), Decimal(1), 1])
+def test_objects_that_are_numbers(one, frame):
+    x = np.array([[one, 0.5], [2, one], [0, 0], [1, 3]], dtype=object)
+    y = [[one, None], [0, 1], [1, 1], [0, 0]]
+    table = from_arrays(x, y)
+    assert table.x.dtype == np.float32
+    assert table.x[0].tolist() == [1, 0.5]
+    assert table.labels_NL[0].tolist() == [YES, UNKNOWN]
+    if type(one).__module__ != "decimal":
+        held = pytest.importorskip("pandas").DataFrame(x, columns=["p", "q"])
+        assert from_arrays(held, Y).x.tolist() == table.x.tolist()
+
+
+def test_minus_zero_is_zero():
+    x = X * np.float32([[1], [-1], [0], [-0.0]])
+    dataset = build(from_arrays(x, Y))
+    assert (dataset.hashes[2] == dataset.hashes[3]).all()
+    assert not np.signbit(dataset.x[dataset.x == 0]).any()
+    assert np.signbit(x[3]).all()  # the person's own array stays as it is
+
+
+def test_rounding_that_makes_rows_equal_is_noticed():
+    x = np.arange(40.0).reshape(20, 2)
+    noted = from_arrays(x + 2.0**40, np.tile(Y, (5, 1))).notes
+    assert any("makes 19 distinct rows equal" in note and "X - X.mean(axis=0)" in note for note in noted)
+    assert not any("distinct" in note for note in from_arrays(x + 0.1, np.tile(Y, (5, 1))).notes)
+    assert any("makes 1 distinct" in note for note in from_arrays(np.array([[2**53], [2**53 + 1]]), Y[:2]).notes)
+
+
+@pytest.mark.parametrize("y", [Y * 255, Y * 256, Y * 2, Y + 1])
+def test_labels_of_other_numbers(faults, y):
+    found = faults(from_arrays, X, y)
+    assert "cells are not 0, 1, -1 or nan" in found[0]
+    assert "(y > 0).astype(int)" in found[-1] or y.min() == 1
+
+
+def test_the_names_of_features(frame, faults):
+    x = frame({" p": [1.5, 2.5], "q": [3, 4]})
+    assert from_arrays(x, Y[:2]).feature_names == ("p", "q")
+    assert from_arrays(X, Y).feature_names == ()
+    assert from_memory({"X": X, "y": Y, "feature_names": ["p", "q"]}).feature_names == ("p", "q")
+    parts = {"X_train": x, "y_train": Y[:2], "X_val": frame({"q": [3, 4], "p": [1.5, 2.5]}), "y_val": Y[:2]}
+    table = from_memory(parts)
+    assert table.feature_names == ("p", "q")
+    assert table.x.tolist() == [[1.5, 3], [2.5, 4]] * 2
+    found = faults(from_memory, {**parts, "X_val": frame({"p": [1.0, 2.0], "Q": [3, 4]})})
+    assert "X_val lacks 1 of the 2 features: 'q'" in found[0]
+    assert "X_val has 1 columns that are no features: 'Q'" in found[1]
+    assert "3 feature names" in faults(from_memory, {"X": X, "y": Y, "feature_names": ["p", "q", "r"]})[0]
+    assert "'p' occurs 2 times" in faults(from_memory, {"X": X, "y": Y, "feature_names": ["p", "p"]})[0]
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, size=(4, 6, 6, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("x", "pixel_range"),
+    [
+        (IMAGES, 255),
+        (IMAGES.astype(np.float64), 255),
+        (IMAGES / 255, 1),
+        ((IMAGES / 255).astype(np.float32), 1),
+        (IMAGES > 128, 1),
+    ],
+)
+def test_the_range_of_images(x, pixel_range):
+    table = from_arrays(x, Y)
+    assert table.pixel_range == pixel_range
+    assert (table.x == (IMAGES if x.dtype != bool else 255 * x)).all()
+
+
+def test_a_range_that_is_not_clear_is_asked_for(faults):
+    dark = (IMAGES > 128).astype(np.float32)
+    found = faults(from_arrays, dark, Y)
+    assert "may go from 0 to 1 or from 0 to 255" in found[0]
+    assert "(X * 255).astype('uint8') if 1 is white" in found[-1]
+    assert "may go" in faults(from_arrays, dark.astype(int), Y)[0]
+    parts = {"X_train": IMAGES / 255, "y_train": Y, "X_val": dark, "y_val": Y}
+    assert (from_memory(parts).x[4:] == 255 * dark).all()
+    assert "different ranges" in faults(from_memory, {**parts, "X_val": IMAGES})[0]
+
+
+def test_rows_that_are_flattened_images():
+    x, y = scenes(40, size=32), np.tile(Y, (10, 1))
+
+    def noted(rows):
+        return [note for note in from_arrays(rows, y).notes if "flattened" in note]
+
+    assert "32 x 32 x 3" in noted(x.reshape(40, -1))[0]
+    assert "X.reshape(-1, 32, 32, 3)." in noted(x.reshape(40, -1) / 255)[0]
+    assert ".reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)." in noted(np.moveaxis(x, 3, 1).reshape(40, -1))[0]
+    assert "32 x 32 x 1" in noted(x[..., 0].reshape(40, -1))[0]
+    assert noted(np.random.default_rng(0).integers(0, 256, (40, 3072))) == []
+    assert noted(np.random.default_rng(0).normal(size=(40, 3072))) == []
 
 
 # ---------------------------------------------------------------------------------------------- frames

@@ -110,7 +110,7 @@ def _block(
     file: LabelFile,
 ) -> Block:
     x_ND, y_NL = (values_NC[:, [names.index(name) for name in which]] for which in (features, labels))
-    return Block(x_ND, y_NL, file.name, f"the labels of {file.name}", file.part)
+    return Block(x_ND, y_NL, file.name, f"the labels of {file.name}", file.part, tuple(features))
 
 
 # ------------------------------------------------------------------------------------------------- numbers

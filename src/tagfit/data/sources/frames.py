@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -47,9 +49,15 @@ def _numbers(series: Any) -> NDArray[Any]:
     values = np.asarray(series.to_numpy())
     if values.dtype != object:
         return values
-    cells = _cells(series)
-    is_number = all(cell is None or isinstance(cell, bool | int | float) for cell in cells)
-    return np.array([np.nan if cell is None else cell for cell in cells], np.float64) if is_number else values
+    numbers = numbers_of(_cells(series))
+    return values if numbers is None else numbers
+
+
+def numbers_of(cells: Sequence[Any]) -> NDArray[np.float64] | None:
+    """Cells that are all numbers of some kind, or None, which becomes nan; None if one is anything else."""
+    if not all(cell is None or isinstance(cell, Real | np.bool_ | Decimal) for cell in cells):
+        return None
+    return np.array([np.nan if cell is None else float(cell) for cell in cells], np.float64)
 
 
 def _cells(series: Any) -> Sequence[object]:

@@ -10,13 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tagfit.data.sources.array_like import names_of_columns, plain_array
 from tagfit.data.sources.arrays import Block, array_table, blocks_of, is_array_key, names_in, samples
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
-from tagfit.data.sources.frames import column_names, frame_table, frame_values, is_frame, rows_differ
+from tagfit.data.sources.frames import column_names, frame_table, is_frame, rows_differ
 from tagfit.data.sources.huggingface import dataset_columns, is_dataset
 from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.parts import part_codes
@@ -79,7 +77,7 @@ def from_arrays(
         DataError: with every fault that was found.
     """
     faults = Faults()
-    block = Block(_array(x, "X", faults), _array(y, "y", faults))
+    block = Block(plain_array(x, "X"), plain_array(y, "y"), feature_names=names_of_columns(x))
     _check_rows(x, y, block, faults)
     label_names = _framed_names([y], "y", faults) if label_names is None else label_names
     table = array_table([block], name, names=label_names, minus_one=minus_one, faults=faults)
@@ -102,6 +100,8 @@ def from_mapping(
 ) -> LabelTable:
     """Read arrays by name: `X`, `y`, or `X_train`, `y_train`, `X_val`, ... as a Keras script has them.
 
+    The columns of a frame, or an entry `feature_names`, name the features; parts may have them in any order.
+
     Args:
         label_names: (L,) names; without them those of an entry `label_names`, or of frames, else they are counted.
 
@@ -110,16 +110,16 @@ def from_mapping(
     """
     faults = Faults()
     known = {key: value for key, value in arrays.items() if isinstance(key, str) and is_array_key(key)}
-    held = {key: _array(value, key, faults) for key, value in known.items()}
+    held = {key: plain_array(value, key) for key, value in known.items()}
     entry = names_in(held.pop("label_names", None), name, faults)
     others = [str(key) for key in arrays if key not in known]
     blocks = blocks_of(held, name, faults, others)
     if not blocks:
         faults.check()
+    blocks = [replace(one, feature_names=names_of_columns(known[one.x_name]) or one.feature_names) for one in blocks]
     for block in blocks:
         _check_rows(known[block.x_name], known[block.y_name], block, faults)
     framed = _framed_names([known[block.y_name] for block in blocks], "y", faults)
-    _framed_names([known[block.x_name] for block in blocks], "X", faults)
     label_names = next((names for names in (label_names, entry, framed) if names is not None), None)
     table = array_table(blocks, name, names=label_names, minus_one=minus_one, faults=faults)
     note = (f"Arrays that are not read: {', '.join(others)}.",) if others else ()
@@ -141,17 +141,6 @@ def _framed_names(values: Sequence[object], what: str, faults: Faults) -> Sequen
             f"The parts of {what} have different columns, or in a different order.", "Give all the same columns."
         )
     return next(iter(names), None)
-
-
-def _array(value: Any, name: str, faults: Faults) -> NDArray[Any]:
-    try:
-        if is_frame(value):
-            return frame_values(value)
-        return np.asarray(value.toarray() if hasattr(value, "toarray") else value)  # scipy's sparse matrices
-    except (TypeError, ValueError, RuntimeError) as error:
-        faults.add(f"{name} cannot be made an array: {error}.", "Are rows of unequal length? Is a tensor on a GPU?")
-        faults.check()
-        raise
 
 
 # ------------------------------------------------------------------------------------- frames and datasets
@@ -183,7 +172,8 @@ def _features(frame: Any, table: Table, reading: Reading, name: str, faults: Fau
     faults.check()
     held = dict(zip(table.columns, frame.columns, strict=True))  # a column's name need not be text
     features = [held[column] for column in held if column not in (*labels, split)]
-    block = Block(frame_values(frame[features]), frame_values(frame[[held[column] for column in labels]]))
+    x, y = frame[features], frame[[held[column] for column in labels]]
+    block = Block(plain_array(x, "X"), plain_array(y, "y"), feature_names=names_of_columns(x))
     found = array_table([block], name, names=labels, minus_one=reading.minus_one, faults=faults)
     if split is None:
         return found

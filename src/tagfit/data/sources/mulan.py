@@ -61,12 +61,25 @@ def read_mulan(path: Path, part: Part | None, faults: Faults) -> MultiLabelArff:
     x_ND, feature_notes = _features(arff, rest, faults)
     y_NL = _codes(arff, labels, faults)
     faults.check()
-    block = Block(x_ND, y_NL, arff.source, f"the labels of {arff.source}", part)
+    columns = _column_names(arff, rest)
+    block = Block(x_ND, y_NL, arff.source, f"the labels of {arff.source}", part, columns)
     return MultiLabelArff(block, _names(arff, labels), _names(arff, rest), notes + feature_notes)
 
 
 def _names(arff: Arff, columns: Sequence[int]) -> tuple[str, ...]:
     return tuple(arff.attributes[at].name for at in columns)
+
+
+def _column_names(arff: Arff, columns: Sequence[int]) -> tuple[str, ...]:
+    """A name for each of the D features, such as `colour=red` where one-hot; none if one occurs twice."""
+    names = [name for at in columns for name in _one_hot_names(arff.attributes[at])]
+    return tuple(names) if len(set(names)) == len(names) else ()
+
+
+def _one_hot_names(attribute: Attribute) -> list[str]:
+    if _is_number_like(attribute):
+        return [attribute.name]
+    return [f"{attribute.name}={value}" for value in attribute.values or ()]
 
 
 # ------------------------------------------------------------------------------------------- which are labels

@@ -14,15 +14,16 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tagfit.bundle.record import Bundle
 from tagfit.bundle.write import write_bundle
 from tagfit.errors import ExportError, demand_extra
 from tagfit.images.workers import environment
-from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
+from tagfit.inference.export.made_file import MadeFile, difference, given, samples_of, told_of
 from tagfit.inference.torch_runtime import TorchNetworks
 
 #: the file in the archive that says what the network's scores mean; Keras leaves it alone
@@ -32,13 +33,14 @@ TOLD = "tagfit.json"
 BUNDLE, SAMPLES, FILE, SCORES = "bundle", "samples.npz", "model.keras", "scores.npz"
 
 
-def keras_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
+def keras_of(bundle: Bundle, examples: NDArray[Any] | None = None) -> MadeFile:
     """`bundle` as a Keras file that gives its raw scores, which was loaded again and run beside torch.
 
+    It takes images as training took them, from 0 to 255 or from 0 to 1, and gives NaN for those that cannot be it.
     What trains at random, dropout, noise and blocks left out, is in it, for further training.
 
     Args:
-        examples: samples to compare on; random ones are taken as well.
+        examples: samples to compare on, images as uint8; random ones are taken as well.
 
     Raises:
         MissingExtraError: Keras is not installed.
@@ -51,7 +53,7 @@ def keras_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
         )
     demand_extra("a Keras file", "keras")
     samples, networks = samples_of(bundle, examples), TorchNetworks(bundle, "cpu")
-    content, scores = _written(bundle, samples)
+    content, scores = _written(bundle, [given(bundle, x) for x in samples])
     worst = max(difference(found, networks.scores(x), "Keras") for found, x in zip(scores, samples, strict=True))
     return MadeFile(_with_told(content, bundle), ("scores",), sum(map(len, samples)), worst)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tagfit.bundle.read import read_bundle
 from tagfit.bundle.record import Bundle
 from tagfit.inference.export.keras_file import BUNDLE, FILE, SAMPLES, SCORES
+from tagfit.inference.export.whole import HIGHEST_FLOAT
 from tagfit.models.cnn import CnnNetwork, Residual
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.ensemble import members_of
@@ -33,16 +34,31 @@ def main() -> None:
 
 
 def model_of(bundle: Bundle) -> Any:
-    """(N, H, W, 3) uint8 or (N, D) float32 to (N, L) scores, scaling inside."""
-    taken = bundle.preprocessing
-    dtype = "uint8" if taken.takes_images else "float32"
-    given = keras.Input(taken.shape, dtype=dtype, name=taken.input_name)
-    scaled = given if taken.scale == 1.0 else layers.Rescaling(taken.scale)(given)
-    networks = members_of(bundle.network)
+    """(N, H, W, 3) images or (N, D) features to (N, L) scores, scaling inside."""
+    taken, networks = bundle.preprocessing, members_of(bundle.network)
+    given = keras.Input(taken.shape, dtype="float32", name=taken.input_name)
+    scale = taken.scale * (255 / taken.pixel_range if taken.takes_images else 1)
+    scaled = given if scale == 1.0 else layers.Rescaling(scale)(given)
+    name = None if taken.takes_images else "scores"
     if len(networks) == 1:
-        return keras.Model(given, _scores(networks[0], scaled, "scores"), name="tagfit")
-    scores = [_scores(network, scaled) for network in networks]
-    return keras.Model(given, layers.Average(name="scores")(scores), name="tagfit")
+        scores = _scores(networks[0], scaled, name)
+    else:
+        scores = layers.Average(name=name)([_scores(network, scaled) for network in networks])
+    if taken.takes_images:
+        scores = layers.Multiply(name="scores")([scores, _one_if_fitting(given, taken.pixel_range)])
+    return keras.Model(given, scores, name="tagfit")
+
+
+def _one_if_fitting(given: Any, pixel_range: int) -> Any:
+    """(N, 1) of 1, and NaN for images that cannot go from 0 to `pixel_range`."""
+    ops, pixels = keras.ops, (1, 2, 3)
+    low, high = ops.min(given, axis=pixels), ops.max(given, axis=pixels)
+    fits = ops.logical_and(low >= 0, high <= (HIGHEST_FLOAT if pixel_range == 1 else 255))
+    if pixel_range == 255:
+        whole = ops.max(ops.abs(given - ops.round(given)), axis=pixels) <= 0
+        fits = ops.logical_and(fits, ops.logical_or(high > 1, whole))
+    number = ops.cast(ops.expand_dims(fits, 1), "float32")
+    return number / number
 
 
 def _scores(network: nn.Module, x: Any, name: str | None = None) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import tagfit
 from tagfit.bundle.record import Bundle
@@ -37,8 +37,11 @@ class MadeFile:
     max_difference: float
 
 
-def samples_of(bundle: Bundle, examples: ArrayLike | None = None) -> list[NDArray[Any]]:
-    """Batches to compare on: images from plain to noisy, or features spread as those trained on; and `examples`."""
+def samples_of(bundle: Bundle, examples: NDArray[Any] | None = None) -> list[NDArray[Any]]:
+    """Batches to compare on: images from plain to noisy, or features spread as those trained on; and `examples`.
+
+    Images are uint8; `given` makes of them what a file takes.
+    """
     rng = np.random.default_rng(0)
     shape = bundle.preprocessing.taken
     if bundle.preprocessing.takes_images:
@@ -47,7 +50,13 @@ def samples_of(bundle: Bundle, examples: ArrayLike | None = None) -> list[NDArra
         spread = [layer for layer in bundle.network.modules() if isinstance(layer, Standardise)]
         mean, deviation = (spread[0].mean.numpy(), spread[0].deviation.numpy()) if spread else (0.0, 1.0)
         samples = [(rng.normal(size=(count, *shape)) * deviation + mean).astype(np.float32) for count in BATCHES]
-    return samples if examples is None else [*samples, np.asarray(examples, dtype=samples[0].dtype)]
+    return samples if examples is None else [*samples, examples]
+
+
+def given(bundle: Bundle, x: NDArray[Any]) -> NDArray[Any]:
+    """Samples as training took them: floats where its images went from 0 to 1."""
+    from_floats = bundle.preprocessing.takes_images and bundle.preprocessing.pixel_range == 1
+    return (x / np.float32(255)).astype(np.float32) if from_floats else x
 
 
 def _images(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -61,6 +70,7 @@ def told_of(bundle: Bundle) -> dict[str, Any]:
     return {
         "tagfit": tagfit.__version__,
         "label_names": list(bundle.label_names),
+        "feature_names": list(bundle.preprocessing.feature_names),
         "preprocessing": to_plain(bundle.preprocessing),
         "form": to_plain(bundle.preprocessing.form),
         "decider": to_plain(bundle.decider),

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import tagfit
 from tagfit.bundle.record import Bundle
 from tagfit.errors import ExportError, demand_extra
-from tagfit.inference.export.made_file import MadeFile, difference, samples_of, told_of
-from tagfit.inference.export.whole import WholeTagger
+from tagfit.inference.export.made_file import MadeFile, difference, given, samples_of, told_of
+from tagfit.inference.export.whole import FromFloats, WholeTagger
 from tagfit.inference.onnx_runtime import session_of
 from tagfit.inference.torch_runtime import TorchNetworks
 
@@ -31,11 +31,12 @@ _ROUNDED = 1e-6
 OUTPUTS = ("scores", "probabilities", "decisions")
 
 
-def onnx_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
+def onnx_of(bundle: Bundle, examples: NDArray[Any] | None = None, *, as_trained: bool = False) -> MadeFile:
     """`bundle` as an ONNX file, which was run in ONNX Runtime beside torch.
 
     Args:
-        examples: samples to compare on; random ones are taken as well.
+        examples: samples to compare on, images as uint8; random ones are taken as well.
+        as_trained: take images as training took them, from 0 to 1 where it was so; else uint8.
 
     Raises:
         MissingExtraError: onnx or ONNX Runtime is not installed.
@@ -43,8 +44,9 @@ def onnx_of(bundle: Bundle, examples: ArrayLike | None = None) -> MadeFile:
     """
     demand_extra("an ONNX file", "export")
     samples = samples_of(bundle, examples)
-    content = _onnx(bundle, samples[1])
-    return MadeFile(content, OUTPUTS, sum(map(len, samples)), max(_compared(bundle, content, samples)))
+    files = [given(bundle, x) if as_trained else x for x in samples]
+    content = _onnx(bundle, files[1])
+    return MadeFile(content, OUTPUTS, sum(map(len, samples)), max(_compared(bundle, content, samples, files)))
 
 
 def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:
@@ -55,10 +57,12 @@ def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:
     """
     import onnx
 
+    from_floats = bundle.preprocessing.takes_images and example.dtype != np.uint8
+    whole = FromFloats(WholeTagger(bundle)) if from_floats else WholeTagger(bundle)
     try:
         with _quietly(), torch.no_grad():
             program = torch.onnx.export(
-                WholeTagger(bundle),
+                whole,
                 (torch.from_numpy(example),),
                 input_names=[bundle.preprocessing.input_name],
                 output_names=list(OUTPUTS),
@@ -82,16 +86,18 @@ def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:
     return content
 
 
-def _compared(bundle: Bundle, content: bytes, samples: list[NDArray[Any]]) -> Iterator[float]:
-    """The largest difference of a raw score, of each batch of samples.
+def _compared(
+    bundle: Bundle, content: bytes, samples: list[NDArray[Any]], files: list[NDArray[Any]]
+) -> Iterator[float]:
+    """The largest difference of a raw score, of each batch of samples, given to the file as in `files`.
 
     Raises:
         ExportError: it is too large, or other labels are made of the same scores.
     """
     session, networks, decider = session_of(content), TorchNetworks(bundle, "cpu"), bundle.decider
-    for x in samples:
+    for x, taken in zip(samples, files, strict=True):
         try:
-            scores, probabilities, decisions = session.run(list(OUTPUTS), {bundle.preprocessing.input_name: x})
+            scores, probabilities, decisions = session.run(list(OUTPUTS), {bundle.preprocessing.input_name: taken})
         except Exception as error:  # pybind's own kinds, which derive from nothing else
             raise ExportError(f"ONNX Runtime does not take the file for {len(x)} samples: {error}") from error
         worst = difference(scores, networks.scores(x), "ONNX")

@@ -25,6 +25,9 @@ from tagfit.models.folding import folded
 from tagfit.models.views import views_of
 from tagfit.training.inputs import PIXEL_SCALE
 
+#: a little above 1, for what resizing rounds
+HIGHEST_FLOAT = 1 + 1e-3
+
 
 class WholeTagger(nn.Module):
     """Maps (N, H, W, 3) uint8 images or (N, D) float32 features to scores, probabilities and decisions, each (N, L).
@@ -57,6 +60,20 @@ class WholeTagger(nn.Module):
         """(N, L) of each network, which is given what it takes."""
         given = x.float() * self.scale if self.extractor is None else self.extractor(x)
         return [network(x if isinstance(network, _FromImages) else given) for network in self.networks]
+
+
+class FromFloats(nn.Module):
+    """Maps (N, H, W, 3) float32 images from 0 to 1 to what a WholeTagger gives; NaN and no label for others."""
+
+    def __init__(self, whole: WholeTagger) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        values = x.flatten(1)
+        fits = (values.amin(1, keepdim=True) >= 0) & (values.amax(1, keepdim=True) <= HIGHEST_FLOAT)
+        scores, probabilities, decisions = self.whole(x * 255)
+        return torch.where(fits, scores, math.nan), torch.where(fits, probabilities, math.nan), decisions & fits
 
 
 def _ready(network: nn.Module) -> nn.Module:

@@ -11,6 +11,7 @@ from threading import Event
 
 import torch
 
+from tagfit.io.forks import demand_own_threads
 from tagfit.recipes import DenseModel, Recipe
 from tagfit.training.engine.epochs import CompiledTraining
 from tagfit.training.job import PreparedJob, TrainingResult
@@ -44,6 +45,7 @@ def train_all(
         threads: networks trained at a time; as many as torch would use unless given.
         on_done: called with the number of a job that is over and its result, from the thread that trained it.
     """
+    demand_own_threads()
     stop = Event()
     results = [TrainingResult(job.network, engine="compiled") for job in jobs]
 

@@ -1,0 +1,46 @@
+"""Signals that ask a command to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+#: those that ask, on this platform; ctrl-C is the first
+ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Stops:
+    """What asked to stop.
+
+    Attributes:
+        number: of the signal, ctrl-C's unless another came.
+    """
+
+    def __init__(self) -> None:
+        self.number: int = signal.SIGINT
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.number = number
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def stops_raise() -> Iterator[Stops]:
+    """Every signal that asks to stop is raised as ctrl-C is, so that what is half done is put away.
+
+    One that is ignored (`nohup`) or handled already stays so.
+    """
+    stops = Stops()
+
+    free = [number for number in ASKING[1:] if signal.getsignal(number) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        free = []  # Python lets nobody else handle them
+    for number in free:
+        signal.signal(number, stops)
+    try:
+        yield stops
+    finally:
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)
