@@ -37,8 +37,9 @@ def iterative_stratification(
         groups = np.arange(len(labels_NL))
     sizes = np.bincount(groups)
     order = np.argsort(-sizes, kind="stable")
-    yes_GL = np.zeros((len(sizes), labels_NL.shape[1]), dtype=np.int64)
-    np.add.at(yes_GL, groups, labels_NL == YES)
+    by_group = np.argsort(groups, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    yes_GL = np.add.reduceat((labels_NL == YES)[by_group], starts, axis=0, dtype=np.int64)
     table = _Table(yes_GL[order], sizes[order], np.asarray(shares, dtype=np.float64))
     while (label := table.rarest()) is not None:
         table.deal(np.flatnonzero((table.yes_GL[:, label] > 0) & (table.dealt_G < 0)), label)
