@@ -13,7 +13,18 @@ from tagfit.io.ranges import plain
 from tagfit.options.checks import SWITCH, Check
 
 Group = Literal[
-    "Data", "Target", "Search", "Decisions", "Scores", "Checks", "Labels", "Training", "Server", "Limits", "Output"
+    "Data",
+    "Label file",
+    "Target",
+    "Search",
+    "Decisions",
+    "Scores",
+    "Checks",
+    "Labels",
+    "Training",
+    "Server",
+    "Limits",
+    "Output",
 ]
 
 #: the headings that help is grouped under, in the order in which people need them
