@@ -28,7 +28,7 @@ from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
 
 
 @dataclass(frozen=True)
-class Reading:
+class DataLoad:
     """What is read, and how.
 
     Attributes:
@@ -146,7 +146,7 @@ def load_again(source: DataSource, device: str) -> LockedData:
     Raises:
         DataError: it cannot be read any more.
     """
-    return Reading(source.data).load(DataOptions(**source.options, device=device))
+    return DataLoad(source.data).load(DataOptions(**source.options, device=device))
 
 
 def _refuse(options: ReadOptions, meaningless: Set[str], what: str) -> None:
