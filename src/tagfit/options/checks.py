@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagfit.errors import did_you_mean
 from tagfit.io.ranges import plain
@@ -36,6 +36,15 @@ class Check:
 def text(metavar: str = "TEXT") -> Check:
     """Any text."""
     return Check("a text", metavar, lambda value: _instance(value, str))
+
+
+def word(metavar: str = "TEXT") -> Check:
+    """Any text but none."""
+    return Check(
+        "a text of at least one character",
+        metavar,
+        lambda value: _instance(value or None, str),
+    )
 
 
 #: how Python, NumPy and pandas write a value that is missing
@@ -119,6 +128,23 @@ def several(metavar: str, *names: str) -> Check:
         return found
 
     return Check(f"a list of names{' among ' * bool(names)}{', '.join(names)}", metavar, accept)
+
+
+def columns() -> Check:
+    """A text, or a list of texts, which becomes a tuple."""
+    each = several("COLUMN")
+    return Check(
+        "a name or a list of names", "COLUMN", lambda value: each.accept([value] if isinstance(value, str) else value)
+    )
+
+
+def names() -> Check:
+    """A list of texts, which the command line takes with commas between."""
+    return replace(
+        several("A,B,C"),
+        read=lambda text: [name.strip() for name in text.split(",")],
+        write=lambda value: ",".join(value) if isinstance(value, tuple) else str(value),
+    )
 
 
 def shares() -> Check:
