@@ -34,6 +34,14 @@ def drawn(count, seed, features=40, frequencies=FREQUENCIES):
     return x.astype(np.float32), (evidence(z) > levels).astype(np.int8)
 
 
+def tailed(count, seed, rare=101):
+    """As `drawn`, with many labels that one to four samples in 600 have, by chance: an ordinary collection's tail."""
+    x, labels_NL = drawn(count, seed, features=24, frequencies=(0.4, 0.35, 0.3, 0.25, 0.2, 0.15))
+    shares = np.random.default_rng(5).choice([1, 1.5, 2, 3, 4], size=rare) / 600
+    tail_NL = np.random.default_rng((seed, 77)).random((count, rare)) < shares
+    return x, np.hstack([labels_NL, tail_NL.astype(np.int8)])
+
+
 @dataclass(frozen=True)
 class Known:
     """What a cure says, and the truth of what it delivers and of its baseline: scores on 30,000 fresh rows.

@@ -13,6 +13,7 @@ from tagfit.records.data import UNKNOWN, YES, LockedData
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Differences, Target
 from tagfit.records.verdict import MET
+from tagfit.runs.guarantee_scope import scope
 from tagfit.runs.record import (
     SCHEMA,
     DataRecord,
@@ -144,7 +145,10 @@ def _outside(data: LockedData) -> tuple[str, ...]:
 
 
 def _decisions(after: TrainedModel, data: LockedData, target: Target) -> tuple[str, ...]:
-    return () if after.appraisal is None else after.appraisal.sentences(data.dataset.label_names, target.metric)
+    if after.appraisal is None:
+        return ()
+    guaranteed = scope(data) if after.appraisal.decider.guaranteed is not None else ()
+    return (*after.appraisal.sentences(data.dataset.label_names, target.metric), *guaranteed)
 
 
 def _refitted(refit: Refit | None) -> tuple[str, ...]:
