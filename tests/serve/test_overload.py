@@ -155,6 +155,17 @@ def test_images_that_crash_or_hang_their_decoder_harm_nobody_else(image_tagger, 
         wait_until(lambda: client.predict(RED).status == 200)
 
 
+def test_decoders_that_do_not_start_are_a_fault_of_the_server_that_tells_no_paths(image_tagger, monkeypatch, caplog):
+    monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", "raise SystemExit(3)"))
+    with running(image_tagger) as client:
+        answer = client.predict(RED, RED)
+        assert answer.status == 503
+        assert sys.executable.encode() not in answer.body
+        assert "exit code 3" in caplog.text
+        monkeypatch.undo()
+        assert client.predict(RED).status == 200
+
+
 # ---------------------------------------------------------------------------------------- slow clients
 
 

@@ -106,6 +106,9 @@ class Service:
             prediction = await self.batcher.predict(x)
         except DataError as error:  # what this model asks beyond the shape
             raise ProblemError(422, str(error)) from None
+        if len(prediction.errors) == len(x):
+            reasons = [f"{row + 1}: {reason}" for row, reason in sorted(prediction.errors.items())]
+            raise ProblemError(422, "No row has scores.", reasons)
         return answers.predicted(tuple(map(str, range(1, len(x) + 1))), prediction, {})
 
     async def _of_images(self, images: RequestImages) -> answers.PredictedSamples:
