@@ -267,15 +267,17 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 def _add_pages(app: FastAPI) -> None:
     folder = files(__package__).joinpath("page")
     pages = {path: (folder.joinpath(file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()}
-    docs = Environment(loader=PackageLoader("tagfit.serve", "page"), autoescape=True, trim_blocks=True)
-    pages["/docs"] = (docs.get_template("docs.html.jinja").render(openapi=app.openapi()).encode(), "text/html")
 
     async def page(request: Request) -> Response:
         content, kind = pages[request.url.path]
         return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
 
-    for path in pages:
+    for path in (*pages, "/docs"):
         app.add_route(path, page, include_in_schema=False)
+    described = app.openapi()  # kept by FastAPI until there is a further route
+    described["components"]["schemas"]["Problem"] = answers.Problem.model_json_schema()
+    docs = Environment(loader=PackageLoader("tagfit.serve", "page"), autoescape=True, trim_blocks=True)
+    pages["/docs"] = (docs.get_template("docs.html.jinja").render(openapi=described).encode(), "text/html")
 
 
 def _add_explain(app: FastAPI) -> None:
