@@ -66,12 +66,12 @@ class Client:
 def running(tagger, *, name="model", **options):
     """A client of a server; what is not the server's is Limits'."""
     from tagfit.serve.limits import Limits
-    from tagfit.serve.server import bind, make_server
+    from tagfit.serve.server import access_to, bind, make_server
 
-    given = {option: options.pop(option) for option in ("token", "hosts") if option in options}
+    token, hosts = options.pop("token", None), options.pop("hosts", ())
     with bind("127.0.0.1", 0) as listener:
         listener.listen()
-        server = make_server(name, tagger, listener, Limits(**options), **given)
+        server = make_server(name, tagger, listener, Limits(**options), access_to(listener, token, hosts))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()
         try:

@@ -47,8 +47,7 @@ from tagfit.search.space import space
 
 if TYPE_CHECKING:
     from tagfit.diagnosis.registry import Diagnosis
-    from tagfit.report.evaluation import Evaluation
-    from tagfit.report.result import Result
+    from tagfit.report.result import Evaluation, Result
     from tagfit.runs.estimation import Estimate
     from tagfit.runs.record import Delivered
     from tagfit.search.campaign import Budget
@@ -258,10 +257,10 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
 
 def _reported(delivered: Delivered) -> Result:
     """With the page of the run, which is made of what lies in its folder."""
-    from tagfit.report.files import read_context, write_report
+    from tagfit.report.files import read_context, report_is_missing, write_report
     from tagfit.report.result import Result
 
-    if delivered.folder is not None and delivered.fresh:
+    if delivered.folder is not None and (delivered.fresh or report_is_missing(delivered.folder)):
         write_report(delivered.folder, read_context(delivered.folder))
     return Result(**vars(delivered))
 
@@ -415,7 +414,7 @@ def evaluate(
         BundleError: the bundle cannot be read.
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    from tagfit.report.evaluation import Evaluation
+    from tagfit.report.result import Evaluation
     from tagfit.runs.evaluation import evaluation_of
 
     chosen = _checked(EvaluateOptions, options)
@@ -507,7 +506,7 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
     )
     token = None if options.token_file is None else server.read_token(Path(options.token_file))
     with server.bind(options.host, options.port) as listener:
-        server.demand_token(listener, token)
+        access = server.access_to(listener, token, options.allow_host)
         tagger = Tagger.load(bundle, options.device)
-        made = server.make_server(name, tagger, listener, limits, token=token, hosts=options.allow_host, say=say)
+        made = server.make_server(name, tagger, listener, limits, access, say)
         server.serve(made, tagger, listener)

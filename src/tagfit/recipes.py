@@ -28,7 +28,7 @@ import tomli_w
 from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean
-from tagfit.io.faults import field_faults, is_record, names_of
+from tagfit.io.faults import field_faults
 from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare, plain
 from tagfit.io.typed_json import from_plain, to_plain
 
@@ -159,7 +159,7 @@ LOSSES: tuple[LossName, ...] = get_args(LossName)
 #: losses for rare labels, and those for data whose unknown labels have to count, because only yes is known
 RARE_LOSSES, SINGLE_POSITIVE_LOSSES = LOSSES[1:5], LOSSES[5:]
 
-#: the schedules of the learning rate that a recipe may name; `training.schedule` holds their formulas
+#: the schedules of the learning rate that a recipe may name; `training.optimiser` holds their formulas
 ScheduleName = Literal["constant", "cosine", "one-cycle"]
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
@@ -224,15 +224,16 @@ class Training:
         return self.augmentation_strength > 0 and not VIEWS_DRAWN.isdisjoint(self.augmentation)
 
 
-def _with_plain_numbers(record: Any) -> Any:
-    """A record with Python's own numbers for NumPy's; what is no record as it is."""
-    kind: Any = type(record)
-    if not is_record(kind):
+def _with_plain_numbers(record: object) -> object:
+    """A model or a training with Python's own numbers for NumPy's; what is neither as it is."""
+    if not isinstance(record, _Model | Training):
         return record
-    held = {name: getattr(record, name) for name in names_of(kind)}
+    held = msgspec.structs.asdict(record) if isinstance(record, _Model) else vars(record)
     own = {name: tuple(map(plain, one)) if isinstance(one, tuple) else plain(one) for name, one in held.items()}
-    changed = {name: one for name, one in own.items() if repr(one) != repr(held[name])}
-    return kind(**{**held, **changed}) if changed else record
+    changed: dict[str, Any] = {name: one for name, one in own.items() if repr(one) != repr(held[name])}
+    if isinstance(record, _Model):
+        return msgspec.structs.replace(record, **changed) if changed else record
+    return replace(record, **changed) if changed else record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ def test_only_what_is_ours_is_counted_and_deleted(folder):
         (folder / name).write_bytes(b"mine")
     (folder / "tagfit-notes").mkdir()
     (folder / "tagfit-notes" / "mine").write_text("mine")
-    assert cache.usage().to_dict() == {"folder": str(folder), "files": 10, "bytes": 127}
+    assert cache.usage() == cache.Usage(folder=str(folder), files=10, bytes=127)
     assert cache.clear().bytes == 127
     assert cache.usage().bytes == 0
     assert sorted(path.name for path in folder.iterdir()) == sorted([*mine, "tagfit-kernels", "tagfit-notes"])

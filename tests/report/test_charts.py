@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payloads import PAYLOADS
@@ -69,6 +69,7 @@ def test_search(recipes, below, least):
 
 
 @given(st.lists(st.tuples(NAMES, st.floats(-1, 1), FRACTIONS), max_size=12))
+@example([("tiny", 5e-324, 0.0)])
 def test_changes(rows):
     check(dots.changes("t", "d", [(name[:28], *others) for name, *others in rows]))
 

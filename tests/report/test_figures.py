@@ -4,8 +4,7 @@ import pytest
 from PIL import Image
 
 from tagfit.errors import OutputError
-from tagfit.report.figures import as_png, as_svg, figures
-from tagfit.report.files import read_context, write_figures, write_report
+from tagfit.report.files import as_png, as_svg, figures, read_context, write_figures, write_report
 
 
 def test_every_chart_of_the_page_is_a_file(cured, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from serving import png, running
 from tagfit.errors import DataError, OutputError
 from tagfit.serve.guard import Access
-from tagfit.serve.server import bind, demand_token, read_token
+from tagfit.serve.server import access_to, bind, read_token
 
 TOKEN = "a-token-of-some-length"
 
@@ -113,10 +113,10 @@ def test_names_that_are_answered_to():
 def test_other_machines_need_a_token():
     with bind("0.0.0.0", 0) as listener:
         with pytest.raises(DataError, match="--token-file"):
-            demand_token(listener, None)
-        demand_token(listener, TOKEN)
+            access_to(listener, None)
+        access_to(listener, TOKEN)
     with bind("localhost", 0) as listener:
-        demand_token(listener, None)
+        access_to(listener, None)
 
 
 def test_a_port_that_is_taken():

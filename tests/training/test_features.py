@@ -39,8 +39,8 @@ def test_features_are_those_of_the_network(pretrained):
 def test_each_image_is_looked_at_once(pretrained, monkeypatch):
     x, extractor = scenes(9, size=32), Extractor(pretrained, CPU)
     seen = []
-    look = extractor._of
-    monkeypatch.setattr(extractor, "_of", lambda images: seen.append(len(images)) or look(images))
+    look = extractor.raw
+    monkeypatch.setattr(extractor, "raw", lambda images: seen.append(len(images)) or look(images))
     told = []
     for count in (5, 9):
         with closing(KnownFeatures(pretrained.fingerprint, 16)) as known, extractor.looking(known) as looking:

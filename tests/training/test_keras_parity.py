@@ -18,6 +18,7 @@ from tagfit.training import loop, steps
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.events import EpochEnded
 from tagfit.training.job import PreparedJob
+from tagfit.training.progress import Progress
 
 GOLDEN = json.loads((Path(__file__).parent / "keras_golden.json").read_text())
 SAMPLES, FEATURES, LABELS, BATCH, EPOCHS = 97, 20, 5, 32, 3
@@ -60,14 +61,14 @@ def test_every_loss_is_that_of_keras(name, rows, monkeypatch):
     monkeypatch.setattr(steps, "epoch_order", lambda count, generator: next(orders))
     step_losses, val_losses = [], []
 
-    def note(losses, first_loss):
+    def note(progress, losses, done):
         step_losses.extend(losses.tolist())
 
     def listen(event):
         if isinstance(event, EpochEnded):
             val_losses.append(event.row["val_loss"])
 
-    monkeypatch.setattr(loop, "bad_step", note)
+    monkeypatch.setattr(Progress, "check", note)
 
     loop.train(PreparedJob(network_with_golden_weights(recipe), training, rows, rows, on_event=listen))
 

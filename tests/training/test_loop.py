@@ -14,7 +14,7 @@ from tagfit.training import loop
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, StepEnded
 from tagfit.training.job import PreparedJob
-from tagfit.training.stopping import EarlyStopping
+from tagfit.training.progress import EarlyStopping
 
 CPU = torch.device("cpu")
 SMALL = Recipe(name="small", model=DenseModel(widths=(16,), dropout=(0.2,)), training=Training(epochs=4, patience=0))

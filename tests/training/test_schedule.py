@@ -1,7 +1,7 @@
 import pytest
 
 from tagfit.recipes import SCHEDULES as NAMES
-from tagfit.training.schedule import SCHEDULES
+from tagfit.training.optimiser import SCHEDULES
 
 
 def test_every_name_has_its_formula():

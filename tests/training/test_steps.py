@@ -10,10 +10,10 @@ from making import feature_table, image_table, locked
 from tagfit.models.registry import build_network
 from tagfit.recipes import CnnModel, DenseModel, Recipe, Training
 from tagfit.records.data import UNKNOWN
-from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
+from tagfit.training.optimiser import AveragedNetwork
+from tagfit.training.progress import EarlyStopping
 from tagfit.training.steps import Steps
-from tagfit.training.stopping import EarlyStopping
 from tagfit.training.thread_pool import ThreadPool
 
 PLAIN = Recipe(name="plain", model=DenseModel(widths=(16,)), training=Training(rate=0.01, clip=1.0))

@@ -25,7 +25,7 @@ def report(
     With --json the page is written only if -o names it.
     """
     from tagfit.report import files as reporting
-    from tagfit.report.figures import can_draw_png
+    from tagfit.report.files import can_draw_png
     from tagfit.report.table import result_table
     from tagfit.runs.record import read_record
 

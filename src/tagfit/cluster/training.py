@@ -72,7 +72,7 @@ def _train(ray: Any, on_gpus: bool, job: PreparedJob) -> TrainingResult:
     answer = fitting.result().return_value
     network.to(job.train_rows.samples.device)
     if isinstance(answer, TrainingDivergedError):
-        return TrainingResult.diverged(network, answer)
+        return TrainingResult(network, state="diverged", error=answer)
     result = unpack_result(network, *unpack(answer))
     assert result is not None
     return result

@@ -152,7 +152,8 @@ class ClusterTrainer(Trainer):
         except errors.RayError as error:
             raise told(error, f"{job.name}: the cluster could not train it") from error
         if answer.diverged is not None:
-            return TrainingResult.diverged(network, TrainingDivergedError(*answer.diverged), seconds=answer.seconds)
+            diverged = TrainingDivergedError(*answer.diverged)
+            return TrainingResult(network, state="diverged", seconds=answer.seconds, error=diverged)
         result = unpack_result(network, *checkpoint.unpack(answer.content))
         assert result is not None
         for row in result.history:

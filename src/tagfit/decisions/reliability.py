@@ -65,12 +65,13 @@ def probability_report(labels_NL: Labels, probabilities_NL: Floats) -> Probabili
     return ProbabilityReport(means["log_loss"].value, means["ece"].value, reliability(labels_NL, probabilities_NL))
 
 
-def reliability(labels_NL: Labels, probabilities_NL: Floats) -> tuple[CalibrationBin, ...]:
-    """The bins of `ece`, all of them, from 0 to 1.
+def reliability(labels_NL: Labels, probabilities_NL: Floats, count: int = BINS) -> tuple[CalibrationBin, ...]:
+    """All bins from 0 to 1, by default those of `ece`.
 
     Args:
         labels_NL: (N, L) of YES, NO, UNKNOWN.
         probabilities_NL: (N, L) floats from 0 to 1.
+        count: how many bins, of equal width.
 
     Raises:
         DataError: shapes, values or dtypes are not as above.
@@ -78,17 +79,17 @@ def reliability(labels_NL: Labels, probabilities_NL: Floats) -> tuple[Calibratio
     labels_NL = checked_labels(labels_NL)
     known_NL = labels_NL != UNKNOWN
     p = checked_probabilities(probabilities_NL, labels_NL.shape)[known_NL].astype(np.float64)
-    bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS).tolist()
-    sums, yes = (np.bincount(bins, of, minlength=BINS).tolist() for of in (p, labels_NL[known_NL] == YES))
+    bins = np.minimum((p * count).astype(np.int64), count - 1)
+    counts = np.bincount(bins, minlength=count).tolist()
+    sums, yes = (np.bincount(bins, of, minlength=count).tolist() for of in (p, labels_NL[known_NL] == YES))
     return tuple(
         CalibrationBin(
-            low=number / BINS,
-            high=(number + 1) / BINS,
-            count=count,
-            mean=sums[number] / count if count else None,
-            yes=yes[number] / count if count else None,
-            interval=wilson(int(yes[number]), count) if count else None,
+            low=number / count,
+            high=(number + 1) / count,
+            count=held,
+            mean=sums[number] / held if held else None,
+            yes=yes[number] / held if held else None,
+            interval=wilson(int(yes[number]), held) if held else None,
         )
-        for number, count in enumerate(counts)
+        for number, held in enumerate(counts)
     )

@@ -7,9 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -34,9 +33,6 @@ class Usage:
     folder: str
     files: int
     bytes: int
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def cache_folder() -> Path:
@@ -86,7 +82,7 @@ def usage() -> Usage:
 
 
 def clear() -> Usage:
-    """Delete what is in the cache; what was there.
+    """Delete what is in the cache; returns what was there.
 
     Raises:
         OutputError: files that could not be deleted, all of them named.

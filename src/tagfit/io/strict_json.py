@@ -7,16 +7,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from tagfit.errors import BundleError
 
-#: how deep lists and objects may lie in each other; ours are not half as deep
+#: how deep lists and objects may be nested; ours are not half as deep
 DEEPEST = 32
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of our own.
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a file.
 
     Raises:
         BundleError: it cannot be read, or as `json_object`.
@@ -28,11 +27,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return json_object(path, content)
 
 
-def json_object(path: Path, content: bytes) -> dict[str, Any]:
+def json_object(path: Path, content: bytes) -> dict[str, object]:
     """What the bytes of the file `path` say.
 
     Raises:
-        BundleError: no JSON, no object, a key that stands twice, a number that is not finite, text that is no Unicode,
+        BundleError: no JSON, no object, a key that occurs twice, a number that is not finite, text that is no Unicode,
             or nested too deep.
     """
     try:
@@ -45,29 +44,29 @@ def json_object(path: Path, content: bytes) -> dict[str, Any]:
     return values
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the key {twice!r:.60} stands twice")
+        raise ValueError(f"the key {twice!r:.60} occurs twice")
     return values
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
-def _check(values: Any) -> None:
-    level = [values]
+def _check(values: object) -> None:
+    level: list[object] = [values]
     for _ in range(DEEPEST):
         level = [inner for value in level for inner in _inside(value)]
         if not level:
             return
-    raise ValueError(f"lists and objects lie in each other more than {DEEPEST} deep")
+    raise ValueError(f"lists and objects are nested more than {DEEPEST} deep")
 
 
-def _inside(value: Any) -> Iterable[Any]:
-    """What a list or an object holds; nothing of what is a value by itself, which has to be one."""
+def _inside(value: object) -> Iterable[object]:
+    """What a list or an object holds; nothing of a plain value, which is checked."""
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, list):

@@ -7,6 +7,7 @@ for by `io.faults` once something is wrong.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tagfit.errors import BundleError
-from tagfit.io.faults import MOST_FAULTS, is_record, names_of, tag_of, unknown_fields, wrong_values
+from tagfit.io.faults import MOST_FAULTS, unknown_fields, wrong_values
 
 Record = TypeVar("Record")
 
@@ -33,12 +34,15 @@ def to_plain(value: object) -> Any:
         return {str(name): to_plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [to_plain(one) for one in value]
-    kind: Any = type(value)
-    if is_record(kind):
-        return tag_of(kind) | {name: to_plain(getattr(value, name)) for name in names_of(kind)}
-    if kind.__module__ == "numpy" and hasattr(value, "item"):  # a scalar
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        tag = {} if config.tag_field is None else {config.tag_field: config.tag}
+        return tag | to_plain(msgspec.structs.asdict(value))
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):  # a scalar
         return value.item()
-    raise TypeError(f"JSON has no {kind.__name__}")
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def from_plain(values: object, kind: type[Record], *, surplus: bool = True) -> Record:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
@@ -15,33 +15,14 @@ from numpy.typing import NDArray
 
 from tagfit.errors import DataError
 from tagfit.io.ranges import CountOrNone, Fraction
-from tagfit.metrics.scores import (
-    DECISION_METRICS,
-    PRECISION_METRICS,
-    ROW_FORMULAS,
-    ROW_RANKING_METRICS,
-    THRESHOLD,
-    Bools,
-    DecisionCounts,
-    Ints,
-    Keys,
-    Labels,
-    Mean,
-    checked_labels,
-    decision_means,
-    gather,
-    keras_accuracy,
-    precision_means,
-    probability_means,
-    ranking_keys,
-    row_ranking_means,
-)
+from tagfit.metrics import scores
+from tagfit.metrics.scores import Bools, Counts, Ints, Keys, Labels, Mean, Values, checked_labels
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.records.scores import LOWER_IS_BETTER, Scores
 
 #: the metrics for which a label set is the answer, and those for which a ranking is
-SET_METRICS = ("keras_accuracy", *DECISION_METRICS)
-RANKING_METRICS = (*ROW_RANKING_METRICS, *PRECISION_METRICS)
+SET_METRICS = ("keras_accuracy", *scores.DECISION_METRICS)
+RANKING_METRICS = (*scores.ROW_RANKING_METRICS, *scores.PRECISION_METRICS)
 
 #: how many of the commonest label sets stand for election, beside the sets of the most frequent labels
 COMMON_SETS = 64
@@ -106,7 +87,7 @@ class ConstantBaseline:
             "keras_accuracy": _best_top(labels_NL, train),
             **_best_by_row(labels_NL, train),
         }
-        rankings = dict.fromkeys(PRECISION_METRICS, train.order) | _best_rankings(labels_NL, train)
+        rankings = dict.fromkeys(scores.PRECISION_METRICS, train.order) | _best_rankings(labels_NL, train)
         return cls(
             sets={name: tuple(np.sort(sets[name]).tolist()) for name in SET_METRICS},
             rankings={name: tuple(rankings[name].tolist()) for name in RANKING_METRICS},
@@ -130,20 +111,28 @@ class ConstantBaseline:
         shape = labels_NL.shape
 
         def set_means(labels: tuple[int, ...]) -> dict[str, Mean]:
-            return decision_means(labels_NL, np.broadcast_to(_answered(labels, shape[1]), shape))
+            return scores.decision_means(labels_NL, np.broadcast_to(_answered(labels, shape[1]), shape))
 
         top_NL = np.broadcast_to(_answered(self.sets["keras_accuracy"], shape[1]).astype(np.float32), shape)
-        return gather(
+        return scores.gather(
             {
-                "keras_accuracy": keras_accuracy(labels_NL, top_NL).mean(),
-                **_means(DECISION_METRICS, self.sets, set_means),
-                **_means(ROW_RANKING_METRICS, self.rankings, lambda order: row_ranking_means(_keys(labels_NL, order))),
-                **_means(PRECISION_METRICS, self.rankings, lambda order: precision_means(_keys(labels_NL, order))),
-                **probability_means(labels_NL, np.broadcast_to(np.array(self.frequencies), shape)),
+                "keras_accuracy": scores.keras_accuracy(labels_NL, top_NL).mean(),
+                **_means(scores.DECISION_METRICS, self.sets, set_means),
+                **_means(
+                    scores.ROW_RANKING_METRICS,
+                    self.rankings,
+                    lambda order: scores.row_ranking_means(_keys(labels_NL, order)),
+                ),
+                **_means(
+                    scores.PRECISION_METRICS,
+                    self.rankings,
+                    lambda order: scores.precision_means(_keys(labels_NL, order)),
+                ),
+                **scores.probability_means(labels_NL, np.broadcast_to(np.array(self.frequencies), shape)),
             }
         )
 
-    def answers(self, metric: str, count: int) -> tuple[NDArray[np.float64], Bools]:
+    def answers(self, metric: str, count: int) -> tuple[Values, Bools]:
         """Probabilities and decisions (count, L): the answer that was chosen for `metric`, to `count` rows.
 
         The probabilities rank the labels where the metric is of rankings, and are the frequencies where it is of
@@ -156,7 +145,7 @@ class ConstantBaseline:
             p_L[list(self.rankings[metric])] = 1 - np.arange(L) / L
         elif metric in self.sets:
             p_L = _answered(self.sets[metric], L).astype(np.float64)
-        return np.broadcast_to(p_L, (count, L)), np.broadcast_to(p_L > THRESHOLD, (count, L))
+        return np.broadcast_to(p_L, (count, L)), np.broadcast_to(p_L > scores.THRESHOLD, (count, L))
 
 
 # --------------------------------------------------------------------------------------------- scoring
@@ -184,7 +173,7 @@ def _keys(labels_NL: Labels, order: Sequence[int] | Ints) -> Keys:
     L = len(order)
     falling_L = np.empty(L, dtype=np.float32)
     falling_L[np.asarray(order)] = 1 - np.arange(L) / L
-    return ranking_keys(labels_NL, np.broadcast_to(falling_L, labels_NL.shape))
+    return scores.ranking_keys(labels_NL, np.broadcast_to(falling_L, labels_NL.shape))
 
 
 # -------------------------------------------------------------------------------------------- choosing
@@ -196,7 +185,7 @@ class _Tally:
 
     yes: Ints
     known: Ints
-    frequency: NDArray[np.float64]
+    frequency: Values
     order: Ints
 
     @classmethod
@@ -227,7 +216,7 @@ class _Tally:
         return self.order[: int(f1.argmax()) + 1 if f1.max() > 0 else 0]
 
 
-def _descending(values_L: NDArray[Any]) -> Ints:
+def _descending(values_L: Counts) -> Ints:
     """Indexes from the highest value to the lowest; of equal ones the first comes first."""
     return np.argsort(-values_L, kind="stable")
 
@@ -249,9 +238,9 @@ def _best_top(labels_NL: Labels, train: _Tally) -> Ints:
 def _best_rankings(labels_NL: Labels, train: _Tally) -> dict[str, Ints]:
     """For each of ROW_RANKING_METRICS the best of four rankings."""
     orders = (train.order, _pair_order(labels_NL), _precision_order(labels_NL), _coverage_order(labels_NL))
-    scored = [row_ranking_means(_keys(labels_NL, order)) for order in orders]
+    scored = [scores.row_ranking_means(_keys(labels_NL, order)) for order in orders]
     best = {}
-    for name in ROW_RANKING_METRICS:
+    for name in scores.ROW_RANKING_METRICS:
         values = [means[name].value or 0.0 for means in scored]
         best[name] = orders[int(np.argmin(values) if name in LOWER_IS_BETTER else np.argmax(values))]
     return best
@@ -302,22 +291,22 @@ def _best_by_row(labels_NL: Labels, train: _Tally) -> dict[str, Ints]:
     """For each mean over rows the best of the candidate sets."""
     rows_DL, counts_D = _distinct(labels_NL)
     candidates_CL = _candidates(rows_DL, counts_D, train)
-    totals = {name: np.zeros(len(candidates_CL)) for name in ROW_FORMULAS}
+    totals = {name: np.zeros(len(candidates_CL)) for name in scores.ROW_FORMULAS}
     # float32 counts exactly, and multiplies fast
     answers_LC = candidates_CL.T.astype(np.float32)
     step = max(1, _CELLS_A_BLOCK // len(candidates_CL))
     for start in range(0, len(rows_DL), step):
         counts, times_D = _answers_counted(rows_DL[start : start + step], answers_LC), counts_D[start : start + step]
         judged_D = times_D * (counts.known[:, 0] > 0)
-        for name, formula in ROW_FORMULAS.items():
+        for name, formula in scores.ROW_FORMULAS.items():
             totals[name] += judged_D @ formula(counts)
     return {name: np.flatnonzero(candidates_CL[total_C.argmax()]) for name, total_C in totals.items()}
 
 
-def _answers_counted(rows_DL: Labels, answers_LC: NDArray[np.float32]) -> DecisionCounts:
+def _answers_counted(rows_DL: Labels, answers_LC: NDArray[np.float32]) -> scores.DecisionCounts:
     """The counts (D, C) of each row under each answer; (D, 1) for what no answer changes."""
     yes_DL, known_DL = (rows_DL == YES).astype(np.float32), (rows_DL != UNKNOWN).astype(np.float32)
-    return DecisionCounts(
+    return scores.DecisionCounts(
         hits=yes_DL @ answers_LC,
         decided=known_DL @ answers_LC,
         yes=yes_DL.sum(axis=1, keepdims=True),

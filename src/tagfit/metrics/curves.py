@@ -6,15 +6,14 @@ Shapes: N scores of one label, F features, B blocks of equal frequency, K knots.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from tagfit.io.ranges import Fraction
-from tagfit.metrics.scores import Bools, Floats
+from tagfit.metrics.scores import Bools, Floats, Values
 
 #: how many labels that are yes, and how many that are no, it takes to fit a sigmoid, and to fit an isotonic curve
 LEAST_FOR_SIGMOID, LEAST_FOR_ISOTONIC = 10, 50
@@ -39,7 +38,7 @@ class SigmoidCurve(_Curve, frozen=True, tag="sigmoid"):
     slope: Annotated[float, Meta(ge=0, le=LIMIT, description=f"a number from 0 to {LIMIT:g}")]
     shift: Annotated[float, Meta(ge=-LIMIT, le=LIMIT, description=f"a number from {-LIMIT:g} to {LIMIT:g}")] = 0.0
 
-    def apply(self, scores_N: Floats) -> NDArray[np.float64]:
+    def apply(self, scores_N: Floats) -> Values:
         """(N,) probabilities."""
         return _sigmoid(self.slope * _logits(scores_N) + self.shift)
 
@@ -85,7 +84,7 @@ class IsotonicCurve(_Curve, frozen=True, tag="isotonic"):
         if not all(a < b for a, b in pairwise(self.at)) or not all(a <= b for a, b in pairwise(self.values)):
             raise ValueError("the scores of an isotonic curve must rise, and its probabilities never fall")
 
-    def apply(self, scores_N: Floats) -> NDArray[np.float64]:
+    def apply(self, scores_N: Floats) -> Values:
         """(N,) probabilities."""
         return np.interp(_clipped(scores_N), self.at, self.values)
 
@@ -111,13 +110,10 @@ class IsotonicCurve(_Curve, frozen=True, tag="isotonic"):
         last_B = np.append(first_B[1:], len(at_K)) - 1
         cells_B, yes_B = np.add.reduceat(cells_K, first_B) + 2.0, np.add.reduceat(yes_K, first_B) + 1.0
         smooth_B = isotonic_regression(yes_B / cells_B, sample_weight=cells_B)
-        return cls._through(np.stack([at_K[first_B], at_K[last_B]], axis=1), smooth_B)
-
-    @classmethod
-    def _through(cls, at_B2: NDArray[np.float64], values_B: NDArray[np.float64]) -> IsotonicCurve:
-        """The knots at both ends of each block, in no more digits than tell float32 scores apart."""
-        at, kept = np.unique(_rounded(at_B2.ravel(), 9), return_index=True)
-        values = _rounded(np.repeat(values_B, 2), 6)[kept]
+        # a knot at both ends of each block, in no more digits than tell float32 scores apart
+        ends_2B = np.stack([at_K[first_B], at_K[last_B]], axis=1).ravel()
+        at, kept = np.unique(_rounded(ends_2B, 9), return_index=True)
+        values = _rounded(np.repeat(smooth_B, 2), 6)[kept]
         return cls(tuple(at.tolist()), tuple(values.tolist()))
 
 
@@ -129,39 +125,39 @@ def _enough(yes_N: Bools, least: int) -> bool:
     return min(yes, len(yes_N) - yes) >= least
 
 
-def _targets(yes_N: Bools) -> NDArray[np.float64]:
+def _targets(yes_N: Bools) -> Values:
     """(N,) Platt's targets: what one more cell that is yes, and one that is no, would make of 1 and 0."""
     yes = np.count_nonzero(yes_N)
     return np.where(yes_N, (yes + 1) / (yes + 2), 1 / (len(yes_N) - yes + 2))
 
 
-def _clipped(scores_N: Floats) -> NDArray[np.float64]:
+def _clipped(scores_N: Floats) -> Values:
     return np.clip(np.ascontiguousarray(scores_N, dtype=np.float64), LOWEST, HIGHEST)
 
 
-def _logits(scores_N: Floats) -> NDArray[np.float64]:
+def _logits(scores_N: Floats) -> Values:
     clipped_N = _clipped(scores_N)
-    logits_N: NDArray[np.float64] = np.log(clipped_N) - np.log1p(-clipped_N)
+    logits_N: Values = np.log(clipped_N) - np.log1p(-clipped_N)
     return logits_N
 
 
-def _sigmoid(logits_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    probabilities_N: NDArray[np.float64] = 1 / (1 + np.exp(np.minimum(-logits_N, 700)))
+def _sigmoid(logits_N: Values) -> Values:
+    probabilities_N: Values = 1 / (1 + np.exp(np.minimum(-logits_N, 700)))
     return probabilities_N
 
 
-def _rounded(values: NDArray[Any], digits: int) -> NDArray[np.float64]:
+def _rounded(values: Values, digits: int) -> Values:
     """Significant digits, as JSON will have them."""
     return np.array([float(f"{value:.{digits}g}") for value in values])
 
 
-def _logistic(x_FN: NDArray[np.float64], targets_N: NDArray[np.float64]) -> NDArray[np.float64]:
+def _logistic(x_FN: Values, targets_N: Values) -> Values:
     """(F,) the weights of the least cross-entropy, by Newton's method with steps halved until they gain something.
 
     Lin, Lin and Weng, *A note on Platt's probabilistic outputs for support vector machines* (2007).
     """
 
-    def loss(weights_F: NDArray[np.float64]) -> float:
+    def loss(weights_F: Values) -> float:
         logits_N = weights_F @ x_FN
         return float((np.logaddexp(0, logits_N) - targets_N * logits_N).sum())
 

@@ -19,17 +19,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from tagfit.errors import DataError
-from tagfit.metrics.scores import (
-    THRESHOLD,
-    Bools,
-    Floats,
-    Labels,
-    checked_labels,
-    checked_probabilities,
-    score_decisions,
-)
-from tagfit.metrics.weighted import Values, Weighable
-from tagfit.records.data import UNKNOWN, YES
+from tagfit.metrics.scores import THRESHOLD, Bools, Floats, Labels, Values, checked, masks, score_decisions
+from tagfit.metrics.weighted import Weighable
 from tagfit.records.scores import METRICS, Difference, Interval, Scores
 
 RESAMPLES = 1000
@@ -59,6 +50,10 @@ class Answers:
     probabilities_NL: Floats
     decisions_NL: Bools | None = None
 
+    @property
+    def decided_NL(self) -> Bools:
+        return self.probabilities_NL > THRESHOLD if self.decisions_NL is None else self.decisions_NL
+
     def rows(self, chosen: NDArray[np.intp]) -> Answers:
         decisions = None if self.decisions_NL is None else self.decisions_NL[chosen]
         return Answers(self.labels_NL[chosen], self.probabilities_NL[chosen], decisions)
@@ -83,11 +78,11 @@ class Resampling:
     def of(
         cls, count: int, groups: NDArray[np.intp] | None = None, *, resamples: int = RESAMPLES, seed: int = 0
     ) -> Resampling:
-        """Args:
-            count: how many samples.
-            groups: (count,) numbers of what belongs together and is drawn together, or None: each sample by itself.
+        """Of `count` samples.
+
+        Args:
+            groups: (count,) numbers of what is drawn together, or None: each sample by itself.
             resamples: at most so many; fewer where all together would hold more than MOST_ROWS rows.
-            seed: of the draws.
 
         Raises:
             DataError: the groups are not of as many samples.
@@ -100,8 +95,8 @@ class Resampling:
 
     def draws_as(self, other: Resampling) -> bool:
         """Whether the resamples are the same, so that what was scored on them can be paired."""
-        same = (self.seed, self.resamples) == (other.seed, other.resamples)
-        return same and np.array_equal(self.of_row, other.of_row)
+        alike = (self.seed, self.resamples) == (other.seed, other.resamples)
+        return alike and np.array_equal(self.of_row, other.of_row)
 
     @property
     def scale(self) -> float:
@@ -137,18 +132,15 @@ class Spread:
 
     @property
     def intervals(self) -> dict[str, Interval | None]:
-        """By metric; None also where all resamples agree, which says nothing of what else could have come."""
-        intervals: dict[str, Interval | None] = {}
-        for metric in METRICS:
-            noise, value = self.noise(metric), getattr(self.scores, metric)
-            intervals[metric] = None
-            if noise is not None and noise.error > 0:
-                intervals[metric] = noise.above_zero(value) if metric in _PLAIN else noise.within_one(value)
-        return intervals
+        """By metric, with 95% confidence; None where undefined."""
+        return {
+            metric: _interval(self.scores[metric], self.noise(metric), is_fraction=metric not in _PLAIN)
+            for metric in METRICS
+        }
 
     def noise(self, metric: str) -> _Noise | None:
         """How the resamples deviate from the score; None where it, or too much of them, is undefined."""
-        return _Noise.of(getattr(self.scores, metric), self.values[metric], self.resampling)
+        return _Noise.of(self.scores[metric], self.values[metric], self.resampling)
 
 
 def resample(answers: Answers, resampling: Resampling) -> Spread:
@@ -157,17 +149,15 @@ def resample(answers: Answers, resampling: Resampling) -> Spread:
     Raises:
         DataError: the answers cannot be scored, or the resampling is of another number of samples.
     """
-    labels_NL = checked_labels(answers.labels_NL)
-    p_NL = checked_probabilities(answers.probabilities_NL, labels_NL.shape)
-    decisions_NL = p_NL > THRESHOLD if answers.decisions_NL is None else answers.decisions_NL
-    scores = score_decisions(labels_NL, decisions_NL, p_NL)
+    labels_NL, p_NL = checked(answers.labels_NL, answers.probabilities_NL)
+    decided_NL = Answers(labels_NL, p_NL, answers.decisions_NL).decided_NL
+    scores = score_decisions(labels_NL, decided_NL, p_NL)
     if len(labels_NL) != len(resampling.of_row):
         raise DataError(f"the resampling is of {len(resampling.of_row)} samples; there are {len(labels_NL)}")
-    weighable = Weighable(labels_NL, decisions_NL, p_NL)
+    weighable = Weighable(labels_NL, decided_NL, p_NL)
     blocks = [weighable.score(weights_NB) for weights_NB in resampling.weights(labels_NL.size)]
-    return Spread(
-        scores, {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS}, resampling
-    )
+    values = {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS}
+    return Spread(scores, values, resampling)
 
 
 def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
@@ -180,7 +170,7 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
         raise DataError("a difference needs both spreads from the same resamples; these are of two kinds")
     differences: dict[str, Difference | None] = {}
     for metric in METRICS:
-        now, then = getattr(after.scores, metric), getattr(before.scores, metric)
+        now, then = after.scores[metric], before.scores[metric]
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
         differences[metric] = _difference(moved, noise)
@@ -196,34 +186,32 @@ def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
     """By metric, one less the other, of two parts that have no sample in common. None where either has no error."""
     gaps: dict[str, Difference | None] = {}
     for metric in METRICS:
+        here, there = one.scores[metric], other.scores[metric]
         first, second = one.noise(metric), other.noise(metric)
         gaps[metric] = None
-        if first is not None and second is not None:
-            noise = _Noise(
-                math.hypot(first.error, second.error), first.bias - second.bias, max(first.reach, second.reach)
-            )
-            gaps[metric] = _difference(getattr(one.scores, metric) - getattr(other.scores, metric), noise)
+        if here is not None and there is not None and first is not None and second is not None:
+            error, reach = math.hypot(first.error, second.error), max(first.reach, second.reach)
+            gaps[metric] = _difference(here - there, _Noise(error, first.bias - second.bias, reach))
     return gaps
 
 
 def contrast(spread: Spread, one: str, other: str) -> Difference | None:
     """By how much one metric of the same answers is above another. None where either has no standard error."""
-    values = [getattr(spread.scores, metric) for metric in (one, other)]
-    if None in values:
+    here, there = spread.scores[one], spread.scores[other]
+    if here is None or there is None:
         return None
-    above = values[0] - values[1]
+    above = here - there
     return _difference(above, _Noise.of(above, spread.values[one] - spread.values[other], spread.resampling))
 
 
 def mean_and_interval(values_G: Values) -> tuple[float | None, Interval | None]:
     """The mean of fractions, one a group, and where it lies with 95% confidence."""
-    if not len(values_G):
-        return None, None
+    if len(values_G) < 2:
+        return (float(values_G[0]) if len(values_G) else None), None
     resampling = Resampling.of(len(values_G))
     means = [values_G @ weights_GB / weights_GB.sum(axis=0) for weights_GB in resampling.weights(len(values_G))]
     mean = float(values_G.mean())
-    noise = _Noise.of(mean, np.concatenate(means), resampling) if len(values_G) > 1 else None
-    return mean, noise.within_one(mean) if noise is not None and noise.error > 0 else None
+    return mean, _interval(mean, _Noise.of(mean, np.concatenate(means), resampling))
 
 
 def wilson(hits: int, count: int) -> Interval:
@@ -239,35 +227,24 @@ def wilson(hits: int, count: int) -> Interval:
 
 
 def label_f1_intervals(answers: Answers, resampling: Resampling) -> list[Interval | None]:
-    """Where the F1 of each label lies with 95% confidence; None where it is undefined, or resamples all agree.
+    """Where the F1 of each label lies with 95% confidence; None where undefined.
 
     A label that no sample of a resample has is left out of it, as `macro_f1` does.
     """
-    decided_NL = answers.probabilities_NL > THRESHOLD if answers.decisions_NL is None else answers.decisions_NL
-    yes_NL, known_NL = answers.labels_NL == YES, answers.labels_NL != UNKNOWN
-    hits_LN = np.ascontiguousarray((yes_NL & decided_NL).T, dtype=np.float64)
-    yes_LN = np.ascontiguousarray(yes_NL.T, dtype=np.float64)
-    both_LN = yes_LN + (known_NL & decided_NL).T
-    values_LB = np.concatenate(
-        [
-            _f1_LB(hits_LN @ weights_NB, yes_LN @ weights_NB, both_LN @ weights_NB)
-            for weights_NB in resampling.weights(answers.labels_NL.size)
-        ],
-        axis=1,
-    )
-    ones_N1 = np.ones((len(yes_NL), 1))
-    f1_L = _f1_LB(hits_LN @ ones_N1, yes_LN @ ones_N1, both_LN @ ones_N1)[:, 0].tolist()
-    return [_within_one(f1, values_B, resampling) for f1, values_B in zip(f1_L, values_LB, strict=True)]
+    counted = masks(answers.labels_NL, answers.decided_NL)[:3]
+    hits_LN, decided_LN, yes_LN = (np.ascontiguousarray(mask.T, dtype=np.float64) for mask in counted)
+    both_LN = yes_LN + decided_LN
 
+    def f1_LB(weights_NB: Values) -> Values:
+        both_LB = np.maximum(both_LN @ weights_NB, 1)
+        return np.where(yes_LN @ weights_NB > 0, 2 * (hits_LN @ weights_NB) / both_LB, np.nan)
 
-def _f1_LB(hits_LB: Values, yes_LB: Values, both_LB: Values) -> Values:
-    """Given the cells that are yes and decided so, those that are yes, and these and those decided so together."""
-    return np.where(yes_LB > 0, 2 * hits_LB / np.maximum(both_LB, 1), np.nan)
-
-
-def _within_one(value: float, values_B: Values, resampling: Resampling) -> Interval | None:
-    noise = None if np.isnan(value) else _Noise.of(value, values_B, resampling)
-    return noise.within_one(value) if noise is not None and noise.error > 0 and 0 < value < 1 else None
+    values_LB = np.concatenate([f1_LB(weights_NB) for weights_NB in resampling.weights(both_LN.size)], axis=1)
+    f1_L = f1_LB(np.ones((both_LN.shape[1], 1)))[:, 0].tolist()
+    return [
+        None if math.isnan(f1) else _interval(f1, _Noise.of(f1, values_B, resampling))
+        for f1, values_B in zip(f1_L, values_LB, strict=True)
+    ]
 
 
 # ----------------------------------------------------------------------------------------------- noise
@@ -304,13 +281,18 @@ class _Noise:
         corrected, reach = value - self.bias, self.reach * self.error
         return Interval(min(value, corrected) - reach, max(value, corrected) + reach)
 
-    def above_zero(self, value: float) -> Interval:
-        """The same of what is never below 0."""
-        interval = self.around(value)
-        return Interval(max(interval.low, 0.0), interval.high)
-
     def within_one(self, value: float) -> Interval:
-        """The same of a fraction, on the logit scale."""
+        """The same of a fraction between 0 and 1, on the logit scale."""
         slope = 1 / (value * (1 - value))
         logits = _Noise(self.error * slope, self.bias * slope, self.reach).around(float(special.logit(value)))
         return Interval(float(special.expit(logits.low)), float(special.expit(logits.high)))
+
+
+def _interval(value: float | None, noise: _Noise | None, *, is_fraction: bool = True) -> Interval | None:
+    """None also where all resamples agree, which says nothing of what else could have come."""
+    if value is None or noise is None or noise.error == 0:
+        return None
+    if is_fraction:
+        return noise.within_one(value) if 0 < value < 1 else None
+    low, high = noise.around(value)
+    return Interval(max(low, 0.0), high)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,14 @@ from tagfit.records.data import NO, UNKNOWN, YES
 from tagfit.records.scores import METRICS, Scores
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.floating[Any]]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Labels = NDArray[np.int8]
+Values = NDArray[np.float64]
+#: integers or, where they are products of matrices, floats
+Counts = NDArray[np.number]
 #: uint32 of float32 probabilities, uint64 of float64
-Keys = NDArray[np.unsignedinteger[Any]]
+Keys = NDArray[np.unsignedinteger]
 
 #: yes when the probability is above it, as Keras decides
 THRESHOLD = 0.5
@@ -59,9 +62,9 @@ class Mean(NamedTuple):
 
 
 class ByRow(NamedTuple):
-    """A metric that is a mean over rows, or labels: (N,) the value of each, and (N,) bool which of them it counts."""
+    """A metric that is a mean over rows, or labels: (N,) the value of each, and (N,) which of them it counts."""
 
-    values: NDArray[Any]
+    values: NDArray[np.generic]
     counted: Bools
 
     def mean(self) -> Mean:
@@ -82,15 +85,13 @@ def score(labels_NL: Labels, probabilities_NL: Floats) -> Scores:
     Raises:
         DataError: shapes, values or dtypes are not as above.
     """
-    labels_NL = checked_labels(labels_NL)
-    probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
+    labels_NL, probabilities_NL = checked(labels_NL, probabilities_NL)
     return gather(_means(labels_NL, probabilities_NL > THRESHOLD, probabilities_NL))
 
 
 def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float | None:
     """One metric of `score`, without the others; arguments and errors are the same."""
-    labels_NL = checked_labels(labels_NL)
-    probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
+    labels_NL, probabilities_NL = checked(labels_NL, probabilities_NL)
     if metric == "keras_accuracy":
         return keras_accuracy(labels_NL, probabilities_NL).mean().value
     if metric in DECISION_METRICS:
@@ -102,21 +103,16 @@ def score_one(metric: str, labels_NL: Labels, probabilities_NL: Floats) -> float
 
 
 def score_decisions(labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> Scores:
-    """All metrics where something else than 0.5 decides.
-
-    The decisions go into `DECISION_METRICS`; all others, keras_accuracy too, are of the probabilities.
-
-    Args:
-        labels_NL: as in `score`.
-        decisions_NL: (N, L) bool, True for yes.
-        probabilities_NL: as in `score`.
+    """As `score`, but `DECISION_METRICS` are of `decisions_NL`, (N, L) bool, True for yes.
 
     Raises:
         DataError: shapes, values or dtypes are not as above.
     """
-    labels_NL = checked_labels(labels_NL)
-    probabilities_NL = checked_probabilities(probabilities_NL, labels_NL.shape)
-    return gather(_means(labels_NL, _checked_decisions(decisions_NL, labels_NL.shape), probabilities_NL))
+    labels_NL, probabilities_NL = checked(labels_NL, probabilities_NL)
+    if decisions_NL.shape != labels_NL.shape or decisions_NL.dtype != np.bool_:
+        got = f"{decisions_NL.dtype} of {decisions_NL.shape}"
+        raise DataError(f"decisions must be bool of shape {labels_NL.shape}; got {got}")
+    return gather(_means(labels_NL, decisions_NL, probabilities_NL))
 
 
 def count_left_out(labels_NL: Labels, probabilities_NL: Floats) -> dict[str, int]:
@@ -144,7 +140,13 @@ def gather(means: Mapping[str, Mean]) -> Scores:
 # -------------------------------------------------------------------------------------------- checking
 
 
-def checked_labels(labels_NL: NDArray[Any]) -> Labels:
+def checked(labels_NL: Labels, probabilities_NL: Floats) -> tuple[Labels, Floats]:
+    """Both, as by `checked_labels` and `checked_probabilities`."""
+    labels_NL = checked_labels(labels_NL)
+    return labels_NL, checked_probabilities(probabilities_NL, labels_NL.shape)
+
+
+def checked_labels(labels_NL: Counts) -> Labels:
     """(N, L) int8 labels.
 
     Raises:
@@ -163,7 +165,12 @@ def checked_labels(labels_NL: NDArray[Any]) -> Labels:
     return labels_NL.astype(np.int8, copy=False)
 
 
-def checked_probabilities(probabilities_NL: NDArray[Any], shape: tuple[int, ...]) -> Floats:
+def checked_probabilities(probabilities_NL: Floats, shape: tuple[int, ...]) -> Floats:
+    """(N, L) float32 or float64 probabilities of that shape.
+
+    Raises:
+        DataError: another shape, no floats, or values outside of 0 to 1.
+    """
     p_NL = np.asarray(probabilities_NL)
     if p_NL.shape != shape:
         raise DataError(f"probabilities must have the shape of the labels, {shape}; got {p_NL.shape}")
@@ -173,13 +180,6 @@ def checked_probabilities(probabilities_NL: NDArray[Any], shape: tuple[int, ...]
     if p_NL.size and not (p_NL.min() >= 0 and p_NL.max() <= 1):
         raise DataError(f"probabilities must be from 0 to 1; got values from {p_NL.min()} to {p_NL.max()}")
     return p_NL.astype(np.float32 if p_NL.dtype.itemsize < 8 else np.float64, copy=False)
-
-
-def _checked_decisions(decisions_NL: NDArray[Any], shape: tuple[int, ...]) -> Bools:
-    decisions_NL = np.asarray(decisions_NL)
-    if decisions_NL.shape != shape or decisions_NL.dtype != np.bool_:
-        raise DataError(f"decisions must be bool of shape {shape}; got {decisions_NL.dtype} of {decisions_NL.shape}")
-    return decisions_NL
 
 
 # ------------------------------------------------------------------------------------------- decisions
@@ -196,41 +196,40 @@ class DecisionCounts:
         known: all known cells.
     """
 
-    hits: NDArray[Any]
-    decided: NDArray[Any]
-    yes: NDArray[Any]
-    known: NDArray[Any]
+    hits: Counts
+    decided: Counts
+    yes: Counts
+    known: Counts
 
     @property
-    def wrong(self) -> NDArray[Any]:
-        wrong: NDArray[Any] = self.decided + self.yes - 2 * self.hits
-        return wrong
+    def wrong(self) -> Counts:
+        return self.decided + self.yes - 2 * self.hits
 
 
-def exact(counts: DecisionCounts) -> NDArray[np.float64]:
+def exact(counts: DecisionCounts) -> Values:
     """1 where all known cells are decided rightly, else 0."""
     return np.asarray(counts.wrong == 0, dtype=np.float64)
 
 
-def jaccard(counts: DecisionCounts) -> NDArray[np.float64]:
+def jaccard(counts: DecisionCounts) -> Values:
     """|yes and decided| / |yes or decided|; 1 where both are empty."""
     return over(counts.hits, counts.decided + counts.yes - counts.hits, empty=1.0)
 
 
-def f1(counts: DecisionCounts) -> NDArray[np.float64]:
+def f1(counts: DecisionCounts) -> Values:
     """2 hits / (decided + yes); 1 where both are empty."""
     return over(2 * counts.hits, counts.decided + counts.yes, empty=1.0)
 
 
 #: the metrics that are a mean over rows, by the value of each row
-ROW_FORMULAS: Mapping[str, Callable[[DecisionCounts], NDArray[np.float64]]] = {
+ROW_FORMULAS: Mapping[str, Callable[[DecisionCounts], Values]] = {
     "subset_accuracy": exact,
     "jaccard": jaccard,
     "sample_f1": f1,
 }
 
 
-def over(part: NDArray[Any], whole: NDArray[Any], *, empty: float) -> NDArray[np.float64]:
+def over(part: Counts, whole: Counts, *, empty: float) -> Values:
     """part / whole, and `empty` where the whole is 0."""
     ratios = np.full(whole.shape, empty)
     np.divide(part, whole, out=ratios, where=whole > 0)
@@ -250,9 +249,8 @@ def decision_means(labels_NL: Labels, decisions_NL: Bools) -> dict[str, Mean]:
 def count(labels_NL: Labels, decisions_NL: Bools) -> tuple[DecisionCounts, DecisionCounts]:
     """The known cells counted by row and by label."""
     counted = masks(labels_NL, decisions_NL)
-    return DecisionCounts(*(mask.sum(axis=1) for mask in counted)), DecisionCounts(
-        *(mask.sum(axis=0) for mask in counted)
-    )
+    rows, labels = (DecisionCounts(*(mask.sum(axis=axis) for mask in counted)) for axis in (1, 0))
+    return rows, labels
 
 
 def masks(labels_NL: Labels, decisions_NL: Bools) -> tuple[Bools, Bools, Bools, Bools]:
@@ -266,7 +264,7 @@ def row_decisions(rows: DecisionCounts) -> dict[str, ByRow]:
     return {name: ByRow(formula(rows), rows.known > 0) for name, formula in ROW_FORMULAS.items()}
 
 
-def pooled_decisions(labels: DecisionCounts) -> dict[str, NDArray[np.float64]]:
+def pooled_decisions(labels: DecisionCounts) -> dict[str, Values]:
     """The others of `DECISION_METRICS`, (...), from the counts (..., L) of the labels; NaN where undefined."""
     wrong, known, has_yes = labels.wrong.sum(axis=-1), labels.known.sum(axis=-1), labels.yes > 0
     hits, answers = labels.hits.sum(axis=-1), (labels.decided + labels.yes).sum(axis=-1)
@@ -311,14 +309,13 @@ def ranking_keys(labels_NL: Labels, probabilities_NL: Floats) -> Keys:
     return keys_NL
 
 
-@dataclass(frozen=True, eq=False)
-class _TieGroups:
+class _TieGroups(NamedTuple):
     """The groups of equal probability that hold a yes, of R rankings: by ranking, lowest probability first.
 
     Attributes:
         ranking: (G,) the ranking that the group is of.
         yes: (G,) its cells that are yes.
-        rank: (G,) cells of its ranking with its probability or a higher one: the rank, at its worst, of each cell.
+        rank: (G,) cells of its ranking with its probability or a higher one: the worst rank of each of its cells.
         yes_ranked: (G,) those of them that are yes.
     """
 
@@ -335,12 +332,8 @@ def _tie_groups(sorted_RC: Keys) -> _TieGroups:
     ranking = start // C
     yes_so_far = np.cumsum(yes)
     last_of_ranking = np.cumsum(np.bincount(ranking))[ranking] - 1
-    return _TieGroups(
-        ranking=ranking,
-        yes=yes,
-        rank=(ranking + 1) * C - start,
-        yes_ranked=yes_so_far[last_of_ranking] - yes_so_far + yes,
-    )
+    yes_ranked = yes_so_far[last_of_ranking] - yes_so_far + yes
+    return _TieGroups(ranking, yes, (ranking + 1) * C - start, yes_ranked)
 
 
 def yes_groups(sorted_RC: Keys) -> tuple[Ints, Ints]:
@@ -371,13 +364,11 @@ def _runs(ascending: Ints) -> tuple[Ints, Ints]:
     return ascending[starts], np.diff(starts, append=ascending.size)
 
 
-def _average_precision(groups: _TieGroups, R: int) -> NDArray[np.float64]:
+def _average_precision(groups: _TieGroups, R: int) -> Values:
     """(R,) mean, over the yes cells of a ranking, of the precision down to each; NaN where there is none."""
     precision_sum = np.bincount(groups.ranking, groups.yes * groups.yes_ranked / groups.rank, minlength=R)
     yes_R = np.bincount(groups.ranking, groups.yes, minlength=R)
-    precision_R = np.full(R, np.nan)
-    np.divide(precision_sum, yes_R, out=precision_R, where=yes_R > 0)
-    return precision_R
+    return over(precision_sum, yes_R, empty=np.nan)
 
 
 def row_ranking_means(keys_NL: Keys) -> dict[str, Mean]:
@@ -435,9 +426,9 @@ class ProbabilitySums:
         known: (N,) known cells.
     """
 
-    loss: NDArray[np.float64]
-    excess: NDArray[np.float64]
-    known: NDArray[Any]
+    loss: Values
+    excess: Values
+    known: Counts
 
 
 def probability_means(labels_NL: Labels, probabilities_NL: Floats) -> dict[str, Mean]:
@@ -461,7 +452,7 @@ def probability_sums(labels_NL: Labels, probabilities_NL: Floats) -> Probability
     return ProbabilitySums(loss_N, excess_NK, known_N)
 
 
-def pooled_probabilities(sums: ProbabilitySums) -> dict[str, NDArray[np.float64]]:
+def pooled_probabilities(sums: ProbabilitySums) -> dict[str, Values]:
     """Each of `PROBABILITY_METRICS`, (...), from sums (...) of rows; NaN where undefined."""
     # a bin's |mean p - fraction yes| times its count is |sum of (p - yes)|
     return {
@@ -473,7 +464,7 @@ def pooled_probabilities(sums: ProbabilitySums) -> dict[str, NDArray[np.float64]
 # ---------------------------------------------------------------------------------------------- shared
 
 
-def _defined(value: NDArray[np.float64]) -> float | None:
+def _defined(value: Values) -> float | None:
     """A number that is NaN where undefined, as a value that is None there."""
     return None if np.isnan(value) else float(value)
 

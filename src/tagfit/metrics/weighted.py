@@ -8,36 +8,12 @@ and G tie groups that hold a yes.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tagfit.metrics.scores import (
-    BINS,
-    Bools,
-    DecisionCounts,
-    Floats,
-    Ints,
-    Keys,
-    Labels,
-    ProbabilitySums,
-    count,
-    is_yes,
-    keras_accuracy,
-    masks,
-    over,
-    pooled_decisions,
-    pooled_probabilities,
-    probability_sums,
-    ranking_keys,
-    row_decisions,
-    row_rankings,
-    yes_groups,
-)
-
-Values = NDArray[np.float64]
+from tagfit.metrics import scores
+from tagfit.metrics.scores import BINS, Bools, Floats, Ints, Keys, Labels, Values, over
 
 
 class Weighable:
@@ -51,14 +27,14 @@ class Weighable:
     """
 
     def __init__(self, labels_NL: Labels, decisions_NL: Bools, probabilities_NL: Floats) -> None:
-        keys_NL = ranking_keys(labels_NL, probabilities_NL)
+        keys_NL = scores.ranking_keys(labels_NL, probabilities_NL)
         by_row = {
-            "keras_accuracy": keras_accuracy(labels_NL, probabilities_NL),
-            **row_decisions(count(labels_NL, decisions_NL)[0]),
-            **row_rankings(keys_NL),
+            "keras_accuracy": scores.keras_accuracy(labels_NL, probabilities_NL),
+            **scores.row_decisions(scores.count(labels_NL, decisions_NL)[0]),
+            **scores.row_rankings(keys_NL),
         }
-        sums = probability_sums(labels_NL, probabilities_NL)
-        hits_NL, decided_NL, yes_NL, _ = masks(labels_NL, decisions_NL)
+        sums = scores.probability_sums(labels_NL, probabilities_NL)
+        hits_NL, decided_NL, yes_NL, _ = scores.masks(labels_NL, decisions_NL)
         summed = [
             *((values * counted)[np.newaxis] for values, counted in by_row.values()),
             *(counted[np.newaxis] for _, counted in by_row.values()),
@@ -85,8 +61,8 @@ class Weighable:
         defined_BL = ~np.isnan(precision_BL)
         return {
             **dict(zip(self._row_metrics, over(rows, counted, empty=np.nan).T, strict=True)),
-            **pooled_decisions(DecisionCounts(hits, decided, yes, known)),
-            **pooled_probabilities(ProbabilitySums(loss[:, 0], excess, known[:, 0])),
+            **scores.pooled_decisions(scores.DecisionCounts(hits, decided, yes, known)),
+            **scores.pooled_probabilities(scores.ProbabilitySums(loss[:, 0], excess, known[:, 0])),
             "map": over(np.nansum(precision_BL, axis=1), defined_BL.sum(axis=1), empty=np.nan),
             "micro_ap": self._pooled.precision(weights_NB),
         }
@@ -103,11 +79,11 @@ class _Ranking:
         N, C = keys_NC.shape
         order_S = np.argsort(keys_NC, axis=None)
         sorted_S, row_S = keys_NC.reshape(-1)[order_S], (order_S // C).astype(np.int32)
-        start_G, yes_G = yes_groups(sorted_S[np.newaxis])
+        start_G, yes_G = scores.yes_groups(sorted_S[np.newaxis])
         # downwards: from the cells after the group above to the last of the group, and the yes cells among these
         down_G = order_S.size - start_G[::-1]
         self._cells_GN = _members(row_S[::-1], down_G, N)
-        self._yes_GN = _members(row_S[::-1][is_yes(sorted_S[::-1])], np.cumsum(yes_G[::-1]), N)
+        self._yes_GN = _members(row_S[::-1][scores.is_yes(sorted_S[::-1])], np.cumsum(yes_G[::-1]), N)
 
     def precision(self, weights_NB: Values) -> Values:
         """(B,) mean, over the yes cells, of the precision down to each; NaN where there is none."""
@@ -120,7 +96,7 @@ class _Ranking:
         return over(np.einsum("bg,bg->b", precision_BG, yes_BG), yes_BG.sum(axis=1), empty=np.nan)
 
 
-def _members(row_S: NDArray[np.int32], ends_G: Ints, N: int) -> Any:
+def _members(row_S: NDArray[np.int32], ends_G: Ints, N: int) -> sparse.csr_array:
     """(G, N) sparse: how many of the cells from the end of the group before to its own end are of each row."""
     size = int(ends_G[-1]) if ends_G.size else 0
     pointers = np.concatenate([[0], ends_G])

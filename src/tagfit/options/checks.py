@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tagfit.errors import did_you_mean
 from tagfit.io.ranges import plain
+
+_MOST = sys.float_info.max  # what is above is infinite
 
 
 @dataclass(frozen=True)
@@ -19,21 +21,21 @@ class Check:
     Attributes:
         expected: in words, after `must be`.
         metavar: how help shows it.
-        accept: gives the value back in Python's own type, or raises a ValueError whose text, if any, is a hint.
+        accept: returns the value in Python's own type, or raises a ValueError whose text, if any, is a hint.
         read: makes of text from a command line what `accept` then looks at.
         write: makes the text that the command line reads as a value.
     """
 
     expected: str
     metavar: str
-    accept: Callable[[Any], Any]
-    read: Callable[[str], Any] = str
-    write: Callable[[Any], str] = str
+    accept: Callable[[object], object]
+    read: Callable[[str], object] = str
+    write: Callable[[object], str] = str
 
 
 def text(metavar: str = "TEXT") -> Check:
     """Any text."""
-    return Check("a text", metavar, lambda value: _demand(isinstance(value, str), value))
+    return Check("a text", metavar, lambda value: _instance(value, str))
 
 
 def word(metavar: str = "TEXT") -> Check:
@@ -41,7 +43,7 @@ def word(metavar: str = "TEXT") -> Check:
     return Check(
         "a text of at least one character",
         metavar,
-        lambda value: _demand(isinstance(value, str) and value != "", value),
+        lambda value: _instance(value or None, str),
     )
 
 
@@ -52,11 +54,14 @@ _MISSING = {"None", "nan", "NaT", "<NA>"}
 def text_or_values(metavar: str) -> Check:
     """Any text or, from Python, a row of values, which become texts: empty where a value is missing."""
 
-    def accept(value: Any) -> Any:
+    def accept(value: object) -> object:
         if isinstance(value, str):
             return value
-        held = list(_demand(isinstance(value, Iterable) and not isinstance(value, bytes | Mapping), value))
-        _demand(all(isinstance(one, str) or not hasattr(one, "__len__") for one in held), value)
+        if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
+            raise ValueError
+        held = list(value)
+        if any(hasattr(one, "__len__") and not isinstance(one, str) for one in held):
+            raise ValueError
         return tuple("" if not isinstance(one, str) and str(one) in _MISSING else str(one) for one in held)
 
     return Check("a text, or one value a sample", metavar, accept)
@@ -64,32 +69,15 @@ def text_or_values(metavar: str) -> Check:
 
 def place(metavar: str) -> Check:
     """A path."""
-    return Check("a path", metavar, lambda value: _demand(isinstance(value, str | os.PathLike), value))
+    return Check("a path", metavar, lambda value: _instance(value, str, os.PathLike))
 
 
-def recipe() -> Check:
-    """A recipe, or the name or the file of one."""
-    expected = "a recipe, its name or its TOML file"
-    return Check(
-        expected, "NAME|FILE", lambda value: _demand(isinstance(value, str | os.PathLike) or _is_recipe(value), value)
-    )
-
-
-def _is_recipe(value: Any) -> bool:
-    return hasattr(value, "to_toml")  # the class itself stands in a room below
-
-
-def number(expected: str, least: float, most: float = math.inf, *, above: bool = False, metavar: str = "N") -> Check:
+def number(expected: str, least: float, most: float = _MOST, *, above: bool = False, metavar: str = "N") -> Check:
     """A finite number from `least` (or above it) to `most`; True and False are none."""
-
-    def accept(value: Any) -> Any:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-        return _demand(fits and value != math.inf and not (above and value == least), value)
-
     return Check(
         expected,
         metavar,
-        accept,
+        lambda value: _within(value, least, most, above),
         read=lambda text: _number(text, float),
         write=lambda value: str(value).removesuffix(".0"),
     )
@@ -98,41 +86,32 @@ def number(expected: str, least: float, most: float = math.inf, *, above: bool =
 def whole(least: int, most: float = math.inf, metavar: str = "N") -> Check:
     """A whole number between two bounds."""
     bounds = f"of at least {least}" if math.isinf(most) else f"from {least} to {most}"
-    inside = number("", least, most)
     return Check(
         f"a whole number {bounds}",
         metavar,
-        lambda value: inside.accept(_demand(isinstance(value, int), value)),
+        lambda value: _within(_instance(value, int), least, most),
         read=lambda text: _number(text, int),
     )
 
 
 def megapixels() -> Check:
     """A number of pixels, written in millions."""
-    millions = number("a number above 0 and at most 1000000", 0, 1e6, above=True)
     return Check(
-        millions.expected,
+        "a number above 0 and at most 1000000",
         "N",
-        lambda value: max(1, round(millions.accept(value) * 1e6)),
-        read=millions.read,
-        write=lambda pixels: f"{pixels / 1e6:.12g}",
+        lambda value: max(1, round(_within(value, 0, 1e6, above=True) * 1e6)),
+        read=lambda text: _number(text, float),
+        write=lambda pixels: f"{_within(pixels, 0) / 1e6:.12g}",
     )
-
-
-def _number(text: str, kind: Callable[[str], float]) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        return text
 
 
 def choice(*names: str) -> Check:
     """One of some names."""
 
-    def accept(value: Any) -> Any:
-        if _demand(isinstance(value, str), value) not in names:
-            raise ValueError(did_you_mean(value, names))
-        return value
+    def accept(value: object) -> object:
+        if isinstance(value, str) and value in names:
+            return value
+        raise ValueError(did_you_mean(value, names) if isinstance(value, str) else "")
 
     return Check(f"one of {', '.join(names)}", "|".join(names), accept)
 
@@ -140,9 +119,13 @@ def choice(*names: str) -> Check:
 def several(metavar: str, *names: str) -> Check:
     """A list of texts; if there are `names`, only those."""
 
-    def accept(value: Any) -> Any:
-        found = tuple(map(plain, _demand(isinstance(value, Iterable) and not isinstance(value, str), value)))
-        return _demand(all(isinstance(name, str) and (not names or name in names) for name in found), found)
+    def accept(value: object) -> object:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise ValueError
+        found = tuple(map(plain, value))
+        if not all(isinstance(name, str) and (not names or name in names) for name in found):
+            raise ValueError
+        return found
 
     return Check(f"a list of names{' among ' * bool(names)}{', '.join(names)}", metavar, accept)
 
@@ -151,12 +134,8 @@ def columns() -> Check:
     """A text, or a list of texts, which becomes a tuple."""
     each = several("COLUMN")
     return Check(
-        "a name or a list of names", "COLUMN", lambda value: each.accept([value] if _is_text(value) else value)
+        "a name or a list of names", "COLUMN", lambda value: each.accept([value] if isinstance(value, str) else value)
     )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def names() -> Check:
@@ -164,31 +143,52 @@ def names() -> Check:
     return replace(
         several("A,B,C"),
         read=lambda text: [name.strip() for name in text.split(",")],
-        write=",".join,
+        write=lambda value: ",".join(value) if isinstance(value, tuple) else str(value),
     )
 
 
 def shares() -> Check:
     """Percentages such as 70/15/15 or, from Python, the share of each part."""
 
-    def accept(value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return _demand(isinstance(value, str), value)
-        return {part: number("", 0).accept(plain(share)) for part, share in value.items()}
+    def accept(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {part: _within(plain(share), 0) for part, share in value.items()}
+        return _instance(value, str)
 
-    def write(value: Any) -> str:
+    def write(value: object) -> str:
         return "/".join(f"{100 * share:.12g}" for share in value.values()) if isinstance(value, Mapping) else str(value)
 
     return Check("percentages such as 70/15/15, or the share of each part", "A/B/C", accept, write=write)
 
 
-#: on or off; a flag on the command line
-SWITCH = Check("True or False", "", lambda value: _demand(isinstance(value, bool), value))
-FRACTION = number("a fraction from 0 to 1", 0, 1, metavar="SCORE")
-SEED = whole(0, 2**63 - 1)
-
-
-def _demand(fits: bool, value: Any) -> Any:
-    if not fits:
+def _instance(value: object, *kinds: type) -> object:
+    if not isinstance(value, kinds):
         raise ValueError
     return value
+
+
+def _within(value: object, least: float, most: float = _MOST, above: bool = False) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError
+    if not least <= value <= most or (above and value == least):
+        raise ValueError
+    return value
+
+
+def _number(text: str, kind: Callable[[str], float]) -> float | str:
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+#: on or off; a flag on the command line
+SWITCH = Check("True or False", "", lambda value: _instance(value, bool))
+FRACTION = number("a fraction from 0 to 1", 0, 1, metavar="SCORE")
+SEED = whole(0, 2**63 - 1)
+#: a recipe, or the name or the file of one; its class stands in a room below
+RECIPE = Check(
+    "a recipe, its name or its TOML file",
+    "NAME|FILE",
+    lambda value: value if hasattr(value, "to_toml") else _instance(value, str, os.PathLike),
+)

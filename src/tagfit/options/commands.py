@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tagfit.options.checks import SWITCH, megapixels, number, place, several, text, whole
 from tagfit.options.option import Options, option
@@ -29,7 +28,7 @@ class PredictOptions(Options):
     on: str | None = on_option()
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
         there = {option for option, value in given.items() if value}
         if "on" in there and ("output" not in there or there & {"explain", "write_xmp", "dry_run", "json"}):
             yield "--on writes a folder of parts: give -o, and neither --explain, --write-xmp nor --json"

@@ -127,7 +127,7 @@ class FormOptions(Options):
     on: str | None = on_option()
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
         if "size" in given and "backbone" in given:
             yield f"{name('size')} was given, but a backbone has its own"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
@@ -29,6 +29,9 @@ Group = Literal[
 
 #: the headings that help is grouped under, in the order in which people need them
 GROUPS: tuple[Group, ...] = get_args(Group)
+
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Option:
         return self.typed or self.check
 
 
-def option(default: Any, help: str, check: Check, group: Group, **more: Any) -> Any:
-    """A field of a record of options."""
+def option(default: Value, help: str, check: Check, group: Group, **more: Any) -> Value:
+    """A field of a record of options; `more` as in `Option`."""
     return field(default=default, metadata={"option": Option(help, check, group, **more)})
 
 
@@ -80,7 +83,7 @@ class Options:
         vars(self).update(values)
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
         """What cannot be given together; `name` is what the person calls an option."""
         return iter(())
 
@@ -94,7 +97,7 @@ def options_of(kind: type[Options]) -> dict[str, Option]:
     return {one.name: one.metadata["option"] for one in fields(kind)}
 
 
-def defaults_of(kind: type[Options]) -> dict[str, Any]:
+def defaults_of(kind: type[Options]) -> dict[str, object]:
     """Their defaults."""
     return {one.name: one.default for one in fields(kind)}
 
@@ -104,14 +107,14 @@ def flag_of(kind: type[Options], name: str) -> str:
     return options_of(kind)[name].flag or "--" + name.replace("_", "-")
 
 
-def command_words(kind: type[Options], values: Mapping[str, Any]) -> Iterator[str]:
+def command_words(kind: type[Options], values: Mapping[str, object]) -> Iterator[str]:
     """The words of a command line for these values, without defaults and without what only Python has."""
     defaults = defaults_of(kind)
     for name, one in options_of(kind).items():
         value = values.get(name)
         if value is None or value == defaults[name] or one.flag is None:
             continue
-        for each in value if one.several else [value]:
+        for each in value if one.several and isinstance(value, Iterable) else [value]:
             yield flag_of(kind, name)
             if one.check is not SWITCH:
                 yield one.written.write(each)
@@ -148,10 +151,10 @@ class Reader:
             self._understand(name, values[name])
         return kind(**values) if len(self.faults) == before else None
 
-    def accepted(self, kind: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
+    def accepted(self, kind: type[Options], given: Mapping[str, object]) -> dict[str, object]:
         """The values that have no fault in themselves."""
         spelled: Callable[[str], str] = (lambda name: flag_of(kind, name)) if self.typed else str
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for name, usual in defaults_of(kind).items():
             if name not in given or (given[name] is None and usual is None):
                 continue
@@ -172,7 +175,7 @@ class Reader:
             # an option that two records share has its fault twice
             raise OptionError(dict.fromkeys(self.faults), " ".join(dict.fromkeys(self.todos)))
 
-    def _understand(self, name: str, value: Any) -> None:
+    def _understand(self, name: str, value: object) -> None:
         try:
             if name in self.meanings:
                 self.meanings[name](value)

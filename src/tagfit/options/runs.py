@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from tagfit.options.checks import FRACTION, SWITCH, choice, number, place, several, text, whole
 from tagfit.options.option import Options, option
@@ -61,7 +61,7 @@ class RunOptions(Options):
     )
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
         if "decide_for" in given and "guarantee" in given:
             yield f"{name('decide_for')} and {name('guarantee')} were both given, and only one can decide"
 
@@ -129,7 +129,7 @@ class CureOptions(RunOptions):
     )
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any], name: Callable[[str], str]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
         yield from super().conflicts(given, name)
         if given.get("refit") and "guarantee" in given:
             yield (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from tagfit.options.checks import SEED, choice, recipe, text, whole
-from tagfit.options.option import Group, Options, option
+from tagfit.options.checks import RECIPE, SEED, choice, text, whole
+from tagfit.options.option import Group, Options, Value, option
 
 DEFAULT_RECIPE, DEFAULT_BASELINE, FINE_TUNED = "dense-regularised", "dense-baseline", "fine-tuned"
 
@@ -19,23 +19,23 @@ Part = Literal["train", "val", "calibrate", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
-def device_option(group: Group = "Training") -> Any:
+def device_option(group: Group = "Training") -> str:
     return option("auto", "Where networks run; auto takes a GPU if there is one.", choice(*DEVICES), group)
 
 
-def on_option() -> Any:
+def on_option() -> str | None:
     return option(None, "Work on a Ray cluster that is running already.", text("ray[://HOST:PORT]"), "Training")
 
 
-def seed_option(help: str, flag: str | None = "") -> Any:
+def seed_option(help: str, flag: str | None = "") -> int:
     return option(0, help, SEED, "Training", flag=flag)
 
 
-def recipe_option(default: str | None, help: str, group: Group, usual: str = "") -> Any:
-    return option(default, f"{help}: a name or a TOML file.", recipe(), group, usual=usual)
+def recipe_option(default: Value, help: str, group: Group, usual: str = "") -> Value:
+    return option(default, f"{help}: a name or a TOML file.", RECIPE, group, usual=usual)
 
 
-def metric_option(help: str, group: Group) -> Any:
+def metric_option(help: str, group: Group) -> str:
     return option("micro_f1", help, text("METRIC"), group)
 
 

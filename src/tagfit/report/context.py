@@ -1,12 +1,18 @@
-"""What the report's page shows: a tree of plain data. `compose` builds it of a run folder's records, `page` renders it.
+"""What the report's page shows, in its order. `compose` builds it of a run folder's records, `page` renders it.
 
-Every field is used by the template, and the template uses nothing else (`tests/report/test_page.py`). Numbers are as
-the records have them, None where undefined; text is as the records have it, whoever wrote it: the page escapes it.
+Records that are shown as they are stand in it themselves. Every field of the classes here is used by the template
+(`tests/report/test_page.py`). Numbers are None where undefined; text may be a stranger's, and the page escapes it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from tagfit.records.runs import Finding, RepeatsRecord
+from tagfit.records.scores import Difference
+from tagfit.report.labels import LabelScores
+from tagfit.report.values import TriedRecipe
+from tagfit.runs.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -15,9 +21,7 @@ class Figure:
 
     Attributes:
         slug: its file's name among the figures.
-        caption: what it shows and how to read it, in a sentence or two.
         svg: the image as markup, in which all text is escaped.
-        columns, rows: the table behind it.
     """
 
     slug: str
@@ -36,52 +40,8 @@ class ScoreShown:
 
 
 @dataclass(frozen=True)
-class ChangeShown:
-    """After minus before, with its 95% interval, which may hold zero."""
-
-    value: float
-    low: float
-    high: float
-    within_noise: bool
-
-
-@dataclass(frozen=True)
-class Head:
-    """What run it is.
-
-    Attributes:
-        subject: the data's name.
-        facts: what stands below the title, piece by piece.
-    """
-
-    command: str
-    subject: str
-    facts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class VerdictShown:
-    """What it came to: a sentence, and what a careful reader would ask next.
-
-    Attributes:
-        state: cured, fine, overfit, underfit or out of reach.
-        met: whether the target is met.
-    """
-
-    state: str
-    met: bool
-    lead: str
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class ModelRow:
-    """A model's scores on train, val and test, or a constant baseline's.
-
-    Attributes:
-        kind: its series in the palette.
-        gap: train minus val.
-    """
+    """A model, or a constant baseline; `kind` is its series in the palette, `gap` train minus val."""
 
     name: str
     kind: str
@@ -102,18 +62,14 @@ class OutcomeShown:
     metric: str
     parts: tuple[str, ...]
     models: tuple[ModelRow, ...]
-    changes: tuple[ChangeShown | None, ...]
+    changes: tuple[Difference | None, ...]
     asked: tuple[str, ...]
     figure: Figure
 
 
 @dataclass(frozen=True)
 class Learning:
-    """How a run was trained: its loss and its metric by epoch.
-
-    Attributes:
-        scores: None where the metric was not looked at while it was trained.
-    """
+    """A run's loss by epoch, and its metric where that was computed while it was trained."""
 
     run: str
     recipe: str
@@ -123,30 +79,19 @@ class Learning:
 
 
 @dataclass(frozen=True)
-class FieldChange:
-    """A field of the recipe that differs from the baseline's; empty where a recipe has no such field."""
-
-    field: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
 class LockShown:
-    """What stayed as it was, and what was allowed to change.
+    """What stayed as it was, and what was changed.
 
     Attributes:
-        fingerprint: of data, split and preprocessing.
-        proof: whether all runs were trained under it.
+        proof: whether all runs were trained under the lock.
         facts: (term, description) of data, split and preprocessing.
-        changes: between the baseline's recipe and what is delivered.
+        changes: (field, before, after) of the recipe.
         notes: on how the data was read.
     """
 
-    fingerprint: str
     proof: str
     facts: tuple[tuple[str, str], ...]
-    changes: tuple[FieldChange, ...]
+    changes: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
 
 
@@ -161,12 +106,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """All metrics side by side.
-
-    Attributes:
-        heads: (model, how many columns it has).
-        columns: the part of each column.
-    """
+    """All metrics side by side; `heads` are models with how many columns each has, `columns` the part of each."""
 
     heads: tuple[tuple[str, int], ...]
     columns: tuple[str, ...]
@@ -174,45 +114,23 @@ class MetricTable:
 
 
 @dataclass(frozen=True)
-class FindingShown:
-    """What a check saw, as records.Finding has it; `model` says of what."""
-
-    model: str
-    strength: float
-    meaning: str
-    seen: str
-    todo: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class LabelRow:
-    """What the delivered model makes of a label; None where undefined.
+    """What the delivered model makes of a label.
 
     Attributes:
-        yes: how many samples have it.
         threshold: above which probability it is given; None where a rule looks at all labels together.
         before: the baseline's F1.
     """
 
     name: str
-    yes: int
-    precision: float | None
-    recall: float | None
-    f1: ScoreShown
-    average_precision: float | None
+    scores: LabelScores
     threshold: float | None
     before: float | None
 
 
 @dataclass(frozen=True)
 class LabelsShown:
-    """Label by label, on one part.
-
-    Attributes:
-        compared: whether there is a baseline's F1.
-        deciding: what decides, in words.
-    """
+    """Label by label, on one part; `compared` where there is a baseline's F1, `deciding` what decides, in words."""
 
     part: str
     compared: bool
@@ -231,13 +149,7 @@ class LabelCurves:
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves of all labels together, then label by label.
-
-    Attributes:
-        at_once: those that are seen at once.
-        further: those that are folded away.
-        left_out: how many labels have none.
-    """
+    """Of all labels together, then of those shown at once, then of those folded away; `left_out` labels have none."""
 
     pooled: Figure
     at_once: tuple[LabelCurves, ...]
@@ -247,7 +159,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A label that was missed where another was given wrongly, in so many samples of those where it was missed."""
+    """A label that was missed where another was given wrongly, in `count` samples of the `misses`."""
 
     missed: str
     given: str
@@ -257,12 +169,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Together:
-    """Which labels occur together, and which are taken for each other.
-
-    Attributes:
-        limited: says so where only some labels are shown.
-        confusion: None where nothing is taken for anything else.
-    """
+    """Which labels occur together, and which are taken for each other; `limited` says where only some are shown."""
 
     limited: str
     occurrence: Figure
@@ -271,55 +178,19 @@ class Together:
 
 
 @dataclass(frozen=True)
-class TrialShown:
-    """A recipe that was tried.
-
-    Attributes:
-        remark: delivered, or how it ended where it did not finish.
-    """
-
-    recipe: str
-    train: float | None
-    val: float | None
-    gap: float | None
-    seconds: float
-    remark: str
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """A recipe on several seeds: mean and standard deviation of the metric."""
-
-    recipe: str
-    seeds: int
-    train: str
-    val: str
-
-
-@dataclass(frozen=True)
 class SearchShown:
-    """Every recipe tried.
-
-    Attributes:
-        summary: how much was tried, and in what time.
-        more: how many are left out of the table.
-    """
+    """Every recipe tried, but for `more` that the table leaves out; `summary` says how much was tried."""
 
     summary: str
     figure: Figure
-    trials: tuple[TrialShown, ...]
+    trials: tuple[TriedRecipe, ...]
     more: int
-    finalists: tuple[Finalist, ...]
+    finalists: tuple[RepeatsRecord, ...]
 
 
 @dataclass(frozen=True)
 class LabelGiven:
-    """A label of an image.
-
-    Attributes:
-        verdict: right, missed, wrong, or unsaid where nobody knows.
-        score: what the model gave it.
-    """
+    """A label of an image, with its score; `verdict` is right, missed, wrong, or unsaid where it is unknown."""
 
     name: str
     verdict: str
@@ -328,7 +199,7 @@ class LabelGiven:
 
 @dataclass(frozen=True)
 class ImageShown:
-    """A sample: its name, its part, its thumbnail as a data URL (empty of feature rows), and what to look at."""
+    """A sample, its thumbnail as a data URL (empty for feature rows), and what to look at."""
 
     name: str
     part: str
@@ -343,10 +214,8 @@ class Gallery:
 
     Attributes:
         note: what cannot be shown, and why.
-        worst: the most wrong ones.
         suspects: whose label is likely wrong.
-        near_copies: groups of images that are nearly the same.
-        groups: how many such groups there are.
+        near_copies: groups of images that are nearly the same, some of `groups`.
     """
 
     note: str
@@ -358,12 +227,12 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What to do it again with.
+    """How to do the run again.
 
     Attributes:
         command: for a shell; empty where the data came from memory.
         remark: what the command needs beside it.
-        recipes: (name, TOML) of what is delivered, of an ensemble each one.
+        recipes: (name, TOML) of each network that is delivered.
     """
 
     command: str
@@ -373,19 +242,11 @@ class Reproduction:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run among others.
-
-    Attributes:
-        kind: its series in the palette.
-        lock: the first figures of its lock.
-        same_lock: whether it is that of the page's own run.
-    """
+    """A run among others; `kind` is its series in the palette, `same_lock` whether its lock is the page's own run's."""
 
     name: str
     kind: str
-    recipe: str
-    state: str
-    lock: str
+    record: RunRecord
     same_lock: bool
     scores: tuple[ScoreShown, ...]
     constant: float | None
@@ -393,12 +254,7 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several runs side by side.
-
-    Attributes:
-        notice: what keeps them from being compared; empty where nothing does.
-        figure: the metric by part, of every run.
-    """
+    """Several runs side by side; `notice` says what keeps them from being compared."""
 
     notice: str
     metric: str
@@ -410,22 +266,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Context:
-    """All that the page shows, in its order; what is None has no section.
+    """The whole page; what is None has no section.
 
     Attributes:
-        version: of tagfit, that made the run.
-        missing: what the run folder does not hold, and so is not here.
+        facts: what stands below the title, piece by piece.
+        missing: what the run folder lacks, so that it is not shown.
     """
 
-    version: str
-    head: Head
-    verdict: VerdictShown
+    record: RunRecord
+    facts: tuple[str, ...]
     comparison: Comparison | None
     outcome: OutcomeShown
     learning: tuple[Learning, ...]
     lock: LockShown
     metrics: MetricTable
-    findings: tuple[FindingShown, ...]
+    findings: tuple[Finding, ...]
     labels: LabelsShown | None
     curves: Curves | None
     together: Together | None

@@ -1,20 +1,24 @@
-"""The report: records of run folders in, one page out."""
+"""The report: records of run folders in; one page out, and its charts as files of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tagfit.errors import OutputError
 from tagfit.io.files import writable, write_atomically, write_new
+from tagfit.report.charts.palette import ALONE_CSS, LIGHT
 from tagfit.report.compose import RunFiles, compose
-from tagfit.report.context import Context
-from tagfit.report.figures import as_png, as_svg, can_draw_png
-from tagfit.report.figures import figures as figures_of
+from tagfit.report.context import Context, Figure
 from tagfit.report.page import render
 from tagfit.runs.folder import REPORT, read_command, read_predictions
 from tagfit.runs.predictions import SavedPredictions
 from tagfit.runs.record import read_record
+
+#: pixels of a PNG to one of the drawing's
+ZOOM = 3
 
 
 def read_context(run: Path, compare: Sequence[Path] = ()) -> Context:
@@ -39,6 +43,12 @@ def _folder(run: Path) -> Path:
     if (run / "manifest.json").is_file():
         return run.resolve().parent
     return run if run.is_dir() else run.parent
+
+
+def report_is_missing(run: Path) -> bool:
+    """Whether the page is not there, or older than its record: what was to write it was killed before."""
+    page, record = run / REPORT, run / "result.json"
+    return not page.is_file() or page.stat().st_mtime_ns < record.stat().st_mtime_ns
 
 
 def write_report(run: Path, context: Context, output: Path | None = None) -> Path:
@@ -70,7 +80,7 @@ def write_figures(context: Context, folder: Path) -> int:
     Raises:
         OutputError: the folder cannot be written to, or holds something.
     """
-    charts = figures_of(context)
+    charts = figures(context)
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -80,3 +90,29 @@ def write_figures(context: Context, folder: Path) -> int:
             if can_draw_png():
                 (folder / f"{chart.slug}.png").write_bytes(as_png(chart))
     return len(charts)
+
+
+def figures(node: object) -> list[Figure]:
+    """All charts in a page's context, or in a part of it, in order."""
+    if isinstance(node, Figure):
+        return [node]
+    inner = [getattr(node, one.name) for one in fields(node)] if is_dataclass(node) else node
+    return [figure for one in inner for figure in figures(one)] if isinstance(inner, list | tuple) else []
+
+
+def as_svg(figure: Figure) -> str:
+    """The chart as a file: on white, with its colours inside."""
+    opening, rest = figure.svg.split(">", 1)
+    paper = f'<rect width="100%" height="100%" fill="{LIGHT["paper"]}"/>'
+    return f"{opening}><style>{ALONE_CSS}</style>{paper}{rest}\n"
+
+
+def can_draw_png() -> bool:
+    return find_spec("resvg_py") is not None
+
+
+def as_png(figure: Figure) -> bytes:
+    """The chart as pixels."""
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=as_svg(figure), zoom=ZOOM))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import fill
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 from rich.text import Text
 
 from tagfit.diagnosis.registry import Diagnosis
@@ -15,11 +15,9 @@ from tagfit.records.runs import Finding
 WIDTH, INDENT = 80, "   "
 
 
-def diagnosis_text(diagnosis: Diagnosis) -> Group:
-    return Group(*_parts(diagnosis))
-
-
-def _parts(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+@group()
+def diagnosis_text(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """The findings, the worst first, then the checks that found nothing."""
     yield Text(diagnosis.subject, style="bold")
     for number, finding in enumerate(diagnosis.findings, 1):
         yield Text()
@@ -40,24 +38,17 @@ def _finding(number: int, finding: Finding) -> Iterator[RenderableType]:
     yield _indented(f"do: {finding.todo}")
 
 
-def findings_lines(findings: Sequence[Finding]) -> list[RenderableType]:
+def findings_lines(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     """Below the table of a fit or a cure: what is wrong with what is delivered, and what was with the baseline."""
-    told: list[RenderableType] = []
     for of, head in (("after", "found in the delivered model"), ("before", "found in the baseline")):
         here = [finding for finding in findings if finding.of == of]
-        if not here:
-            continue
-        told += [Text(head, style="underline")]
+        if here:
+            yield from (Text(), Text(head, style="underline"))
         for number, finding in enumerate(here, 1):
             if of == "after":
-                told += _finding(number, finding)
+                yield from _finding(number, finding)
             else:
-                told += [
-                    Text(f"{number}. {finding.meaning}"),
-                    _indented(finding.seen),
-                ]
-        told += [Text()]
-    return told[:-1]
+                yield from (Text(f"{number}. {finding.meaning}"), _indented(finding.seen))
 
 
 def _indented(text: str) -> Text:

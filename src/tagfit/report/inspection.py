@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 from rich.table import Table
 from rich.text import Text
 
 from tagfit.data.inspection import Inspection, LabelPair, NeighbourReport, StoredFile
 from tagfit.report.table import bare_table
+from tagfit.report.visible import duration
 
 if TYPE_CHECKING:  # it loads torch
     from tagfit.runs.estimation import Estimate
@@ -19,11 +20,9 @@ if TYPE_CHECKING:  # it loads torch
 SHOWN = 5
 
 
-def inspection_table(inspection: Inspection, estimate: Estimate) -> Group:
-    return Group(*_parts(inspection, estimate))
-
-
-def _parts(record: Inspection, estimate: Estimate) -> Iterator[RenderableType]:
+@group()
+def inspection_table(record: Inspection, estimate: Estimate) -> Iterator[RenderableType]:
+    """All of it, one after the other."""
     shape = "x".join(map(str, record.shape))
     labels = record.labels
     yield Text(
@@ -45,11 +44,9 @@ def _parts(record: Inspection, estimate: Estimate) -> Iterator[RenderableType]:
         yield Text()
         yield _pair_table(record.pairs)
     yield Text()
-    for text in record.suspicions:
-        yield Text(f"! {text}", style="yellow")
+    yield from (Text(f"! {text}", style="yellow") for text in record.suspicions)
     yield from _files(record)
-    for note in record.notes:
-        yield Text(f"note: {note}", style="dim")
+    yield from (Text(f"note: {note}", style="dim") for note in record.notes)
     yield Text(_estimate(estimate))
     if record.stored:
         yield Text(_stored(record.stored), style="dim")
@@ -64,10 +61,7 @@ def _per_sample(counts: Mapping[int, int]) -> str:
 
 def _label_table(record: Inspection) -> Table:
     parts = [part for part, count in record.parts.items() if count]
-    table = bare_table()
-    table.add_column("label", overflow="ellipsis", no_wrap=True, max_width=28)
-    for column in ("yes", "share", *parts, "unknown"):
-        table.add_column(column, justify="right")
+    table = _names_table("label", 28, "yes", "share", *parts, "unknown")
     for label in sorted(record.labels, key=lambda label: -label.yes):
         known = label.yes + label.no
         share = f"{label.yes / known:.1%}" if known else "-"
@@ -76,11 +70,17 @@ def _label_table(record: Inspection) -> Table:
     return table
 
 
-def _pair_table(pairs: Sequence[LabelPair]) -> Table:
+def _names_table(heading: str, width: int, *columns: str) -> Table:
+    """A table whose first column holds names."""
     table = bare_table()
-    table.add_column("most often together", overflow="ellipsis", no_wrap=True, max_width=48)
-    table.add_column("samples", justify="right")
-    table.add_column("times chance", justify="right")
+    table.add_column(heading, overflow="ellipsis", no_wrap=True, max_width=width)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _pair_table(pairs: Sequence[LabelPair]) -> Table:
+    table = _names_table("most often together", 48, "samples", "times chance")
     for pair in pairs:
         table.add_row(f"{pair.first} + {pair.second}", f"{pair.together:,}", f"{pair.lift:.2f}")
     return table
@@ -126,8 +126,8 @@ def _neighbours(report: NeighbourReport) -> Iterator[Text]:
 
 def _estimate(estimate: Estimate) -> str:
     return (
-        f"about, if nothing stops early: fit {_seconds(estimate.fit_seconds)}, "
-        f"cure {_seconds(estimate.cure_seconds)}; memory beside torch itself: "
+        f"about, if nothing stops early: fit {duration(estimate.fit_seconds)}, "
+        f"cure {duration(estimate.cure_seconds)}; memory beside torch itself: "
         f"{estimate.memory_bytes / 1e6:,.0f} MB"
     )
 
@@ -135,7 +135,3 @@ def _estimate(estimate: Estimate) -> str:
 def _stored(stored: StoredFile) -> str:
     folder = stored.file.replace("\\", "/").rpartition("/")[0]
     return f"decoded images: {stored.bytes / 1e6:,.1f} MB in {folder} (see tagfit cache)"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

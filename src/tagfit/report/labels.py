@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.metrics.intervals import LEAST, Answers, Resampling, label_f1_intervals, wilson
-from tagfit.metrics.scores import Bools, Floats
+from tagfit.decisions.reliability import CalibrationBin, reliability
+from tagfit.metrics.intervals import LEAST, Answers, Resampling, label_f1_intervals
+from tagfit.metrics.scores import Bools, Floats, Labels
 from tagfit.records.data import NO, UNKNOWN, YES
 from tagfit.records.scores import Interval
 
-#: equal-width bins of a label's reliability: it has fewer cells than all labels together
+#: equal-width bins of one label's reliability, fewer than for all labels together
 BINS = 10
-#: more products than this, intervals of labels are left away
+#: with more products than this, labels get no intervals
 MOST_PRODUCTS = 2e9
 
 
@@ -33,22 +34,12 @@ class LabelScores:
     average_precision: float | None
 
 
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Cells of about the same score: how many, their mean score, and what fraction of them is yes."""
-
-    count: int
-    mean: float
-    yes: float
-    interval: Interval
-
-
 def label_scores(answers: Answers, groups: NDArray[np.int64], *, sure: bool = True) -> list[LabelScores]:
     """Every label's.
 
     Args:
         groups: (n,) numbers of what belongs together.
-        sure: whether to say where F1 lies; it takes resamples.
+        sure: whether to compute the interval of F1, which takes resamples.
     """
     labels_NL, decided_NL = answers.labels_NL, decisions(answers)
     yes_L = (labels_NL == YES).sum(axis=0).tolist()
@@ -79,7 +70,7 @@ def decisions(answers: Answers) -> Bools:
     return answers.decisions_NL
 
 
-def precision_recall(labels_N: NDArray[np.int8], scores_N: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def precision_recall(labels_N: Labels, scores_N: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(K,) recalls, rising, and the precision at each: a point for each score, equal ones together; none of no yes."""
     known_N = labels_N != UNKNOWN
     order = np.argsort(-scores_N[known_N], kind="stable")
@@ -96,20 +87,12 @@ def _average_precision(recall_K: NDArray[np.float64], precision_K: NDArray[np.fl
     return float((np.diff(recall_K, prepend=0.0) * precision_K).sum()) if len(recall_K) else None
 
 
-def label_reliability(labels_N: NDArray[np.int8], scores_N: Floats) -> list[ReliabilityBin]:
-    """The bins that hold known cells, by score."""
-    known_N = labels_N != UNKNOWN
-    p, yes = scores_N[known_N].astype(np.float64), labels_N[known_N] == YES
-    of_bin = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    bins = [of_bin == number for number in range(BINS)]
-    return [
-        ReliabilityBin(count, float(p[there].mean()), hits / count, wilson(hits, count))
-        for there in bins
-        if (count := int(there.sum())) and (hits := int(yes[there].sum())) >= 0
-    ]
+def label_reliability(labels_N: Labels, scores_N: Floats) -> list[CalibrationBin]:
+    """The bins that hold known labels, by score."""
+    return [one for one in reliability(labels_N[:, None], scores_N[:, None], BINS) if one.count]
 
 
-def together(labels_NL: NDArray[np.int8]) -> NDArray[np.float64]:
+def together(labels_NL: Labels) -> NDArray[np.float64]:
     """(L, L) of the samples that have the label of the row, the fraction that has that of the column; NaN of none."""
     yes_NL = (labels_NL == YES).astype(np.float64)
     known_NL = (labels_NL != UNKNOWN).astype(np.float64)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tagfit.records.runs import SeedSpread
 from tagfit.report.charts.palette import DARK, LIGHT, PAGE_CSS, variables
 from tagfit.report.context import Context
-from tagfit.report.visible import visible, written
+from tagfit.report.visible import number, visible, written
 
 TEMPLATE = "page.html.jinja"
 
@@ -91,13 +91,9 @@ def _code(text: str) -> Markup:
     return Markup("\n").join(visible(line) for line in text.split("\n"))
 
 
-def _final(value: Any) -> Any:
+def _final(value: object) -> object:
     """Whatever text is printed is visible, in attributes and the title too."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else written(value, f".{digits}f")
 
 
 def _between(ends: tuple[float, float] | None) -> str:
@@ -109,18 +105,24 @@ def _signed(value: float, brief: bool = False) -> str:
     return text.replace("0.", ".", 1) if brief else text
 
 
+def _spread(spread: SeedSpread) -> str:
+    """The mean, and how far seeds lie from it."""
+    return number(spread.mean) + ("" if spread.deviation is None else f" ± {spread.deviation:.3f}")
+
+
 def _key(value: float | None) -> str:
     """What a column is sorted by; what is undefined comes last."""
     return "" if value is None else f"{value:.6g}"
 
 
-FILTERS: Mapping[str, Any] = {
+FILTERS: Mapping[str, Callable[..., object]] = {
     "name": _name,
     "said": _said,
     "code": _code,
-    "number": _number,
+    "number": number,
     "between": _between,
     "signed": _signed,
+    "spread": _spread,
     "key": _key,
     "drawn": Markup,
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tagfit.report.table import result_text
+from tagfit.io.typed_json import to_plain
+from tagfit.report.table import as_text, evaluation_table, result_table
+from tagfit.runs.evaluation import EvaluationRecord
 from tagfit.runs.record import Delivered
 
 
@@ -10,8 +12,20 @@ class Result(Delivered):
     """What a fit or a cure came to; `print(result)` shows the table."""
 
     def __str__(self) -> str:
-        return result_text(self.record)
+        return as_text(result_table(self.record))
 
     def __repr__(self) -> str:
         record = self.record
         return f"<{record.command} on {record.data.name}: {record.verdict.state}>"
+
+
+class Evaluation(EvaluationRecord):
+    """A bundle's scores on labelled data; `print(evaluation)` shows the table."""
+
+    def __str__(self) -> str:
+        return as_text(evaluation_table(self))
+
+    def to_dict(self) -> dict[str, object]:
+        """As `tagfit evaluate --json` prints it."""
+        plain: dict[str, object] = to_plain(self)
+        return plain

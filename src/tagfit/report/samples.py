@@ -20,7 +20,6 @@ from tagfit.report.context import (
     LabelGiven,
     LabelRow,
     LabelsShown,
-    ScoreShown,
     Together,
 )
 from tagfit.report.labels import confused, decisions, label_scores
@@ -36,34 +35,20 @@ MAPPED, CONFUSIONS = 30, 12
 GIVEN = 8
 
 
-def labels(saved: SavedPredictions, record: RunRecord) -> LabelsShown | None:
-    """Label by label; None where no part is there."""
-    part = scored_part(saved)
-    if part not in saved.runs["after"]:
-        return None
+def labels(saved: SavedPredictions, record: RunRecord) -> LabelsShown:
+    """Label by label, on the part that is looked at closely."""
+    part, names = scored_part(saved), record.data.label_names
     rows = label_scores(saved.runs["after"][part], saved.groups[part])
-    compared = "before" in saved.runs
-    before = label_scores(saved.runs["before"][part], saved.groups[part], sure=False) if compared else rows
-    names = record.data.label_names
+    before = saved.runs.get("before", {}).get(part)
+    old: list[float | None] = [None] * len(rows)
+    if before is not None:
+        old = [row.f1 for row in label_scores(before, saved.groups[part], sure=False)]
+    thresholds = _thresholds(record.after.decider, len(names))
     return LabelsShown(
         part=part,
-        compared=compared,
+        compared=before is not None,
         deciding=_deciding(record.after.decider),
-        rows=tuple(
-            LabelRow(
-                name=name,
-                yes=row.yes,
-                precision=row.precision,
-                recall=row.recall,
-                f1=ScoreShown(row.f1, row.interval),
-                average_precision=row.average_precision,
-                threshold=threshold,
-                before=old.f1 if compared else None,
-            )
-            for name, row, old, threshold in zip(
-                names, rows, before, _thresholds(record.after.decider, len(names)), strict=True
-            )
-        ),
+        rows=tuple(LabelRow(*one) for one in zip(names, rows, thresholds, old, strict=True)),
     )
 
 
@@ -79,53 +64,45 @@ def _deciding(decider: Decider) -> str:
     return f"Labels are decided for {decider.objective}: thresholds are on calibrated probabilities."
 
 
-def together(saved: SavedPredictions, record: RunRecord) -> Together | None:
+def together(saved: SavedPredictions, record: RunRecord) -> Together:
     """Of the part that is looked at closely; of many labels, the most frequent."""
-    part = scored_part(saved)
-    if part not in saved.runs["after"]:
-        return None
-    answers, names = saved.runs["after"][part], record.data.label_names
+    part, names = scored_part(saved), record.data.label_names
+    answers = saved.runs["after"][part]
     yes_L = (answers.labels_NL == YES).sum(axis=0)
     shown = np.sort(np.argsort(-yes_L, kind="stable")[:MAPPED])
-    limited = f"The {MAPPED} most frequent of {len(names)} labels are shown." if len(names) > MAPPED else ""
+    some, square = [names[number] for number in shown], np.ix_(shown, shown)
     counts_LL, misses_L = confused(answers)
-    shares_LL = counts_LL / np.maximum(misses_L, 1)[:, None]
+    shares_LL = counts_LL / np.where(misses_L > 0, misses_L, np.nan)[:, None]
     np.fill_diagonal(shares_LL, np.nan)
-    some = [names[number] for number in shown]
-    square = np.ix_(shown, shown)
-    of_part = f"on {part}"
+    occurrence = _map(
+        "together",
+        f"Labels that occur together, on {part}",
+        "Of the samples that have the label on the left, how many percent have the one above as well.",
+        some,
+        occurring(answers.labels_NL)[square],
+    )
+    confusion = _map(
+        "confused",
+        f"Labels taken for each other, on {part}",
+        "Where the label on the left was missed, in how many percent of cases the one above was given wrongly.",
+        some,
+        shares_LL[square],
+    )
     return Together(
-        limited=limited,
-        occurrence=_map(
-            "together",
-            f"Labels that occur together, {of_part}",
-            "Of the samples that have the label on the left, how many percent have the one above as well.",
-            some,
-            occurring(answers.labels_NL)[square],
-            "after",
-        ),
-        confusion=_map(
-            "confused",
-            f"Labels taken for each other, {of_part}",
-            "Where the label on the left was missed, in how many percent of cases the one above was given wrongly.",
-            some,
-            np.where(misses_L[shown, None] > 0, shares_LL[square], np.nan),
-            "before",
-        )
-        if counts_LL.any()
-        else None,
+        limited=f"The {MAPPED} most frequent of {len(names)} labels are shown." if len(names) > MAPPED else "",
+        occurrence=occurrence,
+        confusion=confusion if counts_LL.any() else None,
         confusions=tuple(_confusions(counts_LL, misses_L, names)),
     )
 
 
-def _map(slug: str, title: str, caption: str, names: list[str], values_LL: Floats, kind: str) -> Figure:
+def _map(slug: str, title: str, caption: str, names: list[str], values_LL: Floats) -> Figure:
     fractions = [[None if np.isnan(value) else float(value) for value in row] for row in values_LL]
-    rows = [
+    rows = tuple(
         (name, *("–" if v is None else f"{v:.0%}" for v in row)) for name, row in zip(names, fractions, strict=True)
-    ]
-    return Figure(
-        slug, f"{title}. {caption}", heat(title, caption, names, fractions, kind), ("label", *names), tuple(rows)
     )
+    svg = heat(title, caption, names, fractions, "before" if slug == "confused" else "after")
+    return Figure(slug, f"{title}. {caption}", svg, ("label", *names), rows)
 
 
 def _confusions(counts_LL: NDArray[np.int64], misses_L: NDArray[np.int64], names: Sequence[str]) -> Iterator[Confusion]:
@@ -141,9 +118,8 @@ def _confusions(counts_LL: NDArray[np.int64], misses_L: NDArray[np.int64], names
 def gallery(saved: SavedPredictions, record: RunRecord) -> Gallery:
     """The samples worth looking at."""
     names = record.data.label_names
-    images = bool(saved.thumbnails)
     return Gallery(
-        note="" if images else "There are no images to show: the samples are rows of features.",
+        note="" if saved.thumbnails else "There are no images to show: the samples are rows of features.",
         worst=tuple(_image(saved, place, names) for place in chosen.worst(saved)),
         suspects=tuple(_suspect(saved, one, names) for one in chosen.suspects(saved)),
         near_copies=tuple(tuple(_image(saved, place, names) for place in group) for group in chosen.near_copies(saved)),

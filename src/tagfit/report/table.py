@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType, group
 from rich.table import Table
 from rich.text import Text
 
 from tagfit.metrics.titles import TITLES
-from tagfit.records.runs import Folds, SeedSpread, Trial
-from tagfit.records.scores import SCORED_PARTS, Difference, Interval, Scores
+from tagfit.records.runs import Folds, SeedSpread
+from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.report.findings import findings_lines
+from tagfit.report.values import gap_of, score_of, tried_recipes
 from tagfit.runs.record import RunRecord
 
 if TYPE_CHECKING:  # it loads torch
-    from tagfit.runs.evaluation import ComparedModel, EvaluationRecord, Slices
+    from tagfit.runs.evaluation import EvaluationRecord, Slices
 
 WIDTH = 80
 
@@ -24,17 +25,8 @@ WIDTH = 80
 MOST_SLICES = 30
 
 
-def result_text(record: RunRecord) -> str:
-    """The table of a fit or a cure as plain text."""
-    return as_text(result_table(record))
-
-
-def evaluation_text(record: EvaluationRecord) -> str:
-    """The table of an evaluation as plain text."""
-    return as_text(evaluation_table(record))
-
-
 def as_text(renderable: RenderableType) -> str:
+    """What is shown, as plain text."""
     console = Console(width=WIDTH, color_system=None, force_terminal=False, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(renderable)
@@ -44,29 +36,20 @@ def as_text(renderable: RenderableType) -> str:
 # ------------------------------------------------------------------------------------------ fit and cure
 
 
-def result_table(record: RunRecord) -> Group:
+@group()
+def result_table(record: RunRecord) -> Iterator[RenderableType]:
     """What was asked, what came, in plain words and in figures."""
-    tried: list[RenderableType] = [_tried_table(record), Text()] if record.tried else []
-    return Group(
-        Text(_head(record), style="bold"),
-        _main_table(record),
-        Text(),
-        *(_sentence(record, number, text) for number, text in enumerate(record.verdict.sentences)),
-        Text(),
-        *tried,
-        *_search_tables(record),
-        _other_metrics(record),
-        *((Text(), *findings_lines(record.findings)) if record.findings else ()),
-        *(Text(f"note: {note}", style="dim") for note in _notes(record)),
-    )
-
-
-def _head(record: RunRecord) -> str:
-    data = record.data
-    return (
-        f"{record.command} · {data.name} · {data.samples:,} samples · "
-        f"{len(data.label_names)} labels · lock {record.lock[:12]}"
-    )
+    data, first = record.data, "bold green" if record.target.met else "bold yellow"
+    head = f"{record.command} · {data.name} · {data.samples:,} samples · {len(data.label_names)} labels"
+    yield Text(f"{head} · lock {record.lock[:12]}", style="bold")
+    yield from (_main_table(record), Text())
+    yield from (Text(text, style="" if number else first) for number, text in enumerate(record.verdict.sentences))
+    yield Text()
+    for table in _search_tables(record):
+        yield from (table, Text())
+    yield _other_metrics(record)
+    yield from findings_lines(record.findings)
+    yield from (Text(f"note: {note}", style="dim") for note in _notes(record))
 
 
 def _main_table(record: RunRecord) -> Table:
@@ -82,12 +65,12 @@ def _main_table(record: RunRecord) -> Table:
         changes = (_change(record.difference(part, metric)) for part in SCORED_PARTS)
         table.add_row("change", "in brackets: noise", *changes, "")
     if after.decider.rule is not None:
-        decided = (_number(_score(after.decided.get(part), metric)) for part in SCORED_PARTS)
+        decided = (_number(score_of(after.decided, part, metric)) for part in SCORED_PARTS)
         table.add_row("decided", f"for {after.decider.objective}", *decided, "")
     if after.folds is not None:
         spread = (_over_folds(after.folds, part, metric) for part in SCORED_PARTS)
         table.add_row("folds", "mean and deviation", *spread, "")
-    constants = [_number(_score(after.constant.get(part), metric)) for part in SCORED_PARTS]
+    constants = [_number(score_of(after.constant, part, metric)) for part in SCORED_PARTS]
     table.add_row("constant", "the best fixed answer", *constants, "", style="dim")
     table.add_row("asked", "", f"< {target.train_below:.3f}", f">= {target.val_at_least:.3f}", "", "")
     train, val = (after.score(part, metric) for part in ("train", "val"))
@@ -96,47 +79,31 @@ def _main_table(record: RunRecord) -> Table:
     return table
 
 
-def _tried_table(record: RunRecord) -> Table:
-    """Every recipe that was tried; the one that is delivered is marked."""
-    table = _plain_table("recipes tried", "train", "val", "gap", "")
-    table.style = "dim"
-    for trial in record.tried:
-        train, val = (trial.score(part, record.target.metric) for part in ("train", "val"))
-        cells = map(_number, (train, val, gap_of(train, val)))
-        table.add_row(_shorten(trial.recipe.name), *cells, trial_remark(trial, record))
-    return table
-
-
-def trial_remark(trial: Trial, record: RunRecord) -> str:
-    """Delivered, or how it ended where it did not finish."""
-    delivered = "delivered" if trial.recipe == record.after.recipe else ""
-    return delivered if trial.state == "finished" else trial.state
-
-
-def _search_tables(record: RunRecord) -> Iterator[RenderableType]:
-    """Finalists on several seeds, and what each ingredient of the chosen one brings."""
+def _search_tables(record: RunRecord) -> Iterator[Table]:
+    """Every recipe that was tried, finalists on several seeds, what each ingredient of the chosen one brings."""
+    if record.tried:
+        table = _plain_table("recipes tried", "train", "val", "gap", "")
+        table.style = "dim"
+        for one in tried_recipes(record):
+            table.add_row(_shorten(one.name), *map(_number, (one.train, one.val, one.gap)), one.remark)
+        yield table
     if record.finalists:
         table = _plain_table("finalists: mean and deviation", "seeds", "train", "val")
-        for one in record.finalists:
-            table.add_row(_shorten(one.recipe.name), str(one.seeds), _spread(one.train), _spread(one.val))
-        yield from (table, Text())
+        for repeats in record.finalists:
+            spreads = map(_spread, (repeats.train, repeats.val))
+            table.add_row(_shorten(repeats.recipe.name), str(repeats.seeds), *spreads)
+        yield table
     if record.ingredients:
         table = _plain_table("ingredient", "brings on val", "noise", "")
         for brought in sorted(record.ingredients, key=lambda one: -(one.change or 0.0)):
-            change = "-" if brought.change is None else f"{round(brought.change, 3) + 0.0:+.3f}"
+            change = "-" if brought.change is None else f"{brought.change:+z.3f}"
             remark = "useless" * brought.useless
             table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), remark)
-        yield from (table, Text())
+        yield table
 
 
 def _met(met: bool) -> Text:
     return Text("met", style="green") if met else Text("missed", style="red")
-
-
-def _sentence(record: RunRecord, number: int, text: str) -> Text:
-    if number:
-        return Text(text)
-    return Text(text, style="bold green" if record.target.met else "bold yellow")
 
 
 def _other_metrics(record: RunRecord) -> Table:
@@ -149,7 +116,7 @@ def _other_metrics(record: RunRecord) -> Table:
         if name == record.target.metric:
             continue
         values = [after.score(part, name) for part in SCORED_PARTS]
-        values.append(_score(after.constant.get("val"), name))
+        values.append(score_of(after.constant, "val", name))
         values += [before.score("val", name)] if before else []
         table.add_row(title, *map(_number, values))
     return table
@@ -186,15 +153,14 @@ def _notes(record: RunRecord) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------- evaluation
 
 
-def evaluation_table(record: EvaluationRecord) -> Group:
+@group()
+def evaluation_table(record: EvaluationRecord) -> Iterator[RenderableType]:
     """Every metric with its interval, beside the constant baseline and beside another model where there is one."""
-    return Group(
-        Text(f"{record.samples:,} samples scored", style="bold"),
-        _evaluated_table(record),
-        *_decision_lines(record),
-        *((Text(), _slices_table(record.by)) if record.by else ()),
-        *(Text(f"note: {note}", style="dim") for note in _evaluation_notes(record)),
-    )
+    yield Text(f"{record.samples:,} samples scored", style="bold")
+    yield _evaluated_table(record)
+    yield from _decision_lines(record)
+    yield from (Text(), _slices_table(record.by)) if record.by else ()
+    yield from (Text(f"note: {note}", style="dim") for note in _evaluation_notes(record))
 
 
 def _evaluated_table(record: EvaluationRecord) -> Table:
@@ -205,19 +171,13 @@ def _evaluated_table(record: EvaluationRecord) -> Table:
     if record.decider.rule is not None:
         columns["decided"] = lambda name: _number(record.decided[name])
     columns["constant"] = lambda name: _number(record.constant[name])
-    if record.compare is not None:
-        columns |= _compared_columns(record.compare)
+    if (other := record.compare) is not None:
+        columns["other"] = lambda name: _number(other.scores[name])
+        columns["difference"] = lambda name: _change(other.differences.scores[name])
     table = _plain_table("metric", *columns)
     for name, title in TITLES.items():
         table.add_row(title, *(cell(name) for cell in columns.values()))
     return table
-
-
-def _compared_columns(compared: ComparedModel) -> dict[str, Callable[[str], str]]:
-    return {
-        "other": lambda name: _number(compared.scores[name]),
-        "difference": lambda name: _change(compared.differences.scores[name]),
-    }
 
 
 def _decision_lines(record: EvaluationRecord) -> Iterator[Text]:
@@ -229,10 +189,8 @@ def _decision_lines(record: EvaluationRecord) -> Iterator[Text]:
             found += f" (95%: {here.low:.3f} to {here.high:.3f})"
         yield from (Text(), Text(decider.guaranteed.sentence), Text(f"{found}, over {here.samples:,} samples."))
     elif decider.rule is not None:
-        yield from (
-            Text(),
-            Text(f"decided: for {decider.objective}, fitted on {decider.fitted_on}; score: above 0.5"),
-        )
+        fitted = f"decided: for {decider.objective}, fitted on {decider.fitted_on}; score: above 0.5"
+        yield from (Text(), Text(fitted))
 
 
 def _slices_table(by: Slices) -> Table:
@@ -272,11 +230,6 @@ def bare_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
 
 
-def gap_of(train: float | None, val: float | None) -> float | None:
-    """Train minus val."""
-    return None if train is None or val is None else train - val
-
-
 def _plain_table(first: str, *columns: str) -> Table:
     table = bare_table()
     table.add_column(first, no_wrap=True)
@@ -285,29 +238,25 @@ def _plain_table(first: str, *columns: str) -> Table:
     return table
 
 
-def _score(scores: Scores | None, metric: str) -> float | None:
-    return None if scores is None else scores[metric]
-
-
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: never -0.000
+    return "-" if value is None else f"{value:z.3f}"
 
 
 def _interval(interval: Interval | None) -> str:
     """`.842-.871`; nothing where there is none."""
-    return "" if interval is None else "-".join(f"{round(end, 3) + 0.0:.3f}".removeprefix("0") for end in interval)
+    return "" if interval is None else "-".join(f"{end:z.3f}".removeprefix("0") for end in interval)
 
 
 def _change(change: Difference | None) -> str:
     """`+0.012`; in brackets inside the noise."""
     if change is None:
         return "-"
-    text = f"{round(change.value, 3) + 0.0:+.3f}"
+    text = f"{change.value:+z.3f}"
     return f"({text})" if change.within_noise else text
 
 
 def _over_folds(folds: Folds, part: str, metric: str) -> str:
-    return _spread(SeedSpread(*(_score(of.get(part), metric) for of in (folds.mean, folds.deviation))))
+    return _spread(SeedSpread(*(score_of(of, part, metric) for of in (folds.mean, folds.deviation))))
 
 
 def _spread(spread: SeedSpread) -> str:

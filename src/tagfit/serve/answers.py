@@ -1,9 +1,13 @@
-"""What is answered, and how OpenAPI is told of it."""
+"""What is answered, and how OpenAPI describes it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 
+import numpy as np
+from fastapi import Response
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from tagfit.inference.tagger import Prediction
@@ -50,7 +54,7 @@ class ModelLabels(BaseModel):
     by_sets: bool = Field(description="Whether labels are given as sets seen in training, whatever the thresholds.")
     explains: bool = Field(description="Whether /v1/explain answers.")
     shown: float | None = Field(description="The part of an image's shorter side that the network sees; null for all.")
-    limits: dict[str, float] = Field(description="Bytes, images, pixels and seconds of a request.")
+    limits: dict[str, int | float] = Field(description="Bytes, images, pixels and seconds of a request.")
 
 
 class Problem(BaseModel):
@@ -68,23 +72,30 @@ class State(BaseModel):
     state: str
 
 
-def predicted(names: tuple[str, ...], prediction: Prediction, errors: dict[int, str]) -> list[dict[str, Any]]:
+def predicted(names: Sequence[str], prediction: Prediction, errors: Mapping[int, str]) -> PredictedSamples:
     """One record a sample; `prediction` is of those that have no error, in order."""
-    found, row = [], 0
+    scores, probabilities = (_by_label(prediction, values) for values in (prediction.scores, prediction.probabilities))
+    found, row = [], count()
     for number, name in enumerate(names):
-        error = errors.get(number)
-        record: dict[str, Any] = {"sample": name, "labels": [], "scores": None, "probabilities": None, "error": error}
-        if error is None:
-            record["labels"] = list(prediction.labels(row))
-            record["scores"] = _by_label(prediction.label_names, prediction.scores[row])
-            record["probabilities"] = _by_label(prediction.label_names, prediction.probabilities[row])
-            row += 1
-        found.append(record)
-    return found
+        if (error := errors.get(number)) is not None:
+            one = PredictedSample(sample=name, labels=[], scores=None, probabilities=None, error=error)
+        else:
+            labels = list(prediction.labels(next(row)))
+            one = PredictedSample(
+                sample=name, labels=labels, scores=next(scores), probabilities=next(probabilities), error=None
+            )
+        found.append(one)
+    return PredictedSamples(predictions=found)
 
 
-def _by_label(label_names: tuple[str, ...], values: Any) -> dict[str, float]:
-    return {name: round(value, _DIGITS) for name, value in zip(label_names, values.tolist(), strict=True)}
+def _by_label(prediction: Prediction, values_NL: NDArray[np.float32]) -> Iterator[dict[str, float]]:
+    for values_L in values_NL.tolist():
+        yield {name: round(value, _DIGITS) for name, value in zip(prediction.label_names, values_L, strict=True)}
+
+
+def answer(record: BaseModel, status: int = 200) -> Response:
+    """A record as JSON."""
+    return Response(record.model_dump_json(), status, media_type="application/json")
 
 
 # ---------------------------------------------------------------------------------------------- OpenAPI
@@ -98,55 +109,41 @@ _WHY = {
     415: "A type of body that is not taken.",
     421: "Another host's request.",
     422: "What came does not fit: images that cannot be read, features of another shape.",
-    429: "Too much waits; Retry-After says for how long.",
+    429: "Too many requests are waiting; Retry-After says for how long.",
     503: "It took too long, or the server is about to end.",
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The refusals of a path, for OpenAPI."""
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
     return {status: {"description": _WHY[status], "content": content} for status in (400, 401, 403, 421, *statuses)}
 
 
-def _file(description: str) -> dict[str, Any]:
-    return {"schema": {"type": "string", "format": "binary", "description": description}}
-
-
-def _object(name: str) -> dict[str, Any]:
+def _object(name: str, field: object) -> dict[str, object]:
     """JSON with this and nothing else."""
+    properties = {name: field}
+    return {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}
+
+
+def _given(name: str) -> dict[str, object]:
+    """A field of a JSON body that has to be there."""
     field = JsonBody.model_json_schema()["properties"][name]
-    given = next(one for one in field["anyOf"] if one["type"] != "null")
-    return {
-        "type": "object",
-        "properties": {name: {"description": field["description"], **given}},
-        "required": [name],
-        "additionalProperties": False,
-    }
+    return _object(name, {"description": field["description"], **field["anyOf"][0]})  # the other may be null
 
 
-#: the body of a request for predictions, for OpenAPI
+_IMAGE = {"schema": {"type": "string", "format": "binary", "description": "One image."}}
+_FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+
+#: the body of a request to explain, and of one for predictions
+IMAGE_BODY = {"required": True, "content": {"image/*": _IMAGE, "application/octet-stream": _IMAGE}}
 PREDICT_BODY = {
     "required": True,
     "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
-                },
-                "required": ["images"],
-                "additionalProperties": False,
-            }
-        },
-        "application/json": {"schema": {"oneOf": [_object("images"), _object("features")]}},
-        "image/*": _file("One image."),
-        "application/octet-stream": _file("One image."),
+        "multipart/form-data": {"schema": _object("images", _FILES)},
+        "application/json": {"schema": {"oneOf": [_given("images"), _given("features")]}},
+        "image/*": _IMAGE,
+        "application/octet-stream": _IMAGE,
     },
-}
-
-IMAGE_BODY = {
-    "required": True,
-    "content": {name: _file("One image.") for name in ("image/*", "application/octet-stream")},
 }

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from numpy.typing import NDArray
+from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import tagfit
 from tagfit.errors import DataError
 from tagfit.inference.tagger import Tagger
+from tagfit.metrics.scores import THRESHOLD
 from tagfit.serve import answers
 from tagfit.serve.batching import Batcher
-from tagfit.serve.bodies import Bodies, RequestImages
+from tagfit.serve.bodies import Bodies, FeatureRows, RequestImages
 from tagfit.serve.decoding import RequestDecoders
-from tagfit.serve.docs_page import docs_page
 from tagfit.serve.guard import Access, Guard
 from tagfit.serve.limits import Limits
 from tagfit.serve.metrics import ServerMetrics
@@ -41,8 +39,6 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-
-_THRESHOLD = 0.5
 
 PREDICT = "/v1/predict"
 
@@ -66,7 +62,7 @@ class Service:
         if self.decoders is not None:
             self.decoders.close()
 
-    async def brought(self, request: Request) -> RequestImages | NDArray[np.float64]:
+    async def brought(self, request: Request) -> RequestImages | FeatureRows:
         """What a request asks about.
 
         Raises:
@@ -81,7 +77,7 @@ class Service:
             ) from None
         return self.bodies.parse(body, request.headers.get("content-type", ""))
 
-    async def predictions(self, brought: RequestImages | NDArray[np.float64]) -> list[dict[str, Any]]:
+    async def predictions(self, brought: RequestImages | FeatureRows) -> answers.PredictedSamples:
         """A record for each image or row.
 
         Raises:
@@ -97,7 +93,7 @@ class Service:
             except TimeoutError:
                 raise ProblemError(503, f"It took longer than {self.limits.seconds:g} s.") from None
 
-    async def _of_rows(self, rows: NDArray[np.float64]) -> list[dict[str, Any]]:
+    async def _of_rows(self, rows: FeatureRows) -> answers.PredictedSamples:
         expected = self.tagger.preprocessing.shape
         if self.tagger.preprocessing.kind != "features" or rows.shape[1:] != expected:
             what = "images" if self.tagger.preprocessing.kind == "images" else f"rows of {expected[0]} features"
@@ -112,7 +108,7 @@ class Service:
             raise ProblemError(422, str(error)) from None
         return answers.predicted(tuple(map(str, range(1, len(x) + 1))), prediction, {})
 
-    async def _of_images(self, images: RequestImages) -> list[dict[str, Any]]:
+    async def _of_images(self, images: RequestImages) -> answers.PredictedSamples:
         if self.decoders is None:
             raise ProblemError(422, "This model takes feature rows, not images.")
         outcomes = await self.decoders.decode(images.encoded)
@@ -124,7 +120,7 @@ class Service:
             raise ProblemError(422, "No image could be read.", reasons)
         return answers.predicted(images.names, await self.batcher.predict(np.stack(readable)), errors)
 
-    async def explanation(self, brought: RequestImages | NDArray[np.float64], label: str) -> bytes:
+    async def explanation(self, brought: RequestImages | FeatureRows, label: str) -> bytes:
         """Which part of an image speaks for a label, as a PNG; one at a time, as it takes many questions.
 
         Raises:
@@ -146,34 +142,30 @@ class Service:
         finally:
             self._explaining = False
 
-    def labels(self) -> dict[str, Any]:
+    def labels(self) -> answers.ModelLabels:
         """What `/v1/labels` answers."""
-        tagger, rule = self.tagger, self.tagger.decider.rule
-        thresholds = (_THRESHOLD,) * len(tagger.label_names) if rule is None else rule.thresholds
-        form = tagger.form
-        limits = self.limits
-        return {
-            "model": self.name,
-            "takes": "images" if tagger.takes_images else "features",
-            "features": tagger.preprocessing.shape[0] if tagger.preprocessing.kind == "features" else None,
-            "labels": [
-                {"name": name, "threshold": threshold}
-                for name, threshold in zip(tagger.label_names, thresholds, strict=True)
-            ],
-            "decides_by": "scores" if rule is None else "probabilities",
-            "rule": "above 0.5" if rule is None else rule.describe(tagger.label_names),
-            "at_least_one": rule is not None and rule.at_least_one,
-            "at_most": None if rule is None else rule.at_most,
-            "by_sets": rule is not None and bool(rule.label_sets),
-            "explains": tagger.takes_images,
-            "shown": form.size / (form.shrunk_to or form.size) if form.keeps_aspect or form.shrunk_to else None,
-            "limits": {
+        tagger, rule, limits, form = self.tagger, self.tagger.decider.rule, self.limits, self.tagger.form
+        names = tagger.label_names
+        thresholds = (THRESHOLD,) * len(names) if rule is None else rule.thresholds
+        return answers.ModelLabels(
+            model=self.name,
+            takes="images" if tagger.takes_images else "features",
+            features=tagger.preprocessing.shape[0] if tagger.preprocessing.kind == "features" else None,
+            labels=[answers.LabelThreshold(name=n, threshold=t) for n, t in zip(names, thresholds, strict=True)],
+            decides_by="scores" if rule is None else "probabilities",
+            rule="above 0.5" if rule is None else rule.describe(names),
+            at_least_one=rule is not None and rule.at_least_one,
+            at_most=None if rule is None else rule.at_most,
+            by_sets=rule is not None and bool(rule.label_sets),
+            explains=tagger.takes_images,
+            shown=form.size / (form.shrunk_to or form.size) if form.keeps_aspect or form.shrunk_to else None,
+            limits={
                 "bytes": limits.body,
                 "images": limits.images,
                 "pixels": limits.pixels,
                 "seconds": limits.seconds,
             },
-        }
+        )
 
 
 def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending: Callable[[], bool]) -> ASGIApp:
@@ -200,11 +192,12 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
         redoc_url=None,
         lifespan=lifespan,
         servers=[{"url": "/"}],
+        exception_handlers={HTTPException: _refuse, RequestValidationError: _refuse, Exception: _refuse},
     )
     if tagger.takes_images:
         _add_explain(app)
     _add_paths(app, ending)
-    _add_problems(app)
+    _add_pages(app)
     return Guard(_Counted(app), access)
 
 
@@ -222,7 +215,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         service: Service = request.app.state.service
         with service.bodies.held(request):
             found = await service.predictions(await service.brought(request))
-        return _json({"predictions": found})
+        return answers.answer(found)
 
     @app.get(
         "/v1/labels",
@@ -232,7 +225,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         responses=answers.problems(),
     )
     async def labels(request: Request) -> Response:
-        return _json(request.app.state.service.labels())
+        return answers.answer(request.app.state.service.labels())
 
     @app.get(
         "/healthz",
@@ -242,7 +235,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         responses=answers.problems(),
     )
     async def healthz() -> Response:
-        return _json({"state": "ok"})
+        return _state("ok")
 
     @app.get(
         "/readyz",
@@ -254,9 +247,9 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     async def readyz(request: Request) -> Response:
         service: Service = request.app.state.service
         if ending():
-            return _json({"state": "about to end"}, 503)
+            return _state("about to end", 503)
         full = service.batcher.waiting >= service.limits.queue
-        return _json({"state": "full"}, 503) if full else _json({"state": "ok"})
+        return _state("full", 503) if full else _state("ok")
 
     @app.get(
         "/metrics",
@@ -267,11 +260,12 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     async def metrics(request: Request) -> Response:
         return Response(request.app.state.service.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    docs = docs_page(app.openapi())
-    pages = {
-        path: (files(__package__).joinpath("page", file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()
-    }
-    pages["/docs"] = (docs.encode(), "text/html")
+
+def _add_pages(app: FastAPI) -> None:
+    folder = files(__package__).joinpath("page")
+    pages = {path: (folder.joinpath(file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()}
+    docs = Environment(loader=PackageLoader("tagfit.serve", "page"), autoescape=True, trim_blocks=True)
+    pages["/docs"] = (docs.get_template("docs.html.jinja").render(openapi=app.openapi()).encode(), "text/html")
 
     async def page(request: Request) -> Response:
         content, kind = pages[request.url.path]
@@ -303,29 +297,23 @@ def _add_explain(app: FastAPI) -> None:
         return Response(found, media_type="image/png")
 
 
-def _json(record: Any, status: int = 200) -> Response:
-    return Response(json.dumps(record, ensure_ascii=False).encode(), status, media_type="application/json")
+def _state(state: str, status: int = 200) -> Response:
+    return answers.answer(answers.State(state=state), status)
 
 
-def _add_problems(app: FastAPI) -> None:
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, ProblemError)
-        return error.response()
-
-    async def not_there(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return ProblemError(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers).response()
-
-    async def failed(request: Request, error: Exception) -> Response:
-        return ProblemError(500, "Something went wrong here; the server's log says what.").response()
-
-    async def not_valid(request: Request, error: Exception) -> Response:
-        return ProblemError(422, "A parameter is missing or is not what was expected.").response()
-
-    app.add_exception_handler(ProblemError, refused)
-    app.add_exception_handler(RequestValidationError, not_valid)
-    app.add_exception_handler(Exception, failed)
-    app.add_exception_handler(HTTPException, not_there)
+async def _refuse(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed, whatever it was that failed."""
+    match error:
+        case ProblemError():
+            problem = error
+        case RequestValidationError():
+            problem = ProblemError(422, "A parameter is missing or is not what was expected.")
+        case HTTPException():
+            status = error.status_code
+            problem = ProblemError(status, HTTPStatus(status).phrase, headers=error.headers)
+        case _:
+            problem = ProblemError(500, "Something went wrong here; see the server's log.")
+    return problem.response()
 
 
 class _Counted:
@@ -341,7 +329,7 @@ class _Counted:
             return
         begun, status = time.perf_counter(), 0
 
-        async def counting(message: Any) -> None:
+        async def counting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -355,7 +343,7 @@ class _Counted:
         except ProblemError as problem:
             await problem.response()(scope, receive, counting)
         except Exception:
-            log.exception("a request failed")  # it was answered by `failed`
+            log.exception("a request failed")  # `_refuse` has answered it
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             metrics = service.metrics

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,20 @@ from tagfit.serve.problems import busy
 #: rows of a batch; a request is never parted, so that the last one of a batch may bring it above
 BATCH = 64
 
-#: how much the last request counts in what is known of the pace
+#: weight of the last request in the running mean of the pace
 _NEWS = 0.1
 
 Answer = TypeVar("Answer")
+
+#: (n, ...) images or feature rows
+Samples = NDArray[np.generic]
 
 
 @dataclass(eq=False)
 class _Asked:
     """Rows of one request, and who waits for them."""
 
-    x: NDArray[Any]
+    x: Samples
     answer: asyncio.Future[Prediction]
 
 
@@ -40,7 +43,7 @@ class Batcher:
     """One network, asked by many. It belongs to the loop that it was made in; the network works in one thread.
 
     Args:
-        on_batch: told the rows of each batch and the seconds that it took.
+        on_batch: called with the rows of each batch and the seconds that it took.
     """
 
     def __init__(self, tagger: Tagger, limits: Limits, on_batch: Callable[[int, float], None]) -> None:
@@ -83,7 +86,7 @@ class Batcher:
         finally:
             self.waiting -= rows
 
-    async def predict(self, x: NDArray[Any]) -> Prediction:
+    async def predict(self, x: Samples) -> Prediction:
         """What the network makes of rows that it takes."""
         asked = _Asked(x, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
@@ -130,22 +133,17 @@ class Batcher:
         for asked in batch:
             if not asked.answer.done():
                 if error is None:
-                    asked.answer.set_result(_rows(prediction, start, start + len(asked.x)))
+                    asked.answer.set_result(_rows(prediction, slice(start, start + len(asked.x))))
                 else:
                     asked.answer.set_exception(error)
             start += len(asked.x)
         self._pump()
 
 
-def _alike(first: NDArray[Any], second: NDArray[Any]) -> bool:
+def _alike(first: Samples, second: Samples) -> bool:
     """Whether both are images, or both feature rows: a bundle with a backbone takes both."""
     return first.shape[1:] == second.shape[1:]
 
 
-def _rows(prediction: Prediction, start: int, end: int) -> Prediction:
-    return Prediction(
-        scores=prediction.scores[start:end],
-        probabilities=prediction.probabilities[start:end],
-        decisions=prediction.decisions[start:end],
-        label_names=prediction.label_names,
-    )
+def _rows(whole: Prediction, rows: slice) -> Prediction:
+    return Prediction(whole.scores[rows], whole.probabilities[rows], whole.decisions[rows], whole.label_names)

@@ -31,6 +31,10 @@ _QUICK = 1 << 16
 _SPARE = 16
 
 
+#: (n, D)
+FeatureRows = NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class RequestImages:
     """Encoded images, and what each is called: its file's name, or its number from 1."""
@@ -98,7 +102,7 @@ class Bodies:
             raise ProblemError(400, "The body ends before it is whole.") from None
         return bytes(body)
 
-    def parse(self, body: bytes, content_type: str) -> RequestImages | NDArray[np.float64]:
+    def parse(self, body: bytes, content_type: str) -> RequestImages | FeatureRows:
         """The images in it, or its (n, D) feature rows.
 
         Raises:
@@ -156,7 +160,7 @@ class Bodies:
             raise ProblemError(422, "The form holds no image; expected files in fields called images.")
         return RequestImages(tuple(encoded), tuple(names))
 
-    def _json(self, body: bytes) -> RequestImages | NDArray[np.float64]:
+    def _json(self, body: bytes) -> RequestImages | FeatureRows:
         # neither base64 nor numbers hold a comma: what has far too many is seen before seconds are spent on parsing it
         if len(body) > _QUICK and body.count(b",") > 2 * self._limits.images * self._width + _SPARE:
             raise ProblemError(413, f"It has more values than {self._limits.images} images or rows can have.")

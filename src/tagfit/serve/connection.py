@@ -1,9 +1,8 @@
-"""A connection that waits for nobody for long."""
+"""A connection with deadlines."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -40,13 +39,10 @@ class Connection(HttpToolsProtocol):
     """
 
     seconds = 30.0
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._deadline: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
-        self._in_head = True
-        self._draining = False
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _in_head = True
+    _draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

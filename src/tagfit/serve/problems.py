@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 
-class ProblemError(Exception):
+class ProblemError(HTTPException):
     """A request is refused.
 
     Args:
@@ -22,25 +23,18 @@ class ProblemError(Exception):
     def __init__(
         self, status: int, detail: str, faults: Sequence[str] = (), headers: Mapping[str, str] | None = None
     ) -> None:
-        self.status, self.detail, self.faults, self.headers = status, detail, tuple(faults), dict(headers or {})
-        super().__init__(detail)
+        super().__init__(status, detail, headers)
+        self.faults = list(faults)
 
     def response(self) -> Response:
         """The answer. It is JSON whatever a request asked for, so that nothing in it is ever taken for HTML."""
-        problem = {"title": HTTPStatus(self.status).phrase, "status": self.status, "detail": self.detail}
-        if self.faults:
-            problem["faults"] = list(self.faults)
-        body = json.dumps(problem).encode()
-        return Response(body, self.status, self.headers, media_type="application/problem+json")
+        problem = {"title": HTTPStatus(self.status_code).phrase, "status": self.status_code, "detail": self.detail}
+        body = json.dumps(problem | ({"faults": self.faults} if self.faults else {}))
+        return Response(body, self.status_code, self.headers, media_type="application/problem+json")
 
 
 def busy(seconds: float) -> ProblemError:
-    """Too much waits already.
-
-    Args:
-        seconds: until there may be room.
-    """
+    """Too much waits already; there may be room in so many seconds."""
     wait = max(1, round(seconds))
-    return ProblemError(
-        429, f"Too much waits to be answered. Try again in {wait} s.", headers={"retry-after": str(wait)}
-    )
+    detail = f"Too many requests are waiting. Try again in {wait} s."
+    return ProblemError(429, detail, headers={"retry-after": str(wait)})

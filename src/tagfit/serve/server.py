@@ -67,18 +67,20 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def is_loopback(listener: socket.socket) -> bool:
-    """Whether only this machine can reach it."""
-    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+def access_to(listener: socket.socket, token: str | None, hosts: Sequence[str] = ()) -> Access:
+    """Who may ask: by `hosts` beside this machine's own names, with the token if there is one.
 
-
-def demand_token(listener: socket.socket, token: str | None) -> None:
-    """Raises DataError: other machines can reach it, and there is no token."""
-    if token is None and not is_loopback(listener):
+    Raises:
+        DataError: other machines can reach it, and there is no token.
+    """
+    address = listener.getsockname()[0]
+    loopback = ipaddress.ip_address(address).is_loopback
+    if token is None and not loopback:
         raise DataError(
-            f"{listener.getsockname()[0]} can be reached from other machines: a token is needed",
-            "Name a file that holds one with --token-file, or leave --host away.",
+            f"{address} can be reached from other machines: a token is needed",
+            "Name a file that holds one with --token-file, or remove --host.",
         )
+    return Access.of(token, hosts, loopback)
 
 
 def make_server(
@@ -86,18 +88,15 @@ def make_server(
     tagger: Tagger,
     listener: socket.socket,
     limits: Limits,
-    *,
-    token: str | None = None,
-    hosts: Sequence[str] = (),
+    access: Access,
     say: Callable[[str], None] = lambda text: None,
 ) -> Server:
     """What `serve` runs; it ends once its `should_exit` is set.
 
     Args:
         name: what the model is called.
-        say: told, in a sentence each, what a person should know.
+        say: called with a sentence that a person should know.
     """
-    access = Access.of(token, hosts, is_loopback(listener))
     server: Server
     config = Config(
         create_app(name, tagger, limits, access, lambda: server.should_exit),
@@ -112,37 +111,33 @@ def make_server(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=1024,
     )
-    server = _Server(config, f"serving {name} at {_address(listener)} (ctrl-C ends it)", say)
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    server = _Server(config, f"serving {name} at {address} (ctrl-C ends it)", say)
     return server
 
 
 def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
     """Serve until SIGTERM or ctrl-C; the network is asked once before, as its first answer takes longest."""
-    shape, dtype = tagger.preprocessing.shape, np.float32
-    if tagger.takes_images:
-        shape, dtype = (tagger.form.size, tagger.form.size, 3), np.uint8  # type: ignore[assignment]
-    tagger.predict_array(np.zeros((1, *shape), dtype=dtype))
+    size = tagger.form.size
+    image, row = np.zeros((1, size, size, 3), np.uint8), np.zeros((1, *tagger.preprocessing.shape), np.float32)
+    tagger.predict_array(image if tagger.takes_images else row)
     gc.collect()
     gc.freeze()  # looking through what is loaded for garbage would hold all requests up for a tenth of a second
-    logging.basicConfig(format="tagfit: %(message)s", level=logging.ERROR)  # what clients do wrong they are told
+    logging.basicConfig(format="tagfit: %(message)s", level=logging.ERROR)  # clients hear of their own mistakes
     asyncio.run(server.serve([listener]))
 
 
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
 class _Server(Server):
-    """Uvicorn's, that says when it serves and when it ends; a signal that made it end is not raised again."""
+    """Uvicorn's, that announces when it serves and when it ends; a signal that made it end is not raised again."""
 
-    def __init__(self, config: Config, address: str, say: Callable[[str], None]) -> None:
+    def __init__(self, config: Config, greeting: str, say: Callable[[str], None]) -> None:
         super().__init__(config)
-        self._address, self._say = address, say
+        self._greeting, self._say = greeting, say
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._say(self._address)
+        self._say(self._greeting)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._say("ending, once what was accepted is answered")

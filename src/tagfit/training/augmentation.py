@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -40,8 +41,7 @@ class Augmentation:
 
     def __call__(self, x: Tensor, targets_BL: Tensor, known_BL: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Images (B, H, W, 3) in [0, 1], targets and known cells of a step, changed."""
-        if self._moves:
-            x = self._moved(x)
+        x = self._moved(x) if self._moves else x
         for change in self._changes:
             x = change(x, self._generator, self._strength)
         if self._mixes and len(x) > 1:
@@ -80,22 +80,18 @@ def _uniform(like: Tensor, generator: torch.Generator, low: float, high: float, 
     return drawn * (high - low) + low
 
 
-# ------------------------------------------------------------------------------------------------ moves
-#
-# of the places (B, 2, 3) where pixels come from: the rows give x and y, each so much of x, of y, and of 1
+def _half(places_B23: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, 1) True for about every second image."""
+    return _uniform(places_B23, generator, 0, 1, 1) < 0.5
 
 
-def mirror(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
-    """Left to right, every second image."""
-    return _reflected(places_B23, 0, generator)
+# Moves change the places (B, 2, 3) where pixels come from: the rows give x and y, each so much of x, of y, and of 1.
 
 
-def flip(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
-    """Upside down, every second image: for images taken from above."""
-    return _reflected(places_B23, 1, generator)
-
-
-def _reflected(places_B23: Tensor, axis: int, generator: torch.Generator) -> Tensor:
+def reflect(
+    places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float, *, axis: int
+) -> Tensor:
+    """Left to right (axis 0) or upside down (axis 1: for images taken from above), every second image."""
     places_B23[:, axis] *= _half(places_B23, generator) * -2 + 1
     return places_B23
 
@@ -103,11 +99,6 @@ def _reflected(places_B23: Tensor, axis: int, generator: torch.Generator) -> Ten
 def turn(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
     """Along the diagonal, every second image; with mirror and flip, all quarter turns. Square images only."""
     return torch.where(_half(places_B23, generator)[:, None], places_B23.flip(1), places_B23)
-
-
-def _half(places_B23: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, 1) True for about every second image."""
-    return _uniform(places_B23, generator, 0, 1, 1) < 0.5
 
 
 def crop(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator, strength: float) -> Tensor:
@@ -127,9 +118,6 @@ def zoom(places_B23: Tensor, sides: tuple[int, int], generator: torch.Generator,
     return places_B23
 
 
-# ---------------------------------------------------------------------------------------------- colours
-
-
 def colour(x: Tensor, generator: torch.Generator, strength: float) -> Tensor:
     """Brightness, contrast and the balance of the three colours."""
     contrast, balance, brightness = CONTRAST * strength, COLOUR * strength, BRIGHTNESS * strength
@@ -138,9 +126,6 @@ def colour(x: Tensor, generator: torch.Generator, strength: float) -> Tensor:
     shift = _uniform(x, generator, -brightness, brightness, 1, 1, 1)
     mean = x.mean((1, 2, 3), keepdim=True)
     return torch.addcmul(mean * (1 - gain) + shift, x, gain)
-
-
-# ----------------------------------------------------------------------------------------------- mixing
 
 
 def mixup(x: Tensor, others: Tensor, generator: torch.Generator, strength: float) -> tuple[Tensor, float]:
@@ -177,6 +162,8 @@ Change = Callable[[Tensor, torch.Generator, float], Tensor]
 Mix = Callable[[Tensor, Tensor, torch.Generator, float], tuple[Tensor, float]]
 
 #: by the name that a recipe writes
-MOVES: dict[str, Move] = {"mirror": mirror, "flip": flip, "turn": turn, "crop": crop, "zoom": zoom}
+MOVES: dict[str, Move] = {
+    "mirror": partial(reflect, axis=0), "flip": partial(reflect, axis=1), "turn": turn, "crop": crop, "zoom": zoom
+}  # fmt: skip
 CHANGES: dict[str, Change] = {"colour": colour}
 MIXES: dict[str, Mix] = {"mixup": mixup, "cutmix": cutmix}

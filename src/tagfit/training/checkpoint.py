@@ -6,13 +6,16 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
+import msgspec
 import numpy as np
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+
+from tagfit.io.typed_json import to_plain
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ PATIENCE_FOR_WRITING = 20.0
 
 _FACTS = "facts"
 
+Facts = TypeVar("Facts")
+
 
 class CheckpointStore(Protocol):
     """Where the checkpoint of one training is kept; saving replaces it whole or not at all."""
@@ -34,7 +39,7 @@ class CheckpointStore(Protocol):
 
 
 class Clock:
-    """Says when the next checkpoint is due."""
+    """When the next checkpoint is due."""
 
     def __init__(self) -> None:
         self._last, self._pause = time.monotonic(), EVERY
@@ -48,15 +53,15 @@ class Clock:
         self._pause = max(EVERY, PATIENCE_FOR_WRITING * (self._last - began))
 
 
-def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
-    """Tensors and facts (as JSON can hold them) as one safetensors file; `unpack` gives both back to the bit."""
-    written = torch.from_numpy(np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8).copy())
+def pack(tensors: Mapping[str, Tensor], facts: object) -> bytes:
+    """Tensors and facts (a record or a mapping) as one safetensors file; `unpack` gives both back to the bit."""
+    written = torch.from_numpy(np.frombuffer(json.dumps(to_plain(facts)).encode(), dtype=np.uint8).copy())
     return safetensors.torch.save(
         {_FACTS: written, **{name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}}
     )
 
 
-def kept(checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def kept(checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], Mapping[str, object]] | None:
     """The tensors and facts that `checkpoints` has; None where there are none, or none that can be read."""
     content = None if checkpoints is None else checkpoints.load()
     try:
@@ -66,7 +71,16 @@ def kept(checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], dict[s
         return None
 
 
-def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def kept_of(kind: type[Facts], checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], Facts | None]:
+    """The tensors and facts of a training at work; None where there are none, or others than of this `kind`."""
+    tensors, values = kept(checkpoints) or ({}, None)
+    try:
+        return tensors, None if values is None else msgspec.convert(values, kind)
+    except msgspec.ValidationError:
+        return {}, None
+
+
+def unpack(content: bytes) -> tuple[dict[str, Tensor], Mapping[str, object]]:
     """The inverse of `pack`.
 
     Raises:

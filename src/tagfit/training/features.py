@@ -9,10 +9,10 @@ Shapes: N images of S x S pixels, D features.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Queue
-from threading import Thread
-from typing import Any, Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,9 +22,13 @@ from tagfit.errors import DataError
 from tagfit.io.memory_maps import release
 from tagfit.models.backbones import Pretrained
 from tagfit.models.folding import folded
+from tagfit.training.thread_pool import ThreadPool
 
 #: images that a network is given at a time: on a core of a CPU few, as the maps of many leave its cache
 ON_A_CORE, ON_A_DEVICE = 4, 64
+
+#: batches that wait for each thread: more would only take memory
+_WAITING = 3
 
 #: images that are read from a memory map at once
 _READ_AT_ONCE = 256
@@ -59,7 +63,7 @@ class Extractor:
         network = folded(pretrained.network, example)
         self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         on_cpu = device.type == "cpu"
-        self._threads = torch.get_num_threads() if on_cpu else 1
+        self.threads = torch.get_num_threads() if on_cpu else 1
         self.at_once = ON_A_CORE if on_cpu else ON_A_DEVICE
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -70,16 +74,16 @@ class Extractor:
         """
         found = np.empty((len(images), self._backbone.features), np.float32)
 
-        def keep(rows: NDArray[np.intp], features: NDArray[np.float32]) -> None:
-            found[rows] = features
+        def extract(start: int) -> None:
+            rows = slice(start, start + self.at_once)
+            found[rows] = self.raw(images[rows])
 
-        with _Crew(self._threads, self._of, keep) as pool:
-            for start in range(0, len(images), self.at_once):
-                rows = np.arange(start, min(start + self.at_once, len(images)))
-                pool.put(rows, images[rows])
+        with ThreadPool(self.threads) as pool:
+            pool.map(extract, range(0, len(images), self.at_once))
         return evened(found)
 
-    def _of(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def raw(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, D), as the network makes them, of as many images as it is given at a time."""
         with torch.inference_mode():
             x = torch.from_numpy(images).to(self._device, torch.float32).mul_(1 / 255)
             features: NDArray[np.float32] = self._network(x).float().cpu().numpy()
@@ -89,23 +93,26 @@ class Extractor:
 
     def looking(self, known: Known) -> Looking:
         """Look at images as they are decoded, and keep their features; to be used in a `with`."""
-        return Looking(_Crew(self._threads, self._of, known.put), known, self.at_once)
+        return Looking(self, known)
 
 
 class Looking:
-    """Images on their way to a network."""
+    """Images on their way to a network; what a thread of it raises is raised where more is handed in."""
 
-    def __init__(self, pool: _Crew, known: Known, at_once: int) -> None:
-        self._pool, self._known, self._at_once = pool, known, at_once
+    def __init__(self, extractor: Extractor, known: Known) -> None:
+        self._extractor, self._known = extractor, known
+        self._pool = ThreadPoolExecutor(extractor.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._at_work: deque[Future[None]] = deque()
         self._digests: list[bytes] = []
         self._images: list[NDArray[np.uint8]] = []
 
     def __enter__(self) -> Looking:
-        self._pool.__enter__()
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        self._pool.__exit__(*failure)
+    def __exit__(self, kind: object, *failure: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            self._wait(0)
 
     def at(self, digest: bytes, image: NDArray[np.uint8]) -> None:
         """Look at one image, unless its features are known; waits where the network is slower."""
@@ -113,7 +120,7 @@ class Looking:
             return
         self._digests.append(digest)
         self._images.append(image)
-        if len(self._digests) == self._at_once:
+        if len(self._digests) == self._extractor.at_once:
             self._hand_over()
 
     def features(
@@ -136,60 +143,18 @@ class Looking:
 
     def _hand_over(self) -> None:
         if self._digests:
-            self._pool.put(self._digests, np.stack(self._images))
+            self._wait(_WAITING * self._extractor.threads - 1)
+            self._at_work.append(self._pool.submit(self._keep, self._digests, np.stack(self._images)))
             self._digests, self._images = [], []
+
+    def _keep(self, digests: Sequence[bytes], images: NDArray[np.uint8]) -> None:
+        self._known.put(digests, self._extractor.raw(images))
 
     def _finish(self) -> None:
         self._hand_over()
-        self._pool.finish()
+        self._wait(0)
 
-
-class _Crew:
-    """Threads that make features of what is put in; what one of them raises is raised where more is put in."""
-
-    def __init__(self, size: int, action: Callable[..., NDArray[np.float32]], keep: Callable[..., object]) -> None:
-        self._action, self._keep = action, keep
-        self._waiting: Queue[Any] = Queue(2 * size)
-        self._failure: BaseException | None = None
-        self._threads = [Thread(target=self._work, daemon=True) for _ in range(size)]
-
-    def __enter__(self) -> _Crew:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def put(self, names: object, images: NDArray[np.uint8]) -> None:
-        self._check()
-        self._waiting.put((names, images))
-
-    def finish(self) -> None:
-        """Wait until all is done."""
-        self._waiting.join()
-        self._check()
-
-    def __exit__(self, kind: object, *failure: object) -> None:
-        if kind is not None:
-            self._failure = self._failure or KeyboardInterrupt()  # nobody wants the rest
-        for _ in self._threads:
-            self._waiting.put(None)
-        for thread in self._threads:
-            thread.join()
-        if kind is None:
-            self._check()
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _work(self) -> None:
-        torch.set_num_threads(1)  # of this thread
-        while (item := self._waiting.get()) is not None:
-            try:
-                if self._failure is None:
-                    names, images = item
-                    self._keep(names, self._action(images))
-            except BaseException as error:  # raised again where more is put in
-                self._failure = error
-            finally:
-                self._waiting.task_done()
-        self._waiting.task_done()
+    def _wait(self, most: int) -> None:
+        """Until at most so many batches are at work."""
+        while len(self._at_work) > most:
+            self._at_work.popleft().result()

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Literal, Protocol
 
-import torch
-from torch import nn
+import msgspec
+from torch import Tensor, nn
 
-from tagfit.errors import TagfitError, TrainingDivergedError
+from tagfit.errors import TagfitError
 from tagfit.recipes import Recipe, Training
 from tagfit.records.data import LockedData, Part
+from tagfit.records.runs import Row
 from tagfit.training import checkpoint
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import Listener
 from tagfit.training.judge import Judge
-
-#: the row of an epoch: see TrainingResult.history
-Row = Mapping[str, float | None]
 
 Engine = Literal["compiled", "torch"]
 TrainingState = Literal["finished", "stopped", "pruned", "diverged", "failed"]
@@ -122,29 +120,29 @@ class TrainingResult:
     seconds: float = 0.0
     error: TagfitError | None = None
 
-    @classmethod
-    def diverged(cls, network: nn.Module, error: TrainingDivergedError, **facts: Any) -> TrainingResult:
-        return cls(network, state="diverged", error=error, **facts)
-
     def pack(self) -> bytes:
         """Weights and facts, to be kept in place of a checkpoint, or sent; `unpack_result` gives them back."""
-        facts = {
-            "history": self.history,
-            "delivered_epoch": self.delivered_epoch,
-            "state": self.state,
-            "seconds": self.seconds,
-            "engine": self.engine,
-        }
+        facts = {field.name: getattr(self, field.name) for field in fields(_Finished)}
         return checkpoint.pack(self.network.state_dict(), {"finished": facts})
 
 
+@dataclass(frozen=True)
+class _Finished:
+    """What is kept of a result beside its weights."""
+
+    history: tuple[Row, ...]
+    delivered_epoch: int
+    state: TrainingState
+    seconds: float
+    engine: Engine
+
+
 def unpack_result(
-    network: nn.Module, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]
+    network: nn.Module, tensors: Mapping[str, Tensor], facts: Mapping[str, object]
 ) -> TrainingResult | None:
     """The result among what a checkpoint holds, its weights put into `network`; None where training is not over."""
     if "finished" not in facts:
         return None
     network.load_state_dict(tensors)
     network.eval()
-    found = facts["finished"]
-    return TrainingResult(network, **{**found, "history": tuple(found["history"])})
+    return TrainingResult(network, **vars(msgspec.convert(facts["finished"], _Finished)))

@@ -24,10 +24,9 @@ from tagfit.models.losses import loss_for
 from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Training
 from tagfit.training import checkpoint
 from tagfit.training.augmentation import Augmentation
-from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows
 from tagfit.training.device import multiplies_in_bfloat16
-from tagfit.training.optimiser import KerasAdam
+from tagfit.training.optimiser import AveragedNetwork, KerasAdam
 from tagfit.training.thread_pool import ThreadPool
 
 Answer = TypeVar("Answer")
@@ -50,8 +49,7 @@ class Steps:
         self._averaged = AveragedNetwork(network, training.averaging) if training.averaging else None
         self.judged = network if self._averaged is None else self._averaged.network
         self._replicas = [network, *(_replica(network) for _ in range(pool.size - 1))]
-        device = rows.targets_NL.device
-        self.order = torch.Generator().manual_seed(seed)
+        self.order, device = torch.Generator().manual_seed(seed), rows.targets_NL.device
         self._draws = [torch.Generator(device).manual_seed(mixed(seed, number)) for number in range(pool.size)]
         for replica, generator in zip(self._replicas, self._draws, strict=True):
             for module in replica.modules():
@@ -63,9 +61,8 @@ class Steps:
                     module.draws_views = training.draws_a_view
         # of a fine-tuned network, images have run through the lower blocks already: it draws their views itself
         changes = () if isinstance(network, FineTunedNetwork) else training.augmentation
-        self._augmentations = [
-            Augmentation(changes, generator, training.augmentation_strength) for generator in self._draws
-        ]
+        strength = training.augmentation_strength
+        self._augmentations = [Augmentation(changes, generator, strength) for generator in self._draws]
         self._adam = KerasAdam(network, training, training.epochs * self.per_epoch)
         self.loss_of = loss_for(training.loss, rows.targets_NL, rows.known_NL)
         self._autocast = training.autocast and multiplies_in_bfloat16(device)
@@ -99,13 +96,13 @@ class Steps:
 
     def tensors(self) -> dict[str, Tensor]:
         """All that `restore` needs to go on to the bit."""
-        draws = {str(number): generator.get_state() for number, generator in enumerate(self._draws)}
-        return {
-            **checkpoint.under("network", self.network.state_dict()),
-            **checkpoint.under("averaged", {} if self._averaged is None else self.judged.state_dict()),
-            **checkpoint.under("moments", self._adam.moments()),
-            **checkpoint.under("draws", draws),
+        parts = {
+            "network": self.network.state_dict(),
+            "averaged": {} if self._averaged is None else self.judged.state_dict(),
+            "moments": self._adam.moments(),
+            "draws": {str(number): generator.get_state() for number, generator in enumerate(self._draws)},
         }
+        return {name: tensor for part in parts for name, tensor in checkpoint.under(part, parts[part]).items()}
 
     def restore(self, tensors: dict[str, Tensor], done: int) -> None:
         self.network.load_state_dict(checkpoint.of("network", tensors))

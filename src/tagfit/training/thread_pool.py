@@ -1,8 +1,8 @@
 """Threads of our own, each running torch on one core.
 
 Torch shares one operation among OpenMP threads, which wait for each other some hundred times a step by spinning: on a
-machine with anything else to do, a step of a small network takes several times as long as on one thread. A crew
-shares the *samples* of a step instead and waits once (`shards`).
+machine with anything else to do, a step of a small network takes several times as long as on one thread. A pool
+shares the *samples* of a step instead and waits once (`training.steps`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TypeVar
 
 import torch
@@ -27,7 +26,7 @@ Outcome = TypeVar("Outcome")
 
 
 class ThreadPool:
-    """Some threads that do the same to different things; a crew of one works where it is called."""
+    """Some threads that do the same to different things; a pool of one works where it is called."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -40,7 +39,7 @@ class ThreadPool:
     def __enter__(self) -> ThreadPool:
         return self
 
-    def __exit__(self, *failure: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *failure: object) -> None:
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -49,8 +48,8 @@ class ThreadPool:
 def thread_pool_for(network: nn.Module, batch_size: int) -> Iterator[ThreadPool]:
     """The threads that `network` is worth while it is trained or run; torch's own number comes back afterwards.
 
-    Convolutions on the CPU: a crew of as many as torch would take (one a core, unless OMP_NUM_THREADS says
-    otherwise), at most `MOST`. Small fully connected networks: one thread. Everything else: torch's own threads.
+    Convolutions on the CPU: a pool of as many as torch would take (one a core, unless OMP_NUM_THREADS says otherwise),
+    at most `MOST`. Small fully connected networks: one thread. Everything else: torch's own threads.
     """
     before = torch.get_num_threads()
     parameters = list(network.parameters())

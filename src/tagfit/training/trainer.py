@@ -15,13 +15,14 @@ from torch import nn
 from tagfit.models.backbones import pretrained_of
 from tagfit.models.registry import build_network
 from tagfit.records.data import Part
+from tagfit.records.runs import Row
 from tagfit.training import checkpoint, loop
 from tagfit.training import engine as dense_engine
 from tagfit.training.batches import LabelledRows
 from tagfit.training.estimate import longest_compiled, longest_training
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded, RunStarted
 from tagfit.training.inputs import NetworkInputs
-from tagfit.training.job import PreparedJob, Row, TrainingJob, TrainingResult, unpack_result
+from tagfit.training.job import PreparedJob, TrainingJob, TrainingResult, unpack_result
 from tagfit.training.judge import Judge, judge_of
 
 #: a larger memory map stays with the torch loop, which lets pages go while it reads

@@ -11,16 +11,23 @@ from tagfit.models.layers import Drawing
 from tagfit.models.losses import loss_for
 from tagfit.models.registry import build_network
 from tagfit.recipes import LOSSES, RARE_LOSSES, DenseModel, Recipe, Training
-from tagfit.training.averaging import AveragedNetwork
 from tagfit.training.batches import LabelledRows, Samples
 from tagfit.training.engine import kernels
 from tagfit.training.engine.epochs import rules_of
 from tagfit.training.engine.flat import FlatNetwork
 from tagfit.training.loop import prepare
-from tagfit.training.optimiser import KerasAdam
+from tagfit.training.optimiser import AveragedNetwork, KerasAdam
 
 ROWS, BATCH = 40, 13
 REGULARISED = {"widths": (9, 20), "batch_norm": True, "dropout": (0.4, 0.3)}
+
+
+@kernels.compiled
+def gradients(net, data, memory, rules, positions):
+    """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
+    loss = kernels.forward(net, data, memory, positions, rules)
+    kernels.backward(net, memory, len(positions), rules, np.int64(-1))
+    return loss
 
 
 class Handed(nn.Module):
@@ -67,7 +74,7 @@ class Both:
     def compiled(self, positions):
         net, memory = self.flat.net, self.memory
         kernels.draw(net, memory.work, len(positions), np.uint64(7), 3)
-        loss = kernels.gradients(net, self.data, memory, rules_of(self.recipe.training, 1, self.loss), positions)
+        loss = gradients(net, self.data, memory, rules_of(self.recipe.training, 1, self.loss), positions)
         return loss, {tensor.data_ptr(): values.copy() for tensor, values in self.flat.named(memory.slopes)}
 
     def by_torch(self, positions):

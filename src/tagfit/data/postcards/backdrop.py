@@ -17,7 +17,7 @@ def paint_sky(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
 
 def paint_stars(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     most = 16
-    shown = np.arange(most) < dice.roll(0, most)[:, None]
+    shown = dice.some(0, most)
     foot = dice.roll(0, scenes.horizon[:, None], most)
     one = np.ones_like(foot)
     sheets.stamp(SPOT, 0 * one, dice.roll(0, SIZE - 1, most), foot, (one, one), shown)
@@ -42,7 +42,7 @@ def paint_clouds(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     width = dice.roll(10, 38, most)
     height = width * dice.roll(4, 7, most) // 20
     foot = dice.roll(2, scenes.horizon[:, None] - 1, most)
-    shown = np.arange(most) < dice.roll(1, most)[:, None]
+    shown = dice.some(1, most)
     sheets.stamp(CLOUD, dice.roll(0, len(CLOUD) - 1, most), dice.roll(0, SIZE - 1, most), foot, (height, width), shown)
 
 
@@ -129,7 +129,7 @@ def paint_glints(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     which = np.where(dice.chance(50), 3, 4)[:, None] + np.zeros((1, most), np.int32)
     foot = dice.roll(scenes.horizon[:, None] + 1, SIZE - 1, most)
     width = dice.roll(2, 7, most)
-    shown = np.arange(most) < dice.roll(0, most)[:, None]
+    shown = dice.some(0, most)
     sheets.stamp(SPOT, which, dice.roll(0, SIZE - 1, most), foot, (np.ones_like(width), width), shown)
 
 

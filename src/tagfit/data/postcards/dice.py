@@ -64,6 +64,10 @@ class Dice:
         """(N, *shape) True in `percent` of a hundred cases."""
         return np.asarray(self.roll(0, 99, *shape) < np.asarray(percent))
 
+    def some(self, fewest: int, most: int) -> Bools:
+        """(N, most) True for the first few, from `fewest` to `most`."""
+        return np.arange(most) < self.roll(fewest, most)[:, None]
+
     def pick(self, weights: tuple[int, ...]) -> Ints:
         """(N,) index into `weights`, each as often as its weight says."""
         steps = np.cumsum(np.array(weights, np.int32))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.postcards.dice import Dice, Ints, image_keys
-from tagfit.data.postcards.materials import LOOKS, Grain, Material
+from tagfit.data.postcards.materials import Grain, Material
 from tagfit.data.postcards.scene import Scenes
 from tagfit.data.postcards.sheet import ROWS_Y1, SIZE
 
@@ -86,14 +86,14 @@ def _sky(dice: Dice, scenes: Scenes) -> Ints:
 def _lit(dice: Dice, scenes: Scenes, colours_NM3: Ints) -> Ints:
     low, high = (np.array([light[i] for light in _LIGHTS], np.int32)[scenes.time] for i in (0, 1))
     light_N3 = low + ((high - low) * dice.roll(0, 256)[:, None] >> 8)
-    glows = np.array([LOOKS[m].glows for m in Material])[:, None]
+    glows = np.array([m.look.glows for m in Material])[:, None]
     return np.where(glows, colours_NM3, colours_NM3 * light_N3[:, None, :] >> 8)
 
 
 def _haze(dice: Dice, scenes: Scenes) -> Ints:
     """(N, M, SIZE) how much of the horizon's colour lies over each material in each row, in 256ths."""
-    distance_M = np.array([LOOKS[m].distance for m in Material], np.int32)
-    ground_M = np.array([LOOKS[m].ground for m in Material])
+    distance_M = np.array([m.look.distance for m in Material], np.int32)
+    ground_M = np.array([m.look.ground for m in Material])
     below = ROWS_Y1[:, 0] - scenes.horizon[:, None]
     nearness_NY = np.clip(below * 16 // (SIZE - scenes.horizon[:, None]), 0, 16)[:, None, :]
     distance = np.where(ground_M[:, None], distance_M[:, None] * (16 - nearness_NY) >> 4, distance_M[:, None])
@@ -132,7 +132,7 @@ def _noise(dice: Dice, shape: tuple[int, ...]) -> NDArray[np.int16]:
 @lru_cache(maxsize=1)
 def _colour_table() -> tuple[Ints, Ints, Ints]:
     """(M, K, 3) the colours a material may have, (M,) how many, (M,) how much they vary."""
-    looks = [LOOKS[m] for m in Material]
+    looks = [material.look for material in Material]
     most = max(len(look.colours) for look in looks)
     options = [look.colours + look.colours[:1] * (most - len(look.colours)) for look in looks]
     return (
@@ -146,7 +146,7 @@ def _colour_table() -> tuple[Ints, Ints, Ints]:
 def _rough_materials() -> NDArray[np.int16]:
     """(M * SIZE * SIZE,) each material's texture at its strength."""
     textures = _textures()
-    rough = [textures[LOOKS[m].grain] * LOOKS[m].rough >> 6 for m in Material]
+    rough = [textures[m.look.grain] * m.look.rough >> 6 for m in Material]
     return np.stack(rough).astype(np.int16).reshape(-1)
 
 

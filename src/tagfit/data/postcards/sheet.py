@@ -63,30 +63,24 @@ class Sheets:
         """
         for k in range(shown_NK.shape[1]):
             rows = np.flatnonzero(shown_NK[:, k])
-            if len(rows):
-                height_n, width_n = (np.maximum(size[rows, k], 1) for size in size_NK)
-                left_n = middle_NK[rows, k] - width_n // 2
-                top_n = foot_NK[rows, k] - height_n + 1
-                self._stamp_one(sprites, self._rows_N[rows], which_NK[rows, k], (left_n, top_n), (height_n, width_n))
-
-    def _stamp_one(
-        self,
-        sprites: Sprites,
-        maps_n: NDArray[np.intp],
-        which_n: Ints,
-        corner_n: tuple[Ints, Ints],
-        size_n: tuple[Ints, Ints],
-    ) -> None:
-        v_nY = _stretch(size_n[0], sprites.cells_SVU.shape[1] - 1)
-        u_nX = _stretch(size_n[1], sprites.cells_SVU.shape[2] - 1)
-        patch_nYX = sprites.cells_SVU[which_n[:, None, None], v_nY[:, :, None], u_nX[:, None, :]]
-        left_n = np.clip(corner_n[0] + _MARGIN, 0, _SIDE - size_n[1])
-        top_n = np.clip(corner_n[1] + _MARGIN, 0, _SIDE - size_n[0])
-        n, y, x = np.nonzero(patch_nYX)
-        self._maps_BYX[maps_n[n], top_n[n] + y, left_n[n] + x] = patch_nYX[n, y, x]
+            if not len(rows):
+                continue
+            height_n, width_n = (np.maximum(size[rows, k], 1) for size in size_NK)
+            left_n = np.clip(middle_NK[rows, k] - width_n // 2 + _MARGIN, 0, _SIDE - width_n)
+            top_n = np.clip(foot_NK[rows, k] - height_n + 1 + _MARGIN, 0, _SIDE - height_n)
+            patch_nYX = _stretched(sprites.cells_SVU, which_NK[rows, k], height_n, width_n)
+            n, y, x = np.nonzero(patch_nYX)
+            self._maps_BYX[self._rows_N[rows][n], top_n[n] + y, left_n[n] + x] = patch_nYX[n, y, x]
 
 
-def _stretch(length_n: Ints, cells: int) -> Ints:
+def _stretched(cells_SVU: NDArray[np.uint8], which_n: Ints, height_n: Ints, width_n: Ints) -> NDArray[np.uint8]:
+    """(n, tallest, widest) each drawing at its own size; empty beyond it."""
+    _, V, U = cells_SVU.shape
+    v_nY, u_nX = _cells(height_n, V - 1), _cells(width_n, U - 1)
+    return cells_SVU[which_n[:, None, None], v_nY[:, :, None], u_nX[:, None, :]]
+
+
+def _cells(length_n: Ints, cells: int) -> Ints:
     """(n, longest) the cell that each pixel of a thing `length_n` pixels long shows; beyond it the empty last one."""
     pixel = np.arange(int(length_n.max()), dtype=np.int32)
     return np.asarray(np.minimum(pixel * cells // length_n[:, None], cells))

@@ -188,8 +188,8 @@ CANVAS = _sprites(
     .acacaca.  .aaacaaa.  ..aaacaa.
     acacacaca  .aaaccaaa  ..aacccaa
     ....p....  aaaccccaa  .aaacccaa
-    ....p....  aaaccccaa  aaacccccaa
-    """.replace("aaacccccaa", "aaccccaaa"),
+    ....p....  aaaccccaa  aaccccaaa
+    """,
     ({"a": M.CANVAS_1, "c": M.CANVAS_2, "p": M.POST},),
 )
 

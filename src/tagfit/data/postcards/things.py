@@ -28,7 +28,7 @@ class Herd:
         middle = _around(dice, self.spread, self.most)
         foot = _feet(dice, scenes, middle)
         height = _by_distance(scenes, foot, dice.roll(*self.far, 1), dice.roll(*self.near, 1))
-        shown = np.arange(self.most) < dice.roll(self.fewest, self.most)[:, None]
+        shown = dice.some(self.fewest, self.most)
         _stamp(sheets, dice, self.sprites, middle, foot, height, shown)
 
 
@@ -51,7 +51,7 @@ class Flock:
             first, last = scenes.horizon * 0 + 3, scenes.horizon
         foot = np.sort(dice.roll(first[:, None], np.maximum(first, last)[:, None], self.most), axis=1)
         height = dice.roll(*self.height, 1) + dice.roll(0, 1, self.most)
-        shown = np.arange(self.most) < dice.roll(self.fewest, self.most)[:, None]
+        shown = dice.some(self.fewest, self.most)
         _stamp(sheets, dice, self.sprites, middle, foot, height, shown)
 
 
@@ -63,7 +63,7 @@ def paint_forest(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     first = np.take_along_axis(scenes.shore_NX, np.clip(middle, 0, SIZE - 1), axis=1)
     foot = np.sort(first + dice.roll(0, depth, most), axis=1)
     height = dice.roll(9, 24, 1) + dice.roll(-2, 3, most)
-    shown = np.arange(most) < dice.roll(8, most)[:, None]
+    shown = dice.some(8, most)
     leafy = dice.chance(45, 1) ^ dice.chance(np.where(dice.chance(30, 1), 40, 0), most)
     _stamp(sheets, dice, art.CONIFER, middle, foot, height, shown & ~leafy)
     _stamp(sheets, dice, art.LEAFY, middle, foot, height, shown & leafy)
@@ -75,7 +75,7 @@ def paint_flowers(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     middle = _around(dice, 60, most)
     foot = _feet(dice, scenes, middle)
     height = _by_distance(scenes, foot, np.full((len(scenes), 1), 4), dice.roll(6, 9, 1))
-    shown = np.arange(most) < dice.roll(12, most)[:, None]
+    shown = dice.some(12, most)
     _stamp(sheets, dice, art.FLOWER, middle, foot, height, shown)
 
 
@@ -86,7 +86,7 @@ def paint_leaves(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     foot = _feet(dice, scenes, middle)
     height = _by_distance(scenes, foot, np.full((len(scenes), 1), 1), dice.roll(2, 4, 1))
     which = np.where(dice.chance(65, 1), 1, 5) + np.zeros((1, most), np.int32)
-    sheets.stamp(art.SPOT, which, middle, foot, (height, height), np.arange(most) < dice.roll(6, most)[:, None])
+    sheets.stamp(art.SPOT, which, middle, foot, (height, height), dice.some(6, most))
 
 
 def paint_front(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
@@ -95,7 +95,7 @@ def paint_front(sheets: Sheets, scenes: Scenes, dice: Dice) -> None:
     middle = dice.roll(0, SIZE - 1, most)
     height = dice.roll(26, 60, most)
     foot = SIZE + dice.roll(-6, 8, most)
-    shown = np.arange(most) < dice.roll(1, most)[:, None]
+    shown = dice.some(1, most)
     width = dice.roll(10, 26, most)
     sheets.stamp(art.FRONT, dice.roll(0, len(art.FRONT) - 1, most), middle, foot, (height, width), shown)
 

@@ -31,7 +31,7 @@ class Scale:
     def ticks(self, most: int = 5) -> list[float]:
         """Round values within it, at most so many and one."""
         span = self.high - self.low
-        if span <= 0:
+        if span < 1e-12:  # too little to divide
             return [self.low]
         power = 10.0 ** math.floor(math.log10(span / most))
         step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= most)

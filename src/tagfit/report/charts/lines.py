@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tagfit.report.charts.canvas import Canvas, Scale, apart, nice
 
-#: points of one line: more than there are pixels tell nothing
+#: points of one line: there are not many more pixels
 MOST_POINTS = 160
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,11 @@ def square(
     return canvas.svg()
 
 
-def thinned(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list[tuple[float, float]]:
-    """At most so many points, the first and the last among them."""
-    if len(points) <= most:
-        return list(points)
-    chosen = [points[round(number * (len(points) - 1) / (most - 1))] for number in range(most)]
-    return list(dict.fromkeys(chosen))
+def thinned(rows: Sequence[Row], most: int = MOST_POINTS) -> list[Row]:
+    """At most so many of the rows, evenly chosen, the first and the last among them."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[round(number * (len(rows) - 1) / (most - 1))] for number in range(most)]
 
 
 def _axes(canvas: Canvas, x: Scale, y: Scale, across: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -26,7 +26,10 @@ from numpy.typing import NDArray
 from tagfit.io.cache import KERNELS, made_folder
 from tagfit.training.engine.tiles import BYTES, DIGEST, ROWS, double_tile, narrow_tile, power_of_2, row_tile, tile
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from tagfit.metrics.scores import Floats, Ints
+
+Function = TypeVar("Function", bound=Callable[..., object])
 Whole = int | np.int64
 
 #: columns of `Net.layers`: sizes; where in the state the kernel (inputs, units), other parameters and running moments
@@ -61,8 +64,8 @@ class Net(NamedTuple):
         momentum, epsilon: BatchNorm's.
     """
 
-    layers: NDArray[np.int64]
-    shares: NDArray[np.float64]
+    layers: Ints
+    shares: Floats
     input_noise: float
     input_dropout: float
     input_mask: int
@@ -87,14 +90,14 @@ class Data(NamedTuple):
         known: (n, L) float32, or (0, L) where all cells are known.
     """
 
-    features: NDArray[np.float32]
+    features: Floats
     images: NDArray[np.uint8]
     scale: float
-    mean: NDArray[np.float32]
-    gain: NDArray[np.float32]
-    rows: NDArray[np.int64]
-    targets: NDArray[np.float32]
-    known: NDArray[np.float32]
+    mean: Floats
+    gain: Floats
+    rows: Ints
+    targets: Floats
+    known: Floats
 
 
 class Memory(NamedTuple):
@@ -107,12 +110,12 @@ class Memory(NamedTuple):
         work: whatever a batch needs, the inputs first.
     """
 
-    state: NDArray[Any]
-    average: NDArray[Any]
-    slopes: NDArray[Any]
-    first: NDArray[Any]
-    second: NDArray[Any]
-    work: NDArray[Any]
+    state: Floats
+    average: Floats
+    slopes: Floats
+    first: Floats
+    second: Floats
+    work: Floats
 
 
 class Form(NamedTuple):
@@ -125,10 +128,10 @@ class Form(NamedTuple):
     """
 
     plain: bool
-    yes: NDArray[np.float64]
-    no: NDArray[np.float64]
-    shift: NDArray[np.float64]
-    rarity: NDArray[np.float64]
+    yes: Floats
+    no: Floats
+    shift: Floats
+    rarity: Floats
     focus_yes: float
     focus_no: float
     margin: float
@@ -141,15 +144,11 @@ class Form(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How to train; a step's rate, bias correction and share of the average come by number.
+    """How to train; rates, bias corrections and shares of the average come by the step's number."""
 
-    Attributes:
-        rates, corrections, shares: of each step.
-    """
-
-    rates: NDArray[np.float64]
-    corrections: NDArray[np.float64]
-    shares: NDArray[np.float64]
+    rates: Floats
+    corrections: Floats
+    shares: Floats
     beta_1: float
     beta_2: float
     epsilon: float
@@ -184,7 +183,9 @@ def part(function: Function) -> Function:
 
 
 @compiled
-def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch: int, done: int, key: Any) -> Any:
+def epoch(
+    net: Net, data: Data, memory: Memory, rules: Rules, order: Ints, batch: int, done: int, key: np.uint64
+) -> NDArray[np.float64]:
     """Train on the rows in `order`, after `done` steps: the loss of each step."""
     steps = (len(order) + batch - 1) // batch
     losses = np.empty(steps)
@@ -201,16 +202,8 @@ def epoch(net: Net, data: Data, memory: Memory, rules: Rules, order: Any, batch:
     return losses
 
 
-@compiled
-def gradients(net: Net, data: Data, memory: Memory, rules: Rules, positions: Any) -> float:
-    """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
-    loss = forward(net, data, memory, positions, rules)
-    backward(net, memory, len(positions), rules, np.int64(-1))
-    return loss
-
-
 @part
-def forward(net: Net, data: Data, memory: Memory, positions: Any, rules: Rules) -> float:
+def forward(net: Net, data: Data, memory: Memory, positions: Ints, rules: Rules) -> float:
     """The loss of a batch, and its slopes by the logits."""
     rows, work, state, layers = len(positions), memory.work, memory.state, net.layers
     gather(data, positions, work)
@@ -218,10 +211,7 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, rules: Rules) 
     inputs = work[: rows * layers[0, INPUTS]]
     for number in range(len(layers) - 1):
         layer = layers[number]
-        units = layer[UNITS]
-        active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
-        kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-        product(rows, units, layer[INPUTS], inputs, layer[INPUTS], np.int64(1), kernel, active)
+        active, units = weighted_sums(layer, state, work, inputs, rows), layer[UNITS]
         bend(active, state[layer[BIAS] : layer[BIAS] + units], rows)
         if layer[GAMMA] >= 0:
             normalise(net, layer, memory, rows)
@@ -230,14 +220,21 @@ def forward(net: Net, data: Data, memory: Memory, positions: Any, rules: Rules) 
             source = inputs if layer[GAMMA] >= 0 else active
             multiply(source, work[layer[MASK] : layer[MASK] + rows * units], inputs)
     last = layers[-1]
-    labels = last[UNITS]
-    logits = work[last[ACTIVE] : last[ACTIVE] + rows * labels]
-    kernel = state[last[KERNEL] : last[KERNEL] + labels * last[INPUTS]]
-    product(rows, labels, last[INPUTS], inputs, last[INPUTS], np.int64(1), kernel, logits)
-    bias = state[last[BIAS] : last[BIAS] + labels]
+    logits = weighted_sums(last, state, work, inputs, rows)
+    bias = state[last[BIAS] : last[BIAS] + last[UNITS]]
     if rules.form.plain:
         return judge(data, positions, rules.smoothing, logits, bias, memory, last, rows)
     return judge_by(rules.form, data, positions, rules.smoothing, logits, bias, memory, last, rows)
+
+
+@part
+def weighted_sums(layer: Ints, state: Floats, work: Floats, inputs: Floats, rows: int) -> Floats:
+    """A layer's sums (B, U) of its inputs, before its bias: its activations in the work area."""
+    units, wide = layer[UNITS], layer[INPUTS]
+    active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
+    kernel = state[layer[KERNEL] : layer[KERNEL] + units * wide]
+    product(rows, units, wide, inputs, wide, np.int64(1), kernel, active)
+    return active
 
 
 @part
@@ -266,7 +263,15 @@ def backward(net: Net, memory: Memory, rows: int, rules: Rules, step: Whole) -> 
 
 @part
 def learn(
-    memory: Memory, rules: Rules, place: int, wide: int, units: int, rows: int, inputs: Any, slope: Any, step: Whole
+    memory: Memory,
+    rules: Rules,
+    place: int,
+    wide: int,
+    units: int,
+    rows: int,
+    inputs: Floats,
+    slope: Floats,
+    step: Whole,
 ) -> None:
     """Move a kernel some rows at a time: their slopes never leave the cache, and are forgotten."""
     several = max(1, AT_ONCE // units // ROWS) * ROWS
@@ -281,7 +286,7 @@ def learn(
 
 
 @compiled
-def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
+def infer(net: Net, data: Data, state: Floats, work: Floats, logits: Floats) -> None:
     """The logits (n, L) of all rows, in inference mode, with the weights in `state`."""
     layers = net.layers
     labels = layers[-1, UNITS]
@@ -293,11 +298,8 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
         inputs = work[: rows * layers[0, INPUTS]]
         for number in range(len(layers)):
             layer = layers[number]
-            units = layer[UNITS]
-            active = work[layer[ACTIVE] : layer[ACTIVE] + rows * units]
-            kernel = state[layer[KERNEL] : layer[KERNEL] + units * layer[INPUTS]]
-            product(rows, units, layer[INPUTS], inputs, layer[INPUTS], np.int64(1), kernel, active)
-            bias = state[layer[BIAS] : layer[BIAS] + units]
+            active = weighted_sums(layer, state, work, inputs, rows)
+            bias = state[layer[BIAS] : layer[BIAS] + layer[UNITS]]
             if number == len(layers) - 1:
                 for row in range(rows):
                     for label in range(labels):
@@ -307,18 +309,17 @@ def infer(net: Net, data: Data, state: Any, work: Any, logits: Any) -> None:
             if layer[GAMMA] >= 0:
                 settle(net, layer, state, work, rows)
             inputs = active
-    return
 
 
 @part
-def product(rows: int, columns: int, terms: int, a: Any, a_row: Whole, a_term: Whole, b: Any, c: Any) -> None:
+def product(rows: int, columns: int, terms: int, a: Floats, a_row: Whole, a_term: Whole, b: Floats, c: Floats) -> None:
     """c = a @ b: (rows, columns) = (rows, terms) @ (terms, columns), where a[row * a_row + term * a_term]."""
     lanes = BYTES // c.itemsize
     for start in range(0, terms, TERMS):
         count, more = min(TERMS, terms - start), start > 0
         column = np.int64(0)
         while column < columns:
-            left = columns - column
+            left = int(columns - column)
             wide = 2 * lanes if left >= 2 * lanes else min(left, lanes)
             for row in range(0, rows, ROWS):
                 if row + ROWS > rows:
@@ -339,8 +340,8 @@ def product(rows: int, columns: int, terms: int, a: Any, a_row: Whole, a_term: W
 
 @part
 def single_rows(
-    first: int, end: int, column: Whole, wide: int, start: int, count: int, a: Any, a_row: Whole, a_term: Whole, b: Any,
-    c: Any, columns: int,
+    first: int, end: int, column: Whole, wide: int, start: int, count: int, a: Floats, a_row: Whole, a_term: Whole,
+    b: Floats, c: Floats, columns: int,
 ) -> None:  # fmt: skip
     """Rows that make no tile."""
     lanes = BYTES // c.itemsize
@@ -353,7 +354,7 @@ def single_rows(
 
 
 @part
-def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
+def turn(kernel: Floats, wide: int, units: int, out: Floats) -> None:
     """(wide, units) to (units, wide)."""
     for first in range(0, wide, BLOCK):
         for begin in range(0, units, BLOCK):
@@ -363,25 +364,27 @@ def turn(kernel: Any, wide: int, units: int, out: Any) -> None:
 
 
 @part
-def gather(data: Data, positions: Any, work: Any) -> None:
+def gather(data: Data, positions: Ints, work: Floats) -> None:
     """Scaled and standardised inputs (B, D) into the beginning of the work area."""
-    wide, real = len(data.mean), work.dtype.type
-    scale, mean, gain = real(data.scale), data.mean, data.gain
+    wide = len(data.mean)
     for number in range(len(positions)):
-        row = data.rows[positions[number]]
-        out = work[number * wide : (number + 1) * wide]
+        row, out = data.rows[positions[number]], work[number * wide : (number + 1) * wide]
         if len(data.features):
-            values = data.features[row]
-            for i in range(wide):
-                out[i] = (real(values[i]) * scale - mean[i]) * gain[i]
+            standardise(data.features[row], data, out)
         else:
-            pixels = data.images[row]
-            for i in range(wide):
-                out[i] = (real(pixels[i]) * scale - mean[i]) * gain[i]
+            standardise(data.images[row], data, out)
 
 
 @part
-def spoil(net: Net, work: Any, rows: int) -> None:
+def standardise(values: Floats | NDArray[np.uint8], data: Data, out: Floats) -> None:
+    real = out.dtype.type
+    scale, mean, gain = real(data.scale), data.mean, data.gain
+    for i in range(len(out)):
+        out[i] = (real(values[i]) * scale - mean[i]) * gain[i]
+
+
+@part
+def spoil(net: Net, work: Floats, rows: int) -> None:
     """Noise and dropout of the inputs: the mask says by how much to multiply, the noise lies behind it."""
     if net.input_mask < 0:
         return
@@ -396,7 +399,7 @@ def spoil(net: Net, work: Any, rows: int) -> None:
 
 
 @part
-def bend(active: Any, bias: Any, rows: int) -> None:
+def bend(active: Floats, bias: Floats, rows: int) -> None:
     """Bias and relu; NaN stays NaN."""
     units, zero = len(bias), active.dtype.type(0)
     for row in range(rows):
@@ -407,17 +410,22 @@ def bend(active: Any, bias: Any, rows: int) -> None:
 
 
 @part
-def multiply(values: Any, factors: Any, out: Any) -> None:
+def multiply(values: Floats, factors: Floats, out: Floats) -> None:
     for i in range(len(out)):
         out[i] = values[i] * factors[i]
 
 
 @part
-def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
+def pair(values: Floats, place: int, units: int) -> tuple[Floats, Floats]:
+    """Two rows (U,) that lie one behind the other."""
+    return values[place : place + units], values[place + units : place + 2 * units]
+
+
+@part
+def normalise(net: Net, layer: Ints, memory: Memory, rows: int) -> None:
     """BatchNorm by the batch's own moments, which are kept for `go_back` and move the running ones."""
     units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
-    mean = work[layer[SUMS] : layer[SUMS] + units]
-    inverse = work[layer[SUMS] + units : layer[SUMS] + 2 * units]
+    mean, inverse = pair(work, layer[SUMS], units)
     share = number(1.0 / rows)
     mean[:] = 0
     inverse[:] = 0
@@ -433,14 +441,13 @@ def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
             away = values[unit] - mean[unit]
             inverse[unit] += away * away
     one, epsilon, rest = number(1), number(net.epsilon), number(1 - net.momentum)
-    moments = memory.state[layer[MOMENTS] : layer[MOMENTS] + 2 * units]
+    running_mean, running_variance = pair(memory.state, layer[MOMENTS], units)
     for unit in range(units):
         variance = inverse[unit] * share
-        moments[unit] += (mean[unit] - moments[unit]) * rest
-        moments[units + unit] += (variance - moments[units + unit]) * rest
+        running_mean[unit] += (mean[unit] - running_mean[unit]) * rest
+        running_variance[unit] += (variance - running_variance[unit]) * rest
         inverse[unit] = one / math.sqrt(variance + epsilon)
-    gamma = memory.state[layer[GAMMA] : layer[GAMMA] + units]
-    beta = memory.state[layer[GAMMA] + units : layer[GAMMA] + 2 * units]
+    gamma, beta = pair(memory.state, layer[GAMMA], units)
     for row in range(rows):
         values = work[layer[ACTIVE] + row * units : layer[ACTIVE] + (row + 1) * units]
         out = work[layer[OUT] + row * units : layer[OUT] + (row + 1) * units]
@@ -449,13 +456,11 @@ def normalise(net: Net, layer: Any, memory: Memory, rows: int) -> None:
 
 
 @part
-def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
+def settle(net: Net, layer: Ints, state: Floats, work: Floats, rows: int) -> None:
     """BatchNorm by the running moments, in place."""
     units, number = layer[UNITS], work.dtype.type
-    mean = state[layer[MOMENTS] : layer[MOMENTS] + units]
-    variance = state[layer[MOMENTS] + units : layer[MOMENTS] + 2 * units]
-    gamma = state[layer[GAMMA] : layer[GAMMA] + units]
-    beta = state[layer[GAMMA] + units : layer[GAMMA] + 2 * units]
+    mean, variance = pair(state, layer[MOMENTS], units)
+    gamma, beta = pair(state, layer[GAMMA], units)
     gain = work[layer[SUMS] : layer[SUMS] + units]
     for unit in range(units):
         gain[unit] = gamma[unit] / math.sqrt(variance[unit] + number(net.epsilon))
@@ -465,49 +470,57 @@ def settle(net: Net, layer: Any, state: Any, work: Any, rows: int) -> None:
             values[unit] = (values[unit] - mean[unit]) * gain[unit] + beta[unit]
 
 
-def fading(value: Any) -> Any:
+def fading(value: float) -> float:
     """exp(-|value|), as the overload below computes it for its type."""
+    return math.exp(-abs(value))
 
 
 @overload(fading)  # type: ignore[untyped-decorator]
-def _fading(value: Any) -> Any:
+def _fading(value: float) -> Callable[[float], float | np.float32]:
     if value == types.float64:
 
-        def of_float64(value: Any) -> Any:
+        def of_float64(value: float) -> float:
             return math.exp(-abs(value))
 
         return of_float64
 
-    def of_float32(value: Any) -> Any:
+    def of_float32(value: float) -> np.float32:
         """In steps that fit into vectors: 2^n exp(r), exp by Taylor's series, whose rest is below float32's."""
-        x = -abs(value)
+        x = np.float32(-abs(value))
         x = np.float32(-87) if x < np.float32(-87) else x
         n = np.int32(x * np.float32(1.4426950408889634) - np.float32(0.5))
         r = x - np.float32(n) * np.float32(0.6931471805599453)
         total = np.float32(1 / 5040)
         for factor in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
             total = total * r + np.float32(factor)
-        return total * power_of_2(n)
+        scaled: np.float32 = total * power_of_2(n)
+        return scaled
 
     return of_float32
 
 
 @part
+def counted(data: Data, positions: Ints) -> float:
+    """How many labels of a batch are known, at least 1."""
+    if len(data.known) == 0:
+        return float(len(positions) * data.known.shape[1])
+    count = 0.0
+    for row in range(len(positions)):
+        for label in range(data.known.shape[1]):
+            count += data.known[positions[row], label]
+    return max(count, 1.0)
+
+
+@part
 def judge(
-    data: Data, positions: Any, smoothing: float, logits: Any, bias: Any, memory: Memory, layer: Any, rows: int
+    data: Data, positions: Ints, smoothing: float, logits: Floats, bias: Floats, memory: Memory, layer: Ints, rows: int
 ) -> float:
     """`models.losses.bce`, and its slopes by the logits and by their bias; the bias is added here.
 
     The logarithms of many numbers between 1 and 2 are taken together, of their product.
     """
     labels, number = len(bias), logits.dtype.type
-    masked, ones, cells = len(data.known) > 0, np.ones(labels, np.float32), float(rows * labels)
-    if masked:
-        cells = 0.0
-        for row in range(rows):
-            for label in range(labels):
-                cells += data.known[positions[row], label]
-        cells = max(cells, 1.0)
+    masked, ones, cells = len(data.known) > 0, np.ones(labels, np.float32), counted(data, positions)
     zero, one, part = number(0), number(1), number(1.0 / cells)
     scale, shift = number(1 - smoothing), number(smoothing / 2)
     slopes = memory.slopes[layer[BIAS] : layer[BIAS] + labels]
@@ -523,28 +536,22 @@ def judge(
                 small = fading(value)
                 sure = one / (one + small)
                 straight += ((zero if value < zero else value) - value * target) * counts
-                bent *= 1.0 + small * counts
+                bent *= float(1.0 + small * counts)
                 away = ((small * sure if value < zero else sure) - target) * part * counts
                 memory.work[layer[SLOPE] + row * labels + label] = away
                 slopes[label] += away
-            total += straight + math.log(bent)
+            total += float(straight + math.log(bent))
     return total / cells
 
 
 @part
 def judge_by(
-    form: Form, data: Data, positions: Any, smoothing: float, logits: Any, bias: Any, memory: Memory, layer: Any,
-    rows: int,
+    form: Form, data: Data, positions: Ints, smoothing: float, logits: Floats, bias: Floats, memory: Memory,
+    layer: Ints, rows: int,
 ) -> float:  # fmt: skip
     """`models.losses.Formula`, and its slopes by the logits and by their bias; the bias is added here."""
     labels, masked, total = len(bias), len(data.known) > 0, 0.0
-    cells = float(rows * labels)
-    if masked and form.unknown == 0 and form.entropy == 0:
-        cells = 0.0
-        for row in range(rows):
-            for label in range(labels):
-                cells += data.known[positions[row], label]
-        cells = max(cells, 1.0)
+    cells = float(rows * labels) if form.unknown > 0 or form.entropy > 0 else counted(data, positions)
     slopes = memory.slopes[layer[BIAS] : layer[BIAS] + labels]
     slopes[:] = 0
     for row in range(rows):
@@ -619,7 +626,7 @@ def no_cost(form: Form, z: float) -> tuple[float, float]:
 
 
 @part
-def go_back(layer: Any, memory: Memory, rows: int) -> None:
+def go_back(layer: Ints, memory: Memory, rows: int) -> None:
     """From the slopes by a hidden layer's outputs to those by its sums, in place, and by its bias, gamma and beta."""
     units, work, slopes, number = layer[UNITS], memory.work, memory.slopes, memory.work.dtype.type
     zero = number(0)
@@ -640,13 +647,11 @@ def go_back(layer: Any, memory: Memory, rows: int) -> None:
 
 
 @part
-def un_normalise(layer: Any, memory: Memory, rows: int) -> None:
+def un_normalise(layer: Ints, memory: Memory, rows: int) -> None:
     units, work, number = layer[UNITS], memory.work, memory.work.dtype.type
-    mean = work[layer[SUMS] : layer[SUMS] + units]
-    inverse = work[layer[SUMS] + units : layer[SUMS] + 2 * units]
-    gamma = memory.state[layer[GAMMA] : layer[GAMMA] + units]
-    by_gamma = memory.slopes[layer[GAMMA] : layer[GAMMA] + units]
-    by_beta = memory.slopes[layer[GAMMA] + units : layer[GAMMA] + 2 * units]
+    mean, inverse = pair(work, layer[SUMS], units)
+    gamma, _ = pair(memory.state, layer[GAMMA], units)
+    by_gamma, by_beta = pair(memory.slopes, layer[GAMMA], units)
     by_gamma[:] = 0
     by_beta[:] = 0
     share = number(1.0 / rows)
@@ -682,7 +687,7 @@ def move(net: Net, memory: Memory, rules: Rules, step: int, begin: Whole) -> Non
 
 
 @part
-def length(values: Any) -> float:
+def length(values: Floats) -> float:
     """The sum of squares."""
     total = values.dtype.type(0)
     for i in range(len(values)):
@@ -692,7 +697,7 @@ def length(values: Any) -> float:
 
 @part
 def adam(
-    memory: Memory, rules: Rules, slopes: Any, begin: Whole, end: int, step: Whole, weight_decay: float, scale: float
+    memory: Memory, rules: Rules, slopes: Floats, begin: Whole, end: int, step: Whole, weight_decay: float, scale: float
 ) -> None:
     number, rate = memory.state.dtype.type, rules.rates[step]
     state, first, second = memory.state[begin:end], memory.first[begin:end], memory.second[begin:end]
@@ -708,7 +713,7 @@ def adam(
 
 
 @compiled
-def draw(net: Net, work: Any, rows: int, key: Any, step: int) -> None:
+def draw(net: Net, work: Floats, rows: int, key: np.uint64, step: int) -> None:
     """Masks of dropout and noise for a step: counters, hashed with a key of the training, the step and the layer."""
     layers = net.layers
     for number in range(len(layers)):
@@ -728,7 +733,7 @@ def draw(net: Net, work: Any, rows: int, key: Any, step: int) -> None:
 
 
 @part
-def mixed(key: Any, step: int, place: int) -> Any:
+def mixed(key: np.uint64, step: int, place: int) -> np.uint64:
     """64 bits for each step and place: splitmix64 (Steele, Lea & Flood 2014) of a counter."""
     x = key + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place) * np.uint64(0xD1B54A32D192ED03)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -737,7 +742,7 @@ def mixed(key: Any, step: int, place: int) -> Any:
 
 
 @part
-def hashed(counter: int, low: Any, high: Any) -> Any:
+def hashed(counter: int, low: np.uint32, high: np.uint32) -> np.uint32:
     """32 bits of a counter and a key: Wellons's lowbias32, keyed at its beginning and in its middle."""
     x = np.uint32(counter) ^ low
     x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
@@ -747,7 +752,7 @@ def hashed(counter: int, low: Any, high: Any) -> Any:
 
 
 @part
-def draw_mask(mask: Any, share: float, key: Any) -> None:
+def draw_mask(mask: Floats, share: float, key: np.uint64) -> None:
     """0 for the share that is dropped, 1 / (1 - share) for the others."""
     number = mask.dtype.type
     zero, kept, limit = number(0), number(1 / (1 - share)), np.uint32(share * 2.0**32)
@@ -757,7 +762,7 @@ def draw_mask(mask: Any, share: float, key: Any) -> None:
 
 
 @part
-def draw_noise(noise: Any, deviation: float, key: Any) -> None:
+def draw_noise(noise: Floats, deviation: float, key: np.uint64) -> None:
     """Normal values by Box & Muller (1958), two at a time."""
     number = noise.dtype.type
     low, high = np.uint32(key), np.uint32(key >> np.uint64(32))
