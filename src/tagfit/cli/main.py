@@ -11,13 +11,13 @@ import click
 import tagfit
 from tagfit.cli.command import CommandGroup
 from tagfit.cli.folder import cache, report
-from tagfit.cli.look import diagnose, inspect
+from tagfit.cli.look import diagnose, inspect, labels
 from tagfit.cli.predict import predict
 from tagfit.cli.train import cure, demo, fit
 from tagfit.cli.use import evaluate, export, serve
 
 _SECTIONS = {
-    "Look at data": (inspect, diagnose),
+    "Look at data": (inspect, labels, diagnose),
     "Train": (demo, cure, fit),
     "Judge a model": (evaluate, report),
     "Use a model": (predict, export, serve),

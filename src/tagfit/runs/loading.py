@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.lock import lock
+from tagfit.data.sources.label_csv import label_csv
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
@@ -58,6 +59,15 @@ class Reading:
         if table.kind == "features":
             return self._built(table, options, DEFAULT_SIZE)
         return self._features(table, options)
+
+    def label_csv(self, options: ReadOptions, folder: Path) -> tuple[str, LabelTable]:
+        """The labels as a CSV whose paths start in a folder, and what was read; no image is opened.
+
+        Raises:
+            DataError: with every fault that was found.
+        """
+        table = self._table(options)
+        return label_csv(table, folder), table
 
     def load(self, options: DataOptions) -> LockedData:
         """Read, split and lock data.
