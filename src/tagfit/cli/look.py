@@ -1,14 +1,12 @@
-"""Before anything is trained: inspect, labels, diagnose."""
+"""Before anything is trained: inspect, diagnose."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tagfit.cli.command import command, json_option, option, say, takes
+from tagfit.cli.command import command, json_option, say, takes
 from tagfit.cli.output import load, show, show_json
-from tagfit.options.data import DataOptions, LabelOptions
+from tagfit.options.data import DataOptions
 from tagfit.options.option import flag_of
 from tagfit.options.runs import DiagnoseOptions
 
@@ -33,32 +31,6 @@ def inspect(data: str, reading: DataOptions, as_json: bool) -> None:
     from tagfit.report.inspection import inspection_table
 
     show(inspection_table(inspection, estimate))
-
-
-@command("tagfit labels annotations.xml -o labels.csv", "tagfit labels export.json --images photos/ > labels.csv")
-@click.argument("data")
-@takes(reading=LabelOptions, leave=("max_pixels", "strict"))
-@option("--output", "-o", metavar="FILE", help="The CSV to write.  [default: stdout]")
-def labels(data: str, reading: LabelOptions, output: str | None) -> None:
-    """Write the labels of DATA as a plain CSV, whatever form they have.
-
-    Paths start at the folder of images, or at that of DATA. How the labels were read is on stderr.
-    """
-    from tagfit.io.files import write_new
-    from tagfit.options.data import ReadOptions
-    from tagfit.runs.loading import Reading
-
-    source = Path(data)
-    folder = Path(reading.images or (source if source.is_dir() else source.parent))
-    text, table = Reading(data).label_csv(ReadOptions(**reading.changed()), folder)
-    for line in (*table.reading, *table.notes):
-        say(line)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    write_new(Path(output), text.encode())
-    elsewhere = Path(output).resolve().parent != folder.resolve()
-    say(f"{len(table):,} images written to {output}" + (f"; its paths start at --images {folder}" if elsewhere else ""))
 
 
 @command("tagfit diagnose photos/ --quick", "tagfit diagnose run")

@@ -77,7 +77,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        reader = Reader()
+        reader = OptionReader()
         values = reader.accepted(type(self), vars(self))
         reader.check()
         vars(self).update(values)
@@ -129,7 +129,7 @@ Meanings = Mapping[str, Callable[[Any], object]]
 
 
 @dataclass
-class Reader:
+class OptionReader:
     """Makes records of what was given, and collects the faults of all of them.
 
     Attributes:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.lock import lock
-from tagfit.data.sources.label_csv import label_csv
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
@@ -29,7 +28,7 @@ from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
 
 
 @dataclass(frozen=True)
-class Reading:
+class DataLoad:
     """What is read, and how.
 
     Attributes:
@@ -59,15 +58,6 @@ class Reading:
         if table.kind == "features":
             return self._built(table, options, DEFAULT_SIZE)
         return self._features(table, options)
-
-    def label_csv(self, options: ReadOptions, folder: Path) -> tuple[str, LabelTable]:
-        """The labels as a CSV whose paths start in a folder, and what was read; no image is opened.
-
-        Raises:
-            DataError: with every fault that was found.
-        """
-        table = self._table(options)
-        return label_csv(table, folder), table
 
     def load(self, options: DataOptions) -> LockedData:
         """Read, split and lock data.
@@ -156,7 +146,7 @@ def load_again(source: DataSource, device: str) -> LockedData:
     Raises:
         DataError: it cannot be read any more.
     """
-    return Reading(source.data).load(DataOptions(**source.options, device=device))
+    return DataLoad(source.data).load(DataOptions(**source.options, device=device))
 
 
 def _refuse(options: ReadOptions, meaningless: Set[str], what: str) -> None:

@@ -32,7 +32,7 @@ _KEPT = ("state", "average", "first", "second")
 
 
 @dataclass(frozen=True)
-class _Facts:
+class _EpochEnd:
     """What a checkpoint holds beside tensors: after how many steps it was made, at the end of an epoch."""
 
     compiled_steps: int
@@ -103,11 +103,11 @@ class CompiledTraining:
         memory = {name: torch.from_numpy(getattr(self._memory, name)) for name in _KEPT}
         best = checkpoint.under("best", self._progress.stopping.best_weights)
         tensors = {**checkpoint.under("memory", memory), **best, "order": self._order.get_state()}
-        self._job.checkpoints.save(checkpoint.pack(tensors, _Facts(self._done, self._progress.facts())))
+        self._job.checkpoints.save(checkpoint.pack(tensors, _EpochEnd(self._done, self._progress.facts())))
         self._clock.saved(began)
 
     def _resume(self) -> None:
-        tensors, facts = checkpoint.kept_of(_Facts, self._job.checkpoints)
+        tensors, facts = checkpoint.kept_of(_EpochEnd, self._job.checkpoints)
         if facts is None:
             return
         for name, kept in checkpoint.of("memory", tensors).items():
