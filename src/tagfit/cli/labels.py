@@ -28,7 +28,7 @@ def labels(data: str, reading: LabelOptions, output: str, as_json: bool) -> None
     if as_json:
         show_json({**vars(written), "file": str(written.file), "images": written.images and str(written.images)})
         return
-    for note in dataset.notes:
+    for note in (*dataset.reading, *dataset.notes):
         say(note)
     if written.left_out:
         say(f"columns that would be read as labels are left out: {', '.join(written.left_out)}")

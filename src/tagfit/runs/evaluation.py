@@ -110,7 +110,7 @@ class EvaluationRecord(Assessment):
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class EvaluationSamples:
     """What is scored.
 
     Attributes:
@@ -121,7 +121,7 @@ class Samples:
     groups: NDArray[np.intp]
 
     @classmethod
-    def of(cls, data: LockedData | Dataset, part: Part | None) -> Samples:
+    def of(cls, data: LockedData | Dataset, part: Part | None) -> EvaluationSamples:
         """All samples of `data`, or those of one part.
 
         Raises:
@@ -149,11 +149,11 @@ def evaluation_of(
     Raises:
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    by, samples, seed = options.by, Samples.of(data, options.part), options.seed
+    by, samples, seed = options.by, EvaluationSamples.of(data, options.part), options.seed
     slices = None if by is None else _rows_by_value(samples.dataset, by)
     aligned = align_features(samples.dataset, tagger.preprocessing.feature_names)
     dataset, surplus, missing = align_labels(aligned, tagger.label_names)
-    samples = Samples(dataset, samples.groups)
+    samples = EvaluationSamples(dataset, samples.groups)
     prediction, decider = tagger.predict_dataset(dataset), tagger.bundle.decider
     predictions = Predictions(dataset.labels_NL, prediction.scores, samples.groups)
     scorer = _Scored(
@@ -172,7 +172,9 @@ def evaluation_of(
         by=None if by is None or slices is None else Slices(by, tuple(scorer.slice(*one) for one in slices)),
         compare=None
         if compare is None
-        else _compared(tagger, samples, prediction, compare[0], Samples.of(compare[1], options.part).dataset, seed),
+        else _compared(
+            tagger, samples, prediction, compare[0], EvaluationSamples.of(compare[1], options.part).dataset, seed
+        ),
     )
 
 
@@ -233,7 +235,7 @@ def _rows_by_value(dataset: Dataset, column: str) -> list[tuple[str, NDArray[np.
 
 
 def _compared(
-    tagger: Tagger, samples: Samples, prediction: Prediction, other: Tagger, there: Dataset, seed: int
+    tagger: Tagger, samples: EvaluationSamples, prediction: Prediction, other: Tagger, there: Dataset, seed: int
 ) -> ComparedModel:
     """Both models on the labels that both know, on the same resamples."""
     dataset = samples.dataset

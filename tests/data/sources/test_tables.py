@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tagfit.data.sources.read import read
@@ -235,6 +237,9 @@ def test_official_splits_beside_the_labels(folder):
     assert [PARTS[code] for code in read(where).given_split] == ["train"] * 8 + ["test"] * 4
     for name in lists:
         (where / f"{name[:-4]}.txt").unlink()
+    (where / "split.json").write_text(json.dumps({"train": NAMES[:6], "val": NAMES[6:9], "test": NAMES[9:]}))
+    assert read(where).given_split.tolist() == [0] * 6 + [1] * 3 + [3] * 3
+    (where / "split.json").unlink()
     parts = "".join(f"{name},{[0, 0, 1, 2][number // 3]}\n" for number, name in enumerate(NAMES))
     (where / "partition.csv").write_text(f"image_id,partition\n{parts}")
     found = read(where)
@@ -272,3 +277,20 @@ def test_numbers_of_images_and_other_extensions(folder, faults):
     assert "2 images were found by the end of their names: '0007.tif' is '0007.jpg'." in read(where).reading
     (where / "labels.csv").write_text("age,tags\n7,sea\n17,beach\n27,sea\n")
     assert faults(read, where)  # numbers name images only in a column that is called so
+
+
+def test_numbers_of_classes_beside_their_names(folder):
+    numbered = [f"{['beach', 'people', 'sea'].index(tags.split(';')[0])},{tags.split(';')[0]}" for tags in TAGS]
+    found = read(folder(*NAMES, labels_csv=table(numbered, "image,label,label_name")))
+    assert (found.label_names, list(found.metadata)) == (("beach", "people", "sea"), ["label"])
+
+
+def test_texts_beside_images_with_spaces_between_tags(folder, faults):
+    where = folder(*NAMES)
+    for name, tags in zip(NAMES, TAGS, strict=True):
+        (where / f"{name[:-4]}.txt").write_text(tags.replace(";", " "))
+    assert tags_by_image(read(where)) == RIGHT
+    for name, tags in zip(NAMES, TAGS, strict=True):
+        (where / f"{name[:-4]}.txt").write_text(tags.replace(";", "+"))
+    assert "'+' may separate labels" in "".join(faults(read, where))
+    assert tags_by_image(read(where, label_separator="+")) == RIGHT

@@ -28,7 +28,7 @@ def _words(text: str) -> frozenset[str]:
 
 _IMAGE_WORDS = _words(
     """
-    image images img file files filename filepath fname path photo picture pic jpg frame sample uri url
+    image images img file files filename filepath fname path photo picture pic jpg frame sample patch scan slide uri url
     """
 )
 #: words that may stand beside these; alone they are enough if the cells name images

@@ -19,7 +19,7 @@ from tagfit.data.sources.literals import looks_literal, parse, parse_bare
 from tagfit.data.sources.names import alike_note, label_names
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.rows import Labels, matrix
-from tagfit.data.sources.separators import Texts, find_separator
+from tagfit.data.sources.separators import Texts, find_separator, split_by
 from tagfit.records.data import NO, UNKNOWN, YES
 
 #: cells that mean "none of the labels"; the second are also how a missing value is written
@@ -171,7 +171,7 @@ def _split_text(column: LabelCells, reading: Reading, faults: Faults) -> tuple[L
             faults.add(f"{place}: is a list that is not closed or quoted as a list: {shortened(text)}.", "Correct it.")
     counts = Counter(cell for cell in column.cells if isinstance(cell, str))
     separator, notes = find_separator(Texts(places, counts, column.source), reading.label_separator, faults)
-    split = {text: _names_in(text, separator) for text in places}
+    split = {text: split_by(text, separator) for text in places}
     for row, cell in enumerate(column.cells):
         odd = [name for name in split[cell] if name == _NO_NAME or name in _NONE] if isinstance(cell, str) else ()
         if odd:
@@ -193,11 +193,6 @@ def _numbered(names: list[str], declared: Sequence[str] | None) -> list[str] | l
     """Numbers in text are class numbers where names are given for them."""
     is_number = declared and names and all(name.isdecimal() and name not in declared for name in names)
     return [int(name) for name in names] if is_number else names
-
-
-def _names_in(text: str, separator: str | None) -> list[str]:
-    names = [text] if separator is None else text.split(None if separator.isspace() else separator)
-    return [name.strip() for name in names if name.strip()]
 
 
 def _number_note(lists: Sequence[Sequence[str]], column: LabelCells, faults: Faults) -> tuple[str, ...]:

@@ -247,7 +247,8 @@ class _Judged:
         return self._without_list(flagged, unread)
 
     def _one_list(self, lists: Sequence[Column]) -> tuple[str, ...]:
-        """The column of lists, or several that are one series."""
+        """The column of lists, or several that are one series; names count before the numbers of the same classes."""
+        lists = [column for column in lists if not any(_numbers(column, other) for other in lists)]
         names = [column.name for column in lists]
         if len(lists) == 1 or series(names):
             return tuple(names)
@@ -309,6 +310,14 @@ class _Judged:
         return tuple(
             filter(None, (f"Image names are column {image!r}." if image else "", f"Labels are {what}.", split))
         )
+
+
+def _numbers(column: Column, other: Column) -> bool:
+    """Whether a column holds whole numbers, and another one name for each of them."""
+    pairs = set(zip(map(str, column.cells), map(str, other.cells), strict=True))
+    numbers = {number for number, _ in pairs}
+    is_named = not any(name.strip().isdecimal() for _, name in pairs)
+    return is_named and all(map(str.isdecimal, numbers)) and len(pairs) == len(numbers) == len({b for _, b in pairs})
 
 
 def _names_in(cell: object, known: set[str]) -> set[str]:

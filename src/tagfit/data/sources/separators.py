@@ -42,6 +42,12 @@ def named(sign: str) -> str:
     return {" ": "a space", "\n": "a line break"}.get(sign, repr(sign))
 
 
+def split_by(text: str, separator: str | None) -> list[str]:
+    """The names in a cell."""
+    names = [text] if separator is None else text.split(None if separator.isspace() else separator)
+    return [name.strip() for name in names if name.strip()]
+
+
 def find_separator(texts: Texts, given: str | None, faults: Faults) -> tuple[str | None, tuple[str, ...]]:
     """The separator, None where each cell is one label; and a note where that could be doubted."""
     if given is not None:

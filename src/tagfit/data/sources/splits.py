@@ -6,6 +6,7 @@ count if they name all images of the source, and nothing else says the split.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,8 @@ _PARTS: Mapping[str, Part] = {"0": "train", "1": "val", "2": "test", **PART_NAME
 
 _SAYS_PARTS = re.compile(r"partition|split|subset|evaluation", re.IGNORECASE)
 
+_JSON = re.compile(rf'\s*\{{\s*"(?:{"|".join(PART_NAMES)})"\s*:\s*\[')
+
 #: larger files are no lists of images
 _LARGEST = 1 << 28
 
@@ -35,7 +38,7 @@ def with_official_split(rows: Rows, source: Source) -> tuple[Rows, Source]:
     parts: dict[str, Part] = {}
     read = []
     for name in source.listing.others:
-        if name not in own and name.lower().endswith((".txt", ".csv", ".tsv")):
+        if name not in own and name.lower().endswith((".txt", ".csv", ".tsv", ".json")):
             found = _parts_of(source.listing.head(name))
             parts |= found
             read += [name] if found else []
@@ -66,6 +69,8 @@ def gives_parts(head: Head) -> bool:
 
 def _parts_of(head: Head) -> Mapping[str, Part]:
     """The part of each image that a file names; empty if it is no such file."""
+    if head.suffix == ".json":
+        return _of_json(head)
     named = parts_in(head.path.stem)
     is_list = bool(named) and not any(re.search(r"[,;\t ]", line) for line in head.lines[:100])
     try:
@@ -77,6 +82,18 @@ def _parts_of(head: Head) -> Mapping[str, Part]:
     if is_list:
         return dict.fromkeys(map(_key, lines), "train" if "train" in named else named[0])
     return dict(_of_pairs(lines, head.path.stem))
+
+
+def _of_json(head: Head) -> Mapping[str, Part]:
+    """The parts in `{"train": ["a.jpg", ...], "test": [...]}`."""
+    try:
+        is_meant = _JSON.match(head.text) is not None and head.path.stat().st_size <= _LARGEST
+        document = json.loads(read_text(head.path, head.name)) if is_meant else {}
+    except (DataError, OSError, ValueError, RecursionError):
+        return {}
+    if not document.keys() <= set(PART_NAMES) or not all(isinstance(names, list) for names in document.values()):
+        return {}
+    return {_key(str(name)): PART_NAMES[part] for part, names in document.items() for name in names}
 
 
 def _of_pairs(lines: Sequence[str], name: str) -> Iterator[tuple[str, Part]]:

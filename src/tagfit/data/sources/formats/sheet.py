@@ -62,8 +62,10 @@ def _sheets(task: Task) -> dict[str, list[Sequence[object]]]:
 
 
 def _of_sheet(rows: Sequence[Sequence[object]], name: str) -> list[Record]:
-    """The first row that is not blank names the columns."""
+    """The first row that is not blank names the columns; titles above it, of one cell, are passed over."""
     filled = [(at, row) for at, row in enumerate(rows, 1) if any(cell is not None for cell in row)]
+    widths = [sum(cell is not None for cell in row) for _, row in filled]
+    filled = filled[next((at for at, width in enumerate(widths) if width > 1), 0) :]
     (head, header), *body = filled or [(1, ())]
     used = sorted({column for _, row in filled for column, cell in enumerate(row) if cell is not None})
     names = {column: str(_at(header, column) or f"column {column + 1}").strip() for column in used}
