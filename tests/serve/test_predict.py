@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -49,6 +50,21 @@ def test_feature_rows_get_what_the_tagger_says(features_served, feature_tagger):
     answer = features_served.rows(x)
     assert answer.status == 200
     check(answer.json["predictions"], feature_tagger.predict(x))
+
+
+def test_a_row_whose_scores_are_not_finite_says_so_and_alone_is_refused(features_served, feature_tagger):
+    """Features that float32 holds, and that overflow on their way through the network; never NaN, which is no JSON."""
+    x = np.zeros((3, 8))
+    x[1] = 3e38
+    answer = features_served.rows(x)
+    records = answer.json["predictions"]
+    assert b"NaN" not in answer.body
+    check([records[0], records[2]], feature_tagger.predict(x[[0, 2]]))
+    assert "not finite" in records[1]["error"]
+    assert (records[1]["labels"], records[1]["scores"], records[1]["probabilities"]) == ([], None, None)
+    answer = features_served.rows(x[[1]])
+    assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert "not finite" in answer.json["faults"][0]
 
 
 def test_an_unreadable_image_among_others_says_why_and_alone_is_refused(images_served, image_tagger):
@@ -183,6 +199,15 @@ def test_the_documents_page_needs_no_script_and_names_every_path(images_served):
     assert "http" not in page.replace("http-equiv", "")
     assert all(path in page for path in described["paths"])
     assert all(f'id="{name}"' in page for name in described["components"]["schemas"])
+
+
+def test_every_schema_that_is_referred_to_is_described(images_served):
+    page = images_served.ask("/docs").body.decode()
+    described = images_served.ask("/openapi.json")
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', described.body.decode()))
+    assert "Problem" in named
+    assert named <= set(described.json["components"]["schemas"])
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(re.findall(r'id="(\w+)"', page))
 
 
 def test_what_speaks_for_a_label_is_an_image(images_served, image_tagger):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from tagfit.errors import DataError
 from tagfit.images.decode import MAX_PIXELS, pixels
 from tagfit.images.store import OnPixels, OnRead, open_images
 from tagfit.images.workers import Decode
-from tagfit.records.data import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
+from tagfit.records.data import PARTS, UNKNOWN, Array, Dataset, LabelTable, Part, Preprocessing
 from tagfit.records.form import MOST_PIXELS_A_SIDE, ImageForm
 
 DEFAULT_SIZE = 64
@@ -191,7 +191,7 @@ def _chosen(of_each: tuple[T, ...] | None, rows: NDArray[np.intp]) -> tuple[T, .
 
 def _dataset(
     table: LabelTable,
-    x: NDArray[Any],
+    x: Array,
     hashes: NDArray[np.uint8],
     preprocessing: Preprocessing,
     set_aside: tuple[tuple[str, str], ...] = (),

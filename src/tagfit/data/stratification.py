@@ -152,10 +152,29 @@ def deal(
     Returns:
         (n,) int8 index into `shares`.
     """
+    return iterative_stratification(dataset.labels_NL[rows], shares, _in_order(dataset, rows, groups, seed))
+
+
+def draw(
+    dataset: Dataset, rows: NDArray[np.intp], groups: NDArray[np.intp], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """(n,) which rows of a dataset are drawn, by chance: about so many, whole groups, whatever their labels are.
+
+    New samples come by chance as well. Stratification gives a small part none of the rare labels, so that what is
+    measured there would not hold for new samples. Arguments are those of `deal`.
+    """
+    number = _in_order(dataset, rows, groups, seed)
+    sizes = np.bincount(number)
+    drawn: NDArray[np.bool_] = (np.cumsum(sizes) - sizes / 2 < share * len(rows))[number]
+    return drawn
+
+
+def _in_order(dataset: Dataset, rows: NDArray[np.intp], groups: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """(n,) the number of each row's group, from 0, in an order that depends on the samples' content and the seed."""
     # a group lies in the order of content where its smallest hash does
     by_hash = np.lexsort(dataset.hashes[rows].T[::-1])
     _, first, group_of = np.unique(groups[rows][by_hash], return_index=True, return_inverse=True)
     place_G = np.argsort(content_order(dataset.hashes[rows][by_hash][first], seed), kind="stable")
     number = np.empty(len(rows), dtype=np.intp)
     number[by_hash] = place_G[group_of.ravel()]
-    return iterative_stratification(dataset.labels_NL[rows], shares, number)
+    return number

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from tagfit.errors import InputError, OptionError, did_you_mean
 from tagfit.io.ranges import plain
-from tagfit.options.checks import SWITCH, Check
+from tagfit.options.checks import SWITCH, Constraint
 
 Group = Literal[
     "Data",
@@ -48,22 +48,22 @@ class Option:
     """
 
     help: str
-    check: Check
+    check: Constraint
     group: Group
     usual: str = ""
     flag: str | None = ""
-    typed: Check | None = None
+    typed: Constraint | None = None
     typed_usual: str = ""
     short: str = ""
     several: bool = False
 
     @property
-    def written(self) -> Check:
+    def written(self) -> Constraint:
         """What reads and writes it on the command line."""
         return self.typed or self.check
 
 
-def option(default: Value, help: str, check: Check, group: Group, **more: Any) -> Value:
+def option(default: Value, help: str, check: Constraint, group: Group, **more: Any) -> Value:
     """A field of a record of options; `more` as in `Option`."""
     return field(default=default, metadata={"option": Option(help, check, group, **more)})
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from tagfit.errors import OutputError
+from tagfit.errors import OutputError, has_extra
 from tagfit.io.files import writable, write_atomically, write_new
 from tagfit.report.charts.palette import ALONE_CSS, LIGHT
 from tagfit.report.compose import RunFiles, compose
@@ -87,7 +86,7 @@ def write_figures(context: Context, folder: Path) -> int:
             raise OutputError(f"{folder}: expected a new or empty folder", "Choose another one with --figures.")
         for chart in charts:
             (folder / f"{chart.slug}.svg").write_text(as_svg(chart), encoding="utf-8")
-            if can_draw_png():
+            if has_extra("figures"):
                 (folder / f"{chart.slug}.png").write_bytes(as_png(chart))
     return len(charts)
 
@@ -105,10 +104,6 @@ def as_svg(figure: Figure) -> str:
     opening, rest = figure.svg.split(">", 1)
     paper = f'<rect width="100%" height="100%" fill="{LIGHT["paper"]}"/>'
     return f"{opening}><style>{ALONE_CSS}</style>{paper}{rest}\n"
-
-
-def can_draw_png() -> bool:
-    return find_spec("resvg_py") is not None
 
 
 def as_png(figure: Figure) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
@@ -11,9 +12,12 @@ from tagfit.errors import TagfitError
 from tagfit.images.workers import DecodeOutcome, Decoder, cores
 from tagfit.records.form import ImageForm
 from tagfit.serve.priority import step_back
+from tagfit.serve.problems import ProblemError
+
+log = logging.getLogger(__name__)
 
 
-class _Job:
+class _Request:
     """The images of one request."""
 
     def __init__(self, images: Sequence[bytes]) -> None:
@@ -23,11 +27,16 @@ class _Job:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.given_up = False
 
-    def put(self, number: int, outcome: DecodeOutcome) -> None:
-        """In the thread of the loop."""
+    def put(self, number: int, outcome: DecodeOutcome | None) -> None:
+        """In the thread of the loop; None where there is no process that could open images."""
+        if self.done.done():
+            return
+        if outcome is None:
+            self.done.set_exception(ProblemError(503, "Images cannot be opened just now; see the server's log."))
+            return
         self.outcomes[number] = outcome
         self.left -= 1
-        if not self.left and not self.done.done():
+        if not self.left:
             self.done.set_result(None)
 
 
@@ -40,20 +49,24 @@ class RequestDecoders:
 
     def __init__(self, form: ImageForm, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
         self._form, self._max_pixels, self._on_crash = form, max_pixels, on_crash
-        self._waiting: SimpleQueue[tuple[_Job, int] | None] = SimpleQueue()
-        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores()
+        self._waiting: SimpleQueue[tuple[_Request, int] | None] = SimpleQueue()
+        self._at: list[tuple[_Request, Decoder] | None] = [None] * cores()
         self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(len(self._at))]
         for thread in self._threads:
             thread.start()
 
     async def decode(self, images: Sequence[bytes]) -> list[DecodeOutcome]:
-        """What came of each image, in order."""
-        job = _Job(images)
+        """What came of each image, in order.
+
+        Raises:
+            ProblemError: 503.
+        """
+        job = _Request(images)
         for number in range(len(images)):
             self._waiting.put((job, number))
         try:
             await job.done
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ProblemError):
             job.given_up = True
             for at in self._at:
                 if at is not None and at[0] is job:
@@ -85,11 +98,12 @@ class RequestDecoders:
                 job.done.get_loop().call_soon_threadsafe(job.put, image, outcome)
         decoder.close()
 
-    def _outcome(self, decoder: Decoder, image: bytes) -> DecodeOutcome:
+    def _outcome(self, decoder: Decoder, image: bytes) -> DecodeOutcome | None:
         try:
             outcome = decoder.read(image)
-        except TagfitError as error:  # no process can be started: said to this request, tried by the next
-            return DecodeOutcome(reason=str(error))
+        except TagfitError as error:  # no process can be started: this request is refused, the next one tries again
+            log.error("images cannot be opened: %s", error)
+            return None
         if outcome.reason.startswith("the decoder crashed"):
             self._on_crash()
         return outcome
