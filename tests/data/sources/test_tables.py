@@ -294,3 +294,8 @@ def test_texts_beside_images_with_spaces_between_tags(folder, faults):
         (where / f"{name[:-4]}.txt").write_text(tags.replace(";", "+"))
     assert "'+' may separate labels" in "".join(faults(read, where))
     assert tags_by_image(read(where, label_separator="+")) == RIGHT
+
+
+def test_labels_with_scores_are_asked_for(folder, faults):
+    scored = [";".join(f"{tag}:0.{number}" for tag in tags.split(";")) for number, tags in enumerate(TAGS)]
+    assert "labels have scores" in "".join(faults(read, folder(*NAMES, labels_csv=table(scored))))

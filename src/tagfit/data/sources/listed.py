@@ -41,6 +41,8 @@ _MISSING = {"nan", "na", "n/a", "null", "nil", "<na>"}
 #: cells that mean "never labelled"
 _UNLABELLED = {"unlabeled", "unlabelled", "not labeled", "not labelled", "unannotated", "untagged", "todo", "tbd"}
 _PIECE = re.compile(r"""[\[({]\s*['"]|['"]\s*[\])}]""")
+#: a label with a score: `beach:0.9`, `beach (0.9)`
+_SCORED = re.compile(r".*\w\s*[:=(]\s*[01]?[.,]\d+%?\)?")
 NUMBERS_NOTE = "The labels are whole numbers, which are taken for their names."
 _NO_NAME = "?"
 #: the keys that name a label in a list of objects
@@ -200,6 +202,12 @@ def _number_note(lists: Sequence[Sequence[str]], column: LabelCells, faults: Fau
     names = {name for listed in lists for name in listed}
     if names and all(re.fullmatch(r"-?\d*[.,]\d+(e-?\d+)?", name) for name in names):
         faults.add(f"{column.source}: holds numbers such as {min(names)}, not labels.", "Labels are names, or 0 and 1.")
+    if names and all(map(_SCORED.fullmatch, names)):
+        faults.add(
+            f"{column.source}: labels have scores, as in {shortened(min(names))}, and it is not known from which "
+            "score on they apply.",
+            "Keep the labels that apply, without their scores.",
+        )
     if not names or not all(map(str.isdecimal, names)) or column.declared:
         return ()
     return (NUMBERS_NOTE,)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from tagfit.data.sources.columns import IMAGE_NAMES
 from tagfit.data.sources.documents import Node, read_document
 from tagfit.data.sources.listing import Head, Listing, key_of
 from tagfit.data.sources.parts import PART_NAMES
@@ -76,7 +77,7 @@ def _read(task: Task) -> Rows:
 
 def _is_by_label(head: Head) -> bool:
     first = _FIRST.match(head.text)
-    return first is not None and first[1].lower() not in PART_NAMES
+    return first is not None and first[1].lower() not in {*PART_NAMES, *IMAGE_NAMES}
 
 
 def _of_document(document: Node, task: Task) -> Rows:

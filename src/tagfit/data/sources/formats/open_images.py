@@ -41,11 +41,17 @@ def _recognise(head: Head) -> bool:
 
 def _descriptions(listing: Listing) -> list[str]:
     tables = (name for name in listing.others if name.lower().endswith(".csv"))
-    return [name for name in tables if any(map(_DESCRIBED.fullmatch, listing.head(name).lines))]
+    return [name for name in tables if _describes(listing.head(name))]
+
+
+def _describes(head: Head) -> bool:
+    """Whether a file is called as one that names classes, so that it has to name them, or does so."""
+    return "class-descriptions" in head.path.name.lower() or any(map(_DESCRIBED.fullmatch, head.lines))
 
 
 def _rows(task: Task) -> Rows:
-    lines = (line for name in _descriptions(task.listing) for _, line in task.lines(name))
+    described = _descriptions(task.listing)
+    lines = (line for name in described for _, line in task.lines(name))
     names = {match[1]: match[2] for line in lines if (match := _DESCRIBED.fullmatch(line))}
     table = read_table(task.file.path, task.name, task.faults)
     if not table.columns.keys() >= _COLUMNS:
@@ -58,7 +64,7 @@ def _rows(task: Task) -> Rows:
         places.setdefault(str(image), place)
         code = str(confidence).removesuffix(".0")
         given[code if code in given else ""].setdefault(str(image), set()).add(names.get(str(label), str(label)))
-    if missing := sorted(set(map(str, table.columns["LabelName"])) - names.keys() if names else ()):
+    if missing := sorted(set(map(str, table.columns["LabelName"])) - names.keys() if described else ()):
         raise DataError(
             f"{task.name}: class-descriptions do not name {', '.join(missing[:5])}.",
             "Add the names; or remove that file, and the codes are the names of the labels.",

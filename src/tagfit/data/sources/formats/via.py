@@ -6,6 +6,7 @@ An image without any attribute is blank; one whose boxes are all unticked has no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tagfit.data.sources.documents import Node, label_keys
@@ -70,8 +71,12 @@ def _of_version_3(project: Node) -> Iterator[tuple[Node, Node]]:
 def _given(attribute: Node, value: Node) -> tuple[str, object]:
     """The name of an attribute, and the options that were chosen, which are written as `0,2`; or a text."""
     options = dict(attribute.get("options").pairs)
-    chosen = {options[key].text: True for key in str(value.value).split(",") if key in options}
-    return attribute.get("aname").text, chosen if options else value.value
+    if not options and not re.fullmatch(r"[\d,]*", str(value.value)):
+        return attribute.get("aname").text, value.value
+    keys = [key for key in str(value.value).split(",") if key]
+    if unknown := [key for key in keys if key not in options]:
+        raise value.wrong(f"numbers of options of the attribute, not {unknown[0]!r}")
+    return attribute.get("aname").text, {options[key].text: True for key in keys}
 
 
 VIA = document_reader(
