@@ -114,7 +114,7 @@ def image_folder(folder, samples=40, size=20):
         pixels[..., 1] += np.uint8(190 * green)
         Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
         names = [name for name, there in (("red", red), ("green", green)) if there]
-        lines.append(f"images/{number}.png,{';'.join(names)}")
+        lines.append(f"images/{number}.png,{';'.join(names) or 'none'}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

@@ -2,8 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
+from tagfit.images import decode as decode_module
 from tagfit.images.decode import UnreadableImageError, decode, shrink
 from tagfit.records.form import ImageForm
 
@@ -117,3 +118,15 @@ def test_the_original_size_leaves_no_trace():
     ]
     assert (plain[0] == plain[1]).all()
     assert (plain[0] == plain[2]).all()
+
+
+def test_large_colour_profiles_are_applied_and_not_kept():
+    """64 of 16 MB each were kept by each process that decodes."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    decode_module._kept_transform.cache_clear()
+    for number in range(3):
+        large = profile + bytes([number]) * (2 << 20)
+        decode(encoded(two_halves(), "TIFF", icc_profile=large), ImageForm(16))
+    assert decode_module._kept_transform.cache_info().currsize == 0
+    decode(encoded(two_halves(), "PNG", icc_profile=profile), ImageForm(16))
+    assert decode_module._kept_transform.cache_info().currsize == 1

@@ -1,3 +1,5 @@
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,20 @@ def test_a_damaged_row_is_not_known():
     known.close()
     again = KnownFeatures("a" * 64, 5)
     assert digests(1)[0] not in again
+    again.close()
+
+
+def test_a_row_with_another_bit_than_was_written_is_not_known(tmp_path):
+    known = KnownFeatures("a" * 64, 5)
+    known.put(digests(2), rows(2))
+    known.close()
+    with sqlite3.connect(tmp_path / "cache" / f"tagfit-features-{'a' * 32}.sqlite") as changed:
+        (row,) = changed.execute("SELECT row FROM features WHERE digest = ?", digests(1)).fetchone()
+        flipped = bytes([row[0] ^ 1]) + row[1:]
+        changed.execute("UPDATE features SET row = ? WHERE digest = ?", (flipped, digests(1)[0]))
+    changed.close()
+    again = KnownFeatures("a" * 64, 5)
+    assert [digest in again for digest in digests(2)] == [False, True]
     again.close()
 
 

@@ -1,9 +1,11 @@
 """Metadata beside the pixels: found in each format that has them, and never a crash."""
 
 import pytest
+from PIL import Image
 
 from making import iptc_block, save_tagged, xmp_packet
 from tagfit.images.decode import UnreadableImageError
+from tagfit.images.metadata import traits
 from tagfit.images.packets import read_packets
 
 XMP = xmp_packet(subject=["sea"])
@@ -15,6 +17,15 @@ def test_the_xmp_packet_comes_as_written(tmp_path, suffix):
     packets = read_packets(tmp_path / f"a.{suffix}")
     assert packets.xmp == XMP
     assert packets.iptc == ()
+
+
+def test_images_of_any_size_have_keywords(tmp_path, monkeypatch):
+    """Pillow's own limit is not asked: `--max-megapixels` is, when pixels are decoded."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8)
+    save_tagged(tmp_path / "a.jpg", xmp=XMP)
+    assert read_packets(tmp_path / "a.jpg").xmp == XMP
+    assert traits([tmp_path / "a.jpg"])[0] is not None
+    assert Image.MAX_IMAGE_PIXELS == 8
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])

@@ -203,14 +203,34 @@ def test_two_at_once(files, tmp_path):
     assert first.returncode == second.returncode == 0
 
 
-@pytest.mark.parametrize("harm", ["gone", "cut", "emptied"])
+HARM = {
+    "cut": lambda content: content[: len(content) // 2],
+    "emptied": lambda content: b"",
+    "a byte flipped": lambda content: content[:500] + bytes([content[500] ^ 1]) + content[501:],
+    "exchanged": lambda content: content[len(content) // 2 :] + content[: len(content) // 2],
+}
+
+
+@pytest.mark.parametrize("harm", ["gone", *HARM])
 def test_an_array_that_was_harmed_is_made_anew(cache, files, harm):
     open_images(files, FORM)
     (array,) = cache.glob("*.pixels")
     content = array.read_bytes()
     array.unlink()
     if harm != "gone":
-        array.write_bytes(content[: len(content) // 2] if harm == "cut" else b"")
+        array.write_bytes(HARM[harm](content))
+    assert (open_images(files, FORM).x == expected(files)).all()
+
+
+def test_what_was_harmed_goes_into_no_other_array(cache, files):
+    """A part of a run that was killed, or the array of another data set."""
+    open_images(files, FORM)
+    (array,) = cache.glob("*.pixels")
+    content = array.read_bytes()
+    array.unlink()
+    array.write_bytes(HARM["a byte flipped"](content))
+    some = files[::-1]
+    assert (open_images(some, FORM).x == expected(some)).all()
     assert (open_images(files, FORM).x == expected(files)).all()
 
 

@@ -40,7 +40,7 @@ def photos(tmp_path_factory):
     lines = ["image,labels"]
     for number, (name, content) in enumerate(files.items()):
         (folder / name).write_bytes(content)
-        lines.append(f"{name},{('a', 'b', 'a;b', '')[number % 4]}")
+        lines.append(f"{name},{('a', 'b', 'a;b', 'none')[number % 4]}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def test_without_a_home_there_is_none(monkeypatch):
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TAGFIT_CACHE", str(tmp_path))
     return tmp_path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are Unix's")
+def test_what_others_can_write_to_is_not_run(folder):
+    before = os.umask(0)
+    try:
+        cache.keep("tagfit-a", "mine")
+    finally:
+        os.umask(before)
+    assert cache.own_content(folder / "tagfit-a") == b"mine"
+    for mode in (0o620, 0o602):
+        (folder / "tagfit-a").chmod(mode)
+        assert cache.own_content(folder / "tagfit-a") is None
 
 
 def test_only_what_is_ours_is_counted_and_deleted(folder):

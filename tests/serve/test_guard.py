@@ -1,5 +1,6 @@
 """Who may ask."""
 
+import os
 import socket
 
 import pytest
@@ -120,21 +121,31 @@ def test_other_machines_need_a_token():
 
 
 def test_a_port_that_is_taken():
-    with bind("127.0.0.1", 0) as listener:
-        listener.listen()
-        with pytest.raises(OutputError, match="--port 0"):
-            bind("127.0.0.1", listener.getsockname()[1])
+    """By another server, also while that is still about to load its model."""
+    with bind("127.0.0.1", 0) as listener, pytest.raises(OutputError, match="--port 0"):
+        bind("127.0.0.1", listener.getsockname()[1])
+
+
+def token_file(folder, content, mode=0o600):
+    (folder / "token").write_bytes(content)
+    (folder / "token").chmod(mode)
+    return folder / "token"
 
 
 @pytest.mark.parametrize("content", [b"short", b"", b"two words of some length", "ein-schlüssel-mit-länge".encode()])
 def test_a_file_without_a_token(tmp_path, content):
-    (tmp_path / "token").write_bytes(content)
-    with pytest.raises(DataError, match="token file"):
-        read_token(tmp_path / "token")
+    with pytest.raises(DataError, match="must hold one word"):
+        read_token(token_file(tmp_path, content))
 
 
 def test_a_token_file(tmp_path):
-    (tmp_path / "token").write_text(TOKEN + "\n", encoding="utf-8")
-    assert read_token(tmp_path / "token") == TOKEN
+    assert read_token(token_file(tmp_path, TOKEN.encode() + b"\n")) == TOKEN
     with pytest.raises(DataError, match="cannot be read"):
         read_token(tmp_path / "absent")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are Unix's")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_token_that_others_can_read_is_refused_with_what_mends_it(tmp_path, mode):
+    with pytest.raises(DataError, match=f"chmod 600 {tmp_path / 'token'}"):
+        read_token(token_file(tmp_path, TOKEN.encode(), mode))

@@ -1,5 +1,6 @@
 """Too much, too slow, and the end."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 from making import PROVE
 from serving import form, png, running
 from tagfit.images import workers as decoder
-from tagfit.serve import connection
+from tagfit.serve import bodies, connection
 
 RED = png((220, 20, 20))
 
@@ -154,6 +155,17 @@ def test_images_that_crash_or_hang_their_decoder_harm_nobody_else(image_tagger, 
         wait_until(lambda: client.predict(RED).status == 200)
 
 
+def test_decoders_that_do_not_start_are_a_fault_of_the_server_that_tells_no_paths(image_tagger, monkeypatch, caplog):
+    monkeypatch.setattr(decoder, "worker_command", lambda: (sys.executable, "-c", "raise SystemExit(3)"))
+    with running(image_tagger) as client:
+        answer = client.predict(RED, RED)
+        assert answer.status == 503
+        assert sys.executable.encode() not in answer.body
+        assert "exit code 3" in caplog.text
+        monkeypatch.undo()
+        assert client.predict(RED).status == 200
+
+
 # ---------------------------------------------------------------------------------------- slow clients
 
 
@@ -186,8 +198,31 @@ def test_a_head_that_does_not_come_is_cut_off(features_served, monkeypatch):
     assert raw(features_served, *second, pause=0.1).count(b"HTTP/1.1 200") == 1
 
 
-def test_a_head_that_is_too_large_is_refused(features_served):
-    assert raw(features_served, b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000).startswith(b"HTTP/1.1 400")
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [b"X: " + b"x" * 70_000, b"X: " + b"x" * 40_000 + b"\r\n\r\n"])
+def test_a_head_that_is_too_large_is_refused(features_served, head):
+    """Also one that ends, and comes all at once."""
+    answer = raw(features_served, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + head)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"too large" in answer
+
+
+def test_what_is_no_http_is_refused_as_everything_else_is(features_served):
+    head, body = raw(features_served, b"HELLO\r\n\r\n").split(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["status"] == 400
+
+
+def test_a_body_after_another_request_is_no_head(feature_tagger):
+    """However large it is, and wherever its pieces begin."""
+    body = json.dumps({"features": [[0.0] * 8] * 64}).encode() + b" " * 200_000
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+    with running(feature_tagger) as client:
+        answer = raw(client, HEALTH + head + body[:1000], body[1000:60_000], body[60_000:], pause=0.1)
+    assert answer.count(b"HTTP/1.1 200") == 2
 
 
 def test_a_body_that_does_not_come_is_a_408(feature_tagger):
@@ -198,15 +233,122 @@ def test_a_body_that_does_not_come_is_a_408(feature_tagger):
         assert raw(client, *drips, pause=0.05).startswith(b"HTTP/1.1 408")
 
 
-def test_bodies_that_are_held_at_once_are_counted(feature_tagger):
-    with running(feature_tagger, body=1000, seconds=3) as client:
-        head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
-        with contextlib.ExitStack() as stack:
-            for _ in range(8):
-                connected = stack.enter_context(socket.create_connection(("127.0.0.1", client.port)))
-                connected.sendall(head)
-            wait_until(lambda: client.rows(rows(1)).status == 429)
+def begun_bodies(stack, client, body):
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    for _ in range(8):
+        connected = stack.enter_context(socket.create_connection(("127.0.0.1", client.port)))
+        connected.sendall(head + b"Content-Length: 1000\r\n\r\n" + body)
+
+
+def test_bodies_that_are_held_at_once_are_counted_by_what_has_come(feature_tagger):
+    with running(feature_tagger, body=1000, seconds=3) as client, contextlib.ExitStack() as stack:
+        begun_bodies(stack, client, b" ")
+        time.sleep(0.2)
+        assert client.rows(rows(1)).status == 200
+        begun_bodies(stack, client, b" " * 999)
+        wait_until(lambda: client.rows(rows(1)).status == 429)
         wait_until(lambda: client.rows(rows(1)).status == 200)
+
+
+def test_bodies_of_one_other_machine_are_half_of_those_that_are_held():
+    from starlette.requests import Request
+
+    from tagfit.serve.bodies import Bodies
+    from tagfit.serve.limits import Limits
+    from tagfit.serve.problems import ProblemError
+
+    def asked(address, size):
+        async def receive():
+            return {"type": "http.request", "body": b" " * size}
+
+        return Request({"type": "http", "headers": [], "client": (address, 1)}, receive)
+
+    def read(size, *addresses):
+        bodies = Bodies(Limits(body=100), 1)
+        with contextlib.ExitStack() as stack:
+            for address in addresses:
+                request = asked(address, size)
+                asyncio.run(bodies.read(request, stack.enter_context(bodies.room(request))))
+
+    read(100, *["127.0.0.1"] * 8)
+    read(100, *["10.0.0.7"] * 4, *["10.0.0.8"] * 4)
+    with pytest.raises(ProblemError, match="Too many"):
+        read(100, *["10.0.0.7"] * 5)
+    with pytest.raises(ProblemError, match="Too many"):
+        read(100, *["127.0.0.1"] * 9)
+
+
+def test_a_body_that_hardly_comes_is_a_408(feature_tagger, monkeypatch):
+    monkeypatch.setattr(bodies, "PROGRESS_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "PROGRESS_BYTES", 10)
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    slow, body = [b" "] * 10, json.dumps({"features": [[0.0] * 8]}).encode()
+    with running(feature_tagger) as client:
+        begun = time.monotonic()
+        assert raw(client, head + b"Content-Length: 100\r\n\r\n", *slow, pause=0.1).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - begun < 10
+        length = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (len(body) + 100)
+        assert raw(client, head + length, *[b" " * 20] * 5, body, pause=0.1).startswith(b"HTTP/1.1 200")
+
+
+def connections(client):
+    return len(client.server.server_state.connections)
+
+
+#: more than the system holds for a client that takes nothing
+UNTAKEN = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+
+
+def untaken(client):
+    connected = socket.socket()
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connected.connect(("127.0.0.1", client.port))
+    connected.sendall(UNTAKEN)
+    return connected
+
+
+def test_answers_that_are_not_taken_end_their_connection(feature_tagger, monkeypatch):
+    monkeypatch.setattr(connection, "TAKE_SECONDS", 0.3)
+    with running(feature_tagger) as client, untaken(client):
+        wait_until(lambda: connections(client) == 1)
+        wait_until(lambda: connections(client) == 0)
+
+
+def test_answers_that_are_taken_slowly_are_answered(feature_tagger, monkeypatch):
+    monkeypatch.setattr(connection, "TAKE_SECONDS", 0.5)
+    with running(feature_tagger) as client, untaken(client) as connected:
+        end, found = time.monotonic() + 2, 0
+        while time.monotonic() < end:
+            found += len(connected.recv(65536))
+            time.sleep(0.01)
+        assert connections(client) == 1
+        assert found > 100_000
+
+
+def test_what_is_left_of_a_refused_body_is_not_waited_for_for_ever(feature_tagger, monkeypatch):
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br\r\nContent-Length: 100\r\n\r\n"
+    with running(feature_tagger) as client, socket.create_connection(("127.0.0.1", client.port)) as connected:
+        connected.sendall(head)
+        time.sleep(1.5)  # the rest was waited for for a second, then the answer ended
+        with contextlib.suppress(OSError):
+            for _ in range(30):
+                connected.sendall(b"x")
+                time.sleep(0.05)
+        assert connections(client) == 0
+
+
+def test_clients_that_take_nothing_or_send_nothing_make_room_for_others(features_served, monkeypatch):
+    monkeypatch.setattr(connection, "most_connections", lambda: 4)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.1)
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(untaken(features_served))
+        for begun in (b"", head):
+            stack.enter_context(socket.create_connection(("127.0.0.1", features_served.port))).sendall(begun)
+        time.sleep(0.3)
+        assert [features_served.ask("/healthz").status for _ in range(3)] == [200] * 3
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="limits of files are Unix's")

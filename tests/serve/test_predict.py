@@ -52,6 +52,21 @@ def test_feature_rows_get_what_the_tagger_says(features_served, feature_tagger):
     check(answer.json["predictions"], feature_tagger.predict(x))
 
 
+def test_a_row_whose_scores_are_not_finite_says_so_and_alone_is_refused(features_served, feature_tagger):
+    """Features that float32 holds, and that overflow on their way through the network; never NaN, which is no JSON."""
+    x = np.zeros((3, 8))
+    x[1] = 3e38
+    answer = features_served.rows(x)
+    records = answer.json["predictions"]
+    assert b"NaN" not in answer.body
+    check([records[0], records[2]], feature_tagger.predict(x[[0, 2]]))
+    assert "not finite" in records[1]["error"]
+    assert (records[1]["labels"], records[1]["scores"], records[1]["probabilities"]) == ([], None, None)
+    answer = features_served.rows(x[[1]])
+    assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert "not finite" in answer.json["faults"][0]
+
+
 def test_an_unreadable_image_among_others_says_why_and_alone_is_refused(images_served, image_tagger):
     answer = images_served.predict(RED, b"nothing", GREEN)
     records = answer.json["predictions"]

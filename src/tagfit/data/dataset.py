@@ -156,9 +156,10 @@ def _from_images(
     sources = table.files or table.encoded or ()
     images = open_images(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels, decode=decode)
     reasons = tuple((table.sample_names[row], reason) for row, reason in images.set_aside.items())
-    if reasons and (strict or not len(images.rows)):
+    missing = table.set_aside if strict else ()
+    if missing or (reasons and (strict or not len(images.rows))):
         raise DataError(
-            [f"{name}: {reason}" for name, reason in reasons],
+            [f"{name}: {reason}" for name, reason in (*missing, *reasons)],
             "Mend them or take them out of the label file; without --strict (strict=True) they are set aside."
             if len(images.rows)
             else "No image could be read, so there is nothing to learn from.",
@@ -217,4 +218,6 @@ def _dataset(
         notes=table.notes,
         set_aside=set_aside,
         files=table.files or table.encoded,
+        reading=table.reading,
+        unlabelled=table.unlabelled,
     )

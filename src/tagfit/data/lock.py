@@ -54,9 +54,10 @@ def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
     head = f"{x.dtype.name} {x.shape[1:]}".encode()
     hashes = np.empty((len(x), 32), dtype=np.uint8)
     for start, rows in _in_chunks(x):
-        for number, row in enumerate(rows, start):
-            little = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
-            hashes[number] = np.frombuffer(hashlib.sha256(head + little.tobytes()).digest(), dtype=np.uint8)
+        raw = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<")).tobytes()
+        step = len(raw) // len(rows)
+        digests = (hashlib.sha256(head + raw[at : at + step]).digest() for at in range(0, len(rows) * step, step))
+        hashes[start : start + len(rows)] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
     return hashes
 
 

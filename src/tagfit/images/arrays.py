@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +24,12 @@ _OLD_SECONDS = 24 * 3600
 
 
 class GoneError(Exception):
-    """An array is not there, or not all of it; its name is the message."""
+    """An array is not there, not all of it, or not what was written; its name is the message."""
+
+
+def pixel_digest(pixels: memoryview | bytes) -> bytes:
+    """What tells that the pixels of an image are those that were written."""
+    return hashlib.blake2b(pixels, digest_size=16).digest()
 
 
 class Arrays:
@@ -51,6 +57,24 @@ class Arrays:
             raise GoneError(name)
         return np.memmap(self._folder / name, np.uint8, "r", shape=(rows, *self._shape))
 
+    def checked(self, name: str, entries: Sequence[Entry]) -> NDArray[np.uint8]:
+        """As `mapped`, where the array holds `entries`, in order, as they were written.
+
+        Raises:
+            GoneError: it does not; then it is not there any more either.
+        """
+        x = self.mapped(name)
+        for start in range(0, len(entries), self.at_a_time):
+            self._check(name, x[start : start + self.at_a_time], entries[start : start + self.at_a_time])
+            release(x)
+        return x
+
+    def _check(self, name: str, rows: NDArray[np.uint8], entries: Sequence[Entry]) -> None:
+        if any(pixel_digest(row.data) != entry.pixels for row, entry in zip(rows, entries, strict=True)):
+            with suppress(OSError):  # mapped where that forbids it
+                (self._folder / name).unlink()
+            raise GoneError(name)
+
     def rows(self, name: str) -> int:
         """How many images it holds: none where it is not there."""
         try:
@@ -68,7 +92,7 @@ class Arrays:
         """The pixels of `entries`, some at a time, whichever arrays they are in.
 
         Raises:
-            GoneError: one of these is not there.
+            GoneError: one of these is not there, or not as it was written.
         """
         arrays: dict[str, NDArray[np.uint8]] = {}
         for start in range(0, len(entries), self.at_a_time):
@@ -83,6 +107,7 @@ class Arrays:
                 if slots[mine].max() >= len(arrays[name]):
                     raise GoneError(name)
                 rows[mine] = arrays[name][slots[mine]]
+                self._check(name, rows[mine], [entry for entry in some if entry.array == name])
                 release(arrays[name])
             yield rows.data
 

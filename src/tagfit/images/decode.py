@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from tagfit.records.form import ImageForm
 
@@ -33,6 +36,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".ti
 MAX_PIXELS = 100_000_000
 #: bytes of a file for each pixel it may have: more than any that is not compressed at all (16 bits, CMYK, a thumbnail)
 BYTES_A_PIXEL = 10
+
+#: bytes of a colour profile that is kept for the next images: cameras' are smaller, those of presses are not many
+_KEPT_PROFILE = 1 << 20
+
+#: held while Pillow's limit of pixels, of which there is one for all threads, is another
+_LIMIT = Lock()
 
 #: how the values of the EXIF orientation are undone
 _UPRIGHT = {
@@ -85,6 +94,25 @@ def pixels(image: Image.Image, form: ImageForm) -> NDArray[np.uint8]:
     with _readable(MAX_PIXELS):
         _check_size(image, MAX_PIXELS)
         return _array(_small(image, form))
+
+
+@contextmanager
+def opened_head(file: Path | io.BytesIO) -> Iterator[ImageFile]:
+    """An image whose pixels are not read.
+
+    Pillow's own limit of pixels, which is that of the whole process, is not asked: `--max-megapixels` is, by `decode`.
+
+    Raises:
+        Exception: nearly any, on hostile bytes.
+    """
+    with _LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    with image:
+        yield image
 
 
 def _array(small: Image.Image) -> NDArray[np.uint8]:
@@ -168,14 +196,21 @@ def _srgb(small: Image.Image, profile: object) -> Image.Image:
     return small.convert("RGB") if transform is None else transform.apply(small)
 
 
-@lru_cache(maxsize=64)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """As `_transform`; large profiles are not kept."""
+    return (_kept_transform if len(profile) <= _KEPT_PROFILE else _transform)(profile, mode)
+
+
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """None where the profile is broken or of another colour space: an image is not lost for that."""
     try:
         given, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         return ImageCms.ImageCmsTransform(given, ImageCms.ImageCmsProfile(srgb), mode, "RGB")
     except Exception:  # as above: hostile bytes
         return None
+
+
+_kept_transform = lru_cache(maxsize=16)(_transform)
 
 
 def _exif(image: Image.Image) -> Image.Exif:

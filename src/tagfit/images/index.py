@@ -10,14 +10,14 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 #: a change of the tables is another file
-INDEX = "tagfit-index-1.sqlite"
+INDEX = "tagfit-index-2.sqlite"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
     path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, entered INTEGER, number INTEGER, digest BLOB
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pictures (
-    preprocessing TEXT, digest BLOB, array TEXT, slot INTEGER, time TEXT, reason TEXT,
+    preprocessing TEXT, digest BLOB, array TEXT, slot INTEGER, time TEXT, reason TEXT, pixels BLOB,
     PRIMARY KEY (preprocessing, digest)
 ) WITHOUT ROWID;
 """
@@ -27,12 +27,13 @@ Stamp = tuple[int, ...]
 
 
 class Entry(NamedTuple):
-    """Where one image's pixels lie, and when it was taken; or the reason why it has none."""
+    """Where one image's pixels lie, their own digest, and when it was taken; or the reason why it has none."""
 
     array: str = ""
     slot: int = 0
     time: str = ""
     reason: str = ""
+    pixels: bytes = b""
 
 
 class Index:
@@ -62,7 +63,7 @@ class Index:
 
     def entry_of(self, digest: bytes) -> Entry | None:
         where = "WHERE preprocessing = ? AND digest = ?"
-        row = self._one(f"SELECT array, slot, time, reason FROM pictures {where}", self._preprocessing, digest)
+        row = self._one(f"SELECT array, slot, time, reason, pixels FROM pictures {where}", self._preprocessing, digest)
         return None if row is None else Entry(*row)
 
     def remember_files(self, files: Iterable[tuple[bytes, Stamp, bytes]]) -> None:
@@ -73,7 +74,7 @@ class Index:
     def remember_images(self, entries: Iterable[tuple[bytes, Entry]]) -> None:
         """What is known already stays as it is."""
         rows = [(self._preprocessing, digest, *entry) for digest, entry in entries]
-        self._write("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._write("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def move(self, digests: Iterable[tuple[bytes, int]], array: str) -> None:
         """From now on these images lie in `array`, at these slots."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import time
@@ -19,6 +20,13 @@ log = logging.getLogger(__name__)
 _SECONDS_A_WRITE = 2.0
 
 _TABLE = "CREATE TABLE IF NOT EXISTS features (digest BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID"
+
+#: bytes that follow each row, by which it is known to be what was written
+_CHECK = 16
+
+
+def _check(row: bytes) -> bytes:
+    return hashlib.blake2b(row, digest_size=_CHECK).digest()
 
 
 class KnownFeatures:
@@ -40,14 +48,20 @@ class KnownFeatures:
             file = made_folder() / f"tagfit-features-{key[:32]}.sqlite"
             self._connection = sqlite3.connect(file, timeout=60, check_same_thread=False)
             self._connection.execute(_TABLE)
-            whole = self._connection.execute("SELECT digest FROM features WHERE length(row) = ?", (4 * width,))
+            size = 4 * width + _CHECK
+            whole = self._connection.execute("SELECT digest FROM features WHERE length(row) = ?", (size,))
             self._known = {digest for (digest,) in whole}
         except (OSError, RuntimeError, sqlite3.Error) as error:
             log.warning("features are not kept for the next run: %s", error)
 
     def __contains__(self, digest: bytes) -> bool:
+        """Whether the row is known, and is what was written."""
         with self._lock:
-            return digest in self._known or digest in self._held
+            if digest in self._held:
+                return True
+            if digest in self._known and self._read(digest) is None:
+                self._known.remove(digest)
+            return digest in self._known
 
     def put(self, digests: Sequence[bytes], rows: NDArray[np.float32]) -> None:
         """Remember (n, D) `rows`; they are written every few seconds."""
@@ -75,12 +89,18 @@ class KnownFeatures:
                 self._connection.close()
 
     def _row(self, digest: bytes) -> bytes:
-        if digest in self._held:
-            return self._held[digest]
+        row = self._held.get(digest) or self._read(digest)
+        if row is None:
+            raise KeyError(digest)
+        return row
+
+    def _read(self, digest: bytes) -> bytes | None:
+        """None where there is none, or another one than was written."""
         if self._connection is not None:
-            for (row,) in self._connection.execute("SELECT row FROM features WHERE digest = ?", (digest,)):
-                return bytes(row)
-        raise KeyError(digest)
+            for (stored,) in self._connection.execute("SELECT row FROM features WHERE digest = ?", (digest,)):
+                row = bytes(stored[:-_CHECK])
+                return row if _check(row) == stored[-_CHECK:] else None
+        return None
 
     def _write(self) -> None:
         """What cannot be written stays held."""
@@ -88,7 +108,7 @@ class KnownFeatures:
             return
         try:
             with self._connection:  # one transaction
-                rows = list(self._held.items())
+                rows = [(digest, row + _check(row)) for digest, row in self._held.items()]
                 self._connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
             self._known.update(self._held)
             self._held = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from tagfit.images.decode import FORMATS
+from tagfit.images.decode import opened_head
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def _traits(file: Path | bytes) -> Traits | None:
     try:
         size = len(file) if isinstance(file, bytes) else file.stat().st_size
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of images that are many pixels, or whose EXIF is odd
-            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
+            warnings.simplefilter("ignore")  # of EXIF that is odd
+            with opened_head(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
                 return Traits(image.width, image.height, size, str(image.format), _camera(image))
     except Exception:  # Pillow's readers raise nearly anything on hostile bytes
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, IptcImagePlugin, UnidentifiedImageError
+from PIL import IptcImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from tagfit.images.decode import FORMATS, UnreadableImageError
+from tagfit.images.decode import FORMATS, UnreadableImageError, opened_head
 
 _KEYWORDS, _CHARACTER_SET = (2, 25), (1, 90)
 _UTF8 = b"\x1b%G"
@@ -38,7 +38,7 @@ def read_packets(file: Path) -> Packets:
     try:
         if not file.stat().st_size:
             raise UnreadableImageError("the file is empty")
-        with Image.open(file, formats=FORMATS) as image:
+        with opened_head(file) as image:
             xmp = image.info.get("xmp") or b""
             iptc, fault = _iptc(image)
     except UnreadableImageError:

@@ -25,7 +25,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from tagfit.images.arrays import Arrays, GoneError
+from tagfit.images.arrays import Arrays, GoneError, pixel_digest
 from tagfit.images.decode import MAX_PIXELS, VERSION
 from tagfit.images.index import Entry, Index, Stamp
 from tagfit.images.worker import stamp
@@ -239,8 +239,10 @@ class _Store:
             if outcome.stamp is not None and isinstance(source, Path):
                 files.append((_path(source), outcome.stamp, outcome.digest))
             if outcome.pixels is not None:
-                entries.append((outcome.digest, Entry(Path(file.name).name, slot + len(rows), outcome.time)))
-                rows.append(outcome.pixels.tobytes())
+                pixels = outcome.pixels.tobytes()
+                place = Path(file.name).name, slot + len(rows)
+                entries.append((outcome.digest, Entry(*place, outcome.time, pixels=pixel_digest(pixels))))
+                rows.append(pixels)
             elif outcome.reason:
                 entries.append((outcome.digest, Entry(reason=outcome.reason)))
         file.write(b"".join(rows))
@@ -278,9 +280,12 @@ class _Store:
         name = f"tagfit-{key[:24]}.pixels"
         if self._arrays.rows(name) != len(digests):
             self._arrays.write(name, self._arrays.gathered(entries))
+            x = self._arrays.mapped(name)
+        else:
+            x = self._arrays.checked(name, entries)
         slots = {digest: slot for slot, digest in enumerate(digests) if entries[slot].array.endswith(".part")}
         self._index.move(slots.items(), name)
-        return self._arrays.mapped(name)
+        return x
 
 
 def _path(file: Path) -> bytes:

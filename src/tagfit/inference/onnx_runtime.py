@@ -72,11 +72,11 @@ def installed() -> bool:
 
 
 def kept(bundle: Audited) -> OnnxNetworks | None:
-    """The networks of `bundle` as they were made earlier; None where they were not, or are not whole."""
+    """The networks of `bundle` as they were made earlier; None where there are none that only this user can change."""
     with suppress(OSError, RuntimeError):
         for file in cache.cache_folder().glob(_name(bundle, "*")):
-            content = file.read_bytes()
-            if file.name == _name(bundle, _short(content)):
+            content = cache.own_content(file)
+            if content is not None and file.name == _name(bundle, _short(content)):
                 return OnnxNetworks(content, bundle.manifest.preprocessing)
     return None
 

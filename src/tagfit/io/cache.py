@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _OURS = re.compile(
     r"tagfit-([0-9a-f]{24}|index-\d+|postcards-[0-9a-f]{8}|(features|copies)-[0-9a-f]{32}|onnx-[0-9a-f]{32}-[0-9a-f]{32})"
     r"\.(pixels|part|labels|json|onnx|sqlite(-wal|-shm|-journal)?)"
 )
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
 #: the folder of the compiled engine's machine code, which Numba fills
 KERNELS = "tagfit-kernels"
 
@@ -67,10 +70,26 @@ def kept(name: str) -> bytes | None:
     return None
 
 
+def own_content(file: Path) -> bytes | None:
+    """The content of a file that this user alone can write to; None of any other.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as opened:
+        if os.name == "posix":
+            found = os.fstat(opened.fileno())
+            if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
+                return None
+        return opened.read()
+
+
 def keep(name: str, content: str | bytes) -> None:
-    """Write the file `name` into the cache, where that is possible."""
+    """Write the file `name` into the cache, where that is possible; nobody else can write to it."""
     try:
-        write_atomically(made_folder() / name, content)
+        file = made_folder() / name
+        write_atomically(file, content)
+        file.chmod(file.stat().st_mode & ~_OTHERS_WRITE)
     except (OSError, RuntimeError) as error:
         log.warning("%s is not kept for the next run: %s", name, error)
 

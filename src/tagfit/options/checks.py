@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagfit.errors import did_you_mean
 from tagfit.io.ranges import plain
@@ -36,6 +36,15 @@ class Constraint:
 def text(metavar: str = "TEXT") -> Constraint:
     """Any text."""
     return Constraint("a text", metavar, lambda value: _instance(value, str))
+
+
+def word(metavar: str = "TEXT") -> Constraint:
+    """Any text but none."""
+    return Constraint(
+        "a text of at least one character",
+        metavar,
+        lambda value: _instance(value or None, str),
+    )
 
 
 #: how Python, NumPy and pandas write a value that is missing
@@ -119,6 +128,23 @@ def several(metavar: str, *names: str) -> Constraint:
         return found
 
     return Constraint(f"a list of names{' among ' * bool(names)}{', '.join(names)}", metavar, accept)
+
+
+def columns() -> Constraint:
+    """A text, or a list of texts, which becomes a tuple."""
+    each = several("COLUMN")
+    return Constraint(
+        "a name or a list of names", "COLUMN", lambda value: each.accept([value] if isinstance(value, str) else value)
+    )
+
+
+def names() -> Constraint:
+    """A list of texts, which the command line takes with commas between."""
+    return replace(
+        several("A,B,C"),
+        read=lambda text: [name.strip() for name in text.split(",")],
+        write=lambda value: ",".join(value) if isinstance(value, tuple) else str(value),
+    )
 
 
 def shares() -> Constraint:

@@ -13,7 +13,18 @@ from tagfit.io.ranges import plain
 from tagfit.options.checks import SWITCH, Constraint
 
 Group = Literal[
-    "Data", "Target", "Search", "Decisions", "Scores", "Checks", "Labels", "Training", "Server", "Limits", "Output"
+    "Data",
+    "Label file",
+    "Target",
+    "Search",
+    "Decisions",
+    "Scores",
+    "Checks",
+    "Labels",
+    "Training",
+    "Server",
+    "Limits",
+    "Output",
 ]
 
 #: the headings that help is grouped under, in the order in which people need them
@@ -66,7 +77,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        reader = Reader()
+        reader = OptionReader()
         values = reader.accepted(type(self), vars(self))
         reader.check()
         vars(self).update(values)
@@ -118,7 +129,7 @@ Meanings = Mapping[str, Callable[[Any], object]]
 
 
 @dataclass
-class Reader:
+class OptionReader:
     """Makes records of what was given, and collects the faults of all of them.
 
     Attributes:

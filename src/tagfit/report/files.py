@@ -44,6 +44,12 @@ def _folder(run: Path) -> Path:
     return run if run.is_dir() else run.parent
 
 
+def report_is_missing(run: Path) -> bool:
+    """Whether the page is not there, or older than its record: what was to write it was killed before."""
+    page, record = run / REPORT, run / "result.json"
+    return not page.is_file() or page.stat().st_mtime_ns < record.stat().st_mtime_ns
+
+
 def write_report(run: Path, context: Context, output: Path | None = None) -> Path:
     """Write the page of a run; returns where.
 

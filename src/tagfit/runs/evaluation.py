@@ -18,7 +18,7 @@ from tagfit.data.lock import copies_among
 from tagfit.decisions.appraisal import calibration_report
 from tagfit.decisions.decider import Decider, Predictions
 from tagfit.decisions.guarantees import GuaranteeCheck
-from tagfit.decisions.reliability import CalibrationReport
+from tagfit.decisions.reliability import CalibrationReport, perfect_ece
 from tagfit.errors import DataError, did_you_mean
 from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
@@ -26,7 +26,7 @@ from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, re
 from tagfit.metrics.scores import Labels
 from tagfit.options.runs import EvaluateOptions
 from tagfit.records.data import NO, Dataset, LockedData, Part
-from tagfit.records.scores import Difference, Interval, Scores
+from tagfit.records.scores import Difference, Interval, Scores, SmallSample
 
 #: more values of a column are no slices
 MOST_SLICES = 100
@@ -48,6 +48,7 @@ class Assessment:
     decided: Scores
     constant: Scores
     intervals: AssessmentIntervals
+    small_sample: SmallSample
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,9 @@ class _Scored:
         scores = resample(at_half, draw)
         decided = scores if ruled is at_half else resample(ruled, draw)
         intervals = AssessmentIntervals(scores.intervals, decided.intervals)
-        return Assessment(scores.scores, decided.scores, self.constant.score(at_half.labels_NL), intervals)
+        constant = self.constant.score(at_half.labels_NL)
+        few = SmallSample(perfect_ece(at_half.labels_NL, at_half.probabilities_NL), scores.corrected("map"))
+        return Assessment(scores.scores, decided.scores, constant, intervals, few)
 
     def slice(self, value: str, rows: NDArray[np.intp]) -> Slice:
         at_half, ruled = self.answers

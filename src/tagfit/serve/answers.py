@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
-import numpy as np
 from fastapi import Response
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from tagfit.inference.tagger import Prediction
@@ -18,13 +16,13 @@ _DIGITS = 6
 
 
 class PredictedSample(BaseModel):
-    """One image or row; without labels and scores where it could not be read."""
+    """One image or row; without labels and scores where there is an error."""
 
     sample: str = Field(description="The file's name, or its number from 1.")
     labels: list[str] = Field(description="The labels that the model's rule gives.")
     scores: dict[str, float] | None = Field(description="The network's score of each label.")
     probabilities: dict[str, float] | None = Field(description="The same, calibrated.")
-    error: str | None = Field(description="Why it could not be read.")
+    error: str | None = Field(description="Why there are none: it could not be read, or its scores are not finite.")
 
 
 class PredictedSamples(BaseModel):
@@ -72,25 +70,35 @@ class State(BaseModel):
     state: str
 
 
-def predicted(names: Sequence[str], prediction: Prediction, errors: Mapping[int, str]) -> PredictedSamples:
-    """One record a sample; `prediction` is of those that have no error, in order."""
-    scores, probabilities = (_by_label(prediction, values) for values in (prediction.scores, prediction.probabilities))
-    found, row = [], count()
-    for number, name in enumerate(names):
-        if (error := errors.get(number)) is not None:
-            one = PredictedSample(sample=name, labels=[], scores=None, probabilities=None, error=error)
-        else:
-            labels = list(prediction.labels(next(row)))
-            one = PredictedSample(
-                sample=name, labels=labels, scores=next(scores), probabilities=next(probabilities), error=None
-            )
-        found.append(one)
-    return PredictedSamples(predictions=found)
+def predicted(names: Sequence[str], prediction: Prediction, unread: Mapping[int, str]) -> PredictedSamples:
+    """One record a sample.
+
+    Args:
+        prediction: of those that were read, in order; some may have an error of their own.
+        unread: by its position, why a sample could not be read.
+    """
+    rows = count()
+    return PredictedSamples(
+        predictions=[
+            _without(name, unread[number]) if number in unread else _record(name, prediction, next(rows))
+            for number, name in enumerate(names)
+        ]
+    )
 
 
-def _by_label(prediction: Prediction, values_NL: NDArray[np.float32]) -> Iterator[dict[str, float]]:
-    for values_L in values_NL.tolist():
-        yield {name: round(value, _DIGITS) for name, value in zip(prediction.label_names, values_L, strict=True)}
+def _record(name: str, prediction: Prediction, row: int) -> PredictedSample:
+    if (error := prediction.errors.get(row)) is not None:
+        return _without(name, error)
+    scores, probabilities = (
+        {label: round(value, _DIGITS) for label, value in zip(prediction.label_names, values_L, strict=True)}
+        for values_L in (prediction.scores[row].tolist(), prediction.probabilities[row].tolist())
+    )
+    labels = list(prediction.labels(row))
+    return PredictedSample(sample=name, labels=labels, scores=scores, probabilities=probabilities, error=None)
+
+
+def _without(name: str, error: str) -> PredictedSample:
+    return PredictedSample(sample=name, labels=[], scores=None, probabilities=None, error=error)
 
 
 def answer(record: BaseModel, status: int = 200) -> Response:

@@ -23,7 +23,7 @@ from tagfit.inference.tagger import Tagger
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.serve import answers
 from tagfit.serve.batching import Batcher
-from tagfit.serve.bodies import Bodies, FeatureRows, RequestImages
+from tagfit.serve.bodies import Bodies, FeatureRows, RequestImages, Room
 from tagfit.serve.decoding import RequestDecoders
 from tagfit.serve.guard import Access, Guard
 from tagfit.serve.limits import Limits
@@ -62,15 +62,15 @@ class Service:
         if self.decoders is not None:
             self.decoders.close()
 
-    async def brought(self, request: Request) -> RequestImages | FeatureRows:
+    async def brought(self, request: Request, room: Room) -> RequestImages | FeatureRows:
         """What a request asks about.
 
         Raises:
-            ProblemError: 400, 408, 413, 415 or 422.
+            ProblemError: 400, 408, 413, 415, 422 or 429.
         """
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body = await self.bodies.read(request)
+                body = await self.bodies.read(request, room)
         except TimeoutError:
             raise ProblemError(
                 408, f"The body did not come within {self.limits.seconds:g} s.", headers={"connection": "close"}
@@ -106,6 +106,9 @@ class Service:
             prediction = await self.batcher.predict(x)
         except DataError as error:  # what this model asks beyond the shape
             raise ProblemError(422, str(error)) from None
+        if len(prediction.errors) == len(x):
+            reasons = [f"{row + 1}: {reason}" for row, reason in sorted(prediction.errors.items())]
+            raise ProblemError(422, "No row has scores.", reasons)
         return answers.predicted(tuple(map(str, range(1, len(x) + 1))), prediction, {})
 
     async def _of_images(self, images: RequestImages) -> answers.PredictedSamples:
@@ -214,8 +217,8 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     async def predict(request: Request) -> Response:
         """One image as the body, several as the files of a form, each called images, or as base64 in JSON."""
         service: Service = request.app.state.service
-        with service.bodies.held(request):
-            found = await service.predictions(await service.brought(request))
+        with service.bodies.room(request) as room:
+            found = await service.predictions(await service.brought(request, room))
         return answers.answer(found)
 
     @app.get(
@@ -289,10 +292,10 @@ def _add_explain(app: FastAPI) -> None:
     )
     async def explain(request: Request, label: str) -> Response:
         service: Service = request.app.state.service
-        with service.bodies.held(request):
+        with service.bodies.room(request) as room:
             try:
                 async with asyncio.timeout(2 * service.limits.seconds):
-                    found = await service.explanation(await service.brought(request), label)
+                    found = await service.explanation(await service.brought(request, room), label)
             except TimeoutError:
                 raise ProblemError(503, "It took too long.") from None
         return Response(found, media_type="image/png")

@@ -146,4 +146,5 @@ def _alike(first: Samples, second: Samples) -> bool:
 
 
 def _rows(whole: Prediction, rows: slice) -> Prediction:
-    return Prediction(whole.scores[rows], whole.probabilities[rows], whole.decisions[rows], whole.label_names)
+    errors = {row - rows.start: why for row, why in whole.errors.items() if rows.start <= row < rows.stop}
+    return Prediction(whole.scores[rows], whole.probabilities[rows], whole.decisions[rows], whole.label_names, errors)

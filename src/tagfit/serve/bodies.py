@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ _FAULTS = 20
 
 #: bytes of JSON that are parsed in some milliseconds, whatever they hold
 _QUICK = 1 << 16
+
+#: bytes of a body that have to come in each so many seconds
+PROGRESS_BYTES, PROGRESS_SECONDS = 10_000, 10.0
 
 #: commas of JSON beside those between values
 _SPARE = 16
@@ -54,8 +59,18 @@ class JsonBody(BaseModel):
     )
 
 
+@dataclass(eq=False)
+class Room:
+    """Bytes of one request's body that are held, for an address."""
+
+    address: str
+    size: int = 0
+
+
 class Bodies:
-    """Reads bodies; of all that are held at once, only so many bytes.
+    """Reads bodies; of all that are held at once, only so many bytes, and half of that for one address.
+
+    This machine's own address may have all of it: there, a proxy may ask for many.
 
     Args:
         width: values of one sample in JSON: 1 for an image, else the features.
@@ -63,43 +78,60 @@ class Bodies:
 
     def __init__(self, limits: Limits, width: int) -> None:
         self._limits, self._width = limits, width
-        self._held = 0
+        self._rooms: set[Room] = set()
 
     @contextmanager
-    def held(self, request: Request) -> Iterator[None]:
-        """Within, memory for the request's body is set aside.
+    def room(self, request: Request) -> Iterator[Room]:
+        """Within, what comes of the request's body is held.
 
         Raises:
             ProblemError: 413, 415 or 429.
         """
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise ProblemError(415, "Bodies are taken as they are: without Content-Encoding.")
-        claimed = request.headers.get("content-length")
-        size = self._limits.body if claimed is None else int(claimed)  # digits: the server has read them before
-        if size > self._limits.body:
+        # digits: the server has read them before
+        if int(request.headers.get("content-length", "0")) > self._limits.body:
             raise self._too_large()
-        if self._held + size > self._limits.memory:
-            raise busy(1)
-        self._held += size
+        room = Room(request.client.host if request.client else "")
+        self._demand(room, 1)
+        self._rooms.add(room)
         try:
-            yield
+            yield room
         finally:
-            self._held -= size
+            self._rooms.remove(room)
 
-    async def read(self, request: Request) -> bytes:
+    def _demand(self, room: Room, size: int) -> None:
+        """Raises ProblemError: 429."""
+        held = sum(other.size for other in self._rooms)
+        by_address = sum(other.size for other in self._rooms if other.address == room.address)
+        share = self._limits.memory if _is_own(room.address) else self._limits.memory // 2
+        if held + size > self._limits.memory or by_address + size > share:
+            raise busy(1)
+
+    async def read(self, request: Request, room: Room) -> bytes:
         """All of it.
 
         Raises:
-            ProblemError: 400 where the client is gone, 413.
+            ProblemError: 400 where the client is gone, 408 where it hardly sends, 413, 429.
         """
-        body = bytearray()
+        body, loop, recent = bytearray(), asyncio.get_running_loop(), 0
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > self._limits.body:
-                    raise self._too_large()
+            async with asyncio.timeout(PROGRESS_SECONDS) as progress:
+                async for chunk in request.stream():
+                    self._demand(room, len(chunk))
+                    body += chunk
+                    room.size = len(body)
+                    if room.size > self._limits.body:
+                        raise self._too_large()
+                    recent += len(chunk)
+                    if recent >= PROGRESS_BYTES:
+                        recent = 0
+                        progress.reschedule(loop.time() + PROGRESS_SECONDS)
         except ClientDisconnect:
             raise ProblemError(400, "The body ends before it is whole.") from None
+        except TimeoutError:
+            detail = f"The body came too slowly: less than {PROGRESS_BYTES:,} bytes in {PROGRESS_SECONDS:g} s."
+            raise ProblemError(408, detail, headers={"connection": "close"}) from None
         return bytes(body)
 
     def parse(self, body: bytes, content_type: str) -> RequestImages | FeatureRows:
@@ -189,6 +221,14 @@ class Bodies:
 
     def _too_large(self) -> ProblemError:
         return ProblemError(413, f"At most {self._limits.body:,} bytes are taken at a time.")
+
+
+def _is_own(address: str) -> bool:
+    """Whether it is this machine's; so is what has none, as a socket of Unix."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return True
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

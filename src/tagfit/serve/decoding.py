@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
@@ -11,6 +12,9 @@ from tagfit.errors import TagfitError
 from tagfit.images.workers import DecodeOutcome, Decoder, cores
 from tagfit.records.form import ImageForm
 from tagfit.serve.priority import step_back
+from tagfit.serve.problems import ProblemError
+
+log = logging.getLogger(__name__)
 
 
 class _Job:
@@ -23,11 +27,16 @@ class _Job:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.given_up = False
 
-    def put(self, number: int, outcome: DecodeOutcome) -> None:
-        """In the thread of the loop."""
+    def put(self, number: int, outcome: DecodeOutcome | None) -> None:
+        """In the thread of the loop; None where there is no process that could open images."""
+        if self.done.done():
+            return
+        if outcome is None:
+            self.done.set_exception(ProblemError(503, "Images cannot be opened just now; see the server's log."))
+            return
         self.outcomes[number] = outcome
         self.left -= 1
-        if not self.left and not self.done.done():
+        if not self.left:
             self.done.set_result(None)
 
 
@@ -47,13 +56,17 @@ class RequestDecoders:
             thread.start()
 
     async def decode(self, images: Sequence[bytes]) -> list[DecodeOutcome]:
-        """What came of each image, in order."""
+        """What came of each image, in order.
+
+        Raises:
+            ProblemError: 503.
+        """
         job = _Job(images)
         for number in range(len(images)):
             self._waiting.put((job, number))
         try:
             await job.done
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ProblemError):
             job.given_up = True
             for at in self._at:
                 if at is not None and at[0] is job:
@@ -85,11 +98,12 @@ class RequestDecoders:
                 job.done.get_loop().call_soon_threadsafe(job.put, image, outcome)
         decoder.close()
 
-    def _outcome(self, decoder: Decoder, image: bytes) -> DecodeOutcome:
+    def _outcome(self, decoder: Decoder, image: bytes) -> DecodeOutcome | None:
         try:
             outcome = decoder.read(image)
-        except TagfitError as error:  # no process can be started: said to this request, tried by the next
-            return DecodeOutcome(reason=str(error))
+        except TagfitError as error:  # no process can be started: this request is refused, the next one tries again
+            log.error("images cannot be opened: %s", error)
+            return None
         if outcome.reason.startswith("the decoder crashed"):
             self._on_crash()
         return outcome

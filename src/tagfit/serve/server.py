@@ -6,8 +6,11 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import os
+import shlex
 import signal
 import socket
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -28,21 +31,35 @@ DRAIN_SECONDS = 30
 #: a token that is shorter could be guessed
 SHORTEST_TOKEN = 16
 
+#: bytes of a token file that are read
+_LONGEST_TOKEN = 4096
+
+#: connections that may wait to be accepted
+_BACKLOG = 1024
+
 
 def read_token(file: Path) -> str:
     """The token that a file holds.
 
     Raises:
-        DataError: it cannot be read, or does not hold one.
+        DataError: it cannot be read, others can read it, or it does not hold a token.
     """
+    named = shlex.quote(str(file))
     try:
-        token = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the token file {file} cannot be read: {error}") from None
-    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            content = opened.read(_LONGEST_TOKEN)
+    except OSError as error:
+        raise DataError(f"the token file {file} cannot be read: {error.strerror or error}") from None
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
         raise DataError(
-            f"the token file {file} must hold one word of at least {SHORTEST_TOKEN} letters",
-            f'Make one: python -c "import secrets; print(secrets.token_urlsafe())" > {file}',
+            f"other users of this machine can read the token file {file}", f"chmod 600 {shlex.quote(str(file))}"
+        )
+    token = content.decode("ascii", "replace").strip()
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise DataError(
+            f"the token file {file} must hold one word of at least {SHORTEST_TOKEN} letters, digits or signs of ASCII",
+            f'Make one: (umask 077; python -c "import secrets; print(secrets.token_urlsafe())" > {named})',
         )
     return token
 
@@ -59,6 +76,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(_BACKLOG)  # here: two may bind a port that none listens at
     except OSError as error:
         if listener is not None:
             listener.close()
@@ -109,7 +127,7 @@ def make_server(
         proxy_headers=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=1024,
+        backlog=_BACKLOG,
     )
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
