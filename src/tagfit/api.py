@@ -243,6 +243,7 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
         "lock": data.lock,
         "recipe": recipe.to_dict(),
         "seed": chosen.seed,
+        **({"allow": sorted(chosen.allow)} if chosen.allow else {}),  # a recipe with augmentation is refused without it
         **objective.to_dict(),
     }
 
