@@ -14,6 +14,7 @@ from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, cheapest_features
+from tagfit.images.decode import MAX_PIXELS, shrink
 from tagfit.io.typed_json import to_plain
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import LEAST
@@ -79,6 +80,11 @@ def as_json(record):
 def locked(table):
     dataset = build(table)
     return lock(dataset, split(dataset))
+
+
+def decode(encoded, form, *, max_pixels=MAX_PIXELS):
+    """(size, size, 3) uint8, as the processes that decode make it."""
+    return np.asarray(shrink(encoded, form, max_pixels=max_pixels)[0])
 
 
 def scenes(count, seed=0, size=64):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from making import decode
 from serving import form, png, running
-from tagfit.images.decode import decode
 
 RED, GREEN, BLACK = png((220, 20, 20)), png((20, 220, 20)), png((9, 9, 9))
 

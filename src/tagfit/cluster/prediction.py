@@ -113,8 +113,8 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
     with writable(output):
         output.mkdir(parents=True, exist_ok=True)
-        digest, images = hashlib.sha256(), 0
-        for number, part in enumerate(_ranges(names)):
+        digest, images, coming = hashlib.sha256(), 0, iter(names)
+        for number, part in enumerate(iter(lambda: list(islice(coming, PART)), [])):
             lines = "".join(json.dumps(name) + "\n" for name in part).encode()
             digest.update(lines)
             images += len(part)
@@ -134,12 +134,6 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
 
 def _is_strange(path: Path) -> bool:
     return path.name != _INPUTS and not is_temporary(path)
-
-
-def _ranges(names: Iterable[str]) -> Iterator[list[str]]:
-    coming = iter(names)
-    while part := list(islice(coming, PART)):
-        yield part
 
 
 def _part(output: Path, number: int) -> Path:

@@ -54,16 +54,8 @@ class Findings:
     overruled: int = 0
 
 
-def images_below(folder: Path) -> Iterator[Image]:
-    """Images at any depth, in the order of their names; hidden files and folders are passed over.
-
-    Raises:
-        DataError: a folder that cannot be listed.
-    """
-    return _images(Listing(folder))
-
-
-def _images(listing: Listing) -> Iterator[Image]:
+def images_in(listing: Listing) -> Iterator[Image]:
+    """Images at any depth, in the order of their names; hidden files and folders are passed over."""
     for inner, names in listing.inside.items():
         inside = listing.folder / inner
         packets = {name.lower(): name for name in names if name.lower().endswith(".xmp")}
@@ -85,7 +77,7 @@ def read_keywords(source: Source, reading: Reading, faults: Faults) -> Rows:
     folder, found = source.folder, Findings()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        for image in _images(source.listing):
+        for image in images_in(source.listing):
             _look(image, image.file.relative_to(folder).as_posix(), found)
     if not found.keywords:
         told, todo = strangers(source.listing)
@@ -193,7 +185,7 @@ _SAMPLE = 100
 
 
 def _recognise(listing: Listing) -> Sequence[Source]:
-    return [Source(KEYWORDS, listing)] if any(map(_has_keywords, islice(_images(listing), _SAMPLE))) else []
+    return [Source(KEYWORDS, listing)] if any(map(_has_keywords, islice(images_in(listing), _SAMPLE))) else []
 
 
 def _has_keywords(image: Image) -> bool:

@@ -188,5 +188,4 @@ def _share(
     dealt_SG: NDArray[np.float64], yes_GL: NDArray[np.float64], known_GL: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(S, L) the share of yes among what is known in the groups that are dealt to a side."""
-    share_SL: NDArray[np.float64] = dealt_SG @ yes_GL / np.maximum(dealt_SG @ known_GL, 1)
-    return share_SL
+    return dealt_SG @ yes_GL / np.maximum(dealt_SG @ known_GL, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,13 +121,6 @@ class FlatNetwork:
         """Give the network the weights and moments in `state`."""
         for begin, tensor in self._tensors.items():
             tensor.copy_(torch.from_numpy(state[begin : begin + tensor.numel()]).view_as(tensor))
-
-    def named(self, values: Array) -> Iterable[tuple[Tensor, Array]]:
-        """The network's tensors, each with what of `values` (the state, or slopes) is its own."""
-        for begin, tensor in self._tensors.items():
-            if begin + tensor.numel() <= len(values):
-                mine = values[begin : begin + tensor.numel()].reshape(tuple(tensor.shape))
-                yield (tensor.T, mine.T) if tensor.ndim == 2 else (tensor, mine)
 
     def data(self, labelled: LabelledRows) -> Data:
         """A part, with the standardisation that the network has been fitted to; samples are not copied."""
