@@ -440,6 +440,11 @@ def _(figures, count):
     return figures.record.refit is not None and int(count.replace(",", "")) == figures.record.refit.samples
 
 
+@form(r"[\d,]+ of the [\d,]+ values of '.*' that recur lie in more than one part\. .*")
+def _(figures):
+    return figures.record.data.grouped_by == "auto"
+
+
 @form(r"It brings knowledge from outside: .*")
 def _(figures):
     return figures.record.data.preprocessing.backbone is not None
