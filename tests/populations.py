@@ -18,6 +18,12 @@ HIDDEN, FREQUENCIES = 12, (0.5, 0.45, 0.4, 0.4)
 
 def drawn(count, seed, features=40, frequencies=FREQUENCIES):
     """(count, features) float32 and (count, L) int8: 12 hidden numbers make labels and features, each not linearly."""
+    x, above_NL = with_margins(count, seed, features, frequencies)
+    return x, (above_NL > 0).astype(np.int8)
+
+
+def with_margins(count, seed, features=40, frequencies=FREQUENCIES):
+    """As `drawn`, with (count, L) how far each label is from the other answer: yes above 0, hard where near it."""
     labels = len(frequencies)
     law = np.random.default_rng(7)
     a, b = law.normal(size=(2, HIDDEN, features)) / HIDDEN**0.5
@@ -31,7 +37,7 @@ def drawn(count, seed, features=40, frequencies=FREQUENCIES):
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(count, HIDDEN))
     x = z @ a + np.sin(1.5 * (z @ b)) + 0.025 * rng.normal(size=(count, features))
-    return x.astype(np.float32), (evidence(z) > levels).astype(np.int8)
+    return x.astype(np.float32), evidence(z) - levels
 
 
 def tailed(count, seed, rare=101):

@@ -428,7 +428,10 @@ def ranks_better(figures):
     return decides and interval is not None and constant is not None and interval.low > constant
 
 
-@form(r"Val is every sample by the one of (\d+) networks that has not seen it; what is delivered is their ensemble\.")
+@form(
+    r"Val and its interval are of single networks: every sample by the one of (\d+) that has not seen it\. What is "
+    r"delivered is their ensemble, which no sample of train can score; it is usually a little better\."
+)
 def _(figures, count):
     return int(count) == len(figures.record.after.folds.each)
 
@@ -450,6 +453,19 @@ def _(figures, count):
 @form(r"[\d,]+ of the [\d,]+ values of '.*' that recur lie in more than one part\. .*", added=True)
 def _(figures):
     return figures.record.data.grouped_by == "auto"
+
+
+@form(
+    r"Unknown labels are (?:not open by chance|harder than known ones): .* Scores are of known labels alone, .*",
+    added=True,
+)
+def _(figures):
+    return any(map(sum, figures.record.data.unknown.values()))
+
+
+@form(r"Test of this data has been scored by ([\d,]+) other runs? before: .*", added=True)
+def _(figures, count):
+    return int(count.replace(",", "")) + 1 == figures.record.test_run
 
 
 @form(r"It brings knowledge from outside: .*", added=True)

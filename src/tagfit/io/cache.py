@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 #: how all that is kept is called; nothing else in the folder is ever touched
 _OURS = re.compile(
-    r"tagfit-([0-9a-f]{24}|index-\d+|postcards-[0-9a-f]{8}|(features|copies)-[0-9a-f]{32}|onnx-[0-9a-f]{32}-[0-9a-f]{32})"
+    r"tagfit-([0-9a-f]{24}|index-\d+|postcards-[0-9a-f]{8}|(features|copies|tests)-[0-9a-f]{32}|onnx-[0-9a-f]{32}-[0-9a-f]{32})"
     r"\.(pixels|part|labels|json|onnx|sqlite(-wal|-shm|-journal)?)"
 )
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

@@ -23,6 +23,7 @@ from tagfit.recipes import Recipe
 from tagfit.records.data import LockedData, Part
 from tagfit.runs.folder import RunCommand, RunFolder, claim
 from tagfit.runs.gallery import shown
+from tagfit.runs.ledger import scored
 from tagfit.runs.model_card import model_card
 from tagfit.runs.predictions import Place, SavedPredictions
 from tagfit.runs.record import Delivered, finished_record
@@ -71,6 +72,7 @@ def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: 
         outcome,
         session.data,
         session.target,
+        test_run=scored(session.data.lock, command) if session.data.split.counts["test"] else None,
         seed=session.seed,
         device=session.device.type,
         seconds=round(time.perf_counter() - session.began, 3),

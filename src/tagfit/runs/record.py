@@ -132,6 +132,8 @@ class RunRecord:
         tried: each further recipe that was trained.
         expected: what the delivered model is to be expected to score: the number to quote; None in old records.
         choice: how val chose it; None for `fit`, and in old records.
+        test_run: which run it is that scored this test part, from 1, as far as the cache knows; None where there is no
+            test part, and in old records.
     """
 
     schema: int
@@ -156,6 +158,7 @@ class RunRecord:
     seconds: float
     expected: Expectation | None = None
     choice: Choice | None = None
+    test_run: int | None = None
 
     @property
     def baseline(self) -> ModelRecord | None:

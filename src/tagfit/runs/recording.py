@@ -13,6 +13,7 @@ from tagfit.records.data import UNKNOWN, YES, LockedData
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Differences, Target
 from tagfit.records.verdict import MET
+from tagfit.runs import ledger
 from tagfit.runs.guarantee_scope import scope
 from tagfit.runs.record import (
     SCHEMA,
@@ -24,6 +25,7 @@ from tagfit.runs.record import (
     SetAside,
     TargetRecord,
 )
+from tagfit.runs.unknown_labels import UnknownLabels
 from tagfit.search.campaign import Outcome
 from tagfit.search.verdict import Case, expectation
 from tagfit.search.wording import judge
@@ -31,11 +33,18 @@ from tagfit.training.trained import TrainedModel
 
 
 def record_of(
-    command: Literal["fit", "cure"], outcome: Outcome, data: LockedData, target: Target, **facts: Any
+    command: Literal["fit", "cure"],
+    outcome: Outcome,
+    data: LockedData,
+    target: Target,
+    *,
+    test_run: int | None,
+    **facts: Any,
 ) -> RunRecord:
     """The record of what a fit or a cure came to.
 
     Args:
+        test_run: which run it is that scores the data's test part.
         facts: `seed`, `device` and `seconds`.
     """
     before, after = outcome.before, outcome.after
@@ -45,6 +54,8 @@ def record_of(
     sentences = (
         *verdict.sentences,
         *data.split.questions,
+        *_unknown(after),
+        *ledger.sentences(test_run),
         *_outside(data),
         *_decisions(after, data, target),
         *_refitted(refit),
@@ -53,6 +64,7 @@ def record_of(
         schema=SCHEMA,
         tagfit=tagfit.__version__,
         command=command,
+        test_run=test_run,
         state="finished" if outcome.complete else "stopped",
         lock=data.lock,
         data=_data_record(data),
@@ -142,6 +154,11 @@ def _findings(before: TrainedModel | None, after: TrainedModel) -> tuple[Finding
     """Those of what is delivered, then those of the baseline, each the worst first."""
     runs = [("after", after), *([] if before is None or before is after else [("before", before)])]
     return tuple(replace(finding, of=name) for name, trained in runs for finding in trained.findings)
+
+
+def _unknown(after: TrainedModel) -> tuple[str, ...]:
+    compared = UnknownLabels.of(after.predictions)
+    return () if compared is None else compared.sentences
 
 
 def _outside(data: LockedData) -> tuple[str, ...]:

@@ -147,8 +147,9 @@ def _remarks(case: Case) -> Iterator[str]:
     yield from _constant(case)
     if after.folds:
         yield (
-            f"Val is every sample by the one of {len(after.folds.each)} networks that has not seen it; "
-            "what is delivered is their ensemble."
+            f"Val and its interval are of single networks: every sample by the one of {len(after.folds.each)} that has "
+            "not seen it. What is delivered is their ensemble, which no sample of train can score; it is usually a "
+            "little better."
         )
     if after.scores.get("test") is None and not (after.folds and case.before is None):
         less = ", less what the choice adds" if case.optimism else ""
