@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tagfit
-from making import as_json, feature_table, image_folder, locked
+from making import as_json, feature_table, image_folder, image_table, locked, scenes
 from tagfit.data.dataset import build
 from tagfit.data.lock import lock
 from tagfit.data.split import split
@@ -90,6 +90,22 @@ class TestEvaluate:
         assert any(f"trained on {len(data.split.rows('train'))} of these 240" in note for note in notes)
         other = feature_table(seed=5)
         assert tagfit.evaluate(tagger, tagfit.load(other.x, other.labels_NL).dataset).samples == 120
+
+    def test_images_that_were_saved_again_are_said(self, tmp_path):
+        """Their bytes are others, and yet the model was trained on them."""
+        x, labels_NL = scenes(80), np.random.default_rng(0).integers(0, 2, size=(80, 2), dtype=np.int8)
+        data = locked(image_table(samples=80, x=x, labels_NL=labels_NL))
+        tagfit.fit(data, recipe=QUICK, output=tmp_path / "run")
+        again = np.clip(x.astype(int) + 3, 0, 255).astype(np.uint8)
+
+        def told(images):
+            notes = tagfit.evaluate(tmp_path / "run", build(image_table(samples=80, x=images))).notes
+            return [note for note in notes if "trained on" in note]
+
+        (note,) = told(again)
+        assert f"near-copies of {data.split.counts['train']} of these 80 images" in note
+        assert told(scenes(80, seed=9)) == []
+        assert "near-copies" not in told(x)[0]
 
     def test_it_takes_what_load_returns(self, data):
         result = tagfit.fit(data, recipe=QUICK)

@@ -17,6 +17,7 @@ from tagfit.bundle.files import (
     MODEL_CARD,
     MOST_CARD,
     SAMPLES,
+    SIGNATURES,
     WEIGHTS,
     StoredTensor,
     find_bundle,
@@ -130,7 +131,8 @@ def _name_faults(files: Mapping[str, ListedFile], *, backbone: bool) -> list[str
 
 def _sample_faults(tensors: Mapping[str, StoredTensor]) -> list[str]:
     return [
-        f"{SAMPLES}: expected SHA-256 of the samples of a part; got {name!r:.60}, {one.dtype} of {list(one.shape)}"
+        f"{SAMPLES}: expected SHA-256 or signatures of the samples of a part; got {name!r:.60}, {one.dtype} of "
+        f"{list(one.shape)}"
         for name, one in tensors.items()
-        if name not in PARTS or one.dtype != "U8" or len(one.shape) != 2 or one.shape[1] != 32
+        if name.removesuffix(SIGNATURES) not in PARTS or one.dtype != "U8" or len(one.shape) != 2 or one.shape[1] != 32
     ]

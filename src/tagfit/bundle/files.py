@@ -28,6 +28,9 @@ from tagfit.io.typed_json import from_plain
 MANIFEST, MODEL_CARD = "manifest.json", "MODEL_CARD.md"
 WEIGHTS, BACKBONE, SAMPLES = "model.safetensors", "backbone.safetensors", "samples.safetensors"
 
+#: what the signatures of a part's images are called among the samples, after the name of the part
+SIGNATURES = ".signatures"
+
 #: bytes; a manifest of a thousand labels, each with steps of its own, has less
 MOST_MANIFEST = 32_000_000
 MOST_CARD = 4_000_000

@@ -9,7 +9,7 @@ import safetensors.numpy
 from torch import nn
 
 from tagfit.bundle.audit import Audited, audited, gathered, refuse
-from tagfit.bundle.files import BACKBONE, SAMPLES, WEIGHTS
+from tagfit.bundle.files import BACKBONE, SAMPLES, SIGNATURES, WEIGHTS
 from tagfit.bundle.manifest import Manifest
 from tagfit.bundle.record import Bundle
 from tagfit.bundle.weights import load_weights, of_member, prefix, unfit, unfit_output
@@ -17,7 +17,7 @@ from tagfit.models.backbones import Pretrained, build_backbone
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.registry import build_network
 from tagfit.recipes import FineTunedModel, Recipe
-from tagfit.records.data import Array
+from tagfit.records.data import PARTS, Array
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -51,7 +51,14 @@ def constructed(found: Audited) -> Bundle:
             networks.append(network)
     refuse(found.folder, faults)
     network = (networks[0] if count == 1 else Ensemble(networks)).eval()
-    return Bundle(**manifest.described, network=network, trained_on=weights[SAMPLES], pretrained=pretrained)
+    samples = weights[SAMPLES]
+    return Bundle(
+        **manifest.described,
+        network=network,
+        trained_on={name: rows for name, rows in samples.items() if name in PARTS},
+        signatures={name.removesuffix(SIGNATURES): rows for name, rows in samples.items() if name not in PARTS},
+        pretrained=pretrained,
+    )
 
 
 def _built(manifest: Manifest, member: Recipe, pretrained: Pretrained | None = None) -> nn.Module:

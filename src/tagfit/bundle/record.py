@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from torch import nn
 
 from tagfit.bundle.manifest import Description
 from tagfit.decisions.decider import Decider
+from tagfit.images.signatures import signatures
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.models.backbones import Pretrained, pretrained_of
 from tagfit.recipes import Recipe
@@ -25,11 +26,14 @@ class Bundle(Description):
     Attributes:
         network: in inference mode, on the CPU; an Ensemble where there are several members.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
+        signatures: (n, 32) uint8 of their images, as `images.signatures` has them, by part; none of features
+            and of old bundles.
         pretrained: what makes features of images, where the preprocessing has a backbone.
     """
 
     network: nn.Module
     trained_on: Mapping[str, NDArray[np.uint8]]
+    signatures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     pretrained: Pretrained | None = None
 
     @classmethod
@@ -43,6 +47,8 @@ class Bundle(Description):
         data: LockedData,
     ) -> Bundle:
         """The bundle of a run on `data`."""
+        images, rows = data.dataset.images, {part: data.split.rows(part) for part in PARTS}
+        all_signatures = None if images is None else signatures(images)
         return cls(
             recipe=run.recipe,
             network=network.cpu().eval(),
@@ -54,14 +60,27 @@ class Bundle(Description):
             scores={part: run.scores[part] for part in PARTS if part in run.scores},
             lock=data.lock,
             grouped_by=data.split.grouped_by,
-            trained_on={part: data.dataset.hashes[data.split.rows(part)] for part in PARTS},
+            trained_on={part: data.dataset.hashes[rows[part]] for part in PARTS},
+            signatures={} if all_signatures is None else {part: all_signatures[rows[part]] for part in PARTS},
             pretrained=pretrained_of(data.dataset),
         )
 
     def refitted(self, network: nn.Module) -> Bundle:
         """With a network that was trained on all parts but test, and that no part has scored."""
-        parts: tuple[Part, ...] = ("train", "val", "calibrate")
-        seen = np.concatenate([self.trained_on[part] for part in parts])
-        nothing = seen[:0]
-        trained_on = {**self.trained_on, "train": seen, "val": nothing, "calibrate": nothing}
-        return replace(self, network=network.cpu().eval(), members=(self.recipe,), scores={}, trained_on=trained_on)
+        return replace(
+            self,
+            network=network.cpu().eval(),
+            members=(self.recipe,),
+            scores={},
+            trained_on=_all_in_train(self.trained_on),
+            signatures=_all_in_train(self.signatures),
+        )
+
+
+def _all_in_train(by_part: Mapping[str, NDArray[np.uint8]]) -> Mapping[str, NDArray[np.uint8]]:
+    """Val and calibrate among train."""
+    if not by_part:
+        return by_part
+    parts: tuple[Part, ...] = ("train", "val", "calibrate")
+    rows = np.concatenate([by_part[part] for part in parts])
+    return {**by_part, "train": rows, "val": rows[:0], "calibrate": rows[:0]}

@@ -4,7 +4,8 @@ MODEL_CARD.md         what a person should know of it before it is used
 manifest.json         protocol, recipe, preprocessing, label names, what decides, scores, lock; hashes of the files
 model.safetensors     the delivered weights, of all members where it is an ensemble
 backbone.safetensors  the weights of the pretrained backbone, where there is one; its config is in the preprocessing
-samples.safetensors   SHA-256 of every sample by part, so that rows which were trained on are recognised later
+samples.safetensors   SHA-256 of every sample by part, and a signature of its image, so that what was trained on is
+                      recognised later
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 import tagfit
-from tagfit.bundle.files import BACKBONE, MANIFEST, MODEL_CARD, MOST_MANIFEST, SAMPLES, WEIGHTS, sha256
+from tagfit.bundle.files import BACKBONE, MANIFEST, MODEL_CARD, MOST_MANIFEST, SAMPLES, SIGNATURES, WEIGHTS, sha256
 from tagfit.bundle.manifest import ListedFile, Manifest
 from tagfit.bundle.protocols import PROTOCOL
 from tagfit.bundle.record import Bundle
@@ -37,7 +38,7 @@ def write_bundle(path: Path, bundle: Bundle, card: str | None = None) -> None:
     Raises:
         OutputError: its manifest would be longer than is read again.
     """
-    files = {WEIGHTS: _safetensors(weights_of(bundle.network)), SAMPLES: _safetensors(bundle.trained_on)}
+    files = {WEIGHTS: _safetensors(weights_of(bundle.network)), SAMPLES: _safetensors(_samples(bundle))}
     if bundle.pretrained is not None:
         files[BACKBONE] = _safetensors(weights_of(bundle.pretrained.network))
     if card is not None:
@@ -51,6 +52,10 @@ def write_bundle(path: Path, bundle: Bundle, card: str | None = None) -> None:
             f"{path}: expected a manifest of at most {MOST_MANIFEST:,} bytes; got {len(files[MANIFEST]):,}"
         )
     write_folder(path, files)
+
+
+def _samples(bundle: Bundle) -> Mapping[str, Array]:
+    return {**bundle.trained_on, **{part + SIGNATURES: rows for part, rows in bundle.signatures.items()}}
 
 
 def _safetensors(arrays: Mapping[str, Array]) -> bytes:

@@ -61,9 +61,9 @@ def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
     return hashes
 
 
-def copies_among(hashes: NDArray[np.uint8], others: NDArray[np.uint8]) -> int:
-    """How many of the (N, 32) hashes are among the (M, 32) others."""
-    return int(np.isin(hash_keys(hashes), hash_keys(others)).sum())
+def copies_among(hashes: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(N,) which of the (N, 32) hashes are among the (M, 32) others."""
+    return np.isin(hash_keys(hashes), hash_keys(others))
 
 
 def _content(x: NDArray[np.generic]) -> str:

@@ -20,6 +20,7 @@ from tagfit.decisions.decider import Decider, Predictions
 from tagfit.decisions.guarantees import GuaranteeCheck
 from tagfit.decisions.reliability import CalibrationReport, perfect_ece
 from tagfit.errors import DataError, did_you_mean
+from tagfit.images.signatures import known_again, signatures
 from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
@@ -302,11 +303,23 @@ def _notes(bundle: Bundle, dataset: Dataset, surplus: tuple[str, ...], missing: 
 
 
 def _seen_notes(bundle: Bundle, dataset: Dataset, who: str) -> list[str]:
-    """Rows that the model has learnt from in one way or another."""
+    """Samples that the model has learnt from in one way or another, or whose near-copies it has learnt from."""
     deeds = (("train", "trained"), ("val", "chosen"), ("calibrate", "calibrated"))
-    counts = [(copies_among(dataset.hashes, bundle.trained_on[part]), deed) for part, deed in deeds]
-    return [
-        f"{who} was {deed} on {seen} of these {len(dataset)} samples: the scores flatter."
-        for seen, deed in counts
-        if seen
-    ]
+    count, notes, known = len(dataset), list[str](), np.zeros(len(dataset), dtype=np.bool_)
+    for part, deed in deeds:
+        seen = copies_among(dataset.hashes, bundle.trained_on[part])
+        known |= seen
+        if seen.any():
+            notes.append(f"{who} was {deed} on {seen.sum()} of these {count} samples: the scores flatter.")
+    if dataset.images is None or not bundle.signatures:
+        return notes
+    here = signatures(dataset.images)
+    for part, deed in deeds:
+        near = known_again(here, bundle.signatures[part]) & ~known
+        known |= near
+        if near.any():
+            notes.append(
+                f"{who} was {deed} on near-copies of {near.sum()} of these {count} images, e.g. of "
+                f"{dataset.sample_names[int(near.argmax())]}: the scores flatter."
+            )
+    return notes
