@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tagfit.decisions.crossfitting import FOLDS
-from tagfit.diagnosis.checks import leakage, memorisation, more_data
+from tagfit.diagnosis.checks import label_errors, leakage, memorisation, more_data
 from tagfit.diagnosis.checks.flattery import flattery
 from tagfit.diagnosis.checks.gap import gap
-from tagfit.diagnosis.checks.label_errors import label_errors
 from tagfit.diagnosis.checks.schedule import schedule
 from tagfit.diagnosis.checks.shift import shift
 from tagfit.diagnosis.checks.shortcuts import shortcuts
@@ -47,7 +45,7 @@ CHECKS: dict[str, Check] = {
     "shift": Check("whether train and val differ", shift),
     "leakage": Check("what a split by blocks scores", leakage.leakage, trainings=leakage.TRAININGS),
     "shortcuts": Check("shortcuts", shortcuts),
-    "label_errors": Check("wrong labels", label_errors, trainings=FOLDS),
+    "label_errors": Check("wrong labels", label_errors.label_errors, trainings=label_errors.TRAININGS),
     "unlearnable": Check("labels that cannot be learnt", unlearnable),
     "flattery": Check("metrics that flatter", flattery, about="model", free=True),
     "schedule": Check("rate and schedule", schedule, about="model", free=True),

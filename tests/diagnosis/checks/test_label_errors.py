@@ -1,5 +1,6 @@
 """Wrong labels: planted ones are ranked first, and right ones are left in peace."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def test_missing_and_false_labels_are_told_apart_and_the_likeliest_are_wrong():
         assert truly_wrong(finding, data, wrong_NL) >= 0.6
         assert finding.strength in finding.interval
     assert "false" in false.meaning
+
+
+def test_how_far_to_trust_a_list_is_said_with_it():
+    """By planting errors of its own: it is near what the list is worth."""
+    data, wrong_NL = with_errors(0.05, seed=3)
+    rows = {name: row for row, name in enumerate(data.dataset.sample_names)}
+    found = label_errors(looked_at(data, train=True))
+    assert found
+    for finding in found:
+        stated = re.search(r"of the (\d+) that it then names, (\d+) are among them, and (\d+) were", finding.seen)
+        named, right, before = map(int, stated.groups())
+        cells = [name.split(": ") for name in finding.names]
+        truly = np.mean([wrong_NL[rows[row], data.dataset.label_names.index(label)] for row, label in cells])
+        assert right / named - 0.1 <= truly <= (right + before) / named + 0.1
 
 
 def test_labels_that_are_only_missing_are_told_as_such():
