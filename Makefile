@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
-EXTRAS := diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,tensorboard
+EXTRAS := diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
 
 .PHONY: demo test lint check prove bench-peers format clean chromium
 

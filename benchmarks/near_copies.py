@@ -23,7 +23,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from tagfit.data.dataset import build
 from tagfit.data.sources.postcards import read_postcards
 from tagfit.data.sources.read import read
-from tagfit.images.decode import decode
+from tagfit.images.decode import shrink
 from tagfit.images.near_copies import near_copies
 from tagfit.records.form import ImageForm
 
@@ -51,7 +51,7 @@ def changed(file: Path, how: str) -> np.ndarray:
     change, quality = CHANGES[how]
     encoded = io.BytesIO()
     change(Image.open(file).convert("RGB")).save(encoded, "JPEG", quality=quality)
-    return decode(encoded.getvalue(), ImageForm(64))
+    return np.asarray(shrink(encoded.getvalue(), ImageForm(64))[0])
 
 
 def groups_of(x: np.ndarray) -> list[list[int]]:

@@ -14,6 +14,7 @@ from tagfit.data.lock import lock
 from tagfit.data.split import split
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, cheapest_features
+from tagfit.images.decode import MAX_PIXELS, shrink
 from tagfit.io.typed_json import to_plain
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import LEAST
@@ -81,6 +82,11 @@ def locked(table):
     return lock(dataset, split(dataset))
 
 
+def decode(encoded, form, *, max_pixels=MAX_PIXELS):
+    """(size, size, 3) uint8, as the processes that decode make it."""
+    return np.asarray(shrink(encoded, form, max_pixels=max_pixels)[0])
+
+
 def scenes(count, seed=0, size=64):
     """(count, size, size, 3) uint8 images with large forms and small details, each its own."""
     rng = np.random.default_rng(seed)
@@ -114,7 +120,7 @@ def image_folder(folder, samples=40, size=20):
         pixels[..., 1] += np.uint8(190 * green)
         Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
         names = [name for name, there in (("red", red), ("green", green)) if there]
-        lines.append(f"images/{number}.png,{';'.join(names)}")
+        lines.append(f"images/{number}.png,{';'.join(names) or 'none'}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

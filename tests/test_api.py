@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -90,6 +91,22 @@ class TestFit:
         record = as_json(tagfit.fit(locked(replace(table, labels_NL=labels_NL)), recipe=LEARNT).record)
         assert record["after"]["left_out"]["train"]["map"] == 1
         assert record["after"]["scores"]["train"]["micro_f1"] > 0.9
+
+    @pytest.mark.parametrize("report", [None, "an older one"])
+    def test_finished_means_all_of_it(self, data, tmp_path, report):
+        """A process that was killed between the record and the report: the next makes what is missing."""
+        tagfit.fit(data, recipe=QUICK, output=tmp_path)
+        page, left = tmp_path / "report.html", tmp_path / "checkpoints" / "a.safetensors"
+        expected = page.read_bytes()
+        page.unlink()
+        if report is not None:
+            page.write_text(report)
+            os.utime(page, (0, 0))
+        left.parent.mkdir()
+        left.write_bytes(b"")
+        assert not tagfit.fit(data, recipe=QUICK, output=tmp_path).fresh
+        assert page.read_bytes() == expected
+        assert not left.parent.exists()
 
     def test_a_finished_run_is_not_done_again(self, data, tmp_path):
         events = []

@@ -24,7 +24,7 @@ from tagfit.images.store import OnRead
 from tagfit.inference.tagger import Inputs, Prediction, Tagger
 from tagfit.options.commands import ServeOptions
 from tagfit.options.data import DataKeywords, DataOptions, ReadKeywords, ReadOptions
-from tagfit.options.option import Meanings, Reader, Record, shows
+from tagfit.options.option import Meanings, OptionReader, Record, shows
 from tagfit.options.runs import (
     CureKeywords,
     CureOptions,
@@ -40,7 +40,7 @@ from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED, ModelOptions
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
-from tagfit.runs.loading import Reading
+from tagfit.runs.loading import DataLoad
 from tagfit.search.candidates import losses_for, pinned
 from tagfit.search.plan import Plan
 from tagfit.search.space import space
@@ -82,7 +82,7 @@ MEANINGS: Meanings = {
 
 
 def _checked(kind: type[Record], given: Mapping[str, object]) -> Record:
-    reader = Reader(MEANINGS)
+    reader = OptionReader(MEANINGS)
     record = reader.read(kind, given)
     reader.check()
     return record  # type: ignore[return-value]  # None only with faults, which are raised
@@ -178,12 +178,12 @@ def load(
 @contextmanager
 def _source(
     data: object, labels: object, like: Tagger | None, on_read: OnRead | None, options: ReadOptions
-) -> Iterator[Reading]:
+) -> Iterator[DataLoad]:
     """What is read, on the cluster if one is named."""
     if like is not None and (options.size is not None or options.backbone is not None):
         raise OptionError("a tagger sets how images are read, so that no size and no backbone can be given")
     with connected(options.on) as ray:
-        yield Reading(data, labels, like, on_read, None if ray is None else decoding(ray))
+        yield DataLoad(data, labels, like, on_read, None if ray is None else decoding(ray))
 
 
 def _locked(data: object, device: str, *, calibrate: bool = False) -> LockedData:
@@ -243,6 +243,7 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
         "lock": data.lock,
         "recipe": recipe.to_dict(),
         "seed": chosen.seed,
+        **({"allow": sorted(chosen.allow)} if chosen.allow else {}),  # a recipe with augmentation is refused without it
         **objective.to_dict(),
     }
 
@@ -257,10 +258,10 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
 
 def _reported(delivered: Delivered) -> Result:
     """With the page of the run, which is made of what lies in its folder."""
-    from tagfit.report.files import read_context, write_report
+    from tagfit.report.files import read_context, report_is_missing, write_report
     from tagfit.report.result import Result
 
-    if delivered.folder is not None and delivered.fresh:
+    if delivered.folder is not None and (delivered.fresh or report_is_missing(delivered.folder)):
         write_report(delivered.folder, read_context(delivered.folder))
     return Result(**vars(delivered))
 
@@ -311,7 +312,7 @@ def cure(
         TrainingDivergedError: the baseline's loss became NaN or exploded.
         LockChangedError: data, split or preprocessing changed meanwhile.
     """
-    reader = Reader(MEANINGS)
+    reader = OptionReader(MEANINGS)
     chosen = reader.read(CureOptions, options)
     reader.faults += _target_faults(target, options)
     reader.check()

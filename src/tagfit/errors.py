@@ -116,13 +116,18 @@ EXTRAS = {
 }
 
 
+def has_extra(extra: str) -> bool:
+    """Whether the packages of `extra` are installed; none is imported."""
+    return all(find_spec(package) is not None for package in EXTRAS[extra])
+
+
 def demand_extra(what: str, extra: str) -> None:
-    """See whether the packages of `extra`, which `what` needs, are installed; none is imported.
+    """Check that the packages of `extra`, which `what` needs, are installed.
 
     Raises:
         MissingExtraError: one is not.
     """
-    if any(find_spec(package) is None for package in EXTRAS[extra]):
+    if not has_extra(extra):
         raise MissingExtraError(what, extra)
 
 

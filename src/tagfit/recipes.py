@@ -347,9 +347,6 @@ def field_names(section: Model | Training) -> tuple[str, ...]:
     return tuple(name for name in to_plain(section) if name != "architecture")
 
 
-#: what `fit` trains and what `cure` starts from, unless told otherwise; and what `fit` trains of a backbone
-DEFAULT_RECIPE, DEFAULT_BASELINE, FINE_TUNED = "dense-regularised", "dense-baseline", "fine-tuned"
-
 #: the recipes that everything starts from, by name
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tagfit
-from tagfit.errors import MissingExtraError, OutputError
+from tagfit.errors import OutputError, demand_extra
 from tagfit.records.scores import METRICS
 from tagfit.runs.folder import TENSORBOARD, flat
 from tagfit.training.events import EpochEnded, Event, Listener, RunEnded
@@ -54,10 +54,9 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise MissingExtraError("a log for TensorBoard", "tensorboard") from error
+        demand_extra("a log for TensorBoard", "tensorboard")
+        from tensorboardX import SummaryWriter
+
         self._writer, self._folder, self._open = SummaryWriter, Path(folder), dict[int, Any]()
 
     def __call__(self, event: Event) -> None:
@@ -100,10 +99,9 @@ class MLflow:
             os.environ.setdefault(variable, value)
         for noisy in ("mlflow", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        try:
-            from mlflow import MlflowClient, entities
-        except ImportError as error:
-            raise MissingExtraError("a log for MLflow", "mlflow") from error
+        demand_extra("a log for MLflow", "mlflow")
+        from mlflow import MlflowClient, entities
+
         self._entities = entities
         self._children, self._waiting = dict[int, str](), dict[int, list[Any]]()
         self._sent = time.monotonic()
@@ -176,11 +174,8 @@ def demand(log: Log | None) -> None:
     Raises:
         MissingExtraError: what `log` needs is not installed.
     """
-    from importlib.util import find_spec
-
-    packages = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
-    if log is not None and find_spec(packages[log]) is None:
-        raise MissingExtraError(f"--log {log}", log)
+    if log is not None:
+        demand_extra(f"--log {log}", log)
 
 
 @contextmanager

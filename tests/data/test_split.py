@@ -120,6 +120,18 @@ class TestCalibrate:
         parts = split(build(feature_table(samples=400)), calibrate=True)
         assert parts.counts == {"train": 238, "val": 60, "calibrate": 42, "test": 60}
 
+    def test_calibrate_has_its_share_of_labels_that_one_sample_has(self):
+        """Stratification gives train all of them."""
+        alone_NL = np.eye(400, dtype=np.int8)[:, :200]
+        parts = split(build(feature_table(samples=400, labels=200, labels_NL=alone_NL)), calibrate=True)
+        assert 15 <= alone_NL[parts.rows("calibrate")].sum() <= 27
+
+    def test_calibrate_holds_whole_groups(self):
+        groups = [str(row // 5) for row in range(400)]
+        parts = split(build(feature_table(samples=400)), calibrate=True, groups=groups)
+        assert (parts.parts.reshape(-1, 5) == parts.parts.reshape(-1, 5)[:, :1]).all()
+        assert 35 <= parts.counts["calibrate"] <= 50
+
     def test_of_a_persons_split_it_is_train_that_gives(self):
         own = np.array([0, 0, 0, 1, 3] * 40, dtype=np.int8)
         dealt = split(build(feature_table(samples=200, given_split=own)), calibrate=True)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from tagfit.api import fit, load
-from tagfit.decisions.calibration import METHODS, Calibration, crossfitted, fit_calibration
+from tagfit.decisions.calibration import METHODS, Calibration, fit_calibration
+from tagfit.decisions.decider import Predictions, fit_decider
 from tagfit.decisions.reliability import CalibrationBin, reliability
 from tagfit.errors import BundleError, DataError
 from tagfit.inference.tagger import Tagger
@@ -46,6 +47,12 @@ def drawn(seed, N=300, L=6, distortion="none", unknown=0.0):
     labels[rng.random((N, L)) < unknown] = UNKNOWN
     predictions = 1 / (1 + np.exp(-DISTORTIONS[distortion](logits)))
     return labels, truth.astype(np.float32), predictions.astype(np.float32)
+
+
+def crossfitted(labels, predictions, groups=None):
+    """What a calibration makes of each row that has not seen it, nor chosen its method on it."""
+    belongs_to = np.arange(len(labels)) if groups is None else groups
+    return fit_decider(Predictions(labels, predictions, belongs_to), "val", None, seen_NL=None).probabilities_NL
 
 
 def log_loss(labels, probabilities):
@@ -191,7 +198,7 @@ class TestDegenerate:
         ],
     )
     def test_what_cannot_be_calibrated_says_why(self, labels, predictions, message):
-        for function in (fit_calibration, crossfitted, reliability):
+        for function in (fit_calibration, reliability):
             with pytest.raises(DataError, match=message):
                 function(labels, predictions)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from making import PROVE
-from tagfit.decisions.rule_fitting import FEWEST_ROWS, Plan, SeenSets, fit_rule
+from tagfit.decisions.rule_fitting import FEWEST_ROWS, RuleFitter, SeenSets, fit_rule
 from tagfit.decisions.rules import METRIC_OBJECTIVES, Objective, Rule
 from tagfit.decisions.threshold_search import FitRows
 from tagfit.errors import DataError
@@ -135,8 +135,8 @@ class TestChoice:
     def test_a_label_without_a_yes_gets_the_common_threshold(self):
         labels, p = World(5, rare=True).draw(300)
         labels[:, 0] = 0
-        rule = Plan("own", 10.0).fit("macro_f1", FitRows(labels, p.astype(float)), None)
-        common = Plan("common").fit("macro_f1", FitRows(labels, p.astype(float)), None)
+        rule = RuleFitter("own", 10.0).fit("macro_f1", FitRows(labels, p.astype(float)), None)
+        common = RuleFitter("common").fit("macro_f1", FitRows(labels, p.astype(float)), None)
         assert rule.thresholds[0] == pytest.approx(common.thresholds[0])
         assert len(set(rule.thresholds)) > 2
 

@@ -190,7 +190,7 @@ PLANTS = {
     "underfit": Plant("gap", "It underfits", underfit, (0.09, 0.10, 0.11, 0.12), 0.05),
     "untrained": Plant("untrained", "It has not learnt", untrained, (0.02, 0.01, 0.0), 0.2),
     "too sure": Plant("gap", "It is far too sure", too_sure, (0.99, 0.995, 0.999, 1.0), 0.9),
-    "worthless": Plant("flattery", "A constant baseline", worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
+    "worthless": Plant("flattery", ("A constant baseline", "At 0.5 it decides"), worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
     "sparse labels": Plant("flattery", "Label accuracy flatters", sparse, (0.3, 0.4, 0.6, 0.8), 0.05),
     "cut short": Plant("schedule", "Training was cut short", cut_short, (12, 15, 20, 30), 6),
     "past its best": Plant("schedule", "It was trained past", past_its_best, (0.05, 0.1, 0.15, 0.3), 0.0),

@@ -7,7 +7,7 @@ import pytest
 
 from making import answers, as_json, evidence
 from tagfit.diagnosis.evidence import Evidence
-from tagfit.diagnosis.registry import CHECKS, OF_MODEL, look
+from tagfit.diagnosis.registry import CHECKS, FREE, look
 from tagfit.recipes import RECIPES
 from tagfit.records.scores import Target
 
@@ -21,7 +21,7 @@ def test_a_check_without_evidence_says_why_it_cannot_run(name):
 
 
 def test_findings_are_told_the_worst_first_and_are_plain_json():
-    diagnosis = look(evidence(answers(2000, wrong=0.05), answers(2000, wrong=0.3, seed=1)), OF_MODEL, "it")
+    diagnosis = look(evidence(answers(2000, wrong=0.05), answers(2000, wrong=0.3, seed=1)), FREE, "it")
     record = json.loads(json.dumps(as_json(diagnosis)))
     strengths = [finding["strength"] for finding in record["findings"]]
     assert strengths

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from making import decode
 from tagfit.images import workers as decoder
-from tagfit.images.decode import UnreadableImageError, decode
+from tagfit.images.decode import UnreadableImageError
 from tagfit.images.store import open_images
 from tagfit.records.form import ImageForm
 

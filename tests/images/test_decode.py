@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from making import decode
 from tagfit.images import decode as decode_module
-from tagfit.images.decode import UnreadableImageError, decode, shrink
+from tagfit.images.decode import UnreadableImageError, shrink
 from tagfit.records.form import ImageForm
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from making import decode
 from tagfit.images import store
 from tagfit.images import workers as decoder
-from tagfit.images.decode import decode
 from tagfit.images.store import open_images
 from tagfit.records.form import ImageForm
 

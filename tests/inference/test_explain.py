@@ -38,7 +38,7 @@ def scenes(tmp_path_factory):
     for number in range(160):
         labels = [name for name, bit in (("red", 1), ("green", 2)) if number & bit]
         Image.fromarray(scene(rng, labels)[0]).save(folder / f"{number}.png")
-        lines.append(f"{number}.png,{';'.join(labels)}")
+        lines.append(f"{number}.png,{';'.join(labels) or 'none'}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -12,13 +12,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from images.test_corpus import CRASHING, ODD, encoded
-from making import tiny_backbone
+from making import decode, tiny_backbone
 from serving import running
 from tagfit.api import fit, load
 from tagfit.cli.main import main
 from tagfit.errors import BundleError
 from tagfit.images import workers as decoder
-from tagfit.images.decode import decode
 from tagfit.inference.export.export import export
 from tagfit.inference.onnx_runtime import OnnxNetworks
 from tagfit.inference.tagger import Tagger
@@ -40,7 +39,7 @@ def photos(tmp_path_factory):
     lines = ["image,labels"]
     for number, (name, content) in enumerate(files.items()):
         (folder / name).write_bytes(content)
-        lines.append(f"{name},{('a', 'b', 'a;b', '')[number % 4]}")
+        lines.append(f"{name},{('a', 'b', 'a;b', 'none')[number % 4]}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
 

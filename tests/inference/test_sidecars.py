@@ -1,11 +1,12 @@
 from making import save_tagged, xmp_packet
-from tagfit.data.sources.keywords import images_below, keywords_of
+from tagfit.data.sources.keywords import images_in, keywords_of
+from tagfit.data.sources.listing import Listing
 from tagfit.inference.rows import PredictedRow
 from tagfit.inference.sidecars import planned, with_sidecars
 
 
 def read_back(folder):
-    return {image.file.name: keywords_of(image)[1] for image in images_below(folder)}
+    return {image.file.name: keywords_of(image)[1] for image in images_in(Listing(folder))}
 
 
 def test_labels_join_the_keywords_that_are_there_and_nothing_else_changes(tmp_path):

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,3 +105,28 @@ def test_after_a_kill_at_any_step_the_old_folder_or_the_new_one_is_read(tmp_path
     assert find_bundle(tmp_path) == found
     write_folder(bundle, {"manifest.json": b"newer", "a": b"newer"})
     assert (find_bundle(tmp_path) / "a").read_bytes() == b"newer"
+
+
+DIE = """
+import os, sys
+from pathlib import Path
+from tagfit.io.files import whole_file
+with whole_file(Path(sys.argv[1])) as stream:
+    stream.write(b"half")
+    stream.flush()
+    os._exit(9)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_that_writes_there(tmp_path):
+    """Not what a living one is writing, nor what people call alike."""
+    subprocess.run([sys.executable, "-c", DIE, tmp_path / "a.xmp"], check=False)
+    (left,) = tmp_path.iterdir()
+    assert is_temporary(left)
+    mine = tmp_path / ".a.xmp.123456789abc.tmp"
+    mine.write_bytes(b"of another machine, or of an older version")
+    code = "import sys, pathlib, tagfit.io.files as f; f.write_atomically(pathlib.Path(sys.argv[1]), b'')"
+    with whole_file(tmp_path / "living.xmp") as stream:
+        stream.write(b"2")
+        subprocess.run([sys.executable, "-c", code, tmp_path / "b.xmp"], check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"b.xmp", "living.xmp", mine.name}

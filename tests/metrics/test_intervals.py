@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from making import PROVE, as_json
 from tagfit.errors import DataError
@@ -171,6 +172,23 @@ class TestSpread:
     def test_another_number_of_samples_is_refused(self):
         with pytest.raises(DataError, match="of 5 samples; there are 60"):
             resample(of(), Resampling.of(5))
+
+
+def ranked(samples, seed, shares=(0.4, 0.3, 0.1, 0.05, 0.03, 0.02)):
+    """Labels, most of them rare, and scores that know something of them."""
+    rng = np.random.default_rng(seed)
+    hidden_NL = rng.normal(size=(samples, len(shares)))
+    levels = special.ndtri(1 - np.array(shares))
+    labels_NL = (hidden_NL > levels).astype(np.int8)
+    return Answers(labels_NL, special.expit(hidden_NL + rng.normal(size=hidden_NL.shape) - levels))
+
+
+def test_map_of_rare_labels_reads_too_much_and_is_corrected():
+    truth = resample(ranked(100_000, 0), Resampling.of(100_000, resamples=2), ("map",)).scores.map
+    spreads = [resample(ranked(150, seed), Resampling.of(150, resamples=200), ("map",)) for seed in range(1, 41)]
+    reads, corrected = np.mean([(spread.scores.map, spread.corrected("map")) for spread in spreads], axis=0)
+    assert reads > truth + 0.03
+    assert abs(corrected - truth) < 0.6 * (reads - truth)
 
 
 class TestDifference:

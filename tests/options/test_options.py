@@ -267,11 +267,54 @@ def _elsewhere(tmp_path, monkeypatch):
 
 
 def test_what_only_python_has_is_no_word_of_a_command():
-    assert list(command_words(DataOptions, {"calibrate": True, "label_names": ("a",), "split_seed": 0})) == []
+    assert list(command_words(DataOptions, {"calibrate": True, "split_seed": 0})) == []
     assert flag_of(DataOptions, "minus_one") == "--minus-one-is"
     shown = {name for parameter in main.commands["cure"].params for name in parameter.opts}
-    assert not {"--calibrate", "--label-names"} & shown
+    assert "--calibrate" not in shown
     assert isinstance(main.commands["cure"], click.Command)
+
+
+def test_how_labels_are_read_is_in_the_record_and_in_the_command(tmp_path):
+    """Whatever the person has said about a source, a run's data is read the same way again."""
+    folder = image_folder(tmp_path, samples=20)
+    rows = (folder / "labels.csv").read_text().splitlines()[1:]
+    cells = [row.split(",") for row in rows]
+    text = "".join(f"/mnt/a/{image},{labels.replace(';', '+').replace('none', 'leer')},0\n" for image, labels in cells)
+    (folder / "labels.csv").write_text(text)
+    said = {
+        "image_column": "column 1",
+        "label_column": "column 2",
+        "label_separator": "+",
+        "strip_prefix": "/mnt/a/",
+        "none_is": "leer",
+        "header": "none",
+    }
+    data = tagfit.load(folder, size=8, **said)
+    assert data.source.label_column == ("column 2",)
+    assert from_plain(json.loads(json.dumps(to_plain(data.source))), DataSource) == data.source
+    assert load_again(data.source, "cpu").lock == data.lock
+    words = list(command_words(DataOptions, data.source.options))
+    assert words[words.index("--label-column") + 1] == "column 2"
+    shown = CliRunner().invoke(main, ["inspect", str(folder), *words])
+    assert shown.exit_code == 0, shown.output
+    assert "Labels are column 'column 2'." in shown.output
+
+
+def test_names_of_labels_on_the_command_line(tmp_path):
+    folder = image_folder(tmp_path, samples=20)
+    images = [f"images/{number}.png" for number in range(20)]
+    (folder / "labels.csv").unlink()
+    (folder / "list.txt").write_text("".join(f"{image} {at % 2} {at % 3 == 0:d}\n" for at, image in enumerate(images)))
+    data = tagfit.load(folder, size=8, label_names=["sea", "light blue"])
+    words = list(command_words(DataOptions, data.source.options))
+    assert words[words.index("--label-names") + 1] == "sea,light blue"
+    shown = CliRunner().invoke(main, ["inspect", str(folder), "--json", *words])
+    assert [label["name"] for label in json.loads(shown.stdout)["labels"]] == ["sea", "light blue"]
+
+
+def test_text_of_no_characters_is_refused_wherever_it_is_said():
+    with pytest.raises(OptionError, match="none_is must be a text of at least one character; got ''"):
+        DataOptions(none_is="")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def _renamed(records, names):
         data=data,
         findings=(finding,),
         tried=tuple(replace(first, recipe=replace(first.recipe, name=name)) for name in names),
-        ingredients=tuple(IngredientRecord(name, 0.1, 0.02, False, without) for name in names),
+        ingredients=tuple(IngredientRecord(name, 0.1, 0.02, without) for name in names),
     )
     return RunFiles(names[0], changed, records.command, replace(saved, names=samples, runs=runs))
 

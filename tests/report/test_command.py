@@ -9,11 +9,17 @@ from click.testing import CliRunner
 from making import image_folder
 from tagfit.cli.main import main
 from tagfit.options.data import DataSource
-from tagfit.recipes import RECIPES, DenseModel, Recipe, Training
+from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe, Training
 from tagfit.report.command import reproduction
 from tagfit.search.plan import Plan
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=2, patience=0))
+
+AUGMENTED = Recipe(
+    name="augmented",
+    model=CnnModel(width=4),
+    training=Training(epochs=1, patience=0, augmentation=("mirror",), augmentation_strength=0.5),
+)
 
 RUNS = {
     "fit": [
@@ -30,6 +36,7 @@ RUNS = {
         "--groups",
         "none",
     ],
+    "fit, augmented": ["fit", "--allow", "augmentation", "--size", "16"],
     "asked": ["cure", "--metric", "macro_f1", "--train-below", "0.99", "--val-at-least", "0.2", "--trials", "1"],
     "folds": ["cure", "--folds", "2", "--decide-for", "recall>=0.5", "--single", "--max-megapixels", "2"],
     "allowed": ["cure", "--allow", "augmentation", "--train-below", "0.92", "--trials", "1", "--refit"],
@@ -45,7 +52,8 @@ def images(tmp_path_factory):
 def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = Plan((QUICK,))
-    (tmp_path / "mine.toml").write_text(QUICK.to_toml())
+    recipe = AUGMENTED if "augmented" in name else QUICK
+    (tmp_path / "mine.toml").write_text(recipe.to_toml())
     command, *options = RUNS[name]
     role = "recipe" if command == "fit" else "baseline"
     first = CliRunner().invoke(main, [command, str(images), f"--{role}", "mine.toml", *options, "-o", "run"], obj=plan)
@@ -56,7 +64,7 @@ def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
         json.loads((tmp_path / "run" / "run.json").read_text()), DataSource(**result["data"]["source"])
     )
     assert f"{role}.toml" in remark
-    (tmp_path / f"{role}.toml").write_text(QUICK.to_toml())
+    (tmp_path / f"{role}.toml").write_text(recipe.to_toml())
     words = shlex.split(line)
     assert words[:3] == ["tagfit", command, str(images)]
     again = CliRunner().invoke(main, [*words[1:], "-o", "run"], obj=plan)

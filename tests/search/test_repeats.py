@@ -40,13 +40,20 @@ def test_what_diverged_is_left_out_of_the_mean():
     assert Repeats(RECIPES["cnn"], (diverged(),), TARGET).mean("val") is None
 
 
-def test_an_ingredient_is_useless_within_twice_the_standard_error():
-    whole = repeats(0.80, 0.81, 0.79)
-    assert not Ingredient.of("dropout", whole, repeats(0.70, 0.71, 0.69)).useless
-    assert Ingredient.of("dropout", whole, repeats(0.795, 0.815, 0.785)).useless
-    assert Ingredient.of("dropout", whole, repeats(0.9, 0.9, 0.9)).useless
+def test_an_ingredient_helps_beyond_twice_the_standard_error():
+    whole, shown = repeats(0.80, 0.81, 0.79), ""
+    assert Ingredient.of("dropout", whole, repeats(0.70, 0.71, 0.69)).record.remark == shown
+    assert Ingredient.of("dropout", whole, repeats(0.795, 0.815, 0.785)).record.remark == "not shown to help"
+    assert Ingredient.of("dropout", whole, repeats(0.9, 0.9, 0.9)).record.remark == "not shown to help"
     gone = Repeats(RECIPES["cnn"], (diverged(),), TARGET)
     assert Ingredient.of("clip", whole, gone).change is None
+
+
+def test_noise_of_val_counts_where_seeds_agree():
+    """Three seeds that happen to agree do not show that other samples would."""
+    brought = Ingredient.of("dropout", repeats(0.80, 0.80, 0.80), repeats(0.78, 0.78, 0.78), error_on_val=0.015)
+    assert brought.noise == pytest.approx(0.03)
+    assert brought.record.remark == "not shown to help"
 
 
 class TestIngredients:

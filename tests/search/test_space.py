@@ -5,7 +5,7 @@ from tagfit.recipes import RECIPES, CnnModel, DenseModel
 from tagfit.records.data import Preprocessing
 from tagfit.records.scores import Target
 from tagfit.search.candidates import ladder
-from tagfit.search.space import Choice, Range, Space, cnn_space, dense_space, space
+from tagfit.search.space import OneOf, Range, Space, cnn_space, dense_space, space
 
 FEATURES, IMAGES = Preprocessing("features", (9,)), Preprocessing("images", (64, 64, 3))
 BASE = RECIPES["dense-regularised"]
@@ -13,7 +13,7 @@ BASE = RECIPES["dense-regularised"]
 
 def test_a_search_over_anything_else_than_a_recipe_cannot_be_written():
     with pytest.raises(RecipeError) as caught:
-        Space(BASE, model={"split": Choice((1, 2))}, training={"labels": Range(0, 1), "rate": Range(1e-4, 1e-2)})
+        Space(BASE, model={"split": OneOf((1, 2))}, training={"labels": Range(0, 1), "rate": Range(1e-4, 1e-2)})
     assert [fault.split()[0] for fault in caught.value.faults] == ["model.split", "training.labels"]
 
 
@@ -32,7 +32,7 @@ def test_features_are_searched_with_dense_networks_and_images_with_cnns(samples,
 
 @pytest.mark.parametrize("found", [dense_space(0.9), cnn_space(0.9), cnn_space(0.9, augmentation=True)])
 def test_what_a_recipe_was_made_of_is_found_again(found):
-    values = {name: one.values[-1] if isinstance(one, Choice) else one.high for name, one in found.dimensions.items()}
+    values = {name: one.values[-1] if isinstance(one, OneOf) else one.high for name, one in found.dimensions.items()}
     assert found.values_of(found.recipe("mine", values)) == values
 
 

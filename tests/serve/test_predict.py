@@ -3,13 +3,14 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from making import decode
 from serving import form, png, running
-from tagfit.images.decode import decode
 
 RED, GREEN, BLACK = png((220, 20, 20)), png((20, 220, 20)), png((9, 9, 9))
 
@@ -198,6 +199,15 @@ def test_the_documents_page_needs_no_script_and_names_every_path(images_served):
     assert "http" not in page.replace("http-equiv", "")
     assert all(path in page for path in described["paths"])
     assert all(f'id="{name}"' in page for name in described["components"]["schemas"])
+
+
+def test_every_schema_that_is_referred_to_is_described(images_served):
+    page = images_served.ask("/docs").body.decode()
+    described = images_served.ask("/openapi.json")
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', described.body.decode()))
+    assert "Problem" in named
+    assert named <= set(described.json["components"]["schemas"])
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(re.findall(r'id="(\w+)"', page))
 
 
 def test_what_speaks_for_a_label_is_an_image(images_served, image_tagger):

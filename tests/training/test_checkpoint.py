@@ -14,6 +14,7 @@ from making import PROVE, feature_table, image_folder, image_table, locked
 from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe, Training
 from tagfit.training import checkpoint, loop
+from tagfit.training import engine as dense_engine
 from tagfit.training import thread_pool as threads
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import StepEnded
@@ -137,6 +138,54 @@ def test_a_checkpoint_of_another_number_of_threads_is_not_gone_on_with(monkeypat
         run(CNN, checkpoints, die_after=4)
     monkeypatch.setattr(threads, "MOST", 1)
     assert same(run(CNN, checkpoints)[0], run(CNN)[0])
+
+
+def run_compiled(training, checkpoints=None, at=None, dies=True):
+    """By the compiled engine, which dies at the end of an epoch, or is asked to stop."""
+    model = DenseModel(widths=(16,), batch_norm=True, dropout=(0.3,), input_noise=0.1, input_dropout=0.1)
+    recipe = Recipe(name="compiled", model=model, training=training)
+    data = data_for(recipe)
+    network = build_network(recipe, data.dataset.preprocessing.shape, len(data.dataset.label_names))
+    parts = [LabelledRows.of(data, part, CPU) for part in ("train", "val")]
+
+    def listen(event):
+        if event.row["epoch"] == at and dies:
+            raise Killed
+        return event.row["epoch"] == at
+
+    job = PreparedJob(network, training, *parts, 3, checkpoints=checkpoints, on_event=listen)
+    (trained,) = dense_engine.train_all([job])
+    return network.state_dict(), trained
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"patience": 3}, {"averaging": 0.9, "schedule": "cosine"}, {"clip": 0.5, "patience": 2, "averaging": 0.5}],
+    ids=str,
+)
+@pytest.mark.parametrize("at", range(2, 12) if PROVE else [2, 7])
+@pytest.mark.parametrize("dies", [True, False])
+def test_the_compiled_engine_goes_on_to_the_same_weights(changes, at, dies):
+    training = Training(epochs=12, rate=0.02, batch_size=16, **{"patience": 0, **changes})
+    expected, whole = run_compiled(training)
+    checkpoints = Memory()
+    if len(whole.history) < at:
+        pytest.skip("it is over before")
+    if dies:
+        with pytest.raises(Killed):
+            run_compiled(training, checkpoints, at)
+    else:
+        run_compiled(training, checkpoints, at, dies=False)
+    weights, trained = run_compiled(training, checkpoints)
+    assert same(weights, expected)
+    assert [row["train_loss"] for row in trained.history] == [row["train_loss"] for row in whole.history]
+    assert trained.delivered_epoch == whole.delivered_epoch
+
+
+def test_a_later_stop_is_further_than_an_earlier_one():
+    training, checkpoints = Training(epochs=12, rate=0.02, patience=0), Memory()
+    reached = [len(run_compiled(training, checkpoints, at, dies=False)[1].history) for at in (6, 8, 9)]
+    assert reached == [6, 8, 9]
 
 
 @pytest.fixture(scope="module")

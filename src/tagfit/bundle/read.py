@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import safetensors.numpy
-from numpy.typing import NDArray
 from torch import nn
 
 from tagfit.bundle.audit import Audited, audited, gathered, refuse
@@ -19,6 +17,7 @@ from tagfit.models.backbones import Pretrained, build_backbone
 from tagfit.models.ensemble import Ensemble
 from tagfit.models.registry import build_network
 from tagfit.recipes import FineTunedModel, Recipe
+from tagfit.records.data import Array
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -79,7 +78,7 @@ def _shape_faults(found: Audited) -> list[str]:
     return faults
 
 
-def _loaded(content: bytes, faults: list[str]) -> dict[str, NDArray[Any]]:
+def _loaded(content: bytes, faults: list[str]) -> dict[str, Array]:
     try:
         return safetensors.numpy.load(content)
     except safetensors.SafetensorError as error:

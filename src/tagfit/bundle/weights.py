@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagfit.bundle.files import StoredTensor
 from tagfit.errors import BundleError
 from tagfit.models.outline import outline
-from tagfit.records.data import Backbone
+from tagfit.records.data import Array, Backbone
 
 #: what safetensors calls the dtypes that networks have
 _DTYPES = {"float32": "F32", "int64": "I64", "bool": "BOOL"}
@@ -43,7 +42,7 @@ def _differences(expected: Mapping[str, Tensor], given: Mapping[str, tuple[tuple
     return faults
 
 
-def _dtype(tensor: Tensor | NDArray[Any]) -> str:
+def _dtype(tensor: Tensor | Array) -> str:
     return _DTYPES.get(str(tensor.dtype).removeprefix("torch."), str(tensor.dtype))
 
 
@@ -66,7 +65,7 @@ def prefix(number: int) -> str:
     return f"members.{number}."
 
 
-def load_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
+def load_weights(network: nn.Module, weights: Mapping[str, Array]) -> None:
     """Put `weights` into `network`.
 
     Raises:
@@ -84,5 +83,5 @@ def load_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> Non
     network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
 
 
-def weights_of(network: nn.Module) -> dict[str, NDArray[Any]]:
+def weights_of(network: nn.Module) -> dict[str, Array]:
     return {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}

@@ -12,11 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from numpy.typing import NDArray
 
 import tagfit
 from tagfit.bundle.files import BACKBONE, MANIFEST, MODEL_CARD, MOST_MANIFEST, SAMPLES, WEIGHTS, sha256
@@ -27,6 +25,7 @@ from tagfit.bundle.weights import weights_of
 from tagfit.errors import OutputError
 from tagfit.io.files import write_folder
 from tagfit.io.typed_json import to_plain
+from tagfit.records.data import Array
 
 
 def write_bundle(path: Path, bundle: Bundle, card: str | None = None) -> None:
@@ -54,5 +53,5 @@ def write_bundle(path: Path, bundle: Bundle, card: str | None = None) -> None:
     write_folder(path, files)
 
 
-def _safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def _safetensors(arrays: Mapping[str, Array]) -> bytes:
     return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})

@@ -14,7 +14,7 @@ from tagfit.cli.stops import Stops, stops_raise
 from tagfit.cli.streams import gated
 from tagfit.errors import InputError, TagfitError
 from tagfit.options.checks import SWITCH
-from tagfit.options.option import GROUPS, Group, Option, Options, Reader, defaults_of, flag_of, options_of
+from tagfit.options.option import GROUPS, Group, Option, OptionReader, Options, defaults_of, flag_of, options_of
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 
@@ -163,7 +163,7 @@ def takes(leave: Collection[str] = (), **records: type[Options]) -> Callable[[Ru
 def _records(records: Mapping[str, type[Options]], typed: Mapping[str, Any]) -> dict[str, Options]:
     from tagfit.api import MEANINGS
 
-    reader = Reader(MEANINGS, typed=True)
+    reader = OptionReader(MEANINGS, typed=True)
     found = {
         parameter: reader.read(kind, {name: value for name, value in typed.items() if name in options_of(kind)})
         for parameter, kind in records.items()

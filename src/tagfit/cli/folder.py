@@ -8,6 +8,7 @@ import click
 
 from tagfit.cli.command import command, json_option, option, say
 from tagfit.cli.output import show, show_json
+from tagfit.errors import has_extra
 
 
 @command("tagfit report run", "tagfit report run --compare other-run -o both.html")
@@ -25,7 +26,6 @@ def report(
     With --json the page is written only if -o names it.
     """
     from tagfit.report import files as reporting
-    from tagfit.report.files import can_draw_png
     from tagfit.report.table import result_table
     from tagfit.runs.record import read_record
 
@@ -36,7 +36,7 @@ def report(
     show_json(record) if as_json else show(result_table(record))
     if figures is not None:
         say(f"{reporting.write_figures(context, Path(figures))} charts written to {figures}")
-        if not can_draw_png():
+        if not has_extra("figures"):
             say("for PNG as well: pip install 'tagfit[figures]'")
     if output is not None or not as_json:
         page = reporting.write_report(Path(run), context, None if output is None else Path(output))

@@ -40,7 +40,7 @@ def inspect(data: str, reading: DataOptions, as_json: bool) -> None:
 def diagnose(data: str, reading: DataOptions, looking: DiagnoseOptions, as_json: bool) -> None:
     """Say what is wrong with DATA or with a RUN, and what to do.
 
-    For DATA, a model is trained on it quickly and examined. For a RUN, its own model is examined.
+    For DATA, a model is trained quickly to look at it; --recipe examines one. For a RUN, its own model is examined.
     """
     from tagfit import api
     from tagfit.cli.progress import TrainingBar

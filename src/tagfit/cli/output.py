@@ -57,6 +57,17 @@ def read(data: str, tagger: Tagger, options: LabelOptions) -> Dataset:
     return dataset
 
 
+def read_labels(data: str, options: LabelOptions) -> Dataset:
+    """Read what a command was given for its labels' sake."""
+    from tagfit import api
+    from tagfit.cli.progress import reading_bar
+
+    with reading_bar() as on_read:
+        dataset = api.read_dataset(data, on_read=on_read, **options.changed())
+    _say_set_aside(dataset)
+    return dataset
+
+
 def _say_set_aside(dataset: Dataset) -> None:
     """How many images could not be read, by kind of reason: what stands before its colon."""
     if dataset.set_aside:

@@ -16,7 +16,7 @@ from tagfit.errors import OutputError
 from tagfit.options.commands import PredictOptions
 
 if TYPE_CHECKING:
-    from tagfit.inference.rows import PredictedRow
+    from tagfit.inference.rows import PredictedRow, RowCounts
     from tagfit.inference.tagger import Tagger
 
 
@@ -46,9 +46,9 @@ def predict(bundle: str, paths: tuple[str, ...], writing: PredictOptions) -> Non
         counts = _predict_here(tagger, given, writing) if ray is None else _predict_on(ray, bundle, given, writing)
     if writing.output is not None:
         say(f"written to {writing.output}")
-    if counts["unreadable"]:
-        say(f"{counts['unreadable']} of {counts['read'] + counts['unreadable']} images could not be read")
-    if counts["unreadable"] and not (counts["read"] or writing.resume or writing.on):
+    if counts.unreadable:
+        say(f"{counts.unreadable} of {counts.total} images could not be read")
+    if counts.unreadable and not (counts.read or writing.resume or writing.on):
         raise click.exceptions.Exit(1)
 
 
@@ -74,17 +74,17 @@ def _check_images(tagger: Tagger, given: Sequence[Path], writing: PredictOptions
         raise click.UsageError(f"{', '.join(for_images)}: for image files only, and these are arrays")
 
 
-def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions) -> dict[str, int]:
+def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions) -> RowCounts:
     """Write what was asked for; how many samples were read, and how many could not be."""
     from tagfit.cli.progress import reading_bar
     from tagfit.inference.overlays import demand_new_folder, with_overlays
-    from tagfit.inference.rows import counted, predicted_rows
+    from tagfit.inference.rows import RowCounts, predicted_rows
     from tagfit.inference.sidecars import with_sidecars
 
     explain = None if writing.explain is None else Path(writing.explain)
     if explain is not None:
         demand_new_folder(explain, given)
-    counts = {"read": 0, "unreadable": 0}
+    counts = RowCounts()
     with reading_bar("predicting") as on_row:
 
         def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
@@ -92,8 +92,8 @@ def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions
             found = predicted_rows(tagger, given, writing.calibrated, lines=lines, known=known, on_row=on_row)
             if explain is not None:
                 found = with_overlays(found, tagger.explain, explain, lambda why: say(f"not explained: {why}"))
-            return counted(
-                with_sidecars(found, _say_refused) if writing.write_xmp and not writing.dry_run else found, counts
+            return counts.counted(
+                with_sidecars(found, _say_refused) if writing.write_xmp and not writing.dry_run else found
             )
 
         _write(rows, tagger, writing)
@@ -122,7 +122,7 @@ def _say_refused(why: str) -> None:
     say(f"no labels added: {why}")
 
 
-def _predict_on(ray: Any, bundle: str, given: Sequence[Path], writing: PredictOptions) -> dict[str, int]:
+def _predict_on(ray: Any, bundle: str, given: Sequence[Path], writing: PredictOptions) -> RowCounts:
     """The same on a cluster, as a folder of parts."""
     from tagfit.cli.progress import reading_bar
     from tagfit.cluster.prediction import predict_parts
@@ -132,6 +132,4 @@ def _predict_on(ray: Any, bundle: str, given: Sequence[Path], writing: PredictOp
     with reading_bar("predicting") as on_row:
         names = images_at(given, sys.stdin.buffer)
         output, calibrated, resume = Path(str(writing.output)), writing.calibrated, writing.resume
-        return dict(
-            predict_parts(ray, Path(bundle), names, output, calibrated=calibrated, resume=resume, on_row=on_row)
-        )
+        return predict_parts(ray, Path(bundle), names, output, calibrated=calibrated, resume=resume, on_row=on_row)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import tagfit
-from tagfit.errors import InputError, MissingExtraError, TagfitError
+from tagfit.errors import InputError, TagfitError, demand_extra
 
 #: how Ray is used unless the environment says otherwise: a training does not wait for a lost node as long as Ray would
 _DEFAULTS = {
@@ -83,10 +83,9 @@ def connected(on: str | None) -> Iterator[Any]:
     demand_place(on)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError("--on ray", "ray") from error
+    demand_extra("--on ray", "ray")
+    import ray
+
     if ray.is_initialized():
         yield ray
         return

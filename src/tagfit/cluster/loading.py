@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -29,7 +29,8 @@ def decoding(ray: Any) -> Decode:
         sources: Iterable[Source], form: ImageForm, max_pixels: int, wanted: Wanted = lambda digest: True
     ) -> Generator[tuple[int, DecodeOutcome]]:
         remote = ray.remote(_decoded).options(num_cpus=1)
-        coming = _chunks(enumerate(sources))
+        numbered = enumerate(sources)
+        coming = iter(lambda: list(islice(numbered, AT_ONCE)), [])
         running: dict[Any, tuple[int, ...]] = {}
         while True:
             room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1))) - len(running)
@@ -49,11 +50,6 @@ def decoding(ray: Any) -> Decode:
                 yield number, replace(outcome, pixels=None) if known else outcome
 
     return decoded
-
-
-def _chunks(numbered: Iterator[tuple[int, Source]]) -> Iterator[list[tuple[int, Source]]]:
-    while chunk := list(islice(numbered, AT_ONCE)):
-        yield chunk
 
 
 def _anywhere(source: Source) -> Source:

@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tagfit.bundle.files import MANIFEST, find_bundle
 from tagfit.cluster.connection import demand_version, told, version
 from tagfit.errors import OutputError, TagfitError
 from tagfit.inference.row_files import write_form
-from tagfit.inference.rows import counted, image_rows
+from tagfit.inference.rows import RowCounts, image_rows
 from tagfit.inference.tagger import PATHS_AT_ONCE, Tagger
 from tagfit.io.files import is_temporary, whole_file, writable, write_atomically
 
@@ -46,8 +47,8 @@ def predict_parts(
     calibrated: bool = False,
     resume: bool = False,
     on_row: Callable[[int, int], object] = lambda done, total: None,
-) -> Mapping[str, int]:
-    """Predict the images `names` into the folder `output`; how many were `read` now, and how many `unreadable`.
+) -> RowCounts:
+    """Predict the images `names` into the folder `output`; how many were read now, and how many could not be.
 
     Args:
         ray: as `connected` gives it.
@@ -61,14 +62,14 @@ def predict_parts(
         TagfitError: the nodes cannot do it: another version, no such folder.
     """
     job = _begun(bundle, names, output, calibrated, resume)
-    counts = {"read": 0, "unreadable": 0}
-    todo = [number for number in range(job["parts"]) if not _part(output, number).exists()]
-    done = job["images"] - sum(_size(job, number) for number in todo)
-    on_row(done, job["images"])
+    counts = RowCounts()
+    todo = [number for number in range(job.parts) if not _part(output, number).exists()]
+    done = job.images - sum(job.size(number) for number in todo)
+    on_row(done, job.images)
     for found in _run(ray, bundle, output, todo, calibrated) if todo else ():
-        done += sum(found.values())
-        counts = {name: counts[name] + found[name] for name in counts}
-        on_row(done, job["images"])
+        done += found.total
+        counts = RowCounts(counts.read + found.read, counts.unreadable + found.unreadable)
+        on_row(done, job.images)
     with writable(output):
         shutil.rmtree(output / _INPUTS, ignore_errors=True)
         for left in filter(is_temporary, output.iterdir()):
@@ -76,7 +77,29 @@ def predict_parts(
     return counts
 
 
-def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, resume: bool) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class _Job:
+    """What is predicted: the folder's manifest.
+
+    Attributes:
+        bundle, inputs: SHA-256 of the bundle's manifest and of all paths.
+        of: images of a part.
+    """
+
+    tagfit: str
+    bundle: str
+    calibrated: bool
+    images: int
+    inputs: str
+    parts: int
+    of: int = PART
+
+    def size(self, part: int) -> int:
+        """Images of one part."""
+        return min(self.of, self.images - part * self.of)
+
+
+def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, resume: bool) -> _Job:
     """The job's manifest, after its inputs are listed; the one that is there, where it is gone on with.
 
     Raises:
@@ -90,8 +113,8 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
     with writable(output):
         output.mkdir(parents=True, exist_ok=True)
-        digest, images = hashlib.sha256(), 0
-        for number, part in enumerate(_ranges(names)):
+        digest, images, coming = hashlib.sha256(), 0, iter(names)
+        for number, part in enumerate(iter(lambda: list(islice(coming, PART)), [])):
             lines = "".join(json.dumps(name) + "\n" for name in part).encode()
             digest.update(lines)
             images += len(part)
@@ -99,21 +122,13 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
                 place = output / _INPUTS / f"{number:06}.jsonl"
                 place.parent.mkdir(exist_ok=True)
                 write_atomically(place, lines)
-        job = {
-            "tagfit": tagfit.__version__,
-            "bundle": hashlib.sha256((find_bundle(bundle) / MANIFEST).read_bytes()).hexdigest(),
-            "calibrated": calibrated,
-            "images": images,
-            "inputs": digest.hexdigest(),
-            "parts": -(-images // PART),
-            "of": PART,
-        }
-        if known is not None and known != job:
-            faults = [
-                f"{name}: {known.get(name)} then, {job[name]} now" for name in job if known.get(name) != job[name]
-            ]
+        model = hashlib.sha256((find_bundle(bundle) / MANIFEST).read_bytes()).hexdigest()
+        job = _Job(tagfit.__version__, model, calibrated, images, digest.hexdigest(), -(-images // PART))
+        if known is not None and known != asdict(job):
+            now = asdict(job).items()
+            faults = [f"{name}: {known.get(name)} then, {value} now" for name, value in now if known.get(name) != value]
             raise OutputError([f"{output} holds another job; {fault}" for fault in faults], _OTHER)
-        write_atomically(manifest, json.dumps(job, indent=1))
+        write_atomically(manifest, json.dumps(asdict(job), indent=1))
     return job
 
 
@@ -121,23 +136,11 @@ def _is_strange(path: Path) -> bool:
     return path.name != _INPUTS and not is_temporary(path)
 
 
-def _ranges(names: Iterable[str]) -> Iterator[list[str]]:
-    coming = iter(names)
-    while part := list(islice(coming, PART)):
-        yield part
-
-
 def _part(output: Path, number: int) -> Path:
     return output / f"part-{number:06}{output.suffix}"
 
 
-def _size(job: Mapping[str, Any], number: int) -> int:
-    """Images of one part."""
-    left: int = job["images"] - number * PART
-    return min(PART, left)
-
-
-def _run(ray: Any, bundle: Path, output: Path, todo: Sequence[int], calibrated: bool) -> Iterator[Mapping[str, int]]:
+def _run(ray: Any, bundle: Path, output: Path, todo: Sequence[int], calibrated: bool) -> Iterator[RowCounts]:
     """Have the parts made; the counts of each, as they come.
 
     Raises:
@@ -155,12 +158,12 @@ def _run(ray: Any, bundle: Path, output: Path, todo: Sequence[int], calibrated: 
         raise told(error, "the cluster could not predict") from error
 
 
-def _all_counts(todo: Sequence[int], given: tuple[Any, ...]) -> list[Mapping[str, int]]:
+def _all_counts(todo: Sequence[int], given: tuple[Any, ...]) -> list[RowCounts]:
     demand_version(given[-1])
     return list(_counts(todo, given))
 
 
-def _counts(todo: Sequence[int], given: tuple[Any, ...]) -> Iterator[Mapping[str, int]]:
+def _counts(todo: Sequence[int], given: tuple[Any, ...]) -> Iterator[RowCounts]:
     """By Ray Data: the counts of each part, as they come."""
     import ray
     import ray.data as data
@@ -172,7 +175,7 @@ def _counts(todo: Sequence[int], given: tuple[Any, ...]) -> Iterator[Mapping[str
         _Predictor, batch_size=1, fn_constructor_args=given, concurrency=(1, actors), num_cpus=1
     )
     for row in parts.iter_rows():
-        yield {name: int(row[name]) for name in ("read", "unreadable")}
+        yield RowCounts(**{name: int(row[name]) for name in ("read", "unreadable")})
 
 
 class _Predictor:
@@ -194,11 +197,11 @@ class _Predictor:
         self._tagger = Tagger.load(self._output / _BUNDLE, processes=1)
 
     def __call__(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-        counts = {"read": 0, "unreadable": 0}
+        counts = RowCounts()
         for number in batch["part"]:
             place = _part(self._output, int(number))
             listed = (self._output / _INPUTS / f"{int(number):06}.jsonl").read_text(encoding="utf-8")
             rows = image_rows(self._tagger, map(json.loads, listed.splitlines()), self._calibrated)
             with writable(place), whole_file(place) as stream:
-                write_form(stream, place.suffix, self._tagger.label_names, counted(rows, counts))
-        return {name: [count] for name, count in counts.items()}
+                write_form(stream, place.suffix, self._tagger.label_names, counts.counted(rows))
+        return {name: [count] for name, count in asdict(counts).items()}

@@ -26,7 +26,7 @@ from tagfit.cluster.connection import connected, demand_version, told, version
 from tagfit.errors import TagfitError, TrainingDivergedError
 from tagfit.models.fine_tuned import FineTunedNetwork
 from tagfit.recipes import Training
-from tagfit.records.data import UNKNOWN
+from tagfit.records.data import UNKNOWN, Array
 from tagfit.runs.folder import CheckpointFile
 from tagfit.training import loop
 from tagfit.training.batches import LabelledRows, Samples
@@ -78,7 +78,7 @@ def _train(ray: Any, on_gpus: bool, job: PreparedJob) -> TrainingResult:
     return result
 
 
-def _packed(rows: LabelledRows) -> tuple[NDArray[Any], float, NDArray[np.int8]]:
+def _packed(rows: LabelledRows) -> tuple[Array, float, NDArray[np.int8]]:
     labels_NL = rows.targets_NL if rows.known_NL is None else torch.where(rows.known_NL > 0, rows.targets_NL, UNKNOWN)
     return rows.samples.x[rows.rows_N].numpy(), rows.samples.scale, labels_NL.to("cpu", torch.int8).numpy()
 

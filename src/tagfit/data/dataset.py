@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from tagfit.errors import DataError
 from tagfit.images.decode import MAX_PIXELS, pixels
 from tagfit.images.store import OnPixels, OnRead, open_images
 from tagfit.images.workers import Decode
-from tagfit.records.data import PARTS, UNKNOWN, Dataset, LabelTable, Part, Preprocessing
+from tagfit.records.data import PARTS, UNKNOWN, Array, Dataset, LabelTable, Part, Preprocessing
 from tagfit.records.form import MOST_PIXELS_A_SIDE, ImageForm
 
 DEFAULT_SIZE = 64
@@ -156,9 +156,10 @@ def _from_images(
     sources = table.files or table.encoded or ()
     images = open_images(sources, form, max_pixels=max_pixels, on_read=on_read, on_pixels=on_pixels, decode=decode)
     reasons = tuple((table.sample_names[row], reason) for row, reason in images.set_aside.items())
-    if reasons and (strict or not len(images.rows)):
+    missing = table.set_aside if strict else ()
+    if missing or (reasons and (strict or not len(images.rows))):
         raise DataError(
-            [f"{name}: {reason}" for name, reason in reasons],
+            [f"{name}: {reason}" for name, reason in (*missing, *reasons)],
             "Mend them or take them out of the label file; without --strict (strict=True) they are set aside."
             if len(images.rows)
             else "No image could be read, so there is nothing to learn from.",
@@ -190,7 +191,7 @@ def _chosen(of_each: tuple[T, ...] | None, rows: NDArray[np.intp]) -> tuple[T, .
 
 def _dataset(
     table: LabelTable,
-    x: NDArray[Any],
+    x: Array,
     hashes: NDArray[np.uint8],
     preprocessing: Preprocessing,
     set_aside: tuple[tuple[str, str], ...] = (),
@@ -217,4 +218,6 @@ def _dataset(
         notes=table.notes,
         set_aside=set_aside,
         files=table.files or table.encoded,
+        reading=table.reading,
+        unlabelled=table.unlabelled,
     )

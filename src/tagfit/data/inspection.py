@@ -75,7 +75,9 @@ class Inspection:
         copies: groups of sample names whose bytes are identical.
         near_copies: groups of (sample name, part) of images that are nearly the same.
         neighbours: whether images that follow each other are alike; None where there are too few.
-        notes: how the data was read and split.
+        reading: how the source was read: which column or file gave what, what was left out and why.
+        unlabelled: images that nobody labelled; they are no samples.
+        notes: what else is to be known of how the data was read and split.
         suspicions: sentences on what looks wrong.
         backbone: what makes features of the images, in words; empty for none.
         stored: where the samples lie that are trained on; None where they are in memory.
@@ -93,6 +95,8 @@ class Inspection:
     copies: tuple[tuple[str, ...], ...]
     near_copies: tuple[tuple[tuple[str, str], ...], ...]
     neighbours: NeighbourReport | None
+    reading: tuple[str, ...]
+    unlabelled: int
     notes: tuple[str, ...]
     suspicions: tuple[str, ...]
     lock: str
@@ -119,6 +123,8 @@ def look(data: LockedData) -> Inspection:
         copies=tuple(tuple(dataset.sample_names[row] for row in rows) for rows in copies),
         near_copies=tuple(tuple(_place(data, row) for row in rows) for rows in split.likeness.near_copies),
         neighbours=_neighbours(data),
+        reading=dataset.reading,
+        unlabelled=len(dataset.unlabelled),
         notes=(*dataset.notes, *split.notes),
         suspicions=tuple(_suspicions(data, labels, copies)),
         lock=data.lock,
@@ -165,8 +171,9 @@ def _copies(dataset: Dataset) -> list[NDArray[np.intp]]:
     """Row numbers of byte-identical samples, group by group."""
     keys = hash_keys(dataset.hashes)
     order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]])
-    return [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    starts = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1], True])
+    several = np.flatnonzero(np.diff(starts) > 1)
+    return [order[starts[run] : starts[run + 1]] for run in several]
 
 
 def _neighbours(data: LockedData) -> NeighbourReport | None:

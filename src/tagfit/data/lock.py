@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.errors import LockChangedError
 from tagfit.io.memory_maps import release
-from tagfit.records.data import Dataset, LockedData, Split, hash_keys
+from tagfit.records.data import Array, Dataset, LockedData, Split, hash_keys
 
 
 def lock(dataset: Dataset, split: Split) -> LockedData:
@@ -55,9 +54,10 @@ def hash_rows(x: NDArray[np.generic]) -> NDArray[np.uint8]:
     head = f"{x.dtype.name} {x.shape[1:]}".encode()
     hashes = np.empty((len(x), 32), dtype=np.uint8)
     for start, rows in _in_chunks(x):
-        for number, row in enumerate(rows, start):
-            little = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
-            hashes[number] = np.frombuffer(hashlib.sha256(head + little.tobytes()).digest(), dtype=np.uint8)
+        raw = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<")).tobytes()
+        step = len(raw) // len(rows)
+        digests = (hashlib.sha256(head + raw[at : at + step]).digest() for at in range(0, len(rows) * step, step))
+        hashes[start : start + len(rows)] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
     return hashes
 
 
@@ -73,7 +73,7 @@ def _content(x: NDArray[np.generic]) -> str:
     return digest.hexdigest()
 
 
-def _in_chunks(x: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+def _in_chunks(x: Array) -> Iterator[tuple[int, Array]]:
     """First row numbers and rows, some at a time; of a memory map no more than these stay in memory."""
     for start in range(0, len(x), 2048):
         yield start, np.asarray(x[start : start + 2048])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.groups import AUTO, Groups, group, leaks, likeness
-from tagfit.data.stratification import deal
+from tagfit.data.stratification import deal, draw
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
 from tagfit.options.data import MOST_FOLDS
@@ -70,8 +70,7 @@ def split(
     rows = np.flatnonzero(parts == PARTS.index("train"))
     if len(wanted) > 1:
         _check_count(grouped, rows, min(len(wanted), len(rows)), f"the {len(wanted)} parts {', '.join(wanted)}")
-        codes = np.array([PARTS.index(part) for part in wanted], dtype=np.int8)
-        parts[rows] = codes[deal(dataset, rows, grouped.of, list(wanted.values()), seed)]
+        parts[rows] = _dealt(dataset, rows, grouped.of, wanted, seed)
         notes += [] if own is None else _carved_notes(parts, wanted)
     if own is None or len(wanted) > 1 or folds is not None:
         notes += grouped.notes
@@ -90,6 +89,20 @@ def split(
     notes += _neighbour_note(parts, known) if own is None else ()
     alone = len(np.unique(grouped.of)) == len(dataset)
     return _checked(dataset, Split(parts, tuple(notes), known, of_fold, None if alone else grouped.of))
+
+
+def _dealt(
+    dataset: Dataset, rows: NDArray[np.intp], groups: NDArray[np.intp], wanted: Mapping[str, float], seed: int
+) -> NDArray[np.int8]:
+    """(n,) the part of each row: calibrate is drawn by chance, as new samples come; the others are stratified."""
+    dealt = np.full(len(rows), PARTS.index("calibrate"), dtype=np.int8)
+    left = np.ones(len(rows), dtype=np.bool_)
+    if "calibrate" in wanted:
+        left = ~draw(dataset, rows, groups, wanted["calibrate"], seed)
+    shares = {part: share for part, share in wanted.items() if part != "calibrate"}
+    codes, whole = np.array([PARTS.index(part) for part in shares], dtype=np.int8), sum(shares.values())
+    dealt[left] = codes[deal(dataset, rows[left], groups, [share / whole for share in shares.values()], seed)]
+    return dealt
 
 
 def parse_shares(text: str) -> dict[str, float]:

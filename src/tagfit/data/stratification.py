@@ -37,54 +37,94 @@ def iterative_stratification(
         groups = np.arange(len(labels_NL))
     sizes = np.bincount(groups)
     order = np.argsort(-sizes, kind="stable")
-    sizes = sizes[order]
-    yes_GL = np.zeros((len(sizes), labels_NL.shape[1]), dtype=np.int64)
-    np.add.at(yes_GL, groups, labels_NL == YES)
-    yes_GL = yes_GL[order]
-    weights_P = np.asarray(shares, dtype=np.float64)
-    room_P = weights_P * len(labels_NL)
-    left_L = yes_GL.sum(axis=0)
-    wanted_LP = left_L[:, None] * weights_P
-    wishes = np.maximum(wanted_LP, 1e-9), np.maximum(room_P, 1e-9)
-    dealt_G = np.full(len(sizes), -1, dtype=np.int8)
-    labels_of = [np.flatnonzero(row) for row in yes_GL]
-
-    def part_for(number: int, label: int | None) -> int:
-        if sizes[0] > 1 and (left := int((dealt_G < 0).sum())) <= len(
-            weights_P
-        ):  # large groups may be few, and no part goes without
-            empty = np.setdiff1d(np.arange(len(weights_P)), dealt_G)
-            if left <= len(empty):
-                return int(empty[0])
-        if sizes[number] == 1:
-            return int(np.argmax(room_P)) if label is None else _neediest(wanted_LP[label], room_P)
-        labels = labels_of[number]
-        brings = yes_GL[number, labels][:, None]
-        better_P = ((2 * wanted_LP[labels] - brings) * brings / wishes[0][labels]).sum(axis=0)
-        return int(np.argmax(better_P + (2 * room_P - sizes[number]) * sizes[number] / wishes[1]))
-
-    def deal(number: int, label: int | None) -> None:
-        part, labels = part_for(number, label), labels_of[number]
-        dealt_G[number] = part
-        wanted_LP[labels, part] -= yes_GL[number, labels]
-        left_L[labels] -= yes_GL[number, labels]
-        room_P[part] -= sizes[number]
-
-    while left_L.any():
-        label = int(np.argmin(np.where(left_L > 0, left_L, np.iinfo(left_L.dtype).max)))
-        for number in np.flatnonzero((yes_GL[:, label] > 0) & (dealt_G < 0)):
-            deal(int(number), label)
-    for number in np.flatnonzero(dealt_G < 0):
-        deal(int(number), None)
-    dealt = np.empty_like(dealt_G)
-    dealt[order] = dealt_G
+    by_group = np.argsort(groups, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    yes_GL = np.add.reduceat((labels_NL == YES)[by_group], starts, axis=0, dtype=np.int64)
+    table = _Table(yes_GL[order], sizes[order], np.asarray(shares, dtype=np.float64))
+    while (label := table.rarest()) is not None:
+        table.deal(np.flatnonzero((table.yes_GL[:, label] > 0) & (table.dealt_G < 0)), label)
+    table.deal(np.flatnonzero(table.dealt_G < 0), None)
+    dealt = np.empty_like(table.dealt_G)
+    dealt[order] = table.dealt_G
     return dealt[groups]
 
 
-def _neediest(wanted_P: NDArray[np.float64], room_P: NDArray[np.float64]) -> int:
+class _Table:
+    """What has been dealt, and what each part still lacks.
+
+    Lists of Python's own numbers, as there are a few parts and perhaps a million samples, one after the other.
+    """
+
+    def __init__(self, yes_GL: NDArray[np.int64], sizes_G: NDArray[np.intp], weights_P: NDArray[np.float64]) -> None:
+        self.yes_GL, self._sizes_G = yes_GL, sizes_G
+        self.dealt_G = np.full(len(sizes_G), -1, dtype=np.int8)
+        self._left, self._undealt = yes_GL.sum(axis=0).tolist(), len(sizes_G)
+        wanted_LP, room_P = np.array(self._left)[:, None] * weights_P, weights_P * int(sizes_G.sum())
+        self._wishes = np.maximum(wanted_LP, 1e-9), np.maximum(room_P, 1e-9)
+        self._wanted, self._room = wanted_LP.tolist(), room_P.tolist()
+
+    def rarest(self) -> int | None:
+        """The label of which fewest are left to deal, the first of several; None if none is left."""
+        left = [(count, label) for label, count in enumerate(self._left) if count]
+        return min(left)[1] if left else None
+
+    def deal(self, groups: NDArray[np.intp], label: int | None) -> None:
+        """Deal some groups for the sake of a label, or those without any, one after the other."""
+        several = int((self._sizes_G[groups] > 1).sum())  # the large ones come first
+        for group in groups[:several].tolist():
+            self._take(group, self._part_of_several(group))
+        singles = groups[several:]
+        rows, columns = np.nonzero(self.yes_GL[singles])
+        ends = np.searchsorted(rows, np.arange(1, len(singles) + 1)).tolist()
+        labels, start = columns.tolist(), 0
+        for group, end in zip(singles.tolist(), ends, strict=True):
+            part = self._forced()
+            if part is None:
+                part = _largest(self._room) if label is None else _neediest(self._wanted[label], self._room)
+            self.dealt_G[group] = part
+            for one in labels[start:end]:
+                self._wanted[one][part] -= 1
+                self._left[one] -= 1
+            self._room[part] -= 1
+            self._undealt -= 1
+            start = end
+
+    def _take(self, group: int, part: int) -> None:
+        self.dealt_G[group] = part
+        for one in np.flatnonzero(self.yes_GL[group]).tolist():
+            self._wanted[one][part] -= int(self.yes_GL[group, one])
+            self._left[one] -= int(self.yes_GL[group, one])
+        self._room[part] -= int(self._sizes_G[group])
+        self._undealt -= 1
+
+    def _forced(self) -> int | None:
+        """Large groups may be few, and no part goes without: the first empty part if as few are left as are empty."""
+        if self._undealt > len(self._room) or self._sizes_G[0] == 1:
+            return None
+        empty = np.setdiff1d(np.arange(len(self._room)), self.dealt_G)
+        return int(empty[0]) if self._undealt <= len(empty) else None
+
+    def _part_of_several(self, group: int) -> int:
+        if (forced := self._forced()) is not None:
+            return forced
+        labels = np.flatnonzero(self.yes_GL[group])
+        brings, size = self.yes_GL[group, labels][:, None], self._sizes_G[group]
+        wanted_LP = np.array([self._wanted[label] for label in labels.tolist()]).reshape(len(labels), len(self._room))
+        better_P = ((2 * wanted_LP - brings) * brings / self._wishes[0][labels]).sum(axis=0)
+        return int(np.argmax(better_P + (2 * np.array(self._room) - size) * size / self._wishes[1]))
+
+
+def _largest(room: Sequence[float]) -> int:
+    return max(range(len(room)), key=room.__getitem__)
+
+
+def _neediest(wanted: Sequence[float], room: Sequence[float]) -> int:
     """The part that lacks the label most; among equals the one with most room."""
-    best = np.flatnonzero(wanted_P >= wanted_P.max() - 1e-9)
-    return int(best[np.argmax(room_P[best])])
+    least, best = max(wanted) - 1e-9, -1
+    for part, lacks in enumerate(wanted):
+        if lacks >= least and (best < 0 or room[part] > room[best]):
+            best = part
+    return best
 
 
 def content_order(hashes: NDArray[np.uint8], seed: int) -> NDArray[np.intp]:
@@ -94,7 +134,8 @@ def content_order(hashes: NDArray[np.uint8], seed: int) -> NDArray[np.intp]:
         hashes: (N, 32) uint8.
     """
     key = f"tagfit split {seed}".encode()
-    keyed = [hashlib.blake2b(row.tobytes(), digest_size=16, key=key).digest() for row in hashes]
+    raw, step = hashes.tobytes(), hashes.shape[1]
+    keyed = [hashlib.blake2b(raw[at : at + step], digest_size=16, key=key).digest() for at in range(0, len(raw), step)]
     return np.argsort(np.array(keyed, dtype="S16"), kind="stable")
 
 
@@ -111,10 +152,29 @@ def deal(
     Returns:
         (n,) int8 index into `shares`.
     """
+    return iterative_stratification(dataset.labels_NL[rows], shares, _in_order(dataset, rows, groups, seed))
+
+
+def draw(
+    dataset: Dataset, rows: NDArray[np.intp], groups: NDArray[np.intp], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """(n,) which rows of a dataset are drawn, by chance: about so many, whole groups, whatever their labels are.
+
+    New samples come by chance as well. Stratification gives a small part none of the rare labels, so that what is
+    measured there would not hold for new samples. Arguments are those of `deal`.
+    """
+    number = _in_order(dataset, rows, groups, seed)
+    sizes = np.bincount(number)
+    drawn: NDArray[np.bool_] = (np.cumsum(sizes) - sizes / 2 < share * len(rows))[number]
+    return drawn
+
+
+def _in_order(dataset: Dataset, rows: NDArray[np.intp], groups: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """(n,) the number of each row's group, from 0, in an order that depends on the samples' content and the seed."""
     # a group lies in the order of content where its smallest hash does
     by_hash = np.lexsort(dataset.hashes[rows].T[::-1])
     _, first, group_of = np.unique(groups[rows][by_hash], return_index=True, return_inverse=True)
     place_G = np.argsort(content_order(dataset.hashes[rows][by_hash][first], seed), kind="stable")
     number = np.empty(len(rows), dtype=np.intp)
     number[by_hash] = place_G[group_of.ravel()]
-    return iterative_stratification(dataset.labels_NL[rows], shares, number)
+    return number

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider, with_guarantee
-from tagfit.decisions.reliability import CalibrationReport, probability_report
+from tagfit.decisions.reliability import CalibrationReport, perfect_ece, probability_report
 from tagfit.errors import DataError
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Bools, Floats, Labels
 from tagfit.metrics.titles import TITLES
 from tagfit.records.data import Part
-from tagfit.records.scores import METRICS, SCORED_PARTS, Differences, Interval, Scores
+from tagfit.records.scores import METRICS, SCORED_PARTS, Differences, Interval, Scores, SmallSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Appraisal:
             fitted on other rows make of each. Empty where nothing was asked for.
         spreads: the scores' resamples, by part.
         decided_spreads: those of `decided`.
+        small_sample: what the scores owe to how few the samples are, by part.
         decisions: (n, L) bool by part, what the decider makes of each sample; cross-fitted as in `decided`.
         calibration: what the calibration brings.
         refusal: why a guarantee that was asked for cannot be given.
@@ -41,6 +42,7 @@ class Appraisal:
     decided_spreads: Mapping[Part, Spread]
     calibration: CalibrationReport
     refusal: str | None = None
+    small_sample: Mapping[Part, SmallSample] = field(default_factory=dict)
     decisions: Mapping[Part, Bools] = field(default_factory=dict)
 
     def sentences(self, label_names: Sequence[str], metric: str) -> tuple[str, ...]:
@@ -134,8 +136,14 @@ def appraise(
         decided_spreads=decided_spreads,
         calibration=calibration_report(predictions[part], fitted.probabilities_NL, decider),
         refusal=refusal,
+        small_sample={scored: small_sample(predictions[scored], spread) for scored, spread in spreads.items()},
         decisions=decisions,
     )
+
+
+def small_sample(predictions: Predictions, spread: Spread) -> SmallSample:
+    """What the scores of these predictions owe to how few the samples are."""
+    return SmallSample(perfect_ece(predictions.labels_NL, predictions.probabilities_NL), spread.corrected("map"))
 
 
 def calibration_report(predictions: Predictions, probabilities_NL: Floats, decider: Decider) -> CalibrationReport:

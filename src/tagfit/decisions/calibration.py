@@ -103,20 +103,6 @@ def fit_calibration(
     return _candidates(labels_NL, probabilities_NL)[chosen]
 
 
-def crossfitted(labels_NL: Labels, probabilities_NL: Floats, groups: Groups | None = None, *, seed: int = 0) -> Floats:
-    """(N, L) each row calibrated by a fit that has not seen it, nor has the choice of its method; of the same dtype.
-
-    Arguments and errors are those of `fit_calibration`.
-    """
-    calibrated_NL = np.array(checked_probabilities(probabilities_NL, checked_labels(labels_NL).shape))
-    # other folds than those that choose the method
-    for here in left_out(len(labels_NL), groups, seed=seed + 1):
-        seen = None if groups is None else groups[~here]
-        fitted = fit_calibration(labels_NL[~here], probabilities_NL[~here], seen, seed=seed)
-        calibrated_NL[here] = fitted.apply(calibrated_NL[here])
-    return calibrated_NL.astype(probabilities_NL.dtype, copy=False)
-
-
 def _candidates(labels_NL: Labels, probabilities_NL: Floats) -> dict[Method, Calibration]:
     """What each method makes of these rows: of a label whose cells are too few, what the simpler one makes."""
     known_NL, yes_NL = labels_NL != UNKNOWN, labels_NL == YES

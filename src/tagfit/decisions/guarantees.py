@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Literal, get_args
 
 import numpy as np
 
 from tagfit.decisions.risks import ROUNDING, Precision, Recall
-from tagfit.errors import DataError, MissingExtraError, did_you_mean
+from tagfit.errors import DataError, demand_extra, did_you_mean
 from tagfit.io.ranges import Count, CountOrNone, Fraction, NotNegative, OpenFraction
 from tagfit.metrics.intervals import mean_and_interval
 from tagfit.metrics.scores import Bools, Floats, Ints, Labels, checked_labels, checked_probabilities
@@ -108,8 +107,8 @@ class Guarantee:
             faults.append(f"{self} needs at least {self.units_needed} samples{of} in the calibrate part; got {many}")
         if faults:
             raise DataError(faults, "Set more fully labelled samples aside to calibrate, or ask for a lower level.")
-        if self.metric == "precision" and find_spec("mapie") is None:
-            raise MissingExtraError(f"the guarantee {self}", "guarantees")
+        if self.metric == "precision":
+            demand_extra(f"the guarantee {self}", "guarantees")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from tagfit.metrics.scores import BINS, Floats, Labels, checked_labels, checked_
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.records.scores import Interval
 
+#: cells that are drawn for `perfect_ece`, about
+_DRAWN = 4_000_000
+
 
 @dataclass(frozen=True)
 class CalibrationBin:
@@ -63,6 +66,21 @@ def probability_report(labels_NL: Labels, probabilities_NL: Floats) -> Probabili
     """Log-loss, calibration error and its bins; arguments and errors are those of `reliability`."""
     means = probability_means(labels_NL, probabilities_NL)
     return ProbabilityReport(means["log_loss"].value, means["ece"].value, reliability(labels_NL, probabilities_NL))
+
+
+def perfect_ece(labels_NL: Labels, probabilities_NL: Floats, seed: int = 0) -> float | None:
+    """The `ece` of labels that are drawn by the probabilities themselves, on average; None without known cells.
+
+    Labels are drawn independently of each other. Where they depend on each other beyond what the probabilities hold, a
+    perfectly calibrated model reads more.
+    """
+    p = probabilities_NL[labels_NL != UNKNOWN].astype(np.float64)
+    if not len(p):
+        return None
+    bins, rng = np.minimum((p * BINS).astype(np.int64), BINS - 1), np.random.default_rng(seed)
+    draws = min(200, max(10, _DRAWN // len(p)))
+    sums = [np.abs(np.bincount(bins, p - (rng.random(len(p)) < p), BINS)).sum() for _ in range(draws)]
+    return float(np.mean(sums) / len(p))
 
 
 def reliability(labels_NL: Labels, probabilities_NL: Floats, count: int = BINS) -> tuple[CalibrationBin, ...]:

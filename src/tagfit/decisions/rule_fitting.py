@@ -102,7 +102,7 @@ def _too_little(rows: FitRows, group_N: NDArray[np.intp]) -> str | None:
     return None if rows.yes_L.any() else "no row to fit on has a label"
 
 
-# ----------------------------------------------------------------------------------------------- plans
+# ----------------------------------------------------------------------------------------------- how to fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +133,8 @@ class SeenSets:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to fit a rule: what is settled before its rows are looked at.
+class RuleFitter:
+    """Fits a rule by settings that do not depend on its rows.
 
     Attributes:
         thresholds: flat at 0.5; one common threshold; one a label, shrunk towards the common one.
@@ -175,7 +175,7 @@ class Plan:
 
 
 class _Choice:
-    """The plan that is worth most on rows it was not fitted on, the simpler one where that is noise."""
+    """The rule that is worth most on rows it was not fitted on, the simpler one where that is noise."""
 
     def __init__(
         self,
@@ -187,31 +187,31 @@ class _Choice:
     ) -> None:
         self._metric, self._rows, self._seen, self._group_N = metric, rows, seen, group_N
         self._parts = [(fold_N == fold, rows.where(fold_N != fold)) for fold in np.unique(fold_N)]
-        self._judged: dict[Plan, Worth] = {}
-        self._best = Plan()
+        self._judged: dict[RuleFitter, Worth] = {}
+        self._best = RuleFitter()
 
     def made(self) -> Rule:
-        self._try([Plan("common")], NOISE)
-        self._try([Plan("own", strength) for strength in STRENGTHS], NOISE)
-        self._try([replace(self._best, at_least_one=True), Plan("common", at_least_one=True)], ROW_NOISE)
-        bases = (self._best, Plan("common", at_least_one=self._best.at_least_one))
+        self._try([RuleFitter("common")], NOISE)
+        self._try([RuleFitter("own", strength) for strength in STRENGTHS], NOISE)
+        self._try([replace(self._best, at_least_one=True), RuleFitter("common", at_least_one=True)], ROW_NOISE)
+        bases = (self._best, RuleFitter("common", at_least_one=self._best.at_least_one))
         limits = (self._seen or SeenSets.of(self._rows.labels_NL)).limits
         self._try([replace(base, at_most=limit) for base in bases for limit in limits], ROW_NOISE)
         if self._metric == "subset_accuracy" and (self._seen is None or self._seen.sets):
-            self._try([Plan(set_prior=prior) for prior in SET_PRIORS], ROW_NOISE)
+            self._try([RuleFitter(set_prior=prior) for prior in SET_PRIORS], ROW_NOISE)
         return self._best.fit(self._metric, self._rows, self._seen)
 
-    def _try(self, plans: Sequence[Plan], noise: float) -> None:
-        """Go over to the best of some plans that are richer than the present one, if that is beyond noise."""
-        richer = max(plans, key=lambda plan: self._worth(plan).value, default=self._best)
+    def _try(self, fitters: Sequence[RuleFitter], noise: float) -> None:
+        """Go over to the best of some that are richer than the present one, if that is beyond noise."""
+        richer = max(fitters, key=lambda fitter: self._worth(fitter).value, default=self._best)
         if self._worth(richer).beats(self._worth(self._best), self._group_N, noise):
             self._best = richer
 
-    def _worth(self, plan: Plan) -> Worth:
-        if plan not in self._judged:
+    def _worth(self, fitter: RuleFitter) -> Worth:
+        if fitter not in self._judged:
             decisions_NL = np.empty(self._rows.p_NL.shape, dtype=np.bool_)
             for left_out_N, part in self._parts:
-                rule = plan.fit(self._metric, part, self._seen)
+                rule = fitter.fit(self._metric, part, self._seen)
                 decisions_NL[left_out_N] = rule.decide(self._rows.p_NL[left_out_N])
-            self._judged[plan] = worth(self._metric, self._rows.labels_NL, decisions_NL)
-        return self._judged[plan]
+            self._judged[fitter] = worth(self._metric, self._rows.labels_NL, decisions_NL)
+        return self._judged[fitter]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from tagfit.decisions.crossfitting import FOLDS
 from tagfit.diagnosis.checks import leakage, memorisation, more_data
@@ -28,32 +29,37 @@ class Check:
         title: what it looks for, as a person would call it.
         run: returns what it found, nothing where all is well; raises CannotCheck with the reason where it cannot tell.
         trainings: how many quick trainings it needs.
-        of_model: whether it looks at nothing but the model and what it says, so that every fit and cure can have it.
+        about: what it accuses.
+        free: whether it costs nothing beside a model, so that every fit and cure can have it.
     """
 
     title: str
     run: Callable[[Evidence], list[Finding]]
     trainings: int = 0
-    of_model: bool = False
+    about: Literal["data", "model"] = "data"
+    free: bool = False
 
 
 #: by the name that findings and JSON call them
 CHECKS: dict[str, Check] = {
-    "gap": Check("the gap between train and val", gap, of_model=True),
-    "untrained": Check("whether anything was learnt", untrained, of_model=True),
-    "memorisation": Check("memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS),
+    "gap": Check("the gap between train and val", gap, about="model", free=True),
+    "untrained": Check("whether anything was learnt", untrained, about="model", free=True),
+    "memorisation": Check("memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS, about="model"),
     "more_data": Check("whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
     "shift": Check("whether train and val differ", shift),
     "leakage": Check("what a split by blocks scores", leakage.leakage, trainings=leakage.TRAININGS),
     "shortcuts": Check("shortcuts", shortcuts),
     "label_errors": Check("wrong labels", label_errors, trainings=FOLDS),
     "unlearnable": Check("labels that cannot be learnt", unlearnable),
-    "flattery": Check("metrics that flatter", flattery, of_model=True),
-    "schedule": Check("rate and schedule", schedule, of_model=True),
+    "flattery": Check("metrics that flatter", flattery, about="model", free=True),
+    "schedule": Check("rate and schedule", schedule, about="model", free=True),
 }
 
 #: what costs a fit or a cure next to nothing
-OF_MODEL = tuple(name for name, check in CHECKS.items() if check.of_model)
+FREE = tuple(name for name, check in CHECKS.items() if check.free)
+
+#: what is wrong with data, whatever is trained on them
+OF_DATA = tuple(name for name, check in CHECKS.items() if check.about == "data")
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def look(evidence: Evidence, names: Iterable[str] = tuple(CHECKS), subject: str 
     checked: list[str] = []
     for name in names:
         try:
-            findings += CHECKS[name].run(evidence)
+            findings += [replace(finding, of=CHECKS[name].about) for finding in CHECKS[name].run(evidence)]
             checked.append(name)
         except CannotCheck as reason:
             cannot.append(Unchecked(name, str(reason)))

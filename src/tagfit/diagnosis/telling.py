@@ -52,7 +52,7 @@ def tell(bins: Sequence[NDArray[np.intp]], labels_NL: NDArray[np.int8], *, seed:
         bins: T times (N,) bin numbers from 0.
         labels_NL: (N, L) int8; unknown cells are left out.
     """
-    tables = [_Table(of_row, folds(len(labels_NL), seed=seed)) for of_row in bins]
+    tables = [_Counts(of_row, folds(len(labels_NL), seed=seed)) for of_row in bins]
     yes_NL, known_NL = (labels_NL == YES).astype(np.float64), (labels_NL != UNKNOWN).astype(np.float64)
     auc_TL = np.stack([table.auc(yes_NL, known_NL) for table in tables])
     by_chance = []
@@ -92,7 +92,7 @@ def _auc(yes_BL: Values, no_BL: Values) -> Values:
     return value_L
 
 
-class _Table:
+class _Counts:
     """Counts by fold and bin: all that an AUC needs."""
 
     def __init__(self, bins: NDArray[np.intp], of_fold: NDArray[np.intp]) -> None:

@@ -59,22 +59,13 @@ class UnreadableImageError(Exception):
     """One image cannot be used; the message is the reason, for people. Callers set the image aside."""
 
 
-def decode(encoded: bytes, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """The image, upright, as (size, size, 3) uint8 sRGB, in the form asked for.
+def shrink(encoded: bytes, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
+    """The image, upright, as sRGB in the form asked for; when it was taken, as ISO text, or nothing if it does not say.
 
     The original width and height leave no trace in the result: resolution must never reach a model.
 
     Raises:
         UnreadableImageError: empty, not an image of a known format, truncated, or too large.
-    """
-    return _array(shrink(encoded, form, max_pixels=max_pixels)[0])
-
-
-def shrink(encoded: bytes, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
-    """What `decode` makes an array of; and when the image was taken, as ISO text, or nothing where it does not say.
-
-    Raises:
-        UnreadableImageError: as `decode`.
     """
     if not encoded:
         raise UnreadableImageError("the file is empty")
@@ -86,7 +77,7 @@ def shrink(encoded: bytes, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def pixels(image: Image.Image, form: ImageForm) -> NDArray[np.uint8]:
-    """As `decode`, of an image that is open already, which stays as it is.
+    """(size, size, 3) uint8, as by `shrink`, of an image that is open already, which stays as it is.
 
     Raises:
         UnreadableImageError: truncated or too large.
@@ -100,7 +91,7 @@ def pixels(image: Image.Image, form: ImageForm) -> NDArray[np.uint8]:
 def opened_head(file: Path | io.BytesIO) -> Iterator[ImageFile]:
     """An image whose pixels are not read.
 
-    Pillow's own limit of pixels, which is that of the whole process, is not asked: `--max-megapixels` is, by `decode`.
+    Pillow's own limit of pixels, which is that of the whole process, is not asked: `--max-megapixels` is, by `shrink`.
 
     Raises:
         Exception: nearly any, on hostile bytes.

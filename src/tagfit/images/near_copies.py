@@ -67,7 +67,7 @@ def near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArra
     if len(x) < 2:
         return ()
     _, row_of, copy_of = np.unique(hash_keys(hashes), return_index=True, return_inverse=True)
-    images = _Images(x, row_of, _coarse(x)[row_of])
+    images = _Distinct(x, row_of, _coarse(x)[row_of])
     pairs = _candidates(_signatures(images.coarse))
     pairs = pairs[_confirmed(images, pairs)]
     members = [np.flatnonzero(np.isin(copy_of.ravel(), group)) for group in _stars(images, pairs)]
@@ -75,7 +75,7 @@ def near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArra
 
 
 @dataclass(frozen=True, eq=False)
-class _Images:
+class _Distinct:
     """The U images of different bytes, in the order of their hashes: small in memory, large where they lie."""
 
     x: NDArray[np.uint8]
@@ -193,14 +193,14 @@ def _nearest(image: NDArray[np.intp], likeness: NDArray[np.float32], limit: int)
 # -------------------------------------------------------------------------------------- whether they are
 
 
-def _confirmed(images: _Images, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _confirmed(images: _Distinct, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
     """(P,) whether each of the (P, 3) pairs is one of near-copies."""
     chunks = range(0, len(pairs), PAIRS_AT_ONCE)
     found = [_same(images, pairs[start : start + PAIRS_AT_ONCE]) for start in chunks]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *found])
 
 
-def _same(images: _Images, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _same(images: _Distinct, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
     first, second = images.pair(pairs, COARSE)
     still = np.tile(np.array([1, 0, 1, 0], dtype=np.float32), (len(pairs), 1))
     moves = registered(first, second, still, rounds=6)
@@ -291,7 +291,7 @@ def _areas(length: int, side: int) -> NDArray[np.float32]:
 # --------------------------------------------------------------------------------------------- groups
 
 
-def _stars(images: _Images, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def _stars(images: _Distinct, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     """Groups of two or more: a centre, which has most near-copies, and those that are confirmed to be copies of it."""
     mates: dict[int, set[int]] = {}
     for first, second in pairs[:, :2].tolist():
@@ -308,7 +308,7 @@ def _stars(images: _Images, pairs: NDArray[np.intp]) -> Iterator[NDArray[np.intp
         mates = {one: others for one, others in mates.items() if others}
 
 
-def _further(images: _Images, mates: dict[int, set[int]], centre: int) -> set[int]:
+def _further(images: _Distinct, mates: dict[int, set[int]], centre: int) -> set[int]:
     """Near-copies of the centre's near-copies, and so on, that are the centre's as well."""
     reached, edge = {centre} | mates[centre], mates[centre]
     while edge:

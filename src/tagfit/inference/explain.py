@@ -122,8 +122,7 @@ def hidden(image: NDArray[np.uint8], labels: Sequence[int], scores: Scores) -> N
             where = np.s_[max(0, top) : top + side, max(0, left) : left + side]
             drops[(slice(None), *where)] += found[row][:, None, None]
             count[where] += 1
-    heat: NDArray[np.float32] = np.divide(drops, count, dtype=np.float32)
-    return heat
+    return np.divide(drops, count, dtype=np.float32)
 
 
 def _windows(size: int) -> tuple[list[int], int]:
@@ -134,8 +133,7 @@ def _windows(size: int) -> tuple[list[int], int]:
 
 def _logits(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     clipped = np.clip(scores.astype(np.float64), CLIP, 1 - CLIP)
-    logits: NDArray[np.float32] = np.log(clipped / (1 - clipped)).astype(np.float32)
-    return logits
+    return np.log(clipped / (1 - clipped)).astype(np.float32)
 
 
 def grad_cam(network: CnnNetwork, x: NDArray[np.float32], labels: Sequence[int]) -> NDArray[np.float32]:
@@ -158,5 +156,4 @@ def grad_cam(network: CnnNetwork, x: NDArray[np.float32], labels: Sequence[int])
             found.append(sum(turned_back(view[None], number)[0] for number, view in enumerate(heat_VHW)))
     small = torch.stack([torch.as_tensor(heat) for heat in found])[:, None]
     large = interpolate(small, size=x.shape[:2], mode="bilinear", align_corners=False)[:, 0]
-    heat_KHW: NDArray[np.float32] = large.cpu().numpy()
-    return heat_KHW
+    return large.cpu().numpy()

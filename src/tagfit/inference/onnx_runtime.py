@@ -20,7 +20,7 @@ from tagfit.bundle.audit import Audited
 from tagfit.images.workers import cores
 from tagfit.io import cache
 from tagfit.io.forks import demand_own_threads
-from tagfit.records.data import Preprocessing
+from tagfit.records.data import Array, Preprocessing
 
 #: of the files that are kept: raised where `onnx_file` writes other inputs or outputs, so that no older file is run
 FORM = 2
@@ -38,11 +38,11 @@ class OnnxNetworks:
         self._labels = self._session.get_outputs()[0].shape[1]
         self._at_once = IMAGES_AT_ONCE if preprocessing.takes_images else ROWS_AT_ONCE
 
-    def takes(self, x: NDArray[Any]) -> bool:
+    def takes(self, x: Array) -> bool:
         """Whether `x` goes into the file: features that a backbone has made before do not."""
         return x.ndim == self._dimensions
 
-    def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
+    def scores(self, x: Array) -> NDArray[np.float32]:
         """(n, L) float32 of n samples."""
         demand_own_threads()
         found = np.empty((len(x), self._labels), np.float32)

@@ -208,8 +208,9 @@ def _write_parquet(stream: BinaryIO, label_names: Sequence[str], rows: Iterable[
 
     columns = [("sample", pa.string()), ("labels", pa.list_(pa.string())), ("error", pa.string())]
     schema = pa.schema([*columns, *((name, pa.float32()) for name in score_columns(label_names))])
+    coming = iter(rows)
     with parquet.ParquetWriter(stream, schema) as writer:
-        for group in _groups(rows):
+        for group in iter(lambda: list(islice(coming, _GROUP)), []):
             writer.write_table(pa.Table.from_arrays(_columns(group, label_names), schema=schema))
 
 
@@ -223,12 +224,6 @@ def _columns(rows: Sequence[PredictedRow], label_names: Sequence[str]) -> list[A
         *(pa.array(values, kind) for values, kind in zip(texts, kinds, strict=True)),
         *(pa.array(values, pa.float32()) for values in scores),
     ]
-
-
-def _groups(rows: Iterable[PredictedRow]) -> Iterator[list[PredictedRow]]:
-    coming = iter(rows)
-    while group := list(islice(coming, _GROUP)):
-        yield group
 
 
 def score_columns(label_names: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagfit.data.feature_names import feature_order
 from tagfit.data.sources.arrays import names_in
@@ -22,6 +21,7 @@ from tagfit.errors import DataError, OutputError
 from tagfit.images.store import OnRead
 from tagfit.inference.paths import STDIN, demand_images, images_at, lines_of
 from tagfit.inference.tagger import PATHS_AT_ONCE, Prediction, Tagger
+from tagfit.records.data import Array
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,25 @@ def _told(rows: Iterable[PredictedRow], known: int, on_row: Callable[[int], obje
         yield row
 
 
-def counted(rows: Iterable[PredictedRow], counts: dict[str, int]) -> Iterator[PredictedRow]:
-    """The same rows; `counts` is kept up to date with how many were `read` and how many `unreadable`."""
-    for row in rows:
-        counts["unreadable" if row.error else "read"] += 1
-        yield row
+@dataclass
+class RowCounts:
+    """How many samples were read so far, and how many could not be."""
+
+    read: int = 0
+    unreadable: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.read + self.unreadable
+
+    def counted(self, rows: Iterable[PredictedRow]) -> Iterator[PredictedRow]:
+        """The same rows, each of them counted."""
+        for row in rows:
+            if row.error:
+                self.unreadable += 1
+            else:
+                self.read += 1
+            yield row
 
 
 def all_arrays(paths: Sequence[Path]) -> bool:
@@ -169,7 +183,7 @@ def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, 
             yield f"{path}:{name}", prediction, row
 
 
-def _features_at(path: Path) -> tuple[Sequence[str], NDArray[Any], tuple[str, ...]]:
+def _features_at(path: Path) -> tuple[Sequence[str], Array, tuple[str, ...]]:
     """Names of the samples, what goes in, and names of its columns where they have any."""
     found = _array_at(path)
     if found is not None:
@@ -189,7 +203,7 @@ def _features_at(path: Path) -> tuple[Sequence[str], NDArray[Any], tuple[str, ..
     return table.sample_names, table.x, table.feature_names
 
 
-def _array_at(path: Path) -> tuple[NDArray[Any], tuple[str, ...]] | None:
+def _array_at(path: Path) -> tuple[Array, tuple[str, ...]] | None:
     """The array of an .npy, or X and `feature_names` of an .npz; None of another file."""
     if path.suffix == ".npy":
         try:

@@ -31,7 +31,7 @@ from tagfit.inference import onnx_runtime as onnx_networks
 from tagfit.inference.explain import Explanation, grad_cam, hidden
 from tagfit.inference.paths import image_files
 from tagfit.options.shared import ModelOptions
-from tagfit.records.data import Dataset
+from tagfit.records.data import Array, Dataset
 from tagfit.records.form import ImageForm
 from tagfit.records.runs import Units
 
@@ -83,8 +83,8 @@ class Prediction:
 class Networks(Protocol):
     """Gives scores to arrays."""
 
-    def takes(self, x: NDArray[Any]) -> bool: ...
-    def scores(self, x: NDArray[Any]) -> NDArray[np.float32]: ...
+    def takes(self, x: Array) -> bool: ...
+    def scores(self, x: Array) -> NDArray[np.float32]: ...
 
 
 class Tagger:
@@ -185,7 +185,7 @@ class Tagger:
             return _readable(replace(_joined(list(self.predict_stream(files)), self.label_names), samples=tuple(files)))
         return self._decided(self._scores(self.prepared(several)))
 
-    def prepared(self, samples: ArrayLike) -> NDArray[Any]:
+    def prepared(self, samples: ArrayLike) -> Array:
         """(n, ...) uint8 images or float32 features of an array, a sparse matrix or a frame, its columns in order.
 
         Raises:
@@ -209,7 +209,7 @@ class Tagger:
             while batch := list(islice(outcomes, PATHS_AT_ONCE)):
                 yield self._predict_outcomes(batch)
 
-    def predict_array(self, x: NDArray[Any]) -> Prediction:
+    def predict_array(self, x: Array) -> Prediction:
         """Scores and decisions of (n, ...) images, uint8 or of the range that training took, or of numeric features.
 
         Raises:
@@ -217,7 +217,7 @@ class Tagger:
         """
         return self._decided(self._scores(self._taken(x)))
 
-    def _taken(self, x: NDArray[Any]) -> NDArray[Any]:
+    def _taken(self, x: Array) -> Array:
         """(n, ...) uint8 images or float32 features.
 
         Raises:
@@ -247,7 +247,7 @@ class Tagger:
             raise DataError(faults, f"This model was trained on {kind} of that shape.")
         return x
 
-    def _as_pixels(self, x: NDArray[Any]) -> NDArray[Any]:
+    def _as_pixels(self, x: Array) -> Array:
         """(n, H, W, 3) uint8 of images in the range that training took; an array of another shape as it is."""
         if x.dtype.kind not in "biuf":
             raise DataError(f"expected images as an array of numbers; got {x.dtype}")
@@ -336,7 +336,7 @@ class Tagger:
         networks = members_of(self.bundle.network)
         return [self] if len(networks) == 1 else [Tagger(replace(self.bundle, network=one)) for one in networks]
 
-    def dead_units(self, x: NDArray[Any]) -> list[Units]:
+    def dead_units(self, x: Array) -> list[Units]:
         """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
         return self.in_torch.dead_units(x)
 
@@ -362,7 +362,7 @@ class Tagger:
             scores[readable] = self._scores(np.stack(images))
         return self._decided(scores, errors)
 
-    def _scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
+    def _scores(self, x: Array) -> NDArray[np.float32]:
         if not len(x):
             return np.empty((0, len(self.label_names)), dtype=np.float32)
         return (self._networks if self._networks.takes(x) else self.in_torch).scores(x)

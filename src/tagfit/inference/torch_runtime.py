@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from tagfit.io.forks import demand_own_threads
 from tagfit.models.cnn import CnnNetwork
 from tagfit.models.ensemble import members_of
 from tagfit.models.fine_tuned import FineTunedNetwork
+from tagfit.records.data import Array
 from tagfit.records.runs import Units
 from tagfit.training.device import find_device
 from tagfit.training.features import Extractor
@@ -32,16 +32,16 @@ class TorchNetworks:
         self._bundle, self._device = bundle, find_device(device)
         self.network = copy.deepcopy(bundle.network).to(self._device)
 
-    def takes(self, x: NDArray[Any]) -> bool:
+    def takes(self, x: Array) -> bool:
         """Whether `x`, of a shape and dtype that the bundle takes, is what these networks take: always."""
         return True
 
-    def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
+    def scores(self, x: Array) -> NDArray[np.float32]:
         """(n, L) float32 of n samples: features, or images, which a backbone looks at where there is one."""
         demand_own_threads()
         return probabilities(self.network, self._inputs(x), np.arange(len(x)))
 
-    def dead_units(self, x: NDArray[Any]) -> list[Units]:
+    def dead_units(self, x: Array) -> list[Units]:
         """The units that answer 0 to every sample of `x`, by layer."""
         return dead_units(self.network, self._inputs(x), np.arange(len(x)))
 
@@ -60,7 +60,7 @@ class TorchNetworks:
         pretrained = self._bundle.pretrained
         return None if pretrained is None else Extractor(pretrained, self._device)
 
-    def _inputs(self, x: NDArray[Any]) -> NetworkInputs:
+    def _inputs(self, x: Array) -> NetworkInputs:
         """What each network is given of samples, or of the images that a backbone looks at."""
         if x.ndim < 4 or self._extractor is None:
             return NetworkInputs(x, self._bundle.preprocessing.scale, self._device)

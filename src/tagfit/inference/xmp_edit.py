@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -10,6 +11,8 @@ from xml.sax.saxutils import escape
 from tagfit.images.xmp import MalformedXmpError, xmp_keywords
 
 _RDF, _DC = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://purl.org/dc/elements/1.1/"
+#: a tag; a value of its attributes may hold what ends tags
+_TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
 _NEW = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -104,7 +107,7 @@ class _Places:
     def _put(self, kind: str, content: str) -> bytes:
         """Before the end tag; an element that is one tag gets another that ends it."""
         at, _, began = self._ends[kind]
-        tag = self._tag_end(began)
+        tag = _TAG.match(self.packet, began).end()  # type: ignore[union-attr]  # expat has found one there
         if self.packet[tag - 2 : tag] != b"/>":
             while self.packet[at - 1 : at].isspace():
                 at -= 1
@@ -112,19 +115,6 @@ class _Places:
         close = tag - 2
         name = self.packet[began + 1 : close].split()[0]
         return self.packet[:close] + b">" + content.encode() + b"</" + name + b">" + self.packet[close + 2 :]
-
-    def _tag_end(self, at: int) -> int:
-        """Behind the tag that begins at `at`; a value of its attributes may hold what ends tags."""
-        quote = b""
-        while True:
-            sign = self.packet[at : at + 1]
-            if quote:
-                quote = b"" if sign == quote else quote
-            elif sign in (b'"', b"'"):
-                quote = sign
-            elif sign == b">":
-                return at + 1
-            at += 1
 
 
 def _plain(name: str) -> str:

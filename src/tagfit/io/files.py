@@ -6,20 +6,24 @@ Everything is written beside its place, synced and renamed: a kill at any moment
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
 import re
 import shutil
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 from tagfit.errors import OutputError
 
-#: of what is written beside its place: a name that nobody gives to a file of their own
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+#: of what is written beside its place, a name that nobody gives to a file of their own: by which machine and process,
+#: and chance; of an earlier version, chance alone
+_TEMPORARY = re.compile(r"\..+\.(?:(?P<machine>[0-9a-f]{4})(?P<process>[0-9a-f]{6})[0-9a-f]{6}|[0-9a-f]{12})\.tmp")
 
 
 @contextmanager
@@ -44,6 +48,7 @@ def whole_file(path: Path, *, new: bool = False, beside: Path | None = None) -> 
     Raises:
         OSError: it cannot be written; FileExistsError with `new`. What was at `path` is still there.
     """
+    _sweep(path.parent)
     beside = _beside(path) if beside is None else beside
     try:
         with beside.open("wb") as stream:
@@ -135,7 +140,34 @@ def sync(stream: BinaryIO) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    return path.with_name(f".{path.name}.{_machine()}{os.getpid() % 16**6:06x}{uuid.uuid4().hex[:6]}.tmp")
+
+
+@cache
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:4]
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove, once in this process, what others of this machine left when they were killed while they wrote there."""
+    if os.name != "posix":  # elsewhere nobody can be asked whether a process lives without harm
+        return
+    for left in folder.glob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(left.name)
+        if found and found["machine"] == _machine() and not _lives(int(found["process"], 16)):
+            with suppress(OSError):  # a folder, or gone by now
+                left.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_names(folder: Path) -> None:

@@ -137,13 +137,11 @@ def _clipped(scores_N: Floats) -> Values:
 
 def _logits(scores_N: Floats) -> Values:
     clipped_N = _clipped(scores_N)
-    logits_N: Values = np.log(clipped_N) - np.log1p(-clipped_N)
-    return logits_N
+    return np.log(clipped_N) - np.log1p(-clipped_N)
 
 
 def _sigmoid(logits_N: Values) -> Values:
-    probabilities_N: Values = 1 / (1 + np.exp(np.minimum(-logits_N, 700)))
-    return probabilities_N
+    return 1 / (1 + np.exp(np.minimum(-logits_N, 700)))
 
 
 def _rounded(values: Values, digits: int) -> Values:

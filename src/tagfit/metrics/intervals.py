@@ -11,7 +11,7 @@ Shapes: N samples, L labels, G groups, B resamples.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +123,7 @@ class Spread:
 
     Attributes:
         scores: of all samples, as `metrics.score` has them.
-        values: (B,) float64 by metric, NaN where undefined.
+        values: (B,) float64 by metric, NaN where undefined; of those metrics that were asked for.
     """
 
     scores: Scores
@@ -135,16 +135,46 @@ class Spread:
         """By metric, with 95% confidence; None where undefined."""
         return {
             metric: _interval(self.scores[metric], self.noise(metric), is_fraction=metric not in _PLAIN)
-            for metric in METRICS
+            for metric in self.values
         }
 
     def noise(self, metric: str) -> _Noise | None:
         """How the resamples deviate from the score; None where it, or too much of them, is undefined."""
         return _Noise.of(self.scores[metric], self.values[metric], self.resampling)
 
+    def corrected(self, metric: str) -> float | None:
+        """A fraction, less what so few samples add to it: halves deviate from the score as it from the truth."""
+        noise, value = self.noise(metric), self.scores[metric]
+        return value if value is None or noise is None else min(1.0, max(0.0, value - noise.bias))
 
-def resample(answers: Answers, resampling: Resampling) -> Spread:
-    """Every metric of the answers, and of each resample of them.
+    def likely(self, metric: str, value: float, at_least: float) -> tuple[Interval, float] | None:
+        """Where the truth of a fraction lies with 95% confidence, and how probable it is that it is `at_least` so much.
+
+        The probability is the confidence of the one-sided interval that begins there. Where nothing is wrong, resamples
+        say nothing; of G groups that are all right, the truth is below t with probability t^G at most. So it is above t
+        with probability (1 - t)^G at most where nothing is right.
+
+        Args:
+            value: the estimate of the truth: the score, or the score less what flatters it.
+
+        Returns:
+            None where the resamples say nothing.
+        """
+        noise, groups = self.noise(metric), self.resampling.groups
+        if noise is None:
+            return None
+        if noise.error > 0 and 0 < value < 1:
+            return noise.within_one(value), noise.probability(value, at_least)
+        if groups < 2 or 0 < value < 1:
+            return None
+        end = ((1 - _CONFIDENCE) / 2) ** (1 / groups)
+        return (
+            (Interval(end, 1.0), 1 - at_least**groups) if value else (Interval(0.0, 1 - end), (1 - at_least) ** groups)
+        )
+
+
+def resample(answers: Answers, resampling: Resampling, metrics: Collection[str] = METRICS) -> Spread:
+    """Every metric of the answers, and those that are asked for of each resample of them.
 
     Raises:
         DataError: the answers cannot be scored, or the resampling is of another number of samples.
@@ -154,9 +184,9 @@ def resample(answers: Answers, resampling: Resampling) -> Spread:
     scores = score_decisions(labels_NL, decided_NL, p_NL)
     if len(labels_NL) != len(resampling.of_row):
         raise DataError(f"the resampling is of {len(resampling.of_row)} samples; there are {len(labels_NL)}")
-    weighable = Weighable(labels_NL, decided_NL, p_NL)
+    weighable = Weighable(labels_NL, decided_NL, p_NL, metrics)
     blocks = [weighable.score(weights_NB) for weights_NB in resampling.weights(labels_NL.size)]
-    values = {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS}
+    values = {metric: np.concatenate([block[metric] for block in blocks]) for metric in metrics}
     return Spread(scores, values, resampling)
 
 
@@ -169,7 +199,7 @@ def difference(after: Spread, before: Spread) -> dict[str, Difference | None]:
     if not after.resampling.draws_as(before.resampling):
         raise DataError("a difference needs both spreads from the same resamples; these are of two kinds")
     differences: dict[str, Difference | None] = {}
-    for metric in METRICS:
+    for metric in after.values:
         now, then = after.scores[metric], before.scores[metric]
         moved = None if now is None or then is None else now - then
         noise = _Noise.of(moved, after.values[metric] - before.values[metric], after.resampling)
@@ -190,8 +220,8 @@ def gap(one: Spread, other: Spread) -> dict[str, Difference | None]:
         first, second = one.noise(metric), other.noise(metric)
         gaps[metric] = None
         if here is not None and there is not None and first is not None and second is not None:
-            error, reach = math.hypot(first.error, second.error), max(first.reach, second.reach)
-            gaps[metric] = _difference(here - there, _Noise(error, first.bias - second.bias, reach))
+            error, dof = math.hypot(first.error, second.error), min(first.dof, second.dof)
+            gaps[metric] = _difference(here - there, _Noise(error, first.bias - second.bias, dof))
     return gaps
 
 
@@ -257,12 +287,12 @@ class _Noise:
     Attributes:
         error: root of the mean squared deviation, the bias included.
         bias: mean deviation.
-        reach: how many errors an interval extends: the quantile of Student's t with G - 1 degrees of freedom.
+        dof: G - 1, the degrees of freedom of Student's t.
     """
 
     error: float
     bias: float
-    reach: float
+    dof: int
 
     @classmethod
     def of(cls, value: float | None, values: Values, resampling: Resampling) -> _Noise | None:
@@ -273,18 +303,29 @@ class _Noise:
         error = float(np.sqrt(np.mean(deviations**2)))
         # what is left of resamples that agree is rounding
         error = error if error > 1e-12 else 0.0
-        reach = float(special.stdtrit(resampling.groups - 1, (1 + _CONFIDENCE) / 2))
-        return cls(error, resampling.scale * float(deviations.mean()), reach)
+        return cls(error, resampling.scale * float(deviations.mean()), resampling.groups - 1)
+
+    @property
+    def reach(self) -> float:
+        """How many errors an interval extends."""
+        return float(special.stdtrit(self.dof, (1 + _CONFIDENCE) / 2))
 
     def around(self, value: float) -> Interval:
         """From the value, or from the value without the bias, whichever reaches farther."""
         corrected, reach = value - self.bias, self.reach * self.error
         return Interval(min(value, corrected) - reach, max(value, corrected) + reach)
 
+    def probability(self, value: float, at_least: float) -> float:
+        """That the truth of a fraction is at least so much: what `within_one` leaves below it, on one side."""
+        error, corrected = self.error / (value * (1 - value)), min(0.0, -self.bias / (value * (1 - value)))
+        with np.errstate(divide="ignore"):
+            above = float(special.logit(value)) + corrected - float(special.logit(at_least))
+        return float(special.stdtr(self.dof, above / error))
+
     def within_one(self, value: float) -> Interval:
         """The same of a fraction between 0 and 1, on the logit scale."""
         slope = 1 / (value * (1 - value))
-        logits = _Noise(self.error * slope, self.bias * slope, self.reach).around(float(special.logit(value)))
+        logits = _Noise(self.error * slope, self.bias * slope, self.dof).around(float(special.logit(value)))
         return Interval(float(special.expit(logits.low)), float(special.expit(logits.high)))
 
 

@@ -20,3 +20,6 @@ TITLES: dict[str, str] = {
     "log_loss": "log loss",
     "ece": "ECE",
 }
+
+#: what stands below a metric, of `SmallSample`
+SMALL_SAMPLE = {"map": "mAP, corrected", "ece": "ECE if perfect"}

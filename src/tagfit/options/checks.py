@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagfit.errors import did_you_mean
 from tagfit.io.ranges import plain
@@ -15,7 +15,7 @@ _MOST = sys.float_info.max  # what is above is infinite
 
 
 @dataclass(frozen=True)
-class Check:
+class Constraint:
     """What a value has to be.
 
     Attributes:
@@ -33,16 +33,25 @@ class Check:
     write: Callable[[object], str] = str
 
 
-def text(metavar: str = "TEXT") -> Check:
+def text(metavar: str = "TEXT") -> Constraint:
     """Any text."""
-    return Check("a text", metavar, lambda value: _instance(value, str))
+    return Constraint("a text", metavar, lambda value: _instance(value, str))
+
+
+def word(metavar: str = "TEXT") -> Constraint:
+    """Any text but none."""
+    return Constraint(
+        "a text of at least one character",
+        metavar,
+        lambda value: _instance(value or None, str),
+    )
 
 
 #: how Python, NumPy and pandas write a value that is missing
 _MISSING = {"None", "nan", "NaT", "<NA>"}
 
 
-def text_or_values(metavar: str) -> Check:
+def text_or_values(metavar: str) -> Constraint:
     """Any text or, from Python, a row of values, which become texts: empty where a value is missing."""
 
     def accept(value: object) -> object:
@@ -55,17 +64,17 @@ def text_or_values(metavar: str) -> Check:
             raise ValueError
         return tuple("" if not isinstance(one, str) and str(one) in _MISSING else str(one) for one in held)
 
-    return Check("a text, or one value a sample", metavar, accept)
+    return Constraint("a text, or one value a sample", metavar, accept)
 
 
-def place(metavar: str) -> Check:
+def place(metavar: str) -> Constraint:
     """A path."""
-    return Check("a path", metavar, lambda value: _instance(value, str, os.PathLike))
+    return Constraint("a path", metavar, lambda value: _instance(value, str, os.PathLike))
 
 
-def number(expected: str, least: float, most: float = _MOST, *, above: bool = False, metavar: str = "N") -> Check:
+def number(expected: str, least: float, most: float = _MOST, *, above: bool = False, metavar: str = "N") -> Constraint:
     """A finite number from `least` (or above it) to `most`; True and False are none."""
-    return Check(
+    return Constraint(
         expected,
         metavar,
         lambda value: _within(value, least, most, above),
@@ -74,10 +83,10 @@ def number(expected: str, least: float, most: float = _MOST, *, above: bool = Fa
     )
 
 
-def whole(least: int, most: float = math.inf, metavar: str = "N") -> Check:
+def whole(least: int, most: float = math.inf, metavar: str = "N") -> Constraint:
     """A whole number between two bounds."""
     bounds = f"of at least {least}" if math.isinf(most) else f"from {least} to {most}"
-    return Check(
+    return Constraint(
         f"a whole number {bounds}",
         metavar,
         lambda value: _within(_instance(value, int), least, most),
@@ -85,9 +94,9 @@ def whole(least: int, most: float = math.inf, metavar: str = "N") -> Check:
     )
 
 
-def megapixels() -> Check:
+def megapixels() -> Constraint:
     """A number of pixels, written in millions."""
-    return Check(
+    return Constraint(
         "a number above 0 and at most 1000000",
         "N",
         lambda value: max(1, round(_within(value, 0, 1e6, above=True) * 1e6)),
@@ -96,7 +105,7 @@ def megapixels() -> Check:
     )
 
 
-def choice(*names: str) -> Check:
+def choice(*names: str) -> Constraint:
     """One of some names."""
 
     def accept(value: object) -> object:
@@ -104,10 +113,10 @@ def choice(*names: str) -> Check:
             return value
         raise ValueError(did_you_mean(value, names) if isinstance(value, str) else "")
 
-    return Check(f"one of {', '.join(names)}", "|".join(names), accept)
+    return Constraint(f"one of {', '.join(names)}", "|".join(names), accept)
 
 
-def several(metavar: str, *names: str) -> Check:
+def several(metavar: str, *names: str) -> Constraint:
     """A list of texts; if there are `names`, only those."""
 
     def accept(value: object) -> object:
@@ -118,10 +127,27 @@ def several(metavar: str, *names: str) -> Check:
             raise ValueError
         return found
 
-    return Check(f"a list of names{' among ' * bool(names)}{', '.join(names)}", metavar, accept)
+    return Constraint(f"a list of names{' among ' * bool(names)}{', '.join(names)}", metavar, accept)
 
 
-def shares() -> Check:
+def columns() -> Constraint:
+    """A text, or a list of texts, which becomes a tuple."""
+    each = several("COLUMN")
+    return Constraint(
+        "a name or a list of names", "COLUMN", lambda value: each.accept([value] if isinstance(value, str) else value)
+    )
+
+
+def names() -> Constraint:
+    """A list of texts, which the command line takes with commas between."""
+    return replace(
+        several("A,B,C"),
+        read=lambda text: [name.strip() for name in text.split(",")],
+        write=lambda value: ",".join(value) if isinstance(value, tuple) else str(value),
+    )
+
+
+def shares() -> Constraint:
     """Percentages such as 70/15/15 or, from Python, the share of each part."""
 
     def accept(value: object) -> object:
@@ -132,7 +158,7 @@ def shares() -> Check:
     def write(value: object) -> str:
         return "/".join(f"{100 * share:.12g}" for share in value.values()) if isinstance(value, Mapping) else str(value)
 
-    return Check("percentages such as 70/15/15, or the share of each part", "A/B/C", accept, write=write)
+    return Constraint("percentages such as 70/15/15, or the share of each part", "A/B/C", accept, write=write)
 
 
 def _instance(value: object, *kinds: type) -> object:
@@ -157,11 +183,11 @@ def _number(text: str, kind: Callable[[str], float]) -> float | str:
 
 
 #: on or off; a flag on the command line
-SWITCH = Check("True or False", "", lambda value: _instance(value, bool))
+SWITCH = Constraint("True or False", "", lambda value: _instance(value, bool))
 FRACTION = number("a fraction from 0 to 1", 0, 1, metavar="SCORE")
 SEED = whole(0, 2**63 - 1)
 #: a recipe, or the name or the file of one; its class stands in a room below
-RECIPE = Check(
+RECIPE = Constraint(
     "a recipe, its name or its TOML file",
     "NAME|FILE",
     lambda value: value if hasattr(value, "to_toml") else _instance(value, str, os.PathLike),

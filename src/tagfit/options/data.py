@@ -7,7 +7,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tagfit.options.checks import SEED, SWITCH, choice, megapixels, place, several, shares, text, text_or_values, whole
+from tagfit.options.checks import (
+    SEED,
+    SWITCH,
+    choice,
+    columns,
+    megapixels,
+    names,
+    place,
+    shares,
+    text_or_values,
+    whole,
+    word,
+)
 from tagfit.options.option import Options, option
 from tagfit.options.shared import device_option, on_option
 
@@ -19,20 +31,72 @@ MOST_FOLDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelOptions(Options):
+class ReadingOptions(Options):
+    """What only the person can say about a source of labels, where its reading is not clear."""
+
+    image_column: str | None = option(
+        None, "The column that holds the images' paths, or the key of a tool's data.", word("COLUMN"), "Label file"
+    )
+    label_column: str | Sequence[str] | None = option(
+        None,
+        "A column that lists labels, or one of yes and no for a label; can be given several times.",
+        columns(),
+        "Label file",
+        several=True,
+    )
+    split_column: str | None = option(
+        None, "The column that holds each sample's part, such as train and test.", word("COLUMN"), "Label file"
+    )
+    blank_is: Literal["no", "unlabelled"] | None = option(
+        None,
+        "Whether a sample without any entry has none of the labels, or was never labelled.",
+        choice("no", "unlabelled"),
+        "Label file",
+    )
+    none_is: str | None = option(
+        None, "The word that means none of the labels, if it is not a usual one.", word("WORD"), "Label file"
+    )
+    label_separator: str | None = option(
+        None, "What separates the labels in one field, if it cannot be detected.", word(), "Label file"
+    )
+    strip_prefix: str | None = option(
+        None, "What image names begin with in the label file, but not on this disk.", word(), "Label file"
+    )
+    header: Literal["none"] | None = option(
+        None,
+        "The first line of a table is a row already: columns are called `column 1`, `column 2`.",
+        choice("none"),
+        "Label file",
+    )
+    label_names: Sequence[str] | None = option(
+        None, "The names of labels that the data only numbers, in their order.", names(), "Label file"
+    )
+    minus_one: Literal["no", "unknown"] | None = option(
+        None, "What -1 means in a matrix of -1 and +1.", choice("no", "unknown"), "Label file", flag="--minus-one-is"
+    )
+
+
+class ReadingKeywords(TypedDict, total=False):
+    """`ReadingOptions` as keyword arguments."""
+
+    image_column: str | None
+    label_column: str | Sequence[str] | None
+    split_column: str | None
+    blank_is: Literal["no", "unlabelled"] | None
+    none_is: str | None
+    label_separator: str | None
+    strip_prefix: str | None
+    header: Literal["none"] | None
+    label_names: Sequence[str] | None
+    minus_one: Literal["no", "unknown"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions(ReadingOptions):
     """How labels and images are read."""
 
     images: str | Path | None = option(
         None, "The folder that image paths are relative to, if it is not the label file's.", place("ROOT"), "Data"
-    )
-    label_names: Sequence[str] | None = option(
-        None, "Names for the columns of `labels`.", several("NAME"), "Data", flag=None
-    )
-    label_separator: str | None = option(
-        None, "What separates the labels in one field, if it cannot be detected.", text(), "Data"
-    )
-    minus_one: Literal["no", "unknown"] | None = option(
-        None, "What -1 means in a matrix of -1 and +1.", choice("no", "unknown"), "Data", flag="--minus-one-is"
     )
     max_pixels: int | None = option(
         None,
@@ -73,13 +137,10 @@ class ReadOptions(LabelOptions, FormOptions):
     """How data is read."""
 
 
-class ReadKeywords(TypedDict, total=False):
+class ReadKeywords(ReadingKeywords, total=False):
     """`ReadOptions` as keyword arguments."""
 
     images: str | Path | None
-    label_names: Sequence[str] | None
-    label_separator: str | None
-    minus_one: Literal["no", "unknown"] | None
     max_pixels: int | None
     strict: bool
     size: int | None
@@ -143,7 +204,15 @@ class DataSource:
     groups: str | None = None
     calibrate: bool = False
     folds: int | None = None
+    image_column: str | None = None
+    label_column: tuple[str, ...] | None = None
+    split_column: str | None = None
+    blank_is: Literal["no", "unlabelled"] | None = None
+    none_is: str | None = None
     label_separator: str | None = None
+    strip_prefix: str | None = None
+    header: Literal["none"] | None = None
+    label_names: tuple[str, ...] | None = None
     minus_one: Literal["no", "unknown"] | None = None
     max_pixels: int | None = None
     strict: bool = False

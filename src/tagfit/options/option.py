@@ -10,10 +10,21 @@ from typing import Any, Literal, TypeVar, get_args
 
 from tagfit.errors import InputError, OptionError, did_you_mean
 from tagfit.io.ranges import plain
-from tagfit.options.checks import SWITCH, Check
+from tagfit.options.checks import SWITCH, Constraint
 
 Group = Literal[
-    "Data", "Target", "Search", "Decisions", "Scores", "Checks", "Labels", "Training", "Server", "Limits", "Output"
+    "Data",
+    "Label file",
+    "Target",
+    "Search",
+    "Decisions",
+    "Scores",
+    "Checks",
+    "Labels",
+    "Training",
+    "Server",
+    "Limits",
+    "Output",
 ]
 
 #: the headings that help is grouped under, in the order in which people need them
@@ -37,22 +48,22 @@ class Option:
     """
 
     help: str
-    check: Check
+    check: Constraint
     group: Group
     usual: str = ""
     flag: str | None = ""
-    typed: Check | None = None
+    typed: Constraint | None = None
     typed_usual: str = ""
     short: str = ""
     several: bool = False
 
     @property
-    def written(self) -> Check:
+    def written(self) -> Constraint:
         """What reads and writes it on the command line."""
         return self.typed or self.check
 
 
-def option(default: Value, help: str, check: Check, group: Group, **more: Any) -> Value:
+def option(default: Value, help: str, check: Constraint, group: Group, **more: Any) -> Value:
     """A field of a record of options; `more` as in `Option`."""
     return field(default=default, metadata={"option": Option(help, check, group, **more)})
 
@@ -66,7 +77,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        reader = Reader()
+        reader = OptionReader()
         values = reader.accepted(type(self), vars(self))
         reader.check()
         vars(self).update(values)
@@ -118,7 +129,7 @@ Meanings = Mapping[str, Callable[[Any], object]]
 
 
 @dataclass
-class Reader:
+class OptionReader:
     """Makes records of what was given, and collects the faults of all of them.
 
     Attributes:

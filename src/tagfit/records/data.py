@@ -71,8 +71,10 @@ class LabelTable:
         absent_label: what a label name that the source does not mention means: NO where each sample lists
             all its labels, UNKNOWN where every label has a column.
         notes: what the person should be told about how the source was read.
-        set_aside: (sample name, reason) of each image whose labels are inside it and could not be read; not among
-            the N.
+        set_aside: (sample name, reason) of each image that is missing, or whose labels are inside it and could not be
+            read; not among the N.
+        reading: how the source was read: which column or file gave names, labels and split, what was left out and why.
+        unlabelled: image files that the source names and nobody has labelled; not among the N.
     """
 
     name: str
@@ -89,6 +91,8 @@ class LabelTable:
     absent_label: int = UNKNOWN
     notes: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
+    reading: tuple[str, ...] = ()
+    unlabelled: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sample_names)
@@ -235,6 +239,8 @@ class Dataset:
     pixels: NDArray[np.uint8] | None = None
     pretrained: PretrainedNetwork | None = None
     files: tuple[Path | bytes, ...] | None = None
+    reading: tuple[str, ...] = ()
+    unlabelled: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.preprocessing.shape))

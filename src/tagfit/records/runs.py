@@ -1,4 +1,4 @@
-"""What became of recipes: runs, findings, the verdict.
+"""What became of recipes: runs, searches, findings.
 
 Shapes: N samples, L labels, D features.
 """
@@ -159,8 +159,12 @@ class IngredientRecord:
     ingredient: str
     change: float | None
     noise: float
-    useless: bool
     without: RepeatsRecord
+
+    @property
+    def remark(self) -> str:
+        """What the seeds and val's samples show of it."""
+        return "not shown to help" if self.change is not None and self.change <= self.noise else ""
 
 
 # ------------------------------------------------------------------------------------------- diagnosis
@@ -179,6 +183,7 @@ class Finding:
         todo: the command or the ingredient that answers it.
         names: the labels or samples concerned, the worst first.
         tries: candidates of the ladder that answer it: a cure tries them first.
+        of: what is accused: data or model, or in the record of a run `after` or `before`.
     """
 
     check: str
@@ -221,14 +226,3 @@ class Fitting:
     stop: NDArray[np.intp] | None = None
     x_ND: NDArray[np.float32] | None = None
     recipe: Recipe | None = None
-
-
-Condition = Literal["cured", "fine", "overfit", "underfit", "out of reach"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a cure came to, in plain words; `fine` is a baseline that had nothing to cure."""
-
-    state: Condition
-    sentences: tuple[str, ...]

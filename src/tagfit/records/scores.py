@@ -66,6 +66,8 @@ class Target:
     """The bands to reach: train below one value, val at least another.
 
     Attributes:
+        train_below: 1 asks nothing of train.
+        val_at_least: the score on val to reach while recipes are tried; the verdict asks it of new samples.
         train_ranks: whether a run within both bands goes before one with a better val score; otherwise val alone
             ranks, and the train band is only reported.
     """
@@ -88,12 +90,26 @@ class Target:
         if faults:
             raise RecipeError(faults)
 
-    def met_by(self, train: Scores, val: Scores) -> bool:
-        """Whether the scores of train and val lie within the bands."""
-        on_train, on_val = train[self.metric], val[self.metric]
-        if on_train is None or on_val is None:
-            return False
-        return on_train < self.train_below and on_val >= self.val_at_least
+    def allows_train(self, score: float) -> bool:
+        """Whether a score on train lies in its band."""
+        return score < self.train_below or self.train_below >= 1
+
+
+@dataclass(frozen=True)
+class SmallSample:
+    """What two metrics owe to how few the samples are.
+
+    Attributes:
+        perfect_ece: what a perfectly calibrated model with such probabilities reads on as many samples, on average.
+        corrected_map: mAP less what few samples of rare labels add to it, as far as random halves show that.
+    """
+
+    perfect_ece: float | None
+    corrected_map: float | None
+
+    def __getitem__(self, metric: str) -> float | None:
+        """What stands beside the metric."""
+        return {"ece": self.perfect_ece, "map": self.corrected_map}[metric]
 
 
 @dataclass(frozen=True)

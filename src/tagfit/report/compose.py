@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import tomli_w
 
-from tagfit.metrics.titles import TITLES
+from tagfit.metrics.titles import SMALL_SAMPLE, TITLES
 from tagfit.recipes import Recipe
-from tagfit.records.scores import LOWER_IS_BETTER, SCORED_PARTS, ByPart
+from tagfit.records.data import Part
+from tagfit.records.scores import LOWER_IS_BETTER, SCORED_PARTS, ByPart, SmallSample
 from tagfit.report.command import reproduction
 from tagfit.report.context import (
     ComparedRun,
@@ -66,7 +67,10 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
         outcome=_outcome(record),
         learning=tuple(learning(record)),
         lock=_lock(record),
-        metrics=_metrics({**{name: run.scores for name, run in runs_of(record).items()}, "constant": constant}),
+        metrics=_metrics(
+            {**{name: run.scores for name, run in runs_of(record).items()}, "constant": constant},
+            {name: run.small_sample for name, run in runs_of(record).items()},
+        ),
         findings=tuple(sorted(record.findings, key=lambda one: (one.of != "after", -one.strength))),
         labels=labels(scored, record) if scored is not None else None,
         curves=curves(scored, record),
@@ -121,16 +125,26 @@ def _scores(by_part: ByPart, parts: Sequence[str], metric: str) -> tuple[ScoreSh
     return tuple(ScoreShown(score_of(by_part, part, metric)) for part in parts)
 
 
-def _metrics(models: Mapping[str, ByPart]) -> MetricTable:
-    """Every metric of models that have scores by part."""
+def _metrics(models: Mapping[str, ByPart], few: Mapping[str, Mapping[Part, SmallSample]] | None = None) -> MetricTable:
+    """Every metric of models that have scores by part, and what some of them owe to how few the samples are."""
     parts = {name: [part for part in SCORED_PARTS if scores.get(part) is not None] for name, scores in models.items()}
     columns = [(model, part) for model, scored in parts.items() for part in scored]
-    values = {name: tuple(score_of(models[model], part, name) for model, part in columns) for name in TITLES}
     return MetricTable(
         heads=tuple((model, len(scored)) for model, scored in parts.items()),
         columns=tuple(part for _, part in columns),
-        rows=tuple(MetricRow(title, name in LOWER_IS_BETTER, values[name]) for name, title in TITLES.items()),
+        rows=tuple(_metric_rows(models, few or {}, columns)),
     )
+
+
+def _metric_rows(
+    models: Mapping[str, ByPart], few: Mapping[str, Mapping[Part, SmallSample]], columns: Sequence[tuple[str, Part]]
+) -> Iterator[MetricRow]:
+    for name, title in TITLES.items():
+        lower = name in LOWER_IS_BETTER
+        yield MetricRow(title, lower, tuple(score_of(models[model], part, name) for model, part in columns))
+        if name in SMALL_SAMPLE and any(few.values()):
+            beside = [few.get(model, {}).get(part) for model, part in columns]
+            yield MetricRow(SMALL_SAMPLE[name], lower, tuple(None if one is None else one[name] for one in beside))
 
 
 def _without_train(scores: ByPart) -> ByPart:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from tagfit.errors import OutputError
+from tagfit.errors import OutputError, has_extra
 from tagfit.io.files import writable, write_atomically, write_new
 from tagfit.report.charts.palette import ALONE_CSS, LIGHT
 from tagfit.report.compose import RunFiles, compose
@@ -43,6 +42,12 @@ def _folder(run: Path) -> Path:
     if (run / "manifest.json").is_file():
         return run.resolve().parent
     return run if run.is_dir() else run.parent
+
+
+def report_is_missing(run: Path) -> bool:
+    """Whether the page is not there, or older than its record: what was to write it was killed before."""
+    page, record = run / REPORT, run / "result.json"
+    return not page.is_file() or page.stat().st_mtime_ns < record.stat().st_mtime_ns
 
 
 def write_report(run: Path, context: Context, output: Path | None = None) -> Path:
@@ -81,7 +86,7 @@ def write_figures(context: Context, folder: Path) -> int:
             raise OutputError(f"{folder}: expected a new or empty folder", "Choose another one with --figures.")
         for chart in charts:
             (folder / f"{chart.slug}.svg").write_text(as_svg(chart), encoding="utf-8")
-            if can_draw_png():
+            if has_extra("figures"):
                 (folder / f"{chart.slug}.png").write_bytes(as_png(chart))
     return len(charts)
 
@@ -99,10 +104,6 @@ def as_svg(figure: Figure) -> str:
     opening, rest = figure.svg.split(">", 1)
     paper = f'<rect width="100%" height="100%" fill="{LIGHT["paper"]}"/>'
     return f"{opening}><style>{ALONE_CSS}</style>{paper}{rest}\n"
-
-
-def can_draw_png() -> bool:
-    return find_spec("resvg_py") is not None
 
 
 def as_png(figure: Figure) -> bytes:

@@ -19,9 +19,12 @@ WIDTH, INDENT = 80, "   "
 def diagnosis_text(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     """The findings, the worst first, then the checks that found nothing."""
     yield Text(diagnosis.subject, style="bold")
-    for number, finding in enumerate(diagnosis.findings, 1):
-        yield Text()
-        yield from _finding(number, finding)
+    for of in ("data", "model"):
+        here = [finding for finding in diagnosis.findings if finding.of == of]
+        if here:
+            yield from (Text(), Text(f"found in the {of}", style="underline"))
+        for number, finding in enumerate(here, 1):
+            yield from (Text(), *_finding(number, finding))
     yield Text()
     found = {finding.check for finding in diagnosis.findings}
     silent = [name for name in diagnosis.checked if name not in found]

@@ -29,6 +29,11 @@ def inspection_table(record: Inspection, estimate: Estimate) -> Iterator[Rendera
         f"{record.name} · {record.samples:,} {record.kind} of {shape} · {len(labels)} labels · lock {record.lock[:12]}",
         style="bold",
     )
+    for text in record.reading:
+        yield Text(text)
+    if record.unlabelled:
+        yield Text(f"{record.unlabelled:,} images are unlabelled: they are no samples, and `tagfit predict` takes them")
+    yield Text()
     if record.backbone:
         yield Text(f"brings knowledge from outside: {record.backbone}")
     yield Text("  ".join(f"{part} {count:,}" for part, count in record.parts.items() if count))

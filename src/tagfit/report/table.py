@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType, group
 from rich.table import Table
 from rich.text import Text
 
-from tagfit.metrics.titles import TITLES
+from tagfit.metrics.titles import SMALL_SAMPLE, TITLES
 from tagfit.records.runs import Folds, SeedSpread
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.report.findings import findings_lines
@@ -39,11 +39,12 @@ def as_text(renderable: RenderableType) -> str:
 @group()
 def result_table(record: RunRecord) -> Iterator[RenderableType]:
     """What was asked, what came, in plain words and in figures."""
-    data, first = record.data, "bold green" if record.target.met else "bold yellow"
+    data, style = record.data, "bold green" if record.target.met else "bold yellow"
     head = f"{record.command} · {data.name} · {data.samples:,} samples · {len(data.label_names)} labels"
     yield Text(f"{head} · lock {record.lock[:12]}", style="bold")
-    yield from (_main_table(record), Text())
-    yield from (Text(text, style="" if number else first) for number, text in enumerate(record.verdict.sentences))
+    yield from (Text(text, style=style) for text in record.verdict.sentences[:1])
+    yield from (Text(), _main_table(record), Text())
+    yield from map(Text, record.verdict.sentences[1:])
     yield Text()
     for table in _search_tables(record):
         yield from (table, Text())
@@ -97,8 +98,7 @@ def _search_tables(record: RunRecord) -> Iterator[Table]:
         table = _plain_table("ingredient", "brings on val", "noise", "")
         for brought in sorted(record.ingredients, key=lambda one: -(one.change or 0.0)):
             change = "-" if brought.change is None else f"{brought.change:+z.3f}"
-            remark = "useless" * brought.useless
-            table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), remark)
+            table.add_row(_shorten(brought.ingredient, 40), change, _number(brought.noise), brought.remark)
         yield table
 
 
@@ -119,6 +119,9 @@ def _other_metrics(record: RunRecord) -> Table:
         values.append(score_of(after.constant, "val", name))
         values += [before.score("val", name)] if before else []
         table.add_row(title, *map(_number, values))
+        if name in SMALL_SAMPLE and after.small_sample:
+            few = (after.small_sample.get(part) for part in SCORED_PARTS)
+            table.add_row(SMALL_SAMPLE[name], *("-" if one is None else _number(one[name]) for one in few))
     return table
 
 
@@ -177,6 +180,8 @@ def _evaluated_table(record: EvaluationRecord) -> Table:
     table = _plain_table("metric", *columns)
     for name, title in TITLES.items():
         table.add_row(title, *(cell(name) for cell in columns.values()))
+        if name in SMALL_SAMPLE:
+            table.add_row(SMALL_SAMPLE[name], _number(record.small_sample[name]))
     return table
 
 

@@ -17,7 +17,7 @@ from tagfit.data.lock import lock
 from tagfit.decisions.appraisal import joined
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
-from tagfit.diagnosis.registry import CHECKS, Diagnosis, look
+from tagfit.diagnosis.registry import CHECKS, OF_DATA, Diagnosis, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
 from tagfit.options.runs import DiagnoseOptions
@@ -38,10 +38,11 @@ QUICK = "it needs training, which --quick leaves out"
 
 @dataclass(frozen=True, eq=False)
 class Checkup:
-    """What is to be diagnosed, in a line, and what is known of it."""
+    """What is to be diagnosed, in a line, what is known of it, and what is looked for."""
 
     subject: str
     evidence: Evidence
+    checks: tuple[str, ...] = tuple(CHECKS)
 
     def quick(self) -> Checkup:
         """Without the checks that need further training."""
@@ -49,7 +50,7 @@ class Checkup:
 
     def announcement(self) -> list[str]:
         """What is going to be trained, and about how long that takes; nothing where nothing is."""
-        costly = [check for check in CHECKS.values() if check.trainings]
+        costly = [CHECKS[name] for name in self.checks if CHECKS[name].trainings]
         if self.evidence.train is None or not costly:
             return []
         count, seconds = sum(check.trainings for check in costly), self.evidence.quick_seconds
@@ -60,7 +61,7 @@ class Checkup:
         ]
 
     def diagnosis(self) -> Diagnosis:
-        return look(self.evidence, CHECKS, self.subject)
+        return look(self.evidence, self.checks, self.subject)
 
 
 def is_run(data: object) -> TypeGuard[str | Path]:
@@ -72,7 +73,10 @@ def is_run(data: object) -> TypeGuard[str | Path]:
 
 
 def of_data(data: LockedData, options: DiagnoseOptions, on_event: Listener) -> Checkup:
-    """Train a model, and look at it: a recipe on the samples as they are, or the baseline on the cheapest features."""
+    """Train a model, and look at it: a recipe on the samples as they are, or the baseline on the cheapest features.
+
+    The baseline, which nobody asked about, is not accused: it only serves to look at the data.
+    """
     recipe = None if options.recipe is None else find_recipe(options.recipe)
     features = cheapest_features(data.dataset.x, data.dataset.preprocessing)
     shown, name = data, "the samples as they are"
@@ -97,7 +101,8 @@ def of_data(data: LockedData, options: DiagnoseOptions, on_event: Listener) -> C
             lacks={"predictions": "its training diverged"},
         )
     subject = f"{data.dataset.name} · {len(data.dataset):,} samples · {recipe.name} on {name}"
-    return Checkup(subject, replace(_with_training(evidence, data, features), quick_seconds=seconds))
+    checks = OF_DATA if options.recipe is None else tuple(CHECKS)
+    return Checkup(subject, replace(_with_training(evidence, data, features), quick_seconds=seconds), checks)
 
 
 def _on(features: Features, data: LockedData) -> LockedData:

@@ -52,6 +52,7 @@ def deliver(
     with claim(Path(output), command) as folder:
         earlier = finished_record(folder.path)
         if earlier is not None:
+            folder.forget_checkpoints()  # left where a process was killed right after its record was written
             return Delivered(earlier, Tagger.load(folder.path, runtime="torch"), folder.path, fresh=False)
         folder.check_room(session.bytes_kept(recipes))
         session.folder = folder

@@ -18,7 +18,7 @@ from tagfit.data.lock import copies_among
 from tagfit.decisions.appraisal import calibration_report
 from tagfit.decisions.decider import Decider, Predictions
 from tagfit.decisions.guarantees import GuaranteeCheck
-from tagfit.decisions.reliability import CalibrationReport
+from tagfit.decisions.reliability import CalibrationReport, perfect_ece
 from tagfit.errors import DataError, did_you_mean
 from tagfit.inference.tagger import Prediction, Tagger
 from tagfit.metrics.baselines import ConstantBaseline
@@ -26,7 +26,7 @@ from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, re
 from tagfit.metrics.scores import Labels
 from tagfit.options.runs import EvaluateOptions
 from tagfit.records.data import NO, Dataset, LockedData, Part
-from tagfit.records.scores import Difference, Interval, Scores
+from tagfit.records.scores import Difference, Interval, Scores, SmallSample
 
 #: more values of a column are no slices
 MOST_SLICES = 100
@@ -48,6 +48,7 @@ class Assessment:
     decided: Scores
     constant: Scores
     intervals: AssessmentIntervals
+    small_sample: SmallSample
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class EvaluationRecord(Assessment):
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class EvaluationSamples:
     """What is scored.
 
     Attributes:
@@ -120,7 +121,7 @@ class Samples:
     groups: NDArray[np.intp]
 
     @classmethod
-    def of(cls, data: LockedData | Dataset, part: Part | None) -> Samples:
+    def of(cls, data: LockedData | Dataset, part: Part | None) -> EvaluationSamples:
         """All samples of `data`, or those of one part.
 
         Raises:
@@ -148,11 +149,11 @@ def evaluation_of(
     Raises:
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    by, samples, seed = options.by, Samples.of(data, options.part), options.seed
+    by, samples, seed = options.by, EvaluationSamples.of(data, options.part), options.seed
     slices = None if by is None else _rows_by_value(samples.dataset, by)
     aligned = align_features(samples.dataset, tagger.preprocessing.feature_names)
     dataset, surplus, missing = align_labels(aligned, tagger.label_names)
-    samples = Samples(dataset, samples.groups)
+    samples = EvaluationSamples(dataset, samples.groups)
     prediction, decider = tagger.predict_dataset(dataset), tagger.bundle.decider
     predictions = Predictions(dataset.labels_NL, prediction.scores, samples.groups)
     scorer = _Scored(
@@ -171,7 +172,9 @@ def evaluation_of(
         by=None if by is None or slices is None else Slices(by, tuple(scorer.slice(*one) for one in slices)),
         compare=None
         if compare is None
-        else _compared(tagger, samples, prediction, compare[0], Samples.of(compare[1], options.part).dataset, seed),
+        else _compared(
+            tagger, samples, prediction, compare[0], EvaluationSamples.of(compare[1], options.part).dataset, seed
+        ),
     )
 
 
@@ -190,7 +193,9 @@ class _Scored:
         scores = resample(at_half, draw)
         decided = scores if ruled is at_half else resample(ruled, draw)
         intervals = AssessmentIntervals(scores.intervals, decided.intervals)
-        return Assessment(scores.scores, decided.scores, self.constant.score(at_half.labels_NL), intervals)
+        constant = self.constant.score(at_half.labels_NL)
+        few = SmallSample(perfect_ece(at_half.labels_NL, at_half.probabilities_NL), scores.corrected("map"))
+        return Assessment(scores.scores, decided.scores, constant, intervals, few)
 
     def slice(self, value: str, rows: NDArray[np.intp]) -> Slice:
         at_half, ruled = self.answers
@@ -230,7 +235,7 @@ def _rows_by_value(dataset: Dataset, column: str) -> list[tuple[str, NDArray[np.
 
 
 def _compared(
-    tagger: Tagger, samples: Samples, prediction: Prediction, other: Tagger, there: Dataset, seed: int
+    tagger: Tagger, samples: EvaluationSamples, prediction: Prediction, other: Tagger, there: Dataset, seed: int
 ) -> ComparedModel:
     """Both models on the labels that both know, on the same resamples."""
     dataset = samples.dataset

@@ -104,12 +104,10 @@ def _contradicted(part: Part, answers: Answers) -> Iterator[Suspect]:
 
 def _surest(marked_N: NDArray[np.bool_], keys_N: Floats) -> NDArray[np.intp]:
     rows = np.flatnonzero(marked_N)
-    order: NDArray[np.intp] = rows[np.argsort(keys_N[rows], kind="stable")][:SUSPECTS]
-    return order
+    return rows[np.argsort(keys_N[rows], kind="stable")][:SUSPECTS]
 
 
 def _of_label(answers: Answers) -> NDArray[np.float64]:
     """(n, L) the probability that was given to what the label says."""
     p_NL = np.clip(answers.probabilities_NL.astype(np.float64), CLIP, 1 - CLIP)
-    of_label: NDArray[np.float64] = np.where(answers.labels_NL == YES, p_NL, 1 - p_NL)
-    return of_label
+    return np.where(answers.labels_NL == YES, p_NL, 1 - p_NL)

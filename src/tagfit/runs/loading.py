@@ -5,7 +5,7 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from tagfit.data.lock import lock
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
+from tagfit.data.sources.reading import OPTIONS
 from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
 from tagfit.errors import DataError
@@ -27,7 +28,7 @@ from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
 
 
 @dataclass(frozen=True)
-class Reading:
+class DataLoad:
     """What is read, and how.
 
     Attributes:
@@ -126,19 +127,17 @@ class Reading:
 
     def _table(self, options: ReadOptions) -> LabelTable:
         """The labels; what says nothing about data of its kind is refused."""
-        data, names, separator, minus_one = self.data, options.label_names, options.label_separator, options.minus_one
+        data, images = self.data, options.images
+        how = {name: value for name, value in options.changed().items() if name in OPTIONS}
         if self.labels is not None:
-            _refuse(options, ("images", "label_separator"), "arrays")
-            return from_arrays(data, self.labels, label_names=names, minus_one=minus_one)
+            _refuse(options, OPTIONS - {"label_names", "minus_one"}, "arrays")
+            return from_arrays(data, self.labels, label_names=options.label_names, minus_one=options.minus_one)
         if not isinstance(data, str | Path):
-            return from_memory(
-                data, images=options.images, label_names=names, label_separator=separator, minus_one=minus_one
-            )
+            return from_memory(data, images=images, **how)
         if str(data).startswith(POSTCARDS):
-            _refuse(options, ("images", "label_separator", "minus_one", "label_names"), "the embedded set")
+            _refuse(options, OPTIONS, "the embedded set")
             return read_postcards(str(data), self.on_read)
-        _refuse(options, ("label_names",), "a label file, which names its labels")
-        return read(Path(data), images=options.images, label_separator=separator, minus_one=minus_one)
+        return read(Path(data), images=images, **how)
 
 
 def load_again(source: DataSource, device: str) -> LockedData:
@@ -147,13 +146,12 @@ def load_again(source: DataSource, device: str) -> LockedData:
     Raises:
         DataError: it cannot be read any more.
     """
-    return Reading(source.data).load(DataOptions(**source.options, device=device))
+    return DataLoad(source.data).load(DataOptions(**source.options, device=device))
 
 
-def _refuse(options: ReadOptions, meaningless: Sequence[str], what: str) -> None:
+def _refuse(options: ReadOptions, meaningless: Set[str], what: str) -> None:
     """An option is never silently ignored."""
-    faults = [
-        f"{name} was given, but says nothing about {what}" for name in meaningless if getattr(options, name) is not None
-    ]
+    given = [name for name in options.changed() if name in {*meaningless, "images"}]
+    faults = [f"{name} was given, but says nothing about {what}" for name in given]
     if faults:
         raise DataError(faults, "Remove it.")

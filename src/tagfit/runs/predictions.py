@@ -106,8 +106,7 @@ def _tensors(saved: Mapping[Part, Answers]) -> Iterator[tuple[str, Array]]:
 
 
 def _packed(tensors: Mapping[str, Array]) -> bytes:
-    packed: bytes = safetensors.numpy.save({name: np.ascontiguousarray(one) for name, one in tensors.items()})
-    return packed
+    return safetensors.numpy.save({name: np.ascontiguousarray(one) for name, one in tensors.items()})
 
 
 def _answers(known: Mapping[str, Array], saved: Mapping[str, Array], part: Part, shape: tuple[int, int]) -> Answers:

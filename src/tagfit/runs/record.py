@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from tagfit.io.strict_json import read_json
 from tagfit.io.typed_json import from_plain, to_plain
 from tagfit.options.data import DataSource
 from tagfit.recipes import Recipe
-from tagfit.records.data import Kind, Preprocessing
+from tagfit.records.data import Kind, Part, Preprocessing
 from tagfit.records.runs import (
     Finding,
     IngredientRecord,
@@ -25,9 +25,9 @@ from tagfit.records.runs import (
     Run,
     SearchSummary,
     Trial,
-    Verdict,
 )
-from tagfit.records.scores import Difference, Differences, Interval, Target
+from tagfit.records.scores import Difference, Differences, Interval, SmallSample, Target
+from tagfit.records.verdict import Choice, Expectation, Verdict
 
 #: version of the layout of result.json; 1 had other words, see `_upgrade`
 SCHEMA = 2
@@ -92,6 +92,7 @@ class ModelRecord(Run):
         members: the recipes of an ensemble's networks; None of a single one.
         calibration: what the calibration brings.
         refusal: why a guarantee that was asked for cannot be given.
+        small_sample: what its scores owe to how few the samples are, by part; empty in old records.
     """
 
     members: tuple[Recipe, ...] | None
@@ -99,6 +100,7 @@ class ModelRecord(Run):
     decider: Decider
     calibration: CalibrationReport
     refusal: str | None = None
+    small_sample: Mapping[Part, SmallSample] = field(default_factory=dict)
 
     @property
     def networks(self) -> tuple[Recipe, ...]:
@@ -126,6 +128,8 @@ class RunRecord:
         after: what is delivered; the baseline again where nothing else is.
         differences: after minus before, by part and metric, paired.
         tried: each further recipe that was trained.
+        expected: what the delivered model is to be expected to score: the number to quote; None in old records.
+        choice: how val chose it; None for `fit`, and in old records.
     """
 
     schema: int
@@ -148,6 +152,8 @@ class RunRecord:
     ingredients: tuple[IngredientRecord, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    expected: Expectation | None = None
+    choice: Choice | None = None
 
     @property
     def baseline(self) -> ModelRecord | None:

@@ -8,9 +8,12 @@ from typing import Any, Literal
 import tagfit
 from tagfit.data.unknown import cell_counts
 from tagfit.decisions.appraisal import differences
+from tagfit.metrics.intervals import gap
 from tagfit.records.data import UNKNOWN, YES, LockedData
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Differences, Target
+from tagfit.records.verdict import MET
+from tagfit.runs.guarantee_scope import scope
 from tagfit.runs.record import (
     SCHEMA,
     DataRecord,
@@ -22,7 +25,8 @@ from tagfit.runs.record import (
     TargetRecord,
 )
 from tagfit.search.campaign import Outcome
-from tagfit.search.verdict import judge, meets
+from tagfit.search.verdict import Case, expectation
+from tagfit.search.wording import judge
 from tagfit.training.trained import TrainedModel
 
 
@@ -35,8 +39,8 @@ def record_of(
         facts: `seed`, `device` and `seconds`.
     """
     before, after = outcome.before, outcome.after
-    changes = {} if before is None else _differences(before, after)
-    verdict = judge(None if before is None else before.run, after.run, target, outcome.tried, changes)
+    case = _case(outcome, target)
+    verdict = judge(case)
     refit = None if outcome.refit is None else Refit(len(data.dataset) - data.split.counts["test"])
     sentences = (*verdict.sentences, *_outside(data), *_decisions(after, data, target), *_refitted(refit))
     return RunRecord(
@@ -46,18 +50,39 @@ def record_of(
         state="finished" if outcome.complete else "stopped",
         lock=data.lock,
         data=_data_record(data),
-        target=TargetRecord(**vars(target), met=meets(after.run, target)),
+        target=TargetRecord(**vars(target), met=verdict.state in MET),
         verdict=replace(verdict, sentences=sentences),
         before=None if before is None else _model_record(before),
         after=_model_record(after),
-        differences=changes,
+        differences=case.differences,
         refit=refit,
         tried=tuple(run.trial for run in outcome.tried),
         search=outcome.search,
         finalists=tuple(repeats.record for repeats in outcome.finalists),
         ingredients=tuple(ingredient.record for ingredient in outcome.ingredients),
         findings=_findings(before, after),
+        expected=case.expected,
+        choice=outcome.choice,
         **facts,
+    )
+
+
+def _case(outcome: Outcome, target: Target) -> Case:
+    """What a verdict is passed on."""
+    before, after = outcome.before, outcome.after
+    assert after.appraisal is not None
+    spreads = after.appraisal.spreads
+    optimism = 0.0 if outcome.choice is None else outcome.choice.optimism
+    return Case(
+        target=target,
+        before=None if before is None else before.run,
+        after=after.run,
+        expected=expectation(spreads, target, optimism),
+        gap=gap(spreads["train"], spreads["val"])[target.metric] if "train" in spreads else None,
+        intervals=spreads["val"].intervals,
+        differences={} if before is None else _differences(before, after),
+        choice=outcome.choice,
+        tried=outcome.tried,
     )
 
 
@@ -92,6 +117,7 @@ def _model_record(trained: TrainedModel) -> ModelRecord:
         decider=appraisal.decider,
         calibration=appraisal.calibration,
         refusal=appraisal.refusal,
+        small_sample=appraisal.small_sample,
     )
 
 
@@ -119,7 +145,10 @@ def _outside(data: LockedData) -> tuple[str, ...]:
 
 
 def _decisions(after: TrainedModel, data: LockedData, target: Target) -> tuple[str, ...]:
-    return () if after.appraisal is None else after.appraisal.sentences(data.dataset.label_names, target.metric)
+    if after.appraisal is None:
+        return ()
+    guaranteed = scope(data) if after.appraisal.decider.guaranteed is not None else ()
+    return (*after.appraisal.sentences(data.dataset.label_names, target.metric), *guaranteed)
 
 
 def _refitted(refit: Refit | None) -> tuple[str, ...]:

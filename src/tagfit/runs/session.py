@@ -15,7 +15,7 @@ from tagfit.data.lock import verify
 from tagfit.decisions.appraisal import appraise
 from tagfit.decisions.decider import DecisionObjective
 from tagfit.diagnosis.evidence import Evidence
-from tagfit.diagnosis.registry import OF_MODEL, look
+from tagfit.diagnosis.registry import FREE, look
 from tagfit.metrics.intervals import LEAST, Spread
 from tagfit.models.registry import count_weights, recalibrate_output
 from tagfit.recipes import Recipe
@@ -199,7 +199,7 @@ class Session:
     def findings(self, trained: TrainedModel, spreads: Mapping[Part, Spread] = _NONE) -> tuple[Finding, ...]:
         """What is wrong with a run, as far as it takes no further training to see it; the worst first."""
         evidence = self.evidence(trained, spreads)
-        return look(evidence if spreads else replace(evidence, resamples=LEAST), OF_MODEL).findings
+        return look(evidence if spreads else replace(evidence, resamples=LEAST), FREE).findings
 
     def evidence(self, trained: TrainedModel, spreads: Mapping[Part, Spread] = _NONE) -> Evidence:
         """What a diagnosis may look at of a run, without test.

@@ -12,17 +12,17 @@ from typing import Protocol
 
 import numpy as np
 
-from tagfit.metrics.intervals import Answers, Resampling, difference, resample
 from tagfit.recipes import CnnModel, DenseModel, Recipe
 from tagfit.records.runs import Finding, Run, SearchSummary
 from tagfit.records.scores import Difference, Target
+from tagfit.records.verdict import Choice
 from tagfit.search.candidates import first_of
+from tagfit.search.finals import Claim, Final, ValScores, best_final, lost, passed_over
 from tagfit.search.ingredients import ingredients
 from tagfit.search.repeats import Ingredient, Repeats
 from tagfit.search.sampler import GENERATION, MedianPruner, Search
-from tagfit.search.selection import choose, ranked
+from tagfit.search.selection import Contest, meets, on_val, ranked
 from tagfit.search.space import Space
-from tagfit.search.verdict import meets
 from tagfit.training.job import TrainingJob
 from tagfit.training.trained import TrainedModel
 
@@ -90,6 +90,7 @@ class Outcome:
 
     Attributes:
         before: None where there was nothing to compare with.
+        choice: how `after` was chosen; None where there was nothing to choose.
         complete: False where it was asked to stop before all was done.
         finalists: the best recipes, each on several seeds.
         ingredients: what each ingredient of the chosen recipe brings.
@@ -98,6 +99,7 @@ class Outcome:
 
     before: TrainedModel | None
     after: TrainedModel
+    choice: Choice | None = None
     tried: tuple[Run, ...] = ()
     complete: bool = True
     finalists: tuple[Repeats, ...] = ()
@@ -124,33 +126,31 @@ class Campaign:
         self._searched: SearchSummary | None = None
         self._number = 0
         self._floor = 0.0  # the baseline's score on val: what is below is never delivered
+        self._val_scores = ValScores(self._target)
 
     def work(self) -> Outcome:
         """Try, choose, and score what is delivered on test."""
         before = self._session.run(replace(self._job(self._first), curve=True))
-        self._floor = before.run.score("val", self._target.metric) or 0.0
+        self._floor = on_val(before.run, self._target)
         findings = self._session.findings(before)
         self._candidates = first_of(self._candidates, [name for finding in findings for name in finding.tries])
         self._climb()
         if self._budget.searches:
             self._search()
         runs = [trained.run for trained in self._tried]
-        chosen = choose(before.run, runs, self._target, self._error)
-        after = before if chosen is before.run else self._trained(chosen)
-        finalists: tuple[Repeats, ...] = ()
-        brought: tuple[Ingredient, ...] = ()
-        if self._budget.searches and after is not before and not self._session.stopped:
-            after, finalists = self._finals()
-            brought = self._ingredients()
+        chosen = self._choose(before, runs)
+        after = chosen.model
+        brought = self._ingredients(chosen.final) if chosen.final is not None else ()
         scored = self._session.appraise(before)
         appraised = scored if after is before else self._session.appraise(after)
         refit = self._session.refit(appraised) if self._budget.refit and not self._session.stopped else None
         return Outcome(
             before=scored,
             after=appraised,
+            choice=chosen.choice,
             tried=tuple(runs),
             complete=not self._session.stopped,
-            finalists=finalists,
+            finalists=chosen.finalists,
             ingredients=brought,
             search=self._searched,
             refit=refit,
@@ -190,9 +190,7 @@ class Campaign:
         if not (self._budget.until_met and self._target.train_ranks):
             return False
         runs = [trained.run for trained in self._tried]
-        return any(
-            meets(run, self._target) and (run.score("val", self._target.metric) or 0.0) >= self._floor for run in runs
-        )
+        return any(meets(run, self._target) and on_val(run, self._target) >= self._floor for run in runs)
 
     def _left(self) -> int:
         """How many recipes the next generation may have."""
@@ -244,85 +242,75 @@ class Campaign:
 
     # ----------------------------------------------------------------------------------------- choosing
 
-    def _trained(self, run: Run) -> TrainedModel:
-        return next(one for one in self._tried if one.run is run)
+    def _choose(self, before: TrainedModel, runs: Sequence[Run]) -> _Chosen:
+        """What val chooses: among all that finished, then among the best of them on further seeds, where searched."""
+        of_run = {trained.run: trained for trained in (before, *self._tried)}
+        contest = Contest.of(before.run, runs, self._target, lambda run: self._val_scores.spread(of_run[run]))
+        taken, final, finals = of_run[contest.winner], None, list[Final]()
+        if self._budget.searches and taken is not before and not self._session.stopped:
+            finals = self._finals([of_run[run] for run in ranked(runs, self._target)], contest)
+            final = best_final(finals, contest)
+            taken = final.leader
+        repeated = [one.leader.run for one in finals]
+        claims = [Claim(of_run[run], why) for run, why in contest.claims(taken.run) if run not in repeated]
+        claims += [] if final is None else lost(finals, final)
+        delivered, preference = self._single_or_ensemble(taken, finals, contest)
+        choice = Choice(
+            among=len(contest.runs) - 1,
+            optimism=contest.optimism,
+            passed_over=passed_over(claims, taken, delivered, self._val_scores),
+            ensemble=preference,
+        )
+        return _Chosen(delivered, choice, final, tuple(one.repeats for one in finals))
 
-    def _error(self, one: Run, other: Run) -> float:
-        """The standard error of the difference between two scores on val, over samples or groups of them."""
-        moved = self._moved(self._trained(one), self._trained(other))
-        return 0.0 if moved is None else moved.error
+    def _finals(self, order: Sequence[TrainedModel], contest: Contest) -> list[Final]:
+        """The best recipes on several seeds."""
+        order = [one for one in order if contest.goes_before_the_baseline(one.run)]
+        leaders = [order[0], *(one for one in order[1:] if self._val_scores.within_noise(order[0], one))][:FINALISTS]
+        return [self._repeated(leader) for leader in leaders]
 
-    def _within_noise(self, one: TrainedModel, other: TrainedModel) -> bool:
-        moved = self._moved(one, other)
-        return moved is None or moved.within_noise
-
-    def _moved(self, one: TrainedModel, other: TrainedModel) -> Difference | None:
-        """The score of one on val less that of the other, on the same resamples."""
-        return self._moves(one, other)[self._target.metric]
-
-    def _moves(self, one: TrainedModel, other: TrainedModel) -> dict[str, Difference | None]:
-        draw = _draw(one)
-        return difference(resample(_answers(one), draw), resample(_answers(other), draw))
-
-    def _finals(self) -> tuple[TrainedModel, tuple[Repeats, ...]]:
-        """The best recipes on several seeds; the one whose mean is best, or all of their networks together."""
-        order = [
-            self._trained(run)
-            for run in ranked([trained.run for trained in self._tried], self._target)
-            if (run.score("val", self._target.metric) or 0.0) >= self._floor
-        ]
-        leaders = [order[0], *(one for one in order[1:] if self._within_noise(order[0], one))][:FINALISTS]
-        finals = [self._repeated(leader) for leader in leaders]
-        best = max(finals, key=_Final.rank)
-        near = [
-            one
-            for one in finals
-            if one.meets == best.meets
-            and (one is best or best.mean - one.mean <= self._error(best.leader.run, one.leader.run))
-        ]
-        single = min(near, key=lambda one: (one.leader.run.parameters, -one.mean))
-        self._whole = single.repeats
-        together = [one for final in finals for one in final.trained if one.run.state == "finished"]
-        return self._single_or_ensemble(single.leader, together), tuple(final.repeats for final in finals)
-
-    def _repeated(self, leader: TrainedModel) -> _Final:
+    def _repeated(self, leader: TrainedModel) -> Final:
         recipe = leader.run.recipe
         trained = (leader, *self._session.attempt([self._job(recipe, seed=seed) for seed in self._seeds[1:]]))
-        return _Final(leader, trained, self._repeats(recipe, trained))
+        return Final(leader, trained, self._repeats(recipe, trained))
 
-    def _single_or_ensemble(self, single: TrainedModel, several: Sequence[TrainedModel]) -> TrainedModel:
-        """All networks together where val prefers that by more than the noise, and the target is met no less."""
-        if self._budget.single or self._budget.refit or len(several) < 2:
-            return single
-        ensemble = self._session.ensemble(several, single)
-        if self._target.train_ranks and meets(single.run, self._target) > meets(ensemble.run, self._target):
-            return single
-        return ensemble if self._preferred(ensemble, single) else single
+    def _single_or_ensemble(
+        self, single: TrainedModel, finals: Sequence[Final], contest: Contest
+    ) -> tuple[TrainedModel, tuple[str, Difference] | None]:
+        """All networks together where val prefers that, it goes before the baseline, and meets the target no less.
 
-    def _preferred(self, one: TrainedModel, other: TrainedModel) -> bool:
-        """Whether val prefers one beyond noise: by the target's metric or, where that can't tell, by log loss.
-
-        Log loss looks at every probability, and so tells a difference on far fewer samples.
+        Returns:
+            What is delivered, and what val prefers the ensemble by.
         """
-        moved = self._moves(one, other)
-        score, loss = moved[self._target.metric], moved["log_loss"]
-        if score is not None and not score.within_noise:
-            return score.value > 0
-        return loss is not None and not loss.within_noise and loss.value < 0
+        several = [one for final in finals for one in final.trained if one.run.state == "finished"]
+        if self._budget.single or self._budget.refit or len(several) < 2:
+            return single, None
+        ensemble = self._session.ensemble(several, single)
+        if not contest.goes_before_the_baseline(ensemble.run):
+            return single, None
+        if self._target.train_ranks and meets(single.run, self._target) > meets(ensemble.run, self._target):
+            return single, None
+        preference = self._val_scores.preference(ensemble, single)
+        return (single, None) if preference is None else (ensemble, preference)
 
-    def _ingredients(self) -> tuple[Ingredient, ...]:
+    # -------------------------------------------------------------------------------------- ingredients
+
+    def _ingredients(self, final: Final) -> tuple[Ingredient, ...]:
         """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
-        left_out = ingredients(self._whole.recipe)
-        seconds = sum(run.seconds for run in self._whole.runs)
-        costs = [seconds * _views(recipe) / _views(self._whole.recipe) for _, recipe in left_out]
-        affordable = sum(cost <= self._limit - self._spent for cost in accumulate(costs))
-        left_out = left_out[:affordable]
+        whole = final.repeats
+        left_out = ingredients(whole.recipe)
+        seconds = sum(run.seconds for run in whole.runs)
+        costs = [seconds * _views(recipe) / _views(whole.recipe) for _, recipe in left_out]
+        left_out = left_out[: sum(cost <= self._limit - self._spent for cost in accumulate(costs))]
         trained = self._session.attempt(
             [self._job(recipe, seed=seed) for _, recipe in left_out for seed in self._seeds]
         )
+        by_recipe = [trained[first : first + SEEDS] for first in range(0, len(trained) - SEEDS + 1, SEEDS)]
         return tuple(
-            Ingredient.of(name, self._whole, self._repeats(recipe, trained[first : first + SEEDS]))
-            for first, (name, recipe) in zip(range(0, len(trained) - SEEDS + 1, SEEDS), left_out, strict=False)
+            Ingredient.of(
+                name, whole, self._repeats(recipe, without), self._val_scores.error_of_means(final.trained, without)
+            )
+            for without, (name, recipe) in zip(by_recipe, left_out, strict=False)
         )
 
     @property
@@ -334,36 +322,15 @@ class Campaign:
 
 
 @dataclass(frozen=True, eq=False)
-class _Final:
-    """A finalist: its run on the session's seed, and on further ones."""
+class _Chosen:
+    """What is delivered, and how it was chosen; of a search, its recipe on several seeds, and all finalists."""
 
-    leader: TrainedModel
-    trained: tuple[TrainedModel, ...]
-    repeats: Repeats
-
-    @property
-    def mean(self) -> float:
-        mean = self.repeats.mean("val")
-        return -1.0 if mean is None else mean
-
-    @property
-    def meets(self) -> bool:
-        return self.repeats.target.train_ranks and self.repeats.meets
-
-    def rank(self) -> tuple[bool, float]:
-        return self.meets, self.mean
+    model: TrainedModel
+    choice: Choice
+    final: Final | None
+    finalists: tuple[Repeats, ...]
 
 
 def _views(recipe: Recipe) -> int:
     """How many views of an image a step looks at."""
     return recipe.model.views if isinstance(recipe.model, CnnModel) and not recipe.training.draws_a_view else 1
-
-
-def _answers(trained: TrainedModel) -> Answers:
-    predictions = trained.predictions["val"]
-    return Answers(predictions.labels_NL, predictions.probabilities_NL)
-
-
-def _draw(trained: TrainedModel) -> Resampling:
-    predictions = trained.predictions["val"]
-    return Resampling.of(len(predictions), predictions.groups)

@@ -11,7 +11,7 @@ from tagfit.recipes import Recipe
 from tagfit.records.data import Part
 from tagfit.records.runs import IngredientRecord, RepeatsRecord, Run, SeedSpread
 from tagfit.records.scores import Target
-from tagfit.search.verdict import meets
+from tagfit.search.selection import meets
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Ingredient:
     Attributes:
         name: the field and its value, as in the recipe's TOML.
         change: the mean score on val with it, less that without it; None where every run without it diverged.
-        noise: twice the standard error of that difference, over seeds.
+        noise: twice the standard error of that difference, over seeds and over val's samples.
     """
 
     name: str
@@ -70,16 +70,11 @@ class Ingredient:
     noise: float
 
     @classmethod
-    def of(cls, name: str, whole: Repeats, without: Repeats) -> Ingredient:
+    def of(cls, name: str, whole: Repeats, without: Repeats, error_on_val: float = 0.0) -> Ingredient:
         with_it, without_it = whole.mean("val"), without.mean("val")
         change = None if with_it is None or without_it is None else with_it - without_it
-        return cls(name, without, change, 2 * float(np.hypot(whole.error("val"), without.error("val"))))
-
-    @property
-    def useless(self) -> bool:
-        """Whether the recipe is no better for it, beyond noise."""
-        return self.change is not None and self.change <= self.noise
+        return cls(name, without, change, 2 * math.hypot(whole.error("val"), without.error("val"), error_on_val))
 
     @property
     def record(self) -> IngredientRecord:
-        return IngredientRecord(self.name, self.change, self.noise, self.useless, self.without.record)
+        return IngredientRecord(self.name, self.change, self.noise, self.without.record)

@@ -28,7 +28,7 @@ from tagfit.io.typed_json import to_plain
 from tagfit.recipes import Changes, Recipe
 from tagfit.records.runs import Run
 from tagfit.records.scores import Target
-from tagfit.search.space import Choice, Range, Space
+from tagfit.search.space import OneOf, Range, Space
 
 #: recipes that are asked for at once
 GENERATION = 8
@@ -206,19 +206,19 @@ def _sampler(seed: int, generation: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=int.from_bytes(mixed[:4], "little"), n_startup_trials=GENERATION)
 
 
-def _distribution(dimension: Choice | Range) -> BaseDistribution:
-    if isinstance(dimension, Choice):
+def _distribution(dimension: OneOf | Range) -> BaseDistribution:
+    if isinstance(dimension, OneOf):
         return CategoricalDistribution([_written(dimension, value) for value in dimension.values])
     return FloatDistribution(dimension.low, dimension.high, log=dimension.step is None, step=dimension.step)
 
 
-def _written(dimension: Choice | Range, value: Any) -> Any:
+def _written(dimension: OneOf | Range, value: Any) -> Any:
     """A value as optuna keeps it: lists of numbers as text."""
     return "-".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def _read(dimension: Choice | Range, written: object) -> Any:
+def _read(dimension: OneOf | Range, written: object) -> Any:
     """The inverse; numbers are rounded to what a person would write."""
-    if isinstance(dimension, Choice):
+    if isinstance(dimension, OneOf):
         return next(value for value in dimension.values if _written(dimension, value) == written)
     return float(f"{written:.3g}")

@@ -20,7 +20,7 @@ SECTIONS = ("model", "training")
 
 
 @dataclass(frozen=True)
-class Choice:
+class OneOf:
     """One of several values."""
 
     values: tuple[Any, ...]
@@ -50,8 +50,8 @@ class Space:
     """
 
     base: Recipe
-    model: Mapping[str, Choice | Range]
-    training: Mapping[str, Choice | Range]
+    model: Mapping[str, OneOf | Range]
+    training: Mapping[str, OneOf | Range]
 
     def __post_init__(self) -> None:
         faults = []
@@ -65,12 +65,12 @@ class Space:
         if faults:
             raise RecipeError(faults)
         for name, dimension in self.dimensions.items():
-            ends = dimension.values if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+            ends = dimension.values if isinstance(dimension, OneOf) else (dimension.low, dimension.high)
             for value in ends:
                 self.recipe("probe", {name: value})
 
     @property
-    def dimensions(self) -> dict[str, Choice | Range]:
+    def dimensions(self) -> dict[str, OneOf | Range]:
         """All of them, by names such as `model.widths`."""
         return {f"{section}.{name}": one for section in SECTIONS for name, one in getattr(self, section).items()}
 
@@ -108,7 +108,7 @@ def space(
     found = _space(samples, target, augmentation)
     if len(losses) == 1:
         return found
-    return replace(found, training={**found.training, "loss": Choice(tuple(losses))})
+    return replace(found, training={**found.training, "loss": OneOf(tuple(losses))})
 
 
 def _space(samples: Preprocessing, target: Target, augmentation: bool) -> Space:
@@ -126,22 +126,22 @@ def dense_space(ceiling: float = 1.0, *, most_dropped: float = 0.4) -> Space:
     return Space(
         base=Recipe(name="dense-search", training=Training(train_ceiling=ceiling, patience=0)),
         model={
-            "widths": Choice(((64, 32), (128, 64), (256, 128), (512, 256), (256,), (512,), (256, 128, 64))),
-            "batch_norm": Choice((False, True)),
-            "standardise": Choice((False, True)),
-            "dropout": Choice(((), (0.2,), (0.3,), (0.4,), (0.5,), (0.6,), (0.7,))),
+            "widths": OneOf(((64, 32), (128, 64), (256, 128), (512, 256), (256,), (512,), (256, 128, 64))),
+            "batch_norm": OneOf((False, True)),
+            "standardise": OneOf((False, True)),
+            "dropout": OneOf(((), (0.2,), (0.3,), (0.4,), (0.5,), (0.6,), (0.7,))),
             "input_dropout": Range(0.0, most_dropped, 0.1),
             "input_noise": Range(0.0, 0.4, 0.1),
         },
         training={
-            "epochs": Choice((20, 40, 60)),
-            "batch_size": Choice((16, 32, 64, 128)),
+            "epochs": OneOf((20, 40, 60)),
+            "batch_size": OneOf((16, 32, 64, 128)),
             "rate": Range(3e-4, 1e-2),
-            "schedule": Choice(("one-cycle", "cosine", "constant")),
-            "weight_decay": Choice((0.0, 0.01, 0.02, 0.05, 0.1, 0.3)),
-            "label_smoothing": Choice((0.0, 0.05, 0.1)),
-            "averaging": Choice((0.0, 0.98)),
-            "patience": Choice((0, 8)),
+            "schedule": OneOf(("one-cycle", "cosine", "constant")),
+            "weight_decay": OneOf((0.0, 0.01, 0.02, 0.05, 0.1, 0.3)),
+            "label_smoothing": OneOf((0.0, 0.05, 0.1)),
+            "averaging": OneOf((0.0, 0.98)),
+            "patience": OneOf((0, 8)),
         },
     )
 
@@ -158,29 +158,29 @@ def cnn_space(ceiling: float = 1.0, *, square: bool = True, augmentation: bool =
     return Space(
         base=Recipe(name="cnn-search", model=CnnModel(stride=4), training=fixed),
         model={
-            "width": Choice((16, 24, 32, 40)),
+            "width": OneOf((16, 24, 32, 40)),
             "dropout": Range(0.0, 0.6, 0.1),
-            "stochastic_depth": Choice((0.0, 0.1, 0.2)),
-            "views": Choice((1, 2, 4, 8) if square else (1, 2, 4)),
+            "stochastic_depth": OneOf((0.0, 0.1, 0.2)),
+            "views": OneOf((1, 2, 4, 8) if square else (1, 2, 4)),
         },
         training={
-            "epochs": Choice((15, 20, 25, 30, 40, 50)),
-            "batch_size": Choice((16, 32, 64)),
+            "epochs": OneOf((15, 20, 25, 30, 40, 50)),
+            "batch_size": OneOf((16, 32, 64)),
             "rate": Range(1e-3, 1e-2),
-            "weight_decay": Choice((0.0, 0.05, 0.1, 0.2, 0.3, 0.5)),
-            "label_smoothing": Choice((0.0, 0.05, 0.1, 0.2)),
-            "averaging": Choice((0.0, 0.98, 0.99, 0.995)),
+            "weight_decay": OneOf((0.0, 0.05, 0.1, 0.2, 0.3, 0.5)),
+            "label_smoothing": OneOf((0.0, 0.05, 0.1, 0.2)),
+            "averaging": OneOf((0.0, 0.98, 0.99, 0.995)),
             **(_augmented(square) if augmentation else {}),
         },
     )
 
 
-def _augmented(square: bool) -> dict[str, Choice | Range]:
+def _augmented(square: bool) -> dict[str, OneOf | Range]:
     """Images as from the side, as from above, or as they are."""
     from_above = tuple(name for name in FROM_ABOVE if square or name != "turn")
     return {
-        "epochs": Choice((25, 40, 60, 90)),
-        "averaging": Choice((0.0, 0.99, 0.995, 0.998)),
-        "augmentation": Choice(((), FROM_THE_SIDE, from_above)),
+        "epochs": OneOf((25, 40, 60, 90)),
+        "averaging": OneOf((0.0, 0.99, 0.995, 0.998)),
+        "augmentation": OneOf(((), FROM_THE_SIDE, from_above)),
         "augmentation_strength": Range(0.25, 1.5, 0.25),
     }

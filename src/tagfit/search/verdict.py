@@ -1,168 +1,127 @@
-"""The verdict on a run or a cure, in plain words."""
+"""What decides the verdict on a fit or a cure. `search.wording` puts it into sentences.
+
+The target counts as met where what is to be expected of new samples supports it: the score on test, which chose
+nothing, or where there is no test part the score on val less what the choice adds to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from tagfit.metrics.titles import TITLES
+from tagfit.decisions.rules import METRIC_OBJECTIVES
+from tagfit.metrics.intervals import Spread
 from tagfit.records.data import Part
-from tagfit.records.runs import Condition, Run, Verdict
-from tagfit.records.scores import Differences, Target
+from tagfit.records.runs import Run
+from tagfit.records.scores import Difference, Differences, Interval, Target
+from tagfit.records.verdict import Choice, Comparison, Expectation, State
+from tagfit.search.selection import in_train_band, on_val
 
-#: train and val this close together are not called overfitting
-SMALL_GAP = 0.10
+#: how probable it has to be that new samples score at least what was asked
+SURE = 0.95
+
+#: a train score that is above val's by more, with all of the interval, is overfitting
+SMALL_GAP = 0.05
 
 
-_NONE: Differences = {}
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a verdict is passed on.
+
+    Attributes:
+        before: the baseline; None for a fit.
+        after: what is delivered.
+        gap: its score on train less that on val; None where either has no standard error.
+        intervals: of its scores on val, by metric.
+        differences: after less before, paired.
+        tried: each further recipe that was trained.
+    """
+
+    target: Target
+    before: Run | None
+    after: Run
+    expected: Expectation
+    gap: Difference | None = None
+    intervals: Mapping[str, Interval | None] = field(default_factory=dict)
+    differences: Differences = field(default_factory=dict)
+    choice: Choice | None = None
+    tried: Sequence[Run] = ()
+
+    @property
+    def cured(self) -> bool:
+        """Whether something else than the baseline is delivered."""
+        return self.before is not None and self.after is not self.before
+
+    @property
+    def optimism(self) -> float:
+        return 0.0 if self.choice is None else self.choice.optimism
 
 
-def judge(
-    before: Run | None, after: Run, target: Target, tried: Sequence[Run] = (), differences: Differences = _NONE
-) -> Verdict:
-    """The verdict on `after`: on a cure of `before` that tried further recipes, or on a single fit.
+def state_of(case: Case) -> State:
+    """The verdict in a word."""
+    expected, asked = case.expected, case.target.val_at_least
+    if expected.value is None or expected.probability is None:
+        return "cannot tell"
+    if case.target.train_ranks and not in_train_band(case.after, case.target):
+        return condition(case)
+    if expected.probability >= SURE:
+        return "cured" if case.cured else "fine"
+    if expected.value >= asked:
+        return "cannot tell"
+    return "not confirmed" if on_val(case.after, case.target) >= asked else condition(case)
+
+
+def condition(case: Case) -> State:
+    """What keeps a model from the target."""
+    if case.gap is not None and overfits(case.gap):
+        return "overfit"
+    train = case.after.score("train", case.target.metric)
+    return "underfit" if train is not None and train < case.target.val_at_least else "out of reach"
+
+
+def overfits(gap: Difference) -> bool:
+    """Whether train's score is above val's beyond noise, by more than a trifle."""
+    return gap.interval.low > SMALL_GAP
+
+
+def ranks_better(metric: str, ranking: Interval | None, constant: float | None) -> bool:
+    """Whether a model that decides no better than a constant baseline at 0.5 may decide better by other thresholds.
 
     Args:
-        differences: how sure it is that `after` differs from `before`.
+        ranking, constant: the interval of mAP, and what the constant baseline has of it.
     """
-    met = meets(after, target)
-    state: Condition
-    if met:
-        state = "fine" if before is None or after is before else "cured"
-    else:
-        state = condition(after.score("train", target.metric), after.score("val", target.metric), target)
-    lead = _LEADS[state] if met else _missed(state, before, after, target)
-    return Verdict(state, (lead, *_remarks(before, after, target, tried, differences)))
+    return metric in METRIC_OBJECTIVES and ranking is not None and constant is not None and ranking.low > constant
 
 
-def _missed(state: Condition, before: Run | None, after: Run, target: Target) -> str:
-    """The first sentence where the target is not met."""
-    on_val = after.score("val", target.metric)
-    if after.scores.get("train") is None and on_val is not None:
-        return "Out of reach: val stays below what was asked."
-    if not target.train_ranks and on_val is not None and on_val >= target.val_at_least:
-        return "The band of val is met; that of train, which did not rank, is not."
-    return _LEADS[state] if before is None else f"Not cured. {_LEADS[state]}"
+def comparison_of(case: Case) -> Comparison | None:
+    """How the delivered model compares with the baseline on what is expected; None where it is the baseline."""
+    moved = gain(case)
+    if moved is None:
+        return None
+    return "better" if moved.low > 0 else "worse" if moved.high < 0 else "alike"
 
 
-def condition(train: float | None, val: float | None, target: Target) -> Condition:
-    """What keeps a model, scored on train and val, from the target."""
-    if train is None or val is None:
-        return "out of reach"
-    if train - val > SMALL_GAP:
-        return "overfit"
-    return "underfit" if train < target.val_at_least else "out of reach"
+def gain(case: Case) -> Difference | None:
+    """After less before on the part that is quoted: on val, less what the choice adds."""
+    moved = case.differences.get(case.expected.part, {}).get(case.target.metric)
+    if moved is None or case.expected.part == "test" or not case.optimism:
+        return moved
+    interval = Interval(moved.low - case.optimism, moved.high - case.optimism)
+    return Difference.around(moved.value - case.optimism, interval, moved.error)
 
 
-_LEADS: dict[Condition, str] = {
-    "fine": "Fine: the target is met as it is, there is nothing to cure.",
-    "cured": "Cured: the target is met on train and on val.",
-    "overfit": "Overfit: it knows its training set far better than new samples.",
-    "underfit": "Underfit: train and val score alike, and low: it has learnt too little.",
-    "out of reach": "Out of reach: it does not overfit by much, and yet the bands are not met.",
-}
+def expectation(spreads: Mapping[Part, Spread], target: Target, optimism: float = 0.0) -> Expectation:
+    """What the delivered model is to be expected to score on new samples.
 
-
-def meets(run: Run, target: Target) -> bool:
-    """Whether a run's scores lie within the bands; of val alone where train cannot be scored and is not to rank."""
-    train, val = run.scores.get("train"), run.scores.get("val")
-    if train is None and not target.train_ranks:
-        return val is not None and (val[target.metric] or 0.0) >= target.val_at_least
-    return train is not None and val is not None and target.met_by(train, val)
-
-
-def _remarks(
-    before: Run | None, after: Run, target: Target, tried: Sequence[Run], differences: Differences
-) -> Iterator[str]:
-    """What a careful reader would ask next."""
-    if after.state == "stopped":
-        yield "It was stopped before its training was over, so all this is preliminary."
-    training = after.recipe.training
-    if training.augmentation and training.augmentation_strength:
-        changes = ", ".join(training.augmentation)
-        strength = "" if training.augmentation_strength == 1 else f"; strength {training.augmentation_strength:g}"
-        yield f"It saw images changed at random in training ({changes}{strength}), as was allowed."
-    yield from _bands(after, target)
-    if after.scores.get("train") is None and after.scores.get("val") is not None:
-        yield "Of train only yes is known, so that it cannot be scored: val alone chose."
-    elif not target.train_ranks:
-        yield "The train band did not rank the recipes: val alone chose."
-    if before is not None:
-        yield from _gain(before, after, target, tried, differences)
-    val = after.score("val", target.metric)
-    constant = after.constant.get("val")
-    level = None if constant is None else constant[target.metric]
-    if val is not None and level is not None and val <= level:
-        yield f"A constant baseline scores {level:.3f} on val: this model is worth no more than that."
-    if after.folds:
-        yield (
-            f"Val is every sample by the one of {len(after.folds.each)} networks that has not seen it; "
-            "what is delivered is their ensemble."
-        )
-    if after.scores.get("test") is None and not (after.folds and before is None):
-        what = "the recipe" if after.folds else "the model"
-        yield f"There is no test part: {what} was chosen on val, so val flatters."
-
-
-def _bands(run: Run, target: Target) -> Iterator[str]:
-    """What was asked and what came, band by band."""
-    train, val = run.score("train", target.metric), run.score("val", target.metric)
-    title = TITLES[target.metric]
-    met = {True: "met", False: "missed"}
-    if train is None and val is not None and not target.train_ranks:
-        yield f"{title} on val {val:.3f}, asked at least {target.val_at_least:.3f}: {met[val >= target.val_at_least]}."
-        return
-    if train is None or val is None:
-        yield f"{title} is undefined on {'train' if train is None else 'val'}, so the target cannot be judged."
-        return
-    yield (
-        f"{title} on train {train:.3f}, asked below {target.train_below:.3f}: {met[train < target.train_below]}; "
-        f"on val {val:.3f}, asked at least {target.val_at_least:.3f}: {met[val >= target.val_at_least]}."
-    )
-
-
-def _gain(before: Run, after: Run, target: Target, tried: Sequence[Run], differences: Differences) -> Iterator[str]:
-    """What the recipes tried brought, on val and on test, and what was passed over."""
-    finished = [run for run in tried if run.state == "finished"]
-    if not finished:
-        yield "No further recipe was tried to its end."
-    elif after is before:
-        yield f"Of {_recipes(len(finished))} tried none does better on val, so the baseline is what is delivered."
-    else:
-        yield from _moves(before, after, target, len(finished), differences)
-    delivered = after.score("val", target.metric) or 0.0
-    above = [run for run in finished if run is not after and (run.score("val", target.metric) or 0.0) > delivered]
-    if above:
-        best = max(above, key=lambda run: run.score("val", target.metric) or 0.0)
-        others = _others(len(above) - 1)
-        passed = (
-            "but misses the target, which this one meets"
-            if target.train_ranks and meets(after, target) and not meets(best, target)
-            else "but by no more than a standard error, or no longer on other seeds: the simpler one is taken"
-        )
-        yield f"{best.recipe.name} scores more on val{others}, {best.score('val', target.metric):.3f}, {passed}."
-    if not meets(after, target) and (met := [run for run in finished if meets(run, target)]):
-        best = max(met, key=lambda run: run.score("val", target.metric) or 0.0)
-        others = _others(len(met) - 1)
-        yield f"{best.recipe.name} meets the target{others}, but scores below the baseline on val: it is not delivered."
-
-
-def _moves(before: Run, after: Run, target: Target, tried: int, differences: Differences) -> Iterator[str]:
-    parts: tuple[tuple[Part, str], ...] = (
-        ("val", f"On val, which chose it among {_recipes(tried)},"),
-        ("test", "On test, which chose nothing,"),
-    )
-    for part, what in parts:
-        old, new = (run.score(part, target.metric) for run in (before, after))
-        if old is None or new is None:
-            continue
-        moved = differences.get(part, {}).get(target.metric)
-        lost = " The gain on val did not carry over." if part == "test" and new <= old else ""
-        yield f"{what} it moves from {old:.3f} to {new:.3f}{'' if moved is None else f', {moved}'}.{lost}"
-
-
-def _others(count: int) -> str:
-    return {0: "", 1: " (as one other does)"}.get(count, f" (as {count} others do)")
-
-
-def _recipes(count: int) -> str:
-    return f"{count} recipe{'s' if count != 1 else ''}"
+    Args:
+        spreads: its resampled scores; those of test, where there are any, chose nothing.
+        optimism: what the choice adds to val.
+    """
+    part: Part = "test" if "test" in spreads else "val"
+    spread = spreads[part]
+    score = spread.scores[target.metric]
+    value = score if score is None or part == "test" else max(0.0, score - optimism)
+    likely = None if value is None else spread.likely(target.metric, value, target.val_at_least)
+    interval, probability = (None, None) if likely is None else likely
+    draw = spread.resampling
+    return Expectation(part, value, interval, probability, len(draw.of_row), draw.groups)

@@ -123,10 +123,10 @@ _WHY = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The refusals of a path, for OpenAPI."""
+    """Refusals, for OpenAPI."""
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
-    return {status: {"description": _WHY[status], "content": content} for status in (400, 401, 403, 421, *statuses)}
+    return {status: {"description": _WHY[status], "content": content} for status in statuses}
 
 
 def _object(name: str, field: object) -> dict[str, object]:

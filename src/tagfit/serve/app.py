@@ -195,6 +195,7 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
         redoc_url=None,
         lifespan=lifespan,
         servers=[{"url": "/"}],
+        responses=answers.problems(400, 401, 403, 421),
         exception_handlers={HTTPException: _refuse, RequestValidationError: _refuse, Exception: _refuse},
     )
     if tagger.takes_images:
@@ -225,7 +226,6 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         summary="The labels, their thresholds and how they are given",
         response_description="What was asked for.",
         response_model=answers.ModelLabels,
-        responses=answers.problems(),
     )
     async def labels(request: Request) -> Response:
         return answers.answer(request.app.state.service.labels())
@@ -235,7 +235,6 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         summary="Whether it lives",
         response_description="It does.",
         response_model=answers.State,
-        responses=answers.problems(),
     )
     async def healthz() -> Response:
         return _state("ok")
@@ -245,7 +244,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         summary="Whether it takes requests",
         response_description="What was asked for.",
         response_model=answers.State,
-        responses={**answers.problems(), 503: {"model": answers.State}},
+        responses={503: {"model": answers.State}},
     )
     async def readyz(request: Request) -> Response:
         service: Service = request.app.state.service
@@ -258,7 +257,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         "/metrics",
         summary="For Prometheus",
         response_class=Response,
-        responses={**answers.problems(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics(request: Request) -> Response:
         return Response(request.app.state.service.metrics.text(), media_type="text/plain; version=0.0.4")
@@ -267,15 +266,17 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 def _add_pages(app: FastAPI) -> None:
     folder = files(__package__).joinpath("page")
     pages = {path: (folder.joinpath(file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()}
-    docs = Environment(loader=PackageLoader("tagfit.serve", "page"), autoescape=True, trim_blocks=True)
-    pages["/docs"] = (docs.get_template("docs.html.jinja").render(openapi=app.openapi()).encode(), "text/html")
 
     async def page(request: Request) -> Response:
         content, kind = pages[request.url.path]
         return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
 
-    for path in pages:
+    for path in (*pages, "/docs"):
         app.add_route(path, page, include_in_schema=False)
+    described = app.openapi()  # kept by FastAPI until there is a further route
+    described["components"]["schemas"]["Problem"] = answers.Problem.model_json_schema()
+    docs = Environment(loader=PackageLoader("tagfit.serve", "page"), autoescape=True, trim_blocks=True)
+    pages["/docs"] = (docs.get_template("docs.html.jinja").render(openapi=described).encode(), "text/html")
 
 
 def _add_explain(app: FastAPI) -> None:

@@ -17,7 +17,7 @@ from tagfit.serve.problems import ProblemError
 log = logging.getLogger(__name__)
 
 
-class _Job:
+class _Request:
     """The images of one request."""
 
     def __init__(self, images: Sequence[bytes]) -> None:
@@ -49,8 +49,8 @@ class RequestDecoders:
 
     def __init__(self, form: ImageForm, max_pixels: int, on_crash: Callable[[], None] = lambda: None) -> None:
         self._form, self._max_pixels, self._on_crash = form, max_pixels, on_crash
-        self._waiting: SimpleQueue[tuple[_Job, int] | None] = SimpleQueue()
-        self._at: list[tuple[_Job, Decoder] | None] = [None] * cores()
+        self._waiting: SimpleQueue[tuple[_Request, int] | None] = SimpleQueue()
+        self._at: list[tuple[_Request, Decoder] | None] = [None] * cores()
         self._threads = [Thread(target=self._work, args=(number,), daemon=True) for number in range(len(self._at))]
         for thread in self._threads:
             thread.start()
@@ -61,7 +61,7 @@ class RequestDecoders:
         Raises:
             ProblemError: 503.
         """
-        job = _Job(images)
+        job = _Request(images)
         for number in range(len(images)):
             self._waiting.put((job, number))
         try:

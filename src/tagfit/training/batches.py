@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tagfit.io.memory_maps import release
-from tagfit.records.data import UNKNOWN, LockedData, Part
+from tagfit.records.data import UNKNOWN, Array, LockedData, Part
 
 #: rows at a time where no gradient is needed
 INFERENCE_BATCH = 512
@@ -34,11 +33,11 @@ class Samples:
     scale: float
     device: torch.device
     dtype: torch.dtype = torch.float32
-    source: NDArray[Any] | None = None
+    source: Array | None = None
     _read: int = 0
 
     @classmethod
-    def of(cls, x: NDArray[Any], scale: float, device: torch.device) -> Samples:
+    def of(cls, x: Array, scale: float, device: torch.device) -> Samples:
         """Wrap (N, ...) uint8 images or float32 features."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

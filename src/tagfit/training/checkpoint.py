@@ -6,8 +6,9 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import msgspec
 import numpy as np
 import safetensors
 import safetensors.torch
@@ -25,6 +26,8 @@ EVERY = 5.0
 PATIENCE_FOR_WRITING = 20.0
 
 _FACTS = "facts"
+
+Facts = TypeVar("Facts")
 
 
 class CheckpointStore(Protocol):
@@ -66,6 +69,15 @@ def kept(checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], Mappin
     except ValueError as error:
         log.warning("a checkpoint cannot be used, so that its training begins anew: %s", error)
         return None
+
+
+def kept_of(kind: type[Facts], checkpoints: CheckpointStore | None) -> tuple[dict[str, Tensor], Facts | None]:
+    """The tensors and facts of a training at work; None where there are none, or others than of this `kind`."""
+    tensors, values = kept(checkpoints) or ({}, None)
+    try:
+        return tensors, None if values is None else msgspec.convert(values, kind)
+    except msgspec.ValidationError:
+        return {}, None
 
 
 def unpack(content: bytes) -> tuple[dict[str, Tensor], Mapping[str, object]]:

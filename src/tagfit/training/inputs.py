@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import nn
 
 from tagfit.io.memory_maps import release
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.records.data import Dataset
+from tagfit.records.data import Array, Dataset
 from tagfit.training.batches import Samples
 from tagfit.training.events import ImagesPassed, Listener
 from tagfit.training.features import ON_A_CORE
@@ -37,7 +36,7 @@ class NetworkInputs:
         on_event: told how many images have run through the lower blocks.
     """
 
-    x: NDArray[Any] | None
+    x: Array | None
     scale: float
     device: torch.device
     pixels: NDArray[np.uint8] | None = None
@@ -80,7 +79,7 @@ class NetworkInputs:
         with thread_pool_for(whole, ON_A_CORE) as pool:
             first = of(0)
             with tempfile.TemporaryFile() as file:  # which lives as long as the map of it
-                found: NDArray[Any] = np.memmap(file, np.float32, "w+", shape=(len(pixels), *first.shape[1:]))
+                found: Array = np.memmap(file, np.float32, "w+", shape=(len(pixels), *first.shape[1:]))
             done = 0
 
             def put(start: int) -> None:

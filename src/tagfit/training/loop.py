@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,13 +12,12 @@ from torch import Tensor, nn
 from tagfit.errors import TrainingDivergedError
 from tagfit.models.layers import Standardise
 from tagfit.records.data import Part
-from tagfit.records.runs import Row
 from tagfit.training import checkpoint
 from tagfit.training.batches import LabelledRows
 from tagfit.training.events import EpochEnded, StepEnded
 from tagfit.training.inference import logits_of
 from tagfit.training.job import PreparedJob, TrainingResult, TrainingState
-from tagfit.training.progress import Progress
+from tagfit.training.progress import Progress, ProgressFacts
 from tagfit.training.steps import Steps
 from tagfit.training.thread_pool import thread_pool_for
 
@@ -68,13 +66,9 @@ class _Facts:
 
     threads: int
     done: int
-    history: tuple[Row, ...]
     losses: tuple[float, ...]
-    first_loss: float
     seconds: float
-    best_loss: float
-    best_epoch: int
-    over: bool
+    progress: ProgressFacts
 
 
 class _Epochs:
@@ -135,41 +129,20 @@ class _Epochs:
     def _save(self) -> None:
         if self._checkpoints is None:
             return
-        began, progress, stopping = time.monotonic(), self.progress, self.progress.stopping
-        tensors = {
-            **self._steps.tensors(),
-            **checkpoint.under("best", stopping.best_weights),
-            "order": self._order_state,
-        }
-        facts = _Facts(
-            threads=self._steps.pool.size,
-            done=self._steps.done,
-            history=tuple(progress.history),
-            losses=tuple(self._losses),
-            first_loss=progress.first_loss,
-            seconds=self._seconds,
-            best_loss=stopping.best_loss,
-            best_epoch=stopping.best_epoch,
-            over=stopping.over,
-        )
+        began, steps = time.monotonic(), self._steps
+        best = checkpoint.under("best", self.progress.stopping.best_weights)
+        tensors = {**steps.tensors(), **best, "order": self._order_state}
+        facts = _Facts(steps.pool.size, steps.done, tuple(self._losses), self._seconds, self.progress.facts())
         self._checkpoints.save(checkpoint.pack(tensors, facts))
         self._clock.saved(began)
 
     def _resume(self) -> None:
         """Restore the checkpoint, if there is one and as many threads made it."""
-        tensors, values = checkpoint.kept(self._checkpoints) or ({}, {})
-        if values.get("threads") != self._steps.pool.size:
+        tensors, facts = checkpoint.kept_of(_Facts, self._checkpoints)
+        if facts is None or facts.threads != self._steps.pool.size:
             return
-        facts, progress = msgspec.convert(values, _Facts), self.progress
         self._steps.restore(tensors, facts.done)
         self._order_state = tensors["order"]
         self._steps.order.set_state(self._order_state)
         self._losses, self._seconds = list(facts.losses), facts.seconds
-        progress.history, progress.first_loss = list(facts.history), facts.first_loss
-        progress.stopping = replace(
-            progress.stopping,
-            best_loss=facts.best_loss,
-            best_epoch=facts.best_epoch,
-            best_weights=checkpoint.of("best", tensors),
-            over=facts.over,
-        )
+        self.progress.restore(facts.progress, checkpoint.of("best", tensors))

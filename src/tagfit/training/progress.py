@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -61,6 +61,17 @@ class EarlyStopping:
                 state = network.state_dict()
                 self.best_weights = {name: tensor.detach().clone() for name, tensor in state.items()}
         self.over = bool(self.patience) and epoch - self.best_epoch >= self.patience
+
+
+@dataclass(frozen=True)
+class ProgressFacts:
+    """What a checkpoint holds of a training's progress, beside the best weights."""
+
+    history: tuple[Row, ...]
+    first_loss: float
+    best_loss: float
+    best_epoch: int
+    over: bool
 
 
 class Progress:
@@ -129,6 +140,23 @@ class Progress:
         losses = {"epoch": self.epoch, "train_loss": train_loss, "val_loss": val_loss}
         self.history.append({**losses, **scores, "seconds": time.perf_counter() - self.began})
         return self.history[-1]
+
+    def facts(self) -> ProgressFacts:
+        stopping = self.stopping
+        return ProgressFacts(
+            tuple(self.history), self.first_loss, stopping.best_loss, stopping.best_epoch, stopping.over
+        )
+
+    def restore(self, facts: ProgressFacts, best_weights: Mapping[str, Tensor]) -> None:
+        """Go on from where a checkpoint was made."""
+        self.history, self.first_loss = list(facts.history), facts.first_loss
+        self.stopping = replace(
+            self.stopping,
+            best_loss=facts.best_loss,
+            best_epoch=facts.best_epoch,
+            best_weights=best_weights,
+            over=facts.over,
+        )
 
     def result(self, judged: nn.Module, state: TrainingState, engine: Engine) -> TrainingResult:
         """The job's network with the best weights or, where no rule has chosen any, those of `judged`."""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tagfit.data.sources.listed import is_none
 from tagfit.data.sources.read import read
 from tagfit.errors import DataError
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES
@@ -86,7 +87,7 @@ def test_values_of_binary_cells(folder):
     cells = ["1", "1.0", "true", "TRUE", " 1 ", "1.000e+00", "0", "0.0", "False", "", "?", "NaN", "NA", "-1", "-1.0"]
     names = [f"{i}.jpg" for i in range(len(cells))]
     text = "image,beach\n" + "".join(f"{name},{cell}\n" for name, cell in zip(names, cells, strict=True))
-    table = read(folder(*names, l_csv=text))
+    table = read(folder(*names, l_csv=text), label_column="beach")
     assert table.labels_NL.ravel().tolist() == [YES] * 6 + [NO] * 3 + [UNKNOWN] * 6
     assert table.notes == ("-1 in 2 label cells is read as unknown.",)
 
@@ -102,7 +103,7 @@ def test_a_matrix_of_minus_and_plus_one_asks_what_it_means(folder, faults):
 
 def test_minus_one_cannot_be_no_beside_zero(folder, faults):
     where = folder("a.jpg", "b.jpg", l_csv="image,x\na.jpg,0\nb.jpg,-1\n")
-    assert "0 occurs beside it" in faults(read, where, minus_one="no")[0]
+    assert "0 occurs beside it" in faults(read, where, minus_one="no", label_column="x")[0]
 
 
 def test_options_that_cannot_apply_are_refused(folder, faults):
@@ -117,11 +118,11 @@ def test_options_that_cannot_apply_are_refused(folder, faults):
 
 
 def test_further_columns_are_metadata_and_said(folder):
-    text = "image,beach,camera,shot\na.jpg,1,x100,3\nb.jpg,0,x200,17\n"
+    text = "image,beach,sea,camera,shot\na.jpg,1,0,x100,3\nb.jpg,0,1,x200,17\n"
     table = read(folder("a.jpg", "b.jpg", l_csv=text))
-    assert table.label_names == ("beach",)
+    assert table.label_names == ("beach", "sea")
     assert dict(table.metadata) == {"camera": ("x100", "x200"), "shot": ("3", "17")}
-    assert "camera, shot" in table.notes[0]
+    assert "camera, shot" in table.reading[-1]
 
 
 def test_garbage_in_a_label_column_is_a_fault_and_not_metadata(folder, faults):
@@ -134,13 +135,13 @@ def test_garbage_in_a_label_column_is_a_fault_and_not_metadata(folder, faults):
 
 
 def test_one_wrong_cell_in_a_short_column_is_a_fault(folder, faults):
-    found = faults(read, folder("a.jpg", "b.jpg", "c.jpg", l_csv="image,sea\na.jpg,1\nb.jpg,0\nc.jpg,2\n"))
+    found = faults(read, folder("a.jpg", "b.jpg", "c.jpg", l_csv="image,sea,sky\na.jpg,1,1\nb.jpg,0,1\nc.jpg,2,0\n"))
     assert found[0].startswith("l.csv:4: label 'sea'")
 
 
 def test_an_empty_column_is_no_label(folder):
-    table = read(folder("a.jpg", "b.jpg", l_csv="image,sea,todo\na.jpg,1,\nb.jpg,0,\n"))
-    assert table.label_names == ("sea",)
+    table = read(folder("a.jpg", "b.jpg", l_csv="image,sea,sky,todo\na.jpg,1,0,\nb.jpg,0,0,\n"))
+    assert table.label_names == ("sea", "sky")
     assert table.metadata["todo"] == ("", "")
 
 
@@ -149,15 +150,17 @@ def test_a_constant_column_is_a_label(folder):
     assert table.label_names == ("sea", "sky")
 
 
-def test_a_column_called_label_that_holds_only_0_and_1_is_a_label(folder):
-    table = read(folder("a.jpg", "b.jpg", l_csv="image,label\na.jpg,1\nb.jpg,0\n"))
+def test_a_single_column_of_0_and_1_is_a_question(folder, faults):
+    where = folder("a.jpg", "b.jpg", l_csv="image,label\na.jpg,1\nb.jpg,0\n")
+    assert "only one column could be a label: column 'label'" in faults(read, where)[0]
+    table = read(where, label_column="label")
     assert table.label_names == ("label",)
     assert table.labels_NL.tolist() == [[1], [0]]
     assert table.absent_label == UNKNOWN
 
 
 def test_a_row_number_without_a_name_is_metadata(folder):
-    table = read(folder("a.jpg", "b.jpg", "c.jpg", l_csv=",image,sea,\n5,a.jpg,1,\n6,b.jpg,0,\n7,c.jpg,0,\n"))
+    table = read(folder("a.jpg", "b.jpg", "c.jpg", l_csv=",image,sea,sky,\n5,a.jpg,1,0,\n6,b.jpg,0,1,\n7,c.jpg,0,0,\n"))
     assert dict(table.metadata) == {"column 1": ("5", "6", "7")}
 
 
@@ -169,7 +172,7 @@ def test_a_label_column_without_a_name_is_a_fault(folder, faults):
 def test_two_columns_of_paths(folder):
     table = read(folder("a.jpg", l_csv="path,image,tags\n/x/y,a.jpg,sea\n"))
     assert table.sample_names == ("a.jpg",)
-    assert "not from path" in table.notes[1]
+    assert "not from path" in table.notes[0]
 
 
 # -------------------------------------------------------------------------------------------- faults
@@ -194,20 +197,21 @@ def test_every_fault_is_told_at_once(folder, faults):
         (b"image,tags\n", "no rows"),
         (b"image\na.jpg\n", "no column holds labels"),
         (b"image,tags\na.jpg,\n", "no labels at all"),
-        (b"image,camera\na.jpg,x\n", "no column holds labels"),
-        (b"name,tags\na.jpg,sea\n", "expected a column with the images' paths"),
+        (b"image,camera\na.jpg,x\n", "only one column could be a label"),
+        (b"name,tags\nb,sea\n", "expected a column with the images' paths"),
         (b"a.jpg,sea\nb.jpg,sea\n", "no header line"),
         (b"17,1,0\n18,0,1\n", "no header line"),
         (b"image,sea,sea\na.jpg,1,1\n", "'sea' occurs 2 times"),
         (b"image,sea, sea\na.jpg,1,1\n", "'sea' occurs 2 times"),
         (b"image,tags\na.jpg,s\x00ea\n", ":2: holds NUL"),
         (b"image,tags\na.jpg,pl\xe4ge\n", ":2: expected UTF-8 text; got byte 0xe4"),
-        ("image,tags\na.jpg,sea\n".encode("utf-16"), "UTF-16"),
-        ("image,tags\na.jpg,sea\n".encode("utf-32"), "UTF-32"),
+        ("image,tags\na.jpg,sea\n".encode("utf-16")[:-1], "its mark says utf-16-le"),
+        ("image,tags\na.jpg,sea\n".encode("utf-32")[:-1], "its mark says utf-32-le"),
         (b'image,tags\na.jpg,"sea\nb.jpg,sea\n', ":2: cannot be read as delimited text"),
         (b'image,tags\na.jpg,"' + b"x" * 200_000 + b'"\n', "field larger than"),
-        (b"image,tags\na.jpg,\"['sea', 'sky']\"\n", "a list written as text"),
-        (b"image,tags\na.jpg,nan\n", "'nan' is no label name"),
+        (b"image,tags\na.jpg,\"['sea', 'sky'\"\n", "a list that is not closed"),
+        (b"image,tags\na.jpg,nan\n", "no labels at all"),
+        (b"image,tags\na.jpg,?\n", "'?' is no label name"),
         (b'image,tags\na.jpg,"s\x07ea"\n', "control characters"),
     ],
 )
@@ -233,9 +237,9 @@ def test_repeated_rows(folder, faults):
     table = read(folder("a.jpg", "b.jpg", l_csv="image,tags\na.jpg,x;y\n./a.jpg,y;x\nb.jpg,x\n"))
     assert len(table) == 2
     assert table.notes == ("1 rows that repeat an image with the same labels are left out.",)
-    found = faults(read, folder(l_csv="image,tags,split\na.jpg,x,val\nb.jpg,x,val\na.jpg,y,val\nb.jpg,x,train\n"))
-    assert found[0] == "l.csv:4: names the image of l.csv:2 with other labels."
-    assert found[1] == "l.csv:5: names the image of l.csv:3 with another split."
+    found = faults(read, folder(l_csv="image,tags,split\na.jpg,x;z,val\nb.jpg,x,val\na.jpg,y,val\nb.jpg,x,train\n"))
+    assert found[0] == "l.csv:4: names the image of l.csv:2, 'a.jpg', with other labels."
+    assert found[1] == "l.csv:5: names the image of l.csv:3, 'b.jpg', with another split."
 
 
 def test_names_that_differ_in_case_are_kept_and_said(folder):
@@ -245,14 +249,14 @@ def test_names_that_differ_in_case_are_kept_and_said(folder):
 
 
 def test_free_text_is_not_taken_for_labels(folder, faults, monkeypatch):
-    monkeypatch.setattr("tagfit.data.sources.listed.MAX_CELLS", 3)
+    monkeypatch.setattr("tagfit.data.sources.rows.MAX_CELLS", 3)
     assert "free text" in faults(read, folder("a.jpg", "b.jpg", l_csv="image,tags\na.jpg,x\nb.jpg,y\n"))[0]
 
 
 # ---------------------------------------------------------------------------------------- round trips
 
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters=";|?["), max_size=8)
-NAMES = WORDS.map(str.strip).filter(lambda name: name and name.lower() not in ("nan", "0", "1"))
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters=";|?[{("), max_size=8)
+NAMES = WORDS.map(str.strip).filter(lambda name: name and name not in ("0", "1") and not is_none(name))
 COMMON = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -273,7 +277,7 @@ def test_listed_round_trip(folder, labels, delimiter):
         with pytest.raises(DataError, match="no labels at all"):
             read(path)
         return
-    table = read(path, label_separator=";")
+    table = read(path, label_separator=";", blank_is="no")
     assert table.label_names == tuple(sorted(set().union(*labels)))
     for row, own in zip(table.labels_NL, labels, strict=True):
         assert {name for name, code in zip(table.label_names, row, strict=True) if code == YES} == own
@@ -294,6 +298,7 @@ def test_binary_round_trip(folder, data, n, names):
     files = [f"{i}.jpg" for i in range(len(codes))]
     cells = [[data.draw(st.sampled_from(SPELLED[code])) for code in row] for row in codes]
     rows = [[file, *row] for file, row in zip(files, cells, strict=True)]
-    table = read(write(folder(*files) / "l.csv", ["image", *names], rows, ","))
+    path = write(folder(*files) / "l.csv", ["image", *names], rows, ",")
+    table = read(path, label_column=names)
     assert table.label_names == tuple(names)
     assert table.labels_NL.tolist() == codes

@@ -110,11 +110,11 @@ def test_faults_of_split_folders(folder, faults):
         "val/metadata.csv:2: image 'val/../no.jpg' does not exist.",
     )
     (where / "val" / "other.csv").write_text(ONE)
-    assert "expected one label file in each of the folders" in faults(read, where)[0]
+    assert "expected one label file" in faults(read, where)[0]
     (where / "val" / "other.csv").unlink()
     np.savez(where / "val" / "metadata.csv", X=np.eye(2), y=np.eye(2))
     (where / "val" / "metadata.csv.npz").rename(where / "val" / "metadata.csv")
-    assert "expected one label file in each of the folders" in faults(read, where)[0]
+    assert "expected one label file" in faults(read, where)[0]
 
 
 def test_a_binary_label_may_be_constant_in_one_part(folder):
@@ -124,11 +124,14 @@ def test_a_binary_label_may_be_constant_in_one_part(folder):
 
 def test_parts_must_agree(folder, faults):
     where = folder("a.jpg", "b.jpg", train_csv=ONE, test_csv="image\nb.jpg\n")
-    assert faults(read, where)[0] == "train.csv:1: column 'tags' is not in test.csv."
+    assert read(where).sample_names == ("a.jpg",)  # a part without labels is unlabelled
+    assert [file.name for file in read(where).unlabelled] == ["b.jpg"]
+    (where / "test.csv").write_text("image,other\nb.jpg,x\n")
+    assert "column 'tags' is not in test.csv" in "".join(faults(read, where))
     (where / "test.csv").write_text("image,tags,split\nb.jpg,sea,val\n")
     assert any("has a `split` column" in fault for fault in faults(read, where))
     (where / "test.csv").write_text("image,tags\na.jpg,sea\n")
-    assert faults(read, where)[0] == "train.csv:2: names the image of test.csv:2 with another split."
+    assert faults(read, where)[0] == "train.csv:2: names the image of test.csv:2, 'a.jpg', with another split."
 
 
 def test_parts_of_arrays(folder):
@@ -175,7 +178,7 @@ def test_several_files_are_ambiguous(folder, faults, names):
 def test_nothing_to_read(folder, faults, tmp_path):
     message = faults(read, folder("deep/x.doc", x_md="x", a_json='{"a": 1}'))[0]
     assert "images with keywords" in message
-    assert "0 images, 1 folders and 2 other files" in message
+    assert "0 images, 1 folders and 3 other files" in message
     assert "does not exist" in faults(read, tmp_path / "no")[0]
     assert "cannot be a path" in faults(read, "image,tags\n" + "a.jpg,sea\n" * 1000)[0]
     os.mkfifo(tmp_path / "pipe.csv")

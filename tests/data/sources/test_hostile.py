@@ -42,6 +42,7 @@ SEEDS = {
     "rows.arff": ARFF.encode(),
     "rows.npz": npz(),
     "rows.xml": XML.encode(),
+    "features.csv": b"f0,f1,f2,label_a,label_b,split\n0.5,1,2,1,0,train\n0.1,2,3,0,1,train\n1e3,,4,1,0,val\n",
 }
 PIECES = [b"", b"\0", b"\xff", b'"', b"'", b"{", b"}", b"[", b",", b";", b"\n", b"-1", b"../", b"9" * 40, b"?", b"\\"]
 
@@ -59,7 +60,7 @@ def test_damaged_files(folder, name):
     draw = random.Random(name)
     where = folder("a.jpg", "b.jpg")
     outcomes = set()
-    for _ in range(2000 if PROVE else 150):
+    for _ in range(5000 if PROVE else 150):
         target = where / ("rows.arff" if name == "rows.xml" else name)
         target.write_bytes(SEEDS[target.name])
         (where / name).write_bytes(damaged(SEEDS[name], draw))

@@ -125,7 +125,7 @@ def test_no_image_has_a_keyword(tmp_path, faults):
 
 def test_options_that_cannot_apply_are_refused(tmp_path, faults):
     save_tagged(tmp_path / "a.jpg", xmp=xmp_packet(subject=["sea"]))
-    assert "has no label file" in faults(read, tmp_path, images=tmp_path)[0]
+    assert "names no images" in faults(read, tmp_path, images=tmp_path)[0]
     assert "no cell lists labels" in faults(read, tmp_path, label_separator=";")[0]
     assert "lists its labels by name" in faults(read, tmp_path, minus_one="no")[0]
 

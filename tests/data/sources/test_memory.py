@@ -98,7 +98,7 @@ def test_arrays_by_name(faults):
     assert from_memory({"X": X, "y": Y}, label_names=["p", "q"]).label_names == ("p", "q")
     assert from_mapping({"X": X, "y": Y * 2 - 1}, minus_one="unknown").labels_NL.min() == UNKNOWN
     assert "got X_tset, 3" in faults(from_memory, {"X_tset": X, 3: Y})[0]
-    assert "say nothing about arrays" in faults(from_memory, {"X": X, "y": Y}, images=".")[0]
+    assert "arrays hold the samples themselves" in faults(from_memory, {"X": X, "y": Y}, images=".")[0]
 
 
 @pytest.mark.parametrize("data", [X, "labels.csv", None, [X, Y]])
@@ -250,7 +250,7 @@ def test_frame_of_binary_columns(frame, folder):
 
 def test_paths_of_a_frame(frame, folder, faults, monkeypatch, tmp_path):
     where = folder("a.jpg")
-    held = frame({"image": ["a.jpg", str(where / "a.jpg")], "tags": ["x", "x"]})
+    held = frame({"image": ["a.jpg", str(where / "a.jpg")], "tags": ["sea", "sea"]})
     monkeypatch.chdir(where)
     assert len(from_frame(held)) == 1
     assert "row 2: image " in faults(from_frame, held, images=where)[0]
@@ -258,7 +258,7 @@ def test_paths_of_a_frame(frame, folder, faults, monkeypatch, tmp_path):
 
 
 def test_faults_of_a_frame(frame, faults):
-    found = faults(from_frame, frame({"image": ["no.jpg", None, "no.jpg"], "x": [1, 5, 0]}))
+    found = faults(from_frame, frame({"image": ["no.jpg", None, "no.jpg"], "x": [1, 5, 0], "y": [1, 0, 1]}))
     places = [fault.split(":")[0] for fault in found[:-1]]
     assert places == ["row 2", "row 1", "row 2", "row 3"]
     assert "got name" in faults(from_frame, frame({"name": [1]}))[0].replace("'", "")
@@ -297,10 +297,10 @@ def test_pandas_missing_values_and_index(pd, folder, faults):
 def test_polars_types(pl, folder):
     where = folder("a.jpg", "b.jpg")
     held = pl.DataFrame(
-        {"image": ["a.jpg", "b.jpg"], "x": pl.Series([1, None], dtype=pl.Int8), "day": ["2020", "2021"]}
+        {"image": ["a.jpg", "b.jpg"], "x": pl.Series([1, None], dtype=pl.Int8), "y": [0, 1], "day": ["2020", "2021"]}
     )
     table = from_frame(held.with_columns(pl.col("day").str.to_date("%Y")), images=where)
-    assert table.label_names == ("x",)
+    assert table.label_names == ("x", "y")
     assert table.metadata["day"] == ("2020-01-01", "2021-01-01")
 
 
@@ -387,11 +387,11 @@ def test_faults_of_datasets(hf, faults, folder):
     found = faults(from_memory, hf.DatasetDict(train=held, unlabelled=held))
     assert "got train, unlabelled" in found[0]
     other = hf.Dataset.from_dict({"features": [[1.0], [2.0]], "y": [1, 0]})
-    assert "column 'x' of the train split is missing" in faults(from_memory, hf.DatasetDict(train=held, test=other))[0]
+    assert "column 'y' is not in the train split" in faults(from_memory, hf.DatasetDict(train=held, test=other))[0]
     assert "streamed" in faults(from_memory, held.to_iterable_dataset())[0]
     assert "expected images or features" in faults(from_memory, held.remove_columns("features"))[0]
     assert "images was given" in faults(from_memory, held, images=".")[0]
-    assert "label_names was given" in faults(from_memory, held, label_names=["x"])[0]
+    assert "label names were given" in faults(from_memory, held, label_names=["x"], label_column="x")[0]
     ragged = hf.Dataset.from_dict({"features": [[1.0], [2.0, 3.0]], "x": [1, 0]})
     assert "features must hold numbers" in faults(from_memory, ragged)[0]
     numbered = hf.Dataset.from_dict({"features": [[1.0], [2.0]], "labels": [[0], [1, 2]]})

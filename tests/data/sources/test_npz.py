@@ -235,7 +235,7 @@ def test_damaged_archives(npz, faults):
 def test_an_archive_of_other_things(tmp_path, faults):
     with zipfile.ZipFile(tmp_path / "book.xlsx", "w") as file:
         file.writestr("xl/workbook.xml", "")
-    assert "spreadsheet" in faults(read, tmp_path / "book.xlsx")[0]
+    assert "workbook" in faults(read, tmp_path / "book.xlsx")[0]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -112,6 +112,6 @@ def test_it_says_why_it_cannot_run(monkeypatch):
     rare = replace(data.dataset, labels_NL=(np.arange(3200).reshape(800, 4) < 12).astype(np.int8))
     with pytest.raises(CannotCheck, match="10 samples have"):
         label_errors(looked_at(replace(data, dataset=rare), train=True))
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(module, "has_extra", lambda extra: False)
     with pytest.raises(CannotCheck, match=r"tagfit\[diagnosis\]"):
         label_errors(looked_at(data, train=True))

@@ -22,6 +22,14 @@ ROWS, BATCH = 40, 13
 REGULARISED = {"widths": (9, 20), "batch_norm": True, "dropout": (0.4, 0.3)}
 
 
+def named(flat, values):
+    """The network's tensors, each with what of `values` (the state, or slopes) is its own."""
+    for begin, tensor in flat._tensors.items():
+        if begin + tensor.numel() <= len(values):
+            mine = values[begin : begin + tensor.numel()].reshape(tuple(tensor.shape))
+            yield (tensor.T, mine.T) if tensor.ndim == 2 else (tensor, mine)
+
+
 @kernels.compiled
 def gradients(net, data, memory, rules, positions):
     """The loss of a batch, with what `draw` has drawn; its gradients are in the slopes."""
@@ -75,7 +83,7 @@ class Both:
         net, memory = self.flat.net, self.memory
         kernels.draw(net, memory.work, len(positions), np.uint64(7), 3)
         loss = gradients(net, self.data, memory, rules_of(self.recipe.training, 1, self.loss), positions)
-        return loss, {tensor.data_ptr(): values.copy() for tensor, values in self.flat.named(memory.slopes)}
+        return loss, {tensor.data_ptr(): values.copy() for tensor, values in named(self.flat, memory.slopes)}
 
     def by_torch(self, positions):
         """The loss, the gradients in the order of `parameters`, and the network that has made the step forward."""
@@ -140,7 +148,7 @@ def test_gradients_are_autograds(fields):
         for mine, theirs in zip(both.network.parameters(), network.parameters(), strict=True):
             apart = np.linalg.norm(slopes[mine.data_ptr()] - theirs.grad.numpy())
             assert apart <= 1e-9 * np.linalg.norm(theirs.grad.numpy()) + 1e-15
-        moments = {tensor.data_ptr(): values for tensor, values in both.flat.named(both.memory.state)}
+        moments = {tensor.data_ptr(): values for tensor, values in named(both.flat, both.memory.state)}
         for mine, theirs in zip(both.network.buffers(), network.buffers(), strict=True):
             if mine.data_ptr() in moments:
                 np.testing.assert_allclose(moments[mine.data_ptr()], theirs, rtol=1e-11, atol=1e-14)
@@ -158,7 +166,7 @@ def test_steps_are_adams(training):
     rules = rules_of(both.recipe.training, steps, both.loss)
     adam = KerasAdam(both.network, both.recipe.training, steps)
     averaged = AveragedNetwork(both.network, training.get("averaging", 0))
-    slopes = {tensor.data_ptr(): values for tensor, values in both.flat.named(memory.slopes)}
+    slopes = {tensor.data_ptr(): values for tensor, values in named(both.flat, memory.slopes)}
     for step in range(3):
         rng = np.random.default_rng(step)
         for parameter in both.network.parameters():
@@ -167,7 +175,7 @@ def test_steps_are_adams(training):
         kernels.move(both.flat.net, memory, rules, step, 0)
         adam.step()
         averaged.update(step + 1)
-    for tensor, values in both.flat.named(memory.state):
+    for tensor, values in named(both.flat, memory.state):
         np.testing.assert_allclose(values, tensor, rtol=1e-10, atol=1e-13)
     if "averaging" in training:
         both.flat.write_back(memory.average)

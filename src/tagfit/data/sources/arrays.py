@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from tagfit.data.feature_names import feature_order
 from tagfit.data.sources.cells import MINUS, settle_minus_one
-from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.names import alike_note, label_names
 from tagfit.data.sources.parts import PART_NAMES
 from tagfit.data.sources.pixels import flattened_note, pixels, range_of_pixels
+from tagfit.data.sources.reading import MinusOne
 from tagfit.errors import DataError, did_you_mean
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LabelTable, Part, PixelRange
 
@@ -128,7 +128,7 @@ def array_table(
     source: str,
     *,
     names: Sequence[str] | None,
-    conventions: Conventions,
+    minus_one: MinusOne | None,
     faults: Faults,
 ) -> LabelTable:
     """Check the blocks and put them below each other.
@@ -151,7 +151,7 @@ def array_table(
     if any(part is None for part in (*x, *codes)) or len({part.shape[1] for part in codes if part is not None}) > 1:
         faults.check()
     codes_NL = _stack([part for part in codes if part is not None])
-    labels_NL, minus_notes = settle_minus_one(codes_NL, conventions, source, faults)
+    labels_NL, minus_notes = settle_minus_one(codes_NL, minus_one, source, faults)
     if (labels_NL == UNKNOWN).all():
         faults.add(f"{source}: every label cell is unknown.", "Expected 0 or 1 in at least some cells of y.")
     faults.check()

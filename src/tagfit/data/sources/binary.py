@@ -1,57 +1,63 @@
-"""Labels as columns: one 0/1 column a label."""
+"""Labels as columns: one column of yes and no a label."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tagfit.data.sources.cells import EXPECTED, MINUS, cell_codes, settle_minus_one
-from tagfit.data.sources.conventions import Conventions
+from tagfit.data.sources.cells import EXPECTED, Flags, flags, settle_minus_one
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.listed import Labels
 from tagfit.data.sources.names import alike_note, label_names
+from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.rows import Labels
 from tagfit.data.sources.table import Table
-from tagfit.records.data import NO, UNKNOWN, YES
+from tagfit.records.data import NO, UNKNOWN
 
 
-def is_label_column(codes: Sequence[int | None]) -> bool:
-    """Whether a column was meant as labels, so that what does not fit in it is a fault and not metadata.
+def binary_labels(table: Table, columns: Sequence[str], reading: Reading, faults: Faults) -> Labels:
+    """Read columns of yes and no; label names keep their order, and a label without a column is unknown.
 
-    It was, if it holds 0, 1 or -1, and of its filled cells at most a tenth (or one, in a short table) are anything
-    else and these are fewer than the 0/1 cells. A column without a filled cell is no label column.
+    In a tick list a blank cell is no. Where only yes is written, as 1, true or yes, a blank may be no or unknown, which
+    is a question unless `blank_is` answers it.
     """
-    counts = Counter(codes)
-    marks, wrong = counts[YES] + counts[NO] + counts[MINUS], counts[None]
-    return marks > wrong and wrong <= max(1, (marks + wrong) // 10)
+    coded = {name: found for name in columns if (found := flags(table.columns[name])) is not None}
+    for name, found in coded.items():
+        _check(table, name, found, faults)
+    names = label_names(columns if reading.names is None else reading.names, table.head, faults)
+    codes_LN = np.array(
+        [[UNKNOWN if code is None else code for code in found.codes] for found in coded.values()], np.int8
+    )
+    codes_NL = np.ascontiguousarray(codes_LN.T)
+    has_ticks = all(found.is_ticks for found in coded.values())
+    blank_N = np.zeros(len(table), bool)
+    if has_ticks:
+        blank_N = (codes_NL == NO).all(axis=1)
+    elif _only_yes(coded, codes_NL) and _blank_is_no(table, reading, faults):
+        codes_NL[codes_NL == UNKNOWN] = NO
+        blank_N = (codes_NL == NO).all(axis=1)
+    settled_NL, notes = settle_minus_one(codes_NL, reading.minus_one, table.source, faults)
+    absent = NO if has_ticks else UNKNOWN
+    return Labels(names, settled_NL, absent, blank_N, notes=notes + alike_note(names))
 
 
-def binary_labels(table: Table, candidates: Sequence[str], conventions: Conventions, faults: Faults) -> Labels:
-    """Read the label columns among some columns of a table; the names that come back say which they are.
+def _only_yes(coded: Mapping[str, Flags], codes_NL: np.ndarray[tuple[int, ...], np.dtype[np.int8]]) -> bool:
+    return not any(found.has_no for found in coded.values()) and bool((codes_NL == UNKNOWN).any())
 
-    Label names keep the order of the columns. A label that the table has no column for is unknown.
-    """
-    coded = {name: cell_codes(table.columns[name]) for name in candidates}
-    columns = {name: codes for name, codes in coded.items() if is_label_column(codes)}
-    for name, codes in columns.items():
-        _check(table, name, codes, faults)
-    if not columns:
+
+def _blank_is_no(table: Table, reading: Reading, faults: Faults) -> bool:
+    if reading.blank_is is None:
         faults.add(
-            f"{table.head}: no column holds labels; the columns are {', '.join(list(table.columns)[:20])}.",
-            "Expected a column called labels (or tags, keywords), or one 0/1 column a label.",
+            f"{table.source}: labels are written as yes or left blank, never as no, so a blank may mean no or unknown.",
+            "Say which: --blank-is no or --blank-is unlabelled (in Python: blank_is='no' or 'unlabelled').",
         )
-        return Labels((), np.zeros((len(table), 0), np.int8), UNKNOWN)
-    names = label_names(columns, table.head, faults)
-    codes_NL = np.array([[UNKNOWN if code is None else code for code in codes] for codes in columns.values()], np.int8)
-    settled_NL, notes = settle_minus_one(np.ascontiguousarray(codes_NL.T), conventions, table.source, faults)
-    return Labels(names, settled_NL, UNKNOWN, notes + alike_note(names))
+    return reading.blank_is == "no"
 
 
-def _check(table: Table, name: str, codes: Sequence[int | None], faults: Faults) -> None:
-    if None not in codes:
+def _check(table: Table, name: str, found: Flags, faults: Faults) -> None:
+    if None not in found.codes:
         return
-    for row, code in enumerate(codes):
+    for row, code in enumerate(found.codes):
         if code is None:
             cell = table.columns[name][row]
             faults.add(f"{table.where[row]}: label {name!r} must be {EXPECTED}; got {shortened(cell)}.")

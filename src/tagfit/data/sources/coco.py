@@ -1,20 +1,31 @@
-"""COCO's instances JSON, read into a `Table`: an image has the label of each object annotated in it."""
+"""COCO's instances JSON, read as rows: an image has the label of each object annotated in it.
+
+Where images list the categories that they are known not to have, as in LVIS, what is in neither list is unknown.
+"""
 
 from __future__ import annotations
 
 import gc
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tagfit.data.sources.class_names import class_names
 from tagfit.data.sources.columns import IMAGE_NAMES, LABELS_NAMES
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.table import Table
+from tagfit.data.sources.listing import Head, Listing
+from tagfit.data.sources.reader import LabelFile, Reader, Source
+from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.rows import Row, Rows, collect, join
+from tagfit.data.sources.task import Task
 from tagfit.data.sources.text import read_text
 from tagfit.errors import DataError
+from tagfit.records.data import NO, UNKNOWN
 
 _KEYS = ("images", "categories", "annotations")
 #: the entries of these lists, unchecked
@@ -23,52 +34,114 @@ _EXPECTED = (
     'Expected COCO\'s instances: {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 7, "name": '
     '"beach"}], "annotations": [{"image_id": 1, "category_id": 7}]}.'
 )
+#: the categories that an image of LVIS is known not to have
+_NEGATIVE = "neg_category_ids"
+_DIGITS = re.compile(r"[0-9]{1,18}")
+T = TypeVar("T")
 #: what the annotations of COCO's other files hold, and what those files are called
 _OTHER_FILES = {"caption": "captions", "segments_info": "panoptic segments"}
 
 
-def read_coco(path: Path, name: str, faults: Faults) -> Table:
+@dataclass(frozen=True, eq=False)
+class _Parsed:
+    """One file.
+
+    Attributes:
+        rows: its images.
+        declared: the names of its categories, in order.
+        parents: names of categories that only group others: `supercategory` of another, with nothing annotated.
+        is_complete: whether an image has none of the categories that no annotation gives it.
+    """
+
+    rows: list[Row]
+    declared: tuple[str, ...]
+    parents: frozenset[str]
+    is_complete: bool
+
+
+def read_coco(source: Source, reading: Reading, faults: Faults) -> Rows:
     """Read images, categories and annotations; crowds and annotations without a box count too.
 
     COCO lists all its labels, so one that no annotation gives to an image is no. What every image says of itself
-    beside its id and its file is kept as metadata.
-
-    Args:
-        name: what messages call the file.
+    beside its id and its file is kept as metadata. A category that is the parent of others and that no annotation
+    names is no label.
 
     Raises:
         DataError: not JSON, or not COCO's instances. What is wrong within the lists is added to `faults`.
     """
     with _without_collector():
-        return _table(_lists(_document(path, name), name), name, faults)
+        parsed = [
+            _parsed(_lists(_document(file.path, file.name), Task(source, file, reading, faults)), file.name, faults)
+            for file in source.files
+        ]
+    parents = frozenset.intersection(*(one.parents for one in parsed))
+    parts = [(_rows(one, file, parents, faults), file.part) for one, file in zip(parsed, source.files, strict=True)]
+    dropped = f"Category {', '.join(sorted(parents))} only groups the others, and is no label." if parents else ""
+    rows = join(parts, faults)
+    return replace(rows, reading=(*rows.reading, dropped)) if dropped else rows
 
 
-def _table(lists: _Lists, name: str, faults: Faults) -> Table:
+def _rows(parsed: _Parsed, file: LabelFile, parents: frozenset[str], faults: Faults) -> Rows:
+    declared = [name for name in parsed.declared if name not in parents]
+    absent = NO if parsed.is_complete else UNKNOWN
+    rows = collect(parsed.rows, file.name, faults, declared=declared, absent=absent)
+    return replace(rows, bases=file.base, hints=file.hint)
+
+
+def _parsed(lists: _Lists, name: str, faults: Faults) -> _Parsed:
     images, categories, annotations = lists
-    row_of = _ids(images, f"{name}: images", faults)
+    row_of = _by_any(_ids(images, f"{name}: images", faults))
     entry_of = _ids(categories, f"{name}: categories", faults)
-    label_of = {key: _text(categories[at], "name", f"{name}: categories[{at}]", faults) for key, at in entry_of.items()}
+    named = {key: _text(categories[at], "name", f"{name}: categories[{at}]", faults) for key, at in entry_of.items()}
+    label_of = _by_any(named)
     labels: list[set[str]] = [set() for _ in images]
     stray: dict[str, Counter[str]] = {"image": Counter(), "category": Counter()}
     for number, annotation in enumerate(annotations):
         try:
-            row, label = row_of[annotation["image_id"]], label_of[annotation["category_id"]]
+            row = row_of[annotation["image_id"]]
+            keys = annotation["category_ids"] if "category_ids" in annotation else (annotation["category_id"],)
+            labels[row].update([label_of[key] for key in keys])
         except (KeyError, TypeError):
             _explain(annotation, f"{name}: annotations[{number}]", (row_of, label_of), stray, faults)
-        else:
-            labels[row].add(label)
     _add_stray(stray, name, faults)
-    where = [f"{name}: images[{number}]" for number in range(len(images))]
-    columns: dict[str, Sequence[object]] = {
-        "file_name": [_text(image, "file_name", place, faults) for image, place in zip(images, where, strict=True)],
-        "labels": [list(names) for names in labels],
-    }
-    for key in _common_keys(images):
-        columns[key] = [image[key] for image in images]
-    return Table(name, name, columns, where, tuple(label for label in label_of.values() if label))
+    common = _common_keys(images)
+    is_federated = any(isinstance(image, dict) and _NEGATIVE in image for image in images)
+    rows = [
+        Row(
+            _text(image, "coco_url" if is_federated else "file_name", f"{name}: images[{at}]", faults),
+            f"{name}: images[{at}]",
+            labels[at],
+            no=_absent(image, label_of) - labels[at],
+            split=str(image["split"]) if "split" in common else None,
+            metadata={key: image[key] for key in common if key != "split"},
+        )
+        for at, image in enumerate(images)
+    ]
+    return _Parsed(rows, tuple(filter(None, named.values())), _parents(categories, labels), not is_federated)
 
 
-def _document(path: Path, name: str) -> Mapping[str, Any]:
+def _by_any(values: Mapping[object, T]) -> Mapping[object, T]:
+    """Values by ids as numbers and as text alike, as some tools write both."""
+    found: dict[object, T] = {}
+    for key, value in values.items():
+        found |= {str(key): value} | ({int(key): value} if isinstance(key, str) and _DIGITS.fullmatch(key) else {})
+    return found | dict(values)
+
+
+def _absent(image: Any, label_of: Mapping[object, str]) -> set[str]:
+    """The labels that an image is known not to have."""
+    keys = image.get(_NEGATIVE) if isinstance(image, dict) else None
+    known = (key for key in keys if isinstance(key, int | str)) if isinstance(keys, list) else ()
+    return {label_of[key] for key in known if key in label_of}
+
+
+def _parents(categories: Sequence[Any], labels: Sequence[set[str]]) -> frozenset[str]:
+    pairs = [(one.get("supercategory"), one.get("name")) for one in categories if isinstance(one, dict)]
+    above = {parent for parent, name in pairs if isinstance(parent, str) and parent != name}
+    return frozenset(above & {name for _, name in pairs if isinstance(name, str)}) - set[str]().union(*labels)
+
+
+def _document(path: Path, name: str) -> dict[str, Any]:
     text = read_text(path, name)
     try:
         document = json.loads(text)
@@ -91,14 +164,16 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _lists(document: Mapping[str, Any], name: str) -> _Lists:
-    annotations = document.get("annotations")
+def _lists(document: dict[str, Any], task: Task) -> _Lists:
+    name, annotations = task.name, document.get("annotations")
     first = annotations[0] if isinstance(annotations, list) and annotations else None
     for key, what in _OTHER_FILES.items():
         if isinstance(first, dict) and key in first and ("category_id" not in first):
             raise DataError(f"{name}: expected COCO's instances; these are COCO's {what}.", _other_todo(name))
     if "annotations" not in document and "images" in document:
         raise DataError(f"{name}: lists images without annotations, so it holds no labels.", _other_todo(name))
+    if "categories" not in document and isinstance(first, dict) and "category_id" in first:
+        document["categories"] = [{"id": key, "name": one} for key, one in class_names(task).names.items()]
     faults = Faults()
     for key in _KEYS:
         if key not in document:
@@ -142,7 +217,7 @@ def _common_keys(images: Sequence[Any]) -> list[str]:
     first, *others = [image for image in images if isinstance(image, dict)] or [{}]
     if len(others) + 1 < len(images):
         return []
-    used = {"id", *IMAGE_NAMES, *LABELS_NAMES}
+    used = {"id", "coco_url", _NEGATIVE, "not_exhaustive_category_ids", *IMAGE_NAMES, *LABELS_NAMES}
     common = {key for key in first if key.strip().lower() not in used}
     for image in others:
         common &= image.keys()
@@ -179,3 +254,33 @@ def _add_stray(stray: Mapping[str, Counter[str]], name: str, faults: Faults) -> 
                 f"{name}: {these} of {what} {key}, which is not among its {of_key}.",
                 "Is the file cut, or made of two files whose ids differ?",
             )
+
+
+# ------------------------------------------------------------------------------------------------ the reader
+
+_LIST = re.compile(rf'"(?:{"|".join(_KEYS)})"\s*:\s*\[')
+
+
+def _recognise(head: Head, listing: Listing) -> bool:
+    """At least two of COCO's lists in a document of one line, or one in the head of a larger one."""
+    if head.text.lstrip()[:1] != "{":
+        return False
+    if head.row:
+        return sum(isinstance(head.row.get(key), list) for key in _KEYS) > 1
+    return _LIST.search(head.text) is not None
+
+
+def _instances(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[LabelFile, ...], tuple[str, ...]]:
+    """Instances without what COCO puts beside them: captions, keypoints; and the names of these."""
+    kept = tuple(file for file in files if file.path.stem.lower().startswith("instances")) or tuple(files)
+    return kept, tuple(file.name for file in files if file not in kept)
+
+
+COCO = Reader(
+    "coco",
+    "COCO annotations (JSON)",
+    read_coco,
+    of_file=_recognise,
+    options=frozenset(("label_names",)),
+    chosen=_instances,
+)

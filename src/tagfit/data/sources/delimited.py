@@ -1,4 +1,9 @@
-"""Delimited text: CSV and its relatives, read into a `Table`."""
+"""Delimited text: CSV and its relatives, read into a `Table`.
+
+The delimiter is the one that gives most lines the same number of cells. Lines that begin with # above the header are
+comments; `sep=;`, as Excel writes it, names the delimiter. Without a header (`header="none"`, or where label names are
+given and the first line names an image) columns are called by their numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +11,88 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from tagfit.data.sources.binary import is_label_column
-from tagfit.data.sources.cells import cell_codes
+from tagfit.data.sources.cells import flags
 from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import read_text
+from tagfit.images.decode import IMAGE_SUFFIXES
 
-_LONGEST_HEADER = 1 << 20
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|", " ")
+#: columns of `tagfit predict`'s own rows; the scores of each label, which may be called anything, stand behind them
+OWN = ("sample", "labels", "error")
 
+_HEAD = 1 << 16
 _QUOTE = 'Quote a cell that holds the delimiter ("beach,sea"), or put ; between its labels.'
 
 
-def read_delimited(path: Path, name: str, faults: Faults) -> Table:
-    """Read a table with a header line; rows that do not fit the header are faults and are left out.
+def read_delimited(path: Path, name: str, reading: Reading, faults: Faults) -> Table:
+    """Read a table; rows that do not fit the header are faults and are left out.
 
     Cells lose leading space; blank lines and lines of delimiters only are skipped. Messages call the file `name`.
     """
-    text = read_text(path, name)
-    records = _records(text, find_delimiter(text), name, faults)
+    return table_of(read_text(path, name), name, reading, faults)
+
+
+def table_of(text: str, name: str, reading: Reading, faults: Faults) -> Table:
+    """As `read_delimited`, of a text."""
+    start, delimiter, lines = _preamble(text)
+    delimiter = delimiter or find_delimiter(text[start:])
+    skipped = text.count("\n", 0, start)
+    records = _records(text[start:].removeprefix("#"), delimiter, name, skipped, faults)
     head_line, header = next(records, (1, []))
+    if sum(map(bool, header)) == 1 < len(header):
+        lines = (*lines, f"Line {head_line} is a title above the header, and is skipped.")
+        head_line, header = next(records, (1, []))
     names = [cell.strip() for cell in header]
-    _check_header(names, f"{name}:{head_line}", faults)
+    is_headless = reading.header == "none" or (reading.names is not None and names_image(names))
+    if is_headless:
+        records = _records(text[start:], delimiter, name, skipped, faults)
+        names = [f"column {number}" for number in range(1, len(names) + 1)]
+    head = f"{name}:{head_line}"
+    used = len(OWN) if tuple(names[: len(OWN)]) == OWN else len(names)
+    _check_header(names[:used], head, faults)
     rows, where = [], []
     for line, cells in records:
+        if len(cells) > len(names) and not any(cells[len(names) :]):
+            del cells[len(names) :]
         if len(cells) == len(names):
-            rows.append(cells)
+            rows.append(cells[:used])
             where.append(f"{name}:{line}")
         else:
             faults.add(f"{name}:{line}: expected {len(names)} cells as in the header; got {len(cells)}.", _QUOTE)
-    head = f"{name}:{head_line}"
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return Table(name, head, dict(_named(names, columns, head, faults)), where)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * used
+    return Table(
+        name, head, dict(_named(names[:used], columns, head, faults)), where, is_headless=is_headless, reading=lines
+    )
+
+
+def _preamble(text: str) -> tuple[int, str | None, tuple[str, ...]]:
+    """Where the header starts, the delimiter if the file names it, and what was skipped.
+
+    A line that begins with # is the header itself if it has as many cells as the line below.
+    """
+    start, skipped = 0, 0
+    while text.startswith(("#", "sep="), start):
+        end = text.find("\n", start) + 1
+        line, below = text[start:end].strip(), text[end : end + _HEAD].partition("\n")[0]
+        if not end:
+            break
+        if line.startswith("sep="):
+            return end, line[4:5], ()
+        delimiter = find_delimiter(below)
+        if below.count(delimiter) == line.count(delimiter) > 0:
+            break
+        start, skipped = end, skipped + 1
+    return start, None, (f"{skipped} lines of comments above the header are skipped.",) if skipped else ()
+
+
+def names_image(cells: Sequence[str]) -> bool:
+    return any(cell.strip().lower().endswith(IMAGE_SUFFIXES) for cell in cells)
 
 
 def _named(
@@ -50,7 +102,7 @@ def _named(
     for number, (name, cells) in enumerate(zip(names, columns, strict=True), 1):
         if name:
             yield name, cells
-        elif is_label_column(cell_codes(cells)):
+        elif flags(cells) is not None:
             faults.add(
                 f"{head}: column {number} holds 0/1 and has no name.", "Give each label column its label's name."
             )
@@ -58,11 +110,11 @@ def _named(
             yield f"column {number}", cells
 
 
-def _records(text: str, delimiter: str, name: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+def _records(text: str, delimiter: str, name: str, skipped: int, faults: Faults) -> Iterator[tuple[int, list[str]]]:
     """Each record that is not blank with the line it starts on; what csv cannot read is a fault and ends the file."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     while True:
-        line = reader.line_num + 1
+        line = skipped + reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -84,16 +136,16 @@ def _check_header(names: Sequence[str], head: str, faults: Faults) -> None:
 
 
 def find_delimiter(text: str) -> str:
-    """The delimiter that makes an image column of the header; among several, the one that makes most columns."""
-    return max(DELIMITERS, key=lambda delimiter: _promise(header_cells(text[:_LONGEST_HEADER], delimiter)))
+    """The delimiter that gives the same number of cells, more than one, to most of the first lines; among several, the
+    one that makes an image column of the header, and then the one that makes most columns."""
+    head = text[:_HEAD]
+    return max(DELIMITERS, key=lambda delimiter: _promise(head, delimiter))
 
 
-def _promise(header: Sequence[str]) -> tuple[bool, int]:
-    return pick(header, IMAGE_NAMES) is not None, len(header)
-
-
-def header_cells(text: str, delimiter: str) -> list[str]:
-    """The first record that is not blank, as one delimiter reads it; none where csv cannot."""
-    ignored = Faults()
-    _, cells = next(_records(text, delimiter, "", ignored), (1, []))
-    return [cell.strip() for cell in cells]
+def _promise(head: str, delimiter: str) -> tuple[bool, bool, float, int]:
+    records = [cells for _, cells in islice(_records(head, delimiter, "", 0, Faults()), 20)] or [[]]
+    header = [cell.strip() for cell in records[0]]
+    share = sum(len(cells) == len(header) for cells in records) / len(records)
+    names_files = names_image(records[-1]) and (delimiter != " " or names_image(records[-1][:1]))
+    is_named = pick(header, IMAGE_NAMES) is not None or names_files
+    return len(header) > 1 and (delimiter != " " or names_files), is_named, round(share, 1), len(header)

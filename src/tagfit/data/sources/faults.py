@@ -11,7 +11,11 @@ _LONGEST = 60
 
 def shortened(value: object) -> str:
     """A value as messages quote it: strings in quotes, the rest as JSON, long ones cut."""
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)
+    try:
+        is_text = isinstance(value, str)
+        text = repr(value) if is_text else json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)
+    except RecursionError:
+        text = f"a {type(value).__name__} that is nested too deep"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 

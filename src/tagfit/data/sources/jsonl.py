@@ -1,40 +1,65 @@
-"""JSON lines: one object a sample, read into a `Table`."""
+"""JSON lines, and JSON documents that are a list of objects or a mapping from images to labels, read into a `Table`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tagfit.data.sources.columns import LABELS_NAMES, pick
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.text import lines_of, read_text
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 #: what people call the labels of an image's objects
 _CATEGORY = ("categories", "category", "labels", "label")
 _OBJECTS = 'Expected "objects": {"bbox": [...], "categories": ["boat", "sea"]}.'
 
 
-def read_jsonl(path: Path, name: str, faults: Faults) -> Table:
-    """Read one JSON object a line; lines that are none are faults and left out, blank lines are skipped.
+def read_json(path: Path, name: str, faults: Faults) -> Table:
+    """Read one JSON object a line, a list of objects, or `{"a.jpg": ["beach"]}`.
 
-    A key that only some lines have is a missing cell in the others, but `labels` is a fault where it is missing:
-    whether such a sample has no labels, or nobody looked, is not known. Messages call the file `name`.
+    Lines that are no objects are faults and left out, blank lines are skipped. A key that only some objects have is a
+    missing cell in the others. Messages call the file `name`.
     """
-    rows: list[Mapping[str, object]] = []
-    where = []
-    for number, line in enumerate(lines_of(read_text(path, name)), 1):
-        if not line.strip():
-            continue
-        place = f"{name}:{number}"
-        row = _object(line, place, faults)
-        if row is not None:
-            rows.append(row)
-            where.append(place)
+    text = read_text(path, name)
+    objects = _of_document(text, name) or list(_of_lines(text, name, faults))
+    rows, where = [row for _, row in objects], [place for place, _ in objects]
     keys = list(dict.fromkeys(key for row in rows for key in row))
     columns: dict[str, Sequence[object]] = {key: [row.get(key) for row in rows] for key in keys}
     return Table(name, name, _with_labels_of_objects(columns, where, faults), where)
+
+
+def _of_lines(text: str, name: str, faults: Faults) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for number, line in enumerate(lines_of(text), 1):
+        place = f"{name}:{number}"
+        if line.strip() and (row := _object(line, place, faults)) is not None:
+            yield place, row
+
+
+def _of_document(text: str, name: str) -> list[tuple[str, Mapping[str, object]]]:
+    """The objects of one document over the whole file; none where it is no such document."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(document, list) and all(isinstance(row, dict) for row in document):
+        return [(f"{name}: [{number}]", _stripped(row)) for number, row in enumerate(document)]
+    if isinstance(document, dict) and names_images(document):
+        rows = ((key, row if isinstance(row, dict) else {"labels": row}) for key, row in document.items())
+        return [(f"{name}: {shortened(key)}", {"image": key, **_stripped(row)}) for key, row in rows]
+    return []
+
+
+def names_images(document: Iterable[str]) -> bool:
+    """Whether most keys of a document are names of images."""
+    keys = list(document)
+    return 2 * sum(key.lower().endswith(IMAGE_SUFFIXES) for key in keys) > len(keys)
+
+
+def _stripped(row: Mapping[str, object]) -> dict[str, object]:
+    return {name.strip(): value for name, value in row.items()}
 
 
 def _with_labels_of_objects(
@@ -78,4 +103,4 @@ def _object(line: str, place: str, faults: Faults) -> dict[str, object] | None:
     if not isinstance(row, dict):
         faults.add(f"{place}: expected a JSON object; got {line.strip()[:40]}.")
         return None
-    return {name.strip(): value for name, value in row.items()}
+    return _stripped(row)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tagfit.data.sources.conventions import Conventions
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.files import Root, find_images
-from tagfit.data.sources.listed import LabelCells, listed_labels
+from tagfit.data.sources.listing import Listing
 from tagfit.data.sources.names import is_writable
-from tagfit.data.sources.parts import part_in_stem
+from tagfit.data.sources.reader import Reader, Source
+from tagfit.data.sources.reading import Reading
+from tagfit.data.sources.rows import Row, Rows, collect
+from tagfit.data.sources.strangers import strangers
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
 from tagfit.images.packets import read_packets
 from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
-from tagfit.records.data import PARTS, LabelTable
 
 TODO = (
     "Put labels.csv into it, with a header such as image,labels; or give its images keywords in digiKam, darktable "
@@ -52,63 +49,44 @@ class Findings:
 
     keywords: dict[str, list[str]] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
-    unlabelled: int = 0
+    unlabelled: list[str] = field(default_factory=list)
     places: Counter[str] = field(default_factory=Counter)
     overruled: int = 0
 
 
-def images_below(folder: Path) -> Iterator[Image]:
-    """Images at any depth, in the order of their names; hidden files and folders are passed over.
-
-    Raises:
-        DataError: a folder that cannot be listed.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be listed: {error.strerror}.") from error
-
-    for inside, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        packets = {name.lower(): name for name in files if name.lower().endswith(".xmp")}
-        for name in sorted(files):
-            path = Path(inside, name)
-            if name[0] != "." and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                beside = (packets.get(f"{whole.lower()}.xmp") for whole in (name, path.stem))
-                yield Image(path, tuple(Path(inside, found) for found in beside if found))
+def images_in(listing: Listing) -> Iterator[Image]:
+    """Images at any depth, in the order of their names; hidden files and folders are passed over."""
+    for inner, names in listing.inside.items():
+        inside = listing.folder / inner
+        packets = {name.lower(): name for name in names if name.lower().endswith(".xmp")}
+        for path in (inside / name for name in names):
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                beside = (packets.get(f"{whole.lower()}.xmp") for whole in (path.name, path.stem))
+                yield Image(path, tuple(inside / found for found in beside if found))
 
 
-def read_keywords(folder: Path, name: str, conventions: Conventions) -> LabelTable:
+def read_keywords(source: Source, reading: Reading, faults: Faults) -> Rows:
     """Read the keywords of all images below a folder as their labels.
 
     An image with keywords lists all its labels; one without is not labelled, and left out. Keywords in a sidecar
     come before those inside, XMP before IPTC. Images whose keywords cannot be read are set aside.
 
     Raises:
-        DataError: no image has a keyword, or options that mean nothing here.
+        DataError: no image has a keyword.
     """
-    faults = Faults()
-    found = Findings()
+    folder, found = source.folder, Findings()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        for image in images_below(folder):
+        for image in images_in(source.listing):
             _look(image, image.file.relative_to(folder).as_posix(), found)
     if not found.keywords:
-        raise DataError([_nothing_found(folder, found), *_reasons(found)], TODO)
-    names = list(found.keywords)
-    labels = listed_labels(LabelCells(list(found.keywords.values()), names, name), conventions, faults)
-    files = find_images(names, names, Root(folder), faults)
-    faults.check()
-    return LabelTable(
-        name=name,
-        label_names=labels.names,
-        labels_NL=labels.codes_NL,
-        sample_names=tuple(names),
-        files=tuple(file for file in files if file is not None),
-        given_split=_split_of_folders(names),
-        absent_label=labels.absent,
-        notes=(*_notes(found), *labels.notes),
-        set_aside=tuple(found.set_aside.items()),
-    )
+        told, todo = strangers(source.listing)
+        lines = [_nothing_found(folder, found), *_reasons(found), *([f"{folder}: {told}."] if told else ())]
+        raise DataError(lines, f"{todo} {TODO}".strip())
+    rows = [Row(name, name, keywords) for name, keywords in found.keywords.items()]
+    rows += [Row(name, name, None) for name in found.unlabelled]
+    read = collect(rows, source.name or folder.name, faults)
+    return replace(read, notes=tuple(_notes(found)), set_aside=tuple(found.set_aside.items()))
 
 
 def _look(image: Image, name: str, found: Findings) -> None:
@@ -118,7 +96,7 @@ def _look(image: Image, name: str, found: Findings) -> None:
         found.set_aside[name] = str(reason)
         return
     if not keywords:
-        found.unlabelled += 1
+        found.unlabelled.append(name)
         return
     found.keywords[name] = keywords
     found.places[place] += 1
@@ -176,14 +154,6 @@ def _clean(keywords: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(filter(None, clean)))
 
 
-def _split_of_folders(names: Sequence[str]) -> NDArray[np.int8] | None:
-    """The person's own split, where every image is in a folder that is called as a part, one of them train."""
-    parts = [part_in_stem(name.partition("/")[0]) if "/" in name else ("", None) for name in names]
-    codes = [PARTS.index(part) for base, part in parts if part is not None and not base]
-    is_split = len(codes) == len(names) and 0 in codes and len(set(codes)) > 1
-    return np.array(codes, np.int8) if is_split else None
-
-
 # --------------------------------------------------------------------------------------------- what is said
 
 
@@ -192,9 +162,10 @@ def _reasons(found: Findings) -> list[str]:
 
 
 def _nothing_found(folder: Path, found: Findings) -> str:
+    got = f"{len(found.unlabelled)} images without a keyword and {len(found.set_aside)} that cannot be read"
     return (
-        f"{folder}: expected a label file, or keywords (XMP or IPTC) in its images or in sidecars (a.xmp, "
-        f"a.jpg.xmp); got {found.unlabelled} images without a keyword and {len(found.set_aside)} that cannot be read."
+        f"{folder}: expected a label file, or keywords (XMP or IPTC) in its images or in sidecars (a.xmp, a.jpg.xmp); "
+        f"got {got}."
     )
 
 
@@ -202,6 +173,35 @@ def _notes(found: Findings) -> Iterator[str]:
     places = ", ".join(f"{count} {place}" for place, count in sorted(found.places.items()))
     yield f"Labels are the keywords of {len(found.keywords)} images: {places}."
     if found.unlabelled:
-        yield f"{found.unlabelled} images without a keyword are not labelled, and left out."
+        yield f"{len(found.unlabelled)} images without a keyword are not labelled, and left out."
     if found.overruled:
         yield f"{found.overruled} images have other keywords inside than in their sidecar, which counts."
+
+
+# ------------------------------------------------------------------------------------------------ the reader
+
+#: images that are looked into to see whether there are keywords at all
+_SAMPLE = 100
+
+
+def _recognise(listing: Listing) -> Sequence[Source]:
+    return [Source(KEYWORDS, listing)] if any(map(_has_keywords, islice(images_in(listing), _SAMPLE))) else []
+
+
+def _has_keywords(image: Image) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata
+        try:
+            return bool(keywords_of(image)[1])
+        except UnreadableImageError:
+            return False
+
+
+KEYWORDS = Reader(
+    "keywords",
+    "keywords (XMP or IPTC) in images or their sidecars",
+    read_keywords,
+    of_folder=_recognise,
+    takes_images=False,
+    is_implicit=True,
+)

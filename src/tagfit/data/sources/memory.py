@@ -8,53 +8,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import Any, Unpack
 
 from tagfit.data.sources.array_like import names_of_columns, plain_array
 from tagfit.data.sources.arrays import Block, array_table, blocks_of, is_array_key, names_in, samples
-from tagfit.data.sources.columns import roles
-from tagfit.data.sources.conventions import Conventions, MinusOne
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.files import Root
 from tagfit.data.sources.frames import column_names, frame_table, is_frame, rows_differ
-from tagfit.data.sources.huggingface import Columns, dataset_columns, is_dataset
-from tagfit.data.sources.image_table import image_table
-from tagfit.data.sources.labelled import Labelled, labelled
+from tagfit.data.sources.huggingface import dataset_columns, is_dataset
+from tagfit.data.sources.label_table import label_table
 from tagfit.data.sources.parts import part_codes
-from tagfit.errors import DataError
+from tagfit.data.sources.reading import OPTIONS, MinusOne, Reading
+from tagfit.data.sources.roles import image_column
+from tagfit.data.sources.table import Table
+from tagfit.data.sources.tables import rows_of_table
+from tagfit.errors import DataError, did_you_mean
+from tagfit.options.data import ReadingKeywords
 from tagfit.records.data import LabelTable
 
 
 def from_memory(
-    data: object,
-    *,
-    images: str | Path | None = None,
-    label_names: Sequence[str] | None = None,
-    label_separator: str | None = None,
-    minus_one: MinusOne | None = None,
-    name: str = "data",
+    data: object, *, images: str | Path | None = None, name: str = "data", **options: Unpack[ReadingKeywords]
 ) -> LabelTable:
-    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each.
+    """Read a frame, a Hugging Face dataset or a mapping of arrays; see the function of each, and `ReadingOptions`.
 
     Raises:
         DataError: anything else, an argument that the data has no use for, or with every fault that was found.
     """
-    if label_names is not None and (is_dataset(data) or is_frame(data)):
-        raise DataError("label_names was given, but the data names its labels itself.", "Leave it out.")
     if is_dataset(data):
-        return from_huggingface(data, images=images, label_separator=label_separator, minus_one=minus_one, name=name)
+        return from_huggingface(data, images=images, name=name, **options)
     if is_frame(data):
-        return from_frame(data, images=images, label_separator=label_separator, minus_one=minus_one, name=name)
+        return from_frame(data, images=images, name=name, **options)
     if not isinstance(data, Mapping):
         raise DataError(
             f"expected a path, a frame, a dataset or a mapping of arrays; got {type(data).__name__}.",
             "Arrays are given as {'X': x, 'y': y}, or with X_train, y_train, X_val, y_val.",
         )
-    if images is not None or label_separator is not None:
-        raise DataError("images and label_separator say nothing about arrays.", "Leave them out.")
-    return from_mapping(data, label_names=label_names, minus_one=minus_one, name=name)
+    reading, faults = Reading(**options), Faults()
+    reading.refuse(OPTIONS - {"label_names", "minus_one"}, "arrays", faults)
+    if images is not None:
+        faults.add("arrays: images was given, but arrays hold the samples themselves.", "Leave it out.")
+    faults.check()
+    return from_mapping(data, label_names=reading.names, minus_one=reading.minus_one, name=name)
 
 
 # ------------------------------------------------------------------------------------------------ arrays
@@ -85,7 +80,7 @@ def from_arrays(
     block = Block(plain_array(x, "X"), plain_array(y, "y"), feature_names=names_of_columns(x))
     _check_rows(x, y, block, faults)
     label_names = _framed_names([y], "y", faults) if label_names is None else label_names
-    table = array_table([block], name, names=label_names, conventions=Conventions(None, minus_one), faults=faults)
+    table = array_table([block], name, names=label_names, minus_one=minus_one, faults=faults)
     if split is None:
         return table
     parts = list(split)
@@ -126,7 +121,7 @@ def from_mapping(
         _check_rows(known[block.x_name], known[block.y_name], block, faults)
     framed = _framed_names([known[block.y_name] for block in blocks], "y", faults)
     label_names = next((names for names in (label_names, entry, framed) if names is not None), None)
-    table = array_table(blocks, name, names=label_names, conventions=Conventions(None, minus_one), faults=faults)
+    table = array_table(blocks, name, names=label_names, minus_one=minus_one, faults=faults)
     note = (f"Arrays that are not read: {', '.join(others)}.",) if others else ()
     return replace(table, notes=note + table.notes)
 
@@ -152,12 +147,7 @@ def _framed_names(values: Sequence[object], what: str, faults: Faults) -> Sequen
 
 
 def from_frame(
-    frame: object,
-    *,
-    images: str | Path | None = None,
-    label_separator: str | None = None,
-    minus_one: MinusOne | None = None,
-    name: str = "frame",
+    frame: object, *, images: str | Path | None = None, name: str = "frame", **options: Unpack[ReadingKeywords]
 ) -> LabelTable:
     """Read a pandas or polars frame with a column of images' paths; labels as in delimited text, or as lists.
 
@@ -166,18 +156,34 @@ def from_frame(
     Raises:
         DataError: with every fault that was found.
     """
-    faults = Faults()
+    faults, reading, root = Faults(), Reading(**options), _root(images)
+    reading.refuse({"header"}, "the frame", faults)
     table = frame_table(frame, faults)
-    return image_table(table, name, _root(images), Conventions(label_separator, minus_one), faults)
+    if reading.label_columns and reading.image_column is None and image_column(table, root, reading) is None:
+        return _features(frame, table, reading, name, faults)
+    return label_table(rows_of_table(table, root, reading, faults), name, root, reading, faults)
+
+
+def _features(frame: Any, table: Table, reading: Reading, name: str, faults: Faults) -> LabelTable:
+    """A frame without images: the columns of labels that were named, and features."""
+    labels, split = reading.label_columns, reading.split_column
+    for column in (column for column in (*labels, split) if column is not None and column not in table.columns):
+        faults.add(f"the frame: there is no column {column!r}.{did_you_mean(column, table.columns)}", "Correct it.")
+    faults.check()
+    held = dict(zip(table.columns, frame.columns, strict=True))  # a column's name need not be text
+    features = [held[column] for column in held if column not in (*labels, split)]
+    x, y = frame[features], frame[[held[column] for column in labels]]
+    block = Block(plain_array(x, "X"), plain_array(y, "y"), feature_names=names_of_columns(x))
+    found = array_table([block], name, names=labels, minus_one=reading.minus_one, faults=faults)
+    if split is None:
+        return found
+    parts = part_codes(table.columns[split], table.where, faults)
+    faults.check()
+    return replace(found, given_split=parts)
 
 
 def from_huggingface(
-    dataset: object,
-    *,
-    images: str | Path | None = None,
-    label_separator: str | None = None,
-    minus_one: MinusOne | None = None,
-    name: str = "dataset",
+    dataset: object, *, images: str | Path | None = None, name: str = "dataset", **options: Unpack[ReadingKeywords]
 ) -> LabelTable:
     """Read a Dataset, or a DatasetDict whose splits become the given split.
 
@@ -187,38 +193,20 @@ def from_huggingface(
     Raises:
         DataError: with every fault that was found.
     """
-    faults, conventions = Faults(), Conventions(label_separator, minus_one)
+    faults, reading = Faults(), Reading(**options)
+    reading.refuse({"header"}, "the dataset", faults)
     columns = dataset_columns(dataset, faults)
     note = (f"Columns that are not read: {', '.join(columns.left_out)}.",) if columns.left_out else ()
-    if columns.encoded is None and columns.x is None:
-        table = image_table(columns.table, name, _root(images), conventions, faults)
-        return replace(table, notes=note + table.notes)
-    if images is not None:
+    holds_samples = columns.encoded is not None or columns.x is not None
+    if images is not None and holds_samples:
         faults.add("images was given, but the dataset holds the samples themselves.", "Leave it out.")
-    role = roles(columns.table)
-    if role.image is not None:  # paths beside the samples themselves
-        role = replace(role, image=None, others=(*role.others, role.image))
-    told = labelled(columns.table, role, conventions, faults)
-    notes: list[str] = [*note]
+    notes: list[str] = []
     x = None if columns.x is None else samples(columns.x, "features", faults, notes)
-    faults.check()
-    return _record(name, columns, told, x, tuple(notes))
+    root = _root(images)
+    rows = rows_of_table(columns.table, None if holds_samples else root, reading, faults)
+    rows = replace(rows, encoded=columns.encoded, x=x, notes=(*note, *notes, *rows.notes))
+    return label_table(rows, name, root, reading, faults)
 
 
 def _root(images: str | Path | None) -> Root:
-    return Root(Path.cwd(), confined=False) if images is None else Root(Path(images))
-
-
-def _record(name: str, columns: Columns, told: Labelled, x: NDArray[Any] | None, notes: tuple[str, ...]) -> LabelTable:
-    return LabelTable(
-        name=name,
-        label_names=told.labels.names,
-        labels_NL=told.labels.codes_NL,
-        sample_names=tuple(columns.table.where),
-        encoded=columns.encoded,
-        x=x,
-        given_split=told.given_split,
-        metadata=told.metadata,
-        absent_label=told.labels.absent,
-        notes=notes + told.notes,
-    )
+    return Root(Path.cwd(), confined=False) if images is None else Root.of(Path(images))

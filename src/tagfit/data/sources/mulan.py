@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.parsers import expat
 
@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.sources.arff import Arff, Attribute, read_arff
-from tagfit.data.sources.arrays import Block
+from tagfit.data.sources.arrays import Block, array_table
 from tagfit.data.sources.cells import EXPECTED, MINUS, cell_code
 from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.parts import part_in_stem
+from tagfit.data.sources.reader import Reader, Source
+from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.text import read_bytes
 from tagfit.errors import DataError, did_you_mean
-from tagfit.records.data import UNKNOWN, Part
+from tagfit.records.data import UNKNOWN, LabelTable, Part
 
 _MEKA = re.compile(r"-C\s+(-?\d+)")
 _TODO = (
@@ -220,3 +223,41 @@ def _check_numeric_label(arff: Arff, at: int, faults: Faults) -> None:
     for row in np.flatnonzero(~np.isin(column_N, (0, 1, -1)) & ~np.isnan(column_N)):
         name = arff.attributes[at].name
         faults.add(f"{arff.where[row]}: label {name!r} must be {EXPECTED}; got {column_N[row]:g}.")
+
+
+# ------------------------------------------------------------------------------------------------ the reader
+
+
+def _read(source: Source, reading: Reading, faults: Faults) -> LabelTable:
+    read_parts = [read_mulan(file.path, file.part, faults) for file in source.files]
+    first = read_parts[0]
+    for other in read_parts[1:]:
+        _compare(first, other, faults)
+    faults.check()
+    blocks = [read_part.block for read_part in read_parts]
+    table = array_table(blocks, source.name, names=first.label_names, minus_one=reading.minus_one, faults=faults)
+    return replace(table, notes=first.notes + table.notes)
+
+
+def _compare(first: MultiLabelArff, other: MultiLabelArff, faults: Faults) -> None:
+    for what in ("label_names", "feature_names"):
+        if getattr(first, what) != getattr(other, what):
+            faults.add(
+                f"{other.block.x_name}: its {what.replace('_', ' ')} are not those of {first.block.x_name}, in order.",
+                "Give the parts of a split the same attributes, or name a single label file.",
+            )
+
+
+def _recognise(head: Head, listing: Listing) -> bool:
+    first = next((line for line in head.lines if not line.startswith("%")), "%")
+    return first.lower().startswith(("@relation", "@attribute")) or (first == "%" and bool(head.lines))
+
+
+ARFF = Reader(
+    "arff",
+    "ARFF (Mulan or MEKA)",
+    _read,
+    of_file=_recognise,
+    options=frozenset(("minus_one",)),
+    takes_images=False,
+)

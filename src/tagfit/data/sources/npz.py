@@ -6,16 +6,21 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from tagfit.data.sources.arrays import is_array_key
+from tagfit.data.sources.arrays import Block, array_table, blocks_of, is_array_key, names_in
 from tagfit.data.sources.faults import Faults
+from tagfit.data.sources.listing import Head, Listing
+from tagfit.data.sources.reader import LabelFile, Reader, Source
+from tagfit.data.sources.reading import Reading
 from tagfit.errors import DataError
 from tagfit.io.free_memory import memory_fault
+from tagfit.records.data import LabelTable
 
 #: bytes that are needed for one of an array: beside it there are its form as float32, and what looks at its values
 _WORK = 2
@@ -107,3 +112,51 @@ def _refuse_header(member: IO[bytes], info: zipfile.ZipInfo) -> str:
     if member.tell() + size != info.file_size:
         return f"claims shape {shape} of {dtype}, {size} bytes; its data is {info.file_size - member.tell()} bytes."
     return ""
+
+
+# ------------------------------------------------------------------------------------------------ the reader
+
+
+def _read(source: Source, reading: Reading, faults: Faults) -> LabelTable:
+    blocks: list[Block] = []
+    names, notes = {}, []
+    for file in source.files:
+        arrays, others = read_npz(file.path, faults)
+        notes += [f"Arrays of {file.name} that are not read: {', '.join(others)}."] if others else []
+        faults.check()  # an array that could not be loaded would look like one that is not there
+        names[file.name] = names_in(arrays.pop("label_names", None), file.name, faults)
+        blocks += _blocks(file, blocks_of(arrays, file.name, faults, others), faults)
+    if len(set(names.values())) > 1:
+        faults.add(f"{' and '.join(names)} have different label_names.", "Give all of them the same, or none.")
+    if not blocks:
+        faults.check()
+    label_names = reading.names or next(iter(names.values()))
+    table = array_table(blocks, source.name, names=label_names, minus_one=reading.minus_one, faults=faults)
+    return replace(table, notes=(*notes, *table.notes))
+
+
+def _blocks(file: LabelFile, found: Sequence[Block], faults: Faults) -> Sequence[Block]:
+    if file.part is None:
+        return found
+    if any(block.part is not None for block in found):
+        faults.add(f"{file.name}: is the {file.part} part by its name, and holds parts of a split itself.")
+    return [
+        replace(block, part=file.part, x_name=f"{file.name}: {block.x_name}", y_name=f"{file.name}: {block.y_name}")
+        for block in found
+    ]
+
+
+def _recognise(head: Head, listing: Listing) -> bool:
+    """A zip archive of arrays, or one that is too damaged to tell."""
+    is_zip = head.raw.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+    return is_zip and (not head.members or any(name.endswith(".npy") for name in head.members))
+
+
+NPZ = Reader(
+    "npz",
+    "NumPy arrays (.npz)",
+    _read,
+    of_file=_recognise,
+    options=frozenset(("label_names", "minus_one")),
+    takes_images=False,
+)

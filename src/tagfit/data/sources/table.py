@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tagfit.data.sources.faults import Faults, shortened
+from tagfit.data.sources.rows import each
 from tagfit.records.data import Part
 
 
@@ -20,6 +21,12 @@ class Table:
             cell that is not there.
         where: (N,) the place of each row (`labels.csv:17`).
         label_names: the names that may be listed, in their order, where the source declares them.
+        bases: (N,) the folder that paths start in, relative to the folder of the data; or one for all.
+        hints: (N,) the part that the file's name speaks of, to find images by; or one for all.
+        file_parts: (N,) the part of each row, where the files are the parts of one split.
+        lacking: the columns that the file of a part does not have at all.
+        is_headless: whether its first line is a row already, so that columns have numbers for names.
+        reading: how the file was read, as far as that is worth a word.
     """
 
     source: str
@@ -27,34 +34,52 @@ class Table:
     columns: Mapping[str, Sequence[object]]
     where: Sequence[str]
     label_names: tuple[str, ...] | None = None
+    bases: Sequence[str] | str = ""
+    hints: Sequence[Part | None] | Part | None = None
+    file_parts: Sequence[Part] | None = None
+    lacking: Mapping[Part, frozenset[str]] = field(default_factory=dict)
+    is_headless: bool = False
+    reading: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.where)
 
 
 def join(tables: Sequence[tuple[Table, Part]], faults: Faults) -> Table:
-    """The tables of the parts of one split as one, with a `split` column; all must have the same columns and names."""
-    first = tables[0][0]
+    """The tables of the parts of one split below each other.
+
+    A column that a part lacks is empty there, as the labels of a competition's `test.csv` are; but one part must
+    have all of them, and declared names must agree.
+    """
+    first = max((table for table, _ in tables), key=lambda table: len(table.columns))
     for table, _ in tables:
         _compare(first, table, faults)
     faults.check()
     columns: dict[str, Sequence[object]] = {
-        name: [cell for table, _ in tables for cell in table.columns[name]] for name in first.columns
+        name: [cell for table, _ in tables for cell in table.columns.get(name, [None] * len(table))]
+        for name in first.columns
     }
-    where = [place for table, _ in tables for place in table.where]
-    source = " + ".join(table.source for table, _ in tables)
-    columns["split"] = [part for table, part in tables for _ in range(len(table))]
-    return Table(source, first.head, columns, where, first.label_names)
+    return Table(
+        " + ".join(table.source for table, _ in tables),
+        first.head,
+        columns,
+        [place for table, _ in tables for place in table.where],
+        first.label_names,
+        [base for table, _ in tables for base in each(table.bases, len(table))],
+        [part for table, part in tables for _ in range(len(table))],
+        [part for table, part in tables for _ in range(len(table))],
+        {part: frozenset(first.columns) - frozenset(table.columns) for table, part in tables},
+        first.is_headless,
+        tuple(dict.fromkeys(line for table, _ in tables for line in table.reading)),
+    )
 
 
 def _compare(first: Table, table: Table, faults: Faults) -> None:
     todo = "Give the parts of a split the same columns, or name a single label file."
-    for name in (name for name in first.columns if name not in table.columns):
-        faults.add(f"{table.head}: column {name!r} of {first.source} is missing.", todo)
     for name in (name for name in table.columns if name not in first.columns):
         faults.add(f"{table.head}: column {name!r} is not in {first.source}.", todo)
-    if set(table.label_names or ()) != set(first.label_names or ()):
-        other = sorted(set(table.label_names or ()) ^ set(first.label_names or ()))
+    if table.label_names is not None and set(table.label_names) != set(first.label_names or ()):
+        other = sorted(set(table.label_names) ^ set(first.label_names or ()))
         faults.add(
             f"{table.head}: declares other labels than {first.source}: {', '.join(map(shortened, other[:8]))}.",
             "Give the parts of a split the same declared labels.",

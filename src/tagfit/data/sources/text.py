@@ -6,13 +6,15 @@ import codecs
 from pathlib import Path
 
 from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
 
 _SAVE_AS = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
+#: what spreadsheets write as "Unicode text"; UTF-32 first, as its mark begins as that of UTF-16 does
 _OTHER_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
 
@@ -20,9 +22,11 @@ def read_bytes(path: Path) -> bytes:
     """All of a file.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or is larger than memory.
     """
     try:
+        if fault := memory_fault(2 * path.stat().st_size, f"{path}: what it holds, with a copy,"):
+            raise DataError(f"{fault}.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
@@ -40,7 +44,7 @@ def read_text(path: Path, name: str = "") -> str:
     raw, name = read_bytes(path), name or path.name
     for mark, encoding in _OTHER_MARKS:
         if raw.startswith(mark):
-            raise DataError(f"{name}: expected UTF-8 text; its byte order mark says {encoding}.", _SAVE_AS)
+            raw = _recoded(raw.removeprefix(mark), encoding, name)
     raw = raw.removeprefix(codecs.BOM_UTF8)
     if not raw.strip():
         raise DataError(f"{name}: the file is empty.", "Expected a header line and one line a sample.")
@@ -55,6 +59,13 @@ def read_text(path: Path, name: str = "") -> str:
         raise DataError(
             f"{name}:{_line(raw, error.start)}: expected UTF-8 text; got byte 0x{raw[error.start]:02x}.", _SAVE_AS
         ) from error
+
+
+def _recoded(raw: bytes, encoding: str, name: str) -> bytes:
+    try:
+        return raw.decode(encoding).encode()
+    except UnicodeError as error:
+        raise DataError(f"{name}: its mark says {encoding}, and it is not: {error}.", _SAVE_AS) from error
 
 
 def _line(raw: bytes, at: int) -> int:

@@ -10,6 +10,7 @@ from tagfit.metrics.intervals import Answers, contrast, difference, resample
 from tagfit.metrics.titles import TITLES
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Difference, Interval, Scores
+from tagfit.search.verdict import ranks_better
 
 #: no more above the constant baseline than this, with all of the interval, is nothing
 SMALL = 0.05
@@ -33,7 +34,7 @@ def flattery(evidence: Evidence) -> list[Finding]:
         return found
     above = _above_constant(evidence, evidence.constant)
     if above is not None and (above.value <= 0 or above.interval.high < SMALL):
-        return [_as_good(evidence, above), *found]
+        return [_as_good(evidence, evidence.constant, above), *found]
     if above is not None and above.interval.low <= 0 and not found:
         title = TITLES[evidence.target.metric]
         raise CannotCheck(
@@ -78,16 +79,23 @@ def _above_constant(evidence: Evidence, constant: ConstantBaseline) -> Differenc
     return difference(spread, resample(Answers(labels_NL, p_NL, decisions_NL), spread.resampling))[metric]
 
 
-def _as_good(evidence: Evidence, above: Difference) -> Finding:
-    metric = evidence.target.metric
-    value = getattr(evidence.spread("val").scores, metric)
+def _as_good(evidence: Evidence, constant: ConstantBaseline, above: Difference) -> Finding:
+    metric, spread = evidence.target.metric, evidence.spread("val")
+    value, ranking = getattr(spread.scores, metric), spread.scores.map
+    fixed = constant.score(evidence.answers("val").labels_NL).map
+    ranks = ranks_better(metric, spread.intervals["map"], fixed)
     left = max(1e-9, 1 - (value - above.value))
     return Finding(
         check="flattery",
         strength=within(1 - above.value / left),
         interval=Interval(within(1 - above.interval.high / left), within(1 - above.interval.low / left)),
-        seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant baseline: {above}.",
-        meaning="A constant baseline is as good: on new samples the model is worth nothing.",
-        todo="See whether these samples tell the labels at all (tagfit inspect DATA); on images try a CNN.",
-        tries=("cnn", "dense-wide"),
+        seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant baseline: {above}."
+        + (f" mAP is {ranking:.3f}; a constant baseline's is {fixed:.3f}." if ranks else ""),
+        meaning="At 0.5 it decides no better than a constant baseline; it ranks samples better, though."
+        if ranks
+        else "A constant baseline is as good: on new samples the model is worth nothing.",
+        todo=f"Fit thresholds: --decide-for {metric}."
+        if ranks
+        else "See whether these samples tell the labels at all (tagfit inspect DATA); on images try a CNN.",
+        tries=() if ranks else ("cnn", "dense-wide"),
     )

@@ -16,9 +16,7 @@ from tagfit.metrics.titles import TITLES
 from tagfit.records.data import UNKNOWN, YES
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Difference, Interval
-
-#: a gap that lies above it with all of its interval is overfitting
-SMALL = 0.05
+from tagfit.search.verdict import SMALL_GAP, overfits
 
 #: where the interval is wider than this, and a gap cannot be told from none, the samples are too few to tell
 WIDE = 0.15
@@ -39,11 +37,11 @@ def gap(evidence: Evidence) -> list[Finding]:
     wide, loss = by_metric[metric], by_metric["log_loss"]
     if wide is None or loss is None:
         raise CannotCheck(f"{TITLES[metric]} is undefined on train or val, or on too many resamples of them")
-    if wide.interval.low > SMALL:
+    if overfits(wide):
         return [_overfit(evidence, wide, loss)]
     if (confident := _loss_alone(evidence, loss)) is not None:
         return [confident]
-    if wide.interval.high > SMALL and wide.interval.high - wide.interval.low > WIDE:
+    if wide.interval.high > SMALL_GAP and wide.interval.high - wide.interval.low > WIDE:
         raise CannotCheck(
             f"val has {len(evidence.answers('val')):,} samples: the gap is {_value(wide)}, which may be none or wide; "
             "--folds 5 scores every sample"
@@ -103,7 +101,7 @@ def _underfit(evidence: Evidence) -> list[Finding]:
             strength=asked - on_train,
             interval=Interval(asked - interval.high, asked - interval.low),
             seen=f"{TITLES[metric]} is {on_train:.3f} on train itself ({interval.low:.3f} to {interval.high:.3f}); "
-            f"{asked:.3f} is asked for on val, which is no wider of it than {SMALL:.2f}.",
+            f"{asked:.3f} is asked for on val, which is no wider of it than {SMALL_GAP:.2f}.",
             meaning="It underfits: it has learnt too little, or these samples do not tell more.",
             todo="Try more units, more epochs or, on images, a CNN: tagfit cure has them on its ladder.",
             tries=("cnn", "dense-wide"),

@@ -11,13 +11,13 @@ Shapes: N samples, L labels, M samples that are looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.decisions.crossfitting import FOLDS, folds
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
+from tagfit.errors import has_extra
 from tagfit.metrics.intervals import wilson
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -40,7 +40,7 @@ def label_errors(evidence: Evidence) -> list[Finding]:
     Raises:
         CannotCheck: nothing may be trained, cleanlab is not installed, or no label is frequent enough.
     """
-    if find_spec("cleanlab") is None:
+    if not has_extra("diagnosis"):
         raise CannotCheck("it needs packages that are not installed: pip install 'tagfit[diagnosis]'")
     rows = evidence.labelled
     labels_ML = evidence.locked.dataset.labels_NL[rows]

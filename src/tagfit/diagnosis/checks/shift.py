@@ -5,7 +5,8 @@ Shapes: N samples, L labels, G groups, M samples of train and val.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,9 @@ def shift(evidence: Evidence) -> list[Finding]:
         )
     return [
         *_apart(evidence, rows, of_row, in_val),
-        *_frequencies(data.dataset.labels_NL[rows], of_row, in_val, evidence.label_names, evidence.seed),
+        *_frequencies(
+            LabelShift.between(data.dataset.labels_NL[rows], of_row, in_val, evidence.seed), evidence.label_names
+        ),
     ]
 
 
@@ -106,42 +109,74 @@ def _told_apart(
 # ---------------------------------------------------------------------------------------------- labels
 
 
-def _frequencies(
-    labels_ML: NDArray[np.int8],
-    of_row: NDArray[np.intp],
-    in_val: NDArray[np.bool_],
-    names: tuple[str, ...],
-    seed: int,
-) -> Iterator[Finding]:
+@dataclass(frozen=True, eq=False)
+class LabelShift:
+    """How label shares differ between two sides, against 999 deals of whole groups, of all labels at once.
+
+    Attributes:
+        there_L, here_L: the shares on the one and on the other side.
+        spread_L: how far deals by chance lead, in standard deviations of here less there.
+        p_L: how many deals lead as far with any label.
+    """
+
+    there_L: NDArray[np.float64]
+    here_L: NDArray[np.float64]
+    spread_L: NDArray[np.float64]
+    p_L: NDArray[np.float64]
+
+    @classmethod
+    def between(
+        cls, labels_ML: NDArray[np.int8], of_row: NDArray[np.intp], here: NDArray[np.bool_], seed: int
+    ) -> LabelShift:
+        """Args:
+        of_row: (M,) the group of each row.
+        here: (M,) whether a row is on the second side.
+        """
+        groups, number = np.unique(of_row, return_inverse=True)
+        number = number.ravel()
+        yes_GL, known_GL = np.zeros((2, len(groups), labels_ML.shape[1]))
+        np.add.at(yes_GL, number, labels_ML == YES)
+        np.add.at(known_GL, number, labels_ML != UNKNOWN)
+        here_G = np.zeros(len(groups))
+        np.maximum.at(here_G, number, here)
+        rng = np.random.default_rng(seed)
+        dealt_SG = np.stack([here_G, *(rng.permutation(here_G) for _ in range(SHUFFLES))])
+        here_SL, there_SL = (_share(dealt, yes_GL, known_GL) for dealt in (dealt_SG, 1 - dealt_SG))
+        moved_SL = here_SL - there_SL
+        spread_L = np.maximum(moved_SL[1:].std(axis=0), 1e-9)
+        greatest_S = np.abs(moved_SL[1:] / spread_L).max(axis=1)
+        reached_SL = greatest_S[:, None] >= np.abs(moved_SL[0]) / spread_L - 1e-9
+        return cls(there_SL[0], here_SL[0], spread_L, (1 + reached_SL.sum(axis=0)) / (1 + SHUFFLES))
+
+    @property
+    def moved_L(self) -> NDArray[np.float64]:
+        return np.abs(self.here_L - self.there_L)
+
+    @property
+    def concerned(self) -> list[int]:
+        """The labels that differ by more than chance explains, the farthest first."""
+        order = np.argsort(-self.moved_L / self.spread_L, kind="stable")
+        return [int(label) for label in order if self.p_L[label] <= CHANCE]
+
+    def listed(self, names: Sequence[str]) -> str:
+        """The first of them, with both shares."""
+        shown = (f"{names[one]} {self.there_L[one]:.1%} and {self.here_L[one]:.1%}" for one in self.concerned[:SHOWN])
+        return ", ".join(shown) + (" and more" if len(self.concerned) > SHOWN else "")
+
+
+def _frequencies(shift: LabelShift, names: tuple[str, ...]) -> Iterator[Finding]:
     """Labels whose share differs more than it does where whole groups are dealt anew, of all labels at once."""
-    groups, number = np.unique(of_row, return_inverse=True)
-    number = number.ravel()
-    yes_GL, known_GL = np.zeros((2, len(groups), labels_ML.shape[1]))
-    np.add.at(yes_GL, number, labels_ML == YES)
-    np.add.at(known_GL, number, labels_ML != UNKNOWN)
-    val_G = np.zeros(len(groups))
-    np.maximum.at(val_G, number, in_val)
-    rng = np.random.default_rng(seed)
-    dealt_SG = np.stack([val_G, *(rng.permutation(val_G) for _ in range(SHUFFLES))])
-    moved_SL = _share(dealt_SG, yes_GL, known_GL) - _share(1 - dealt_SG, yes_GL, known_GL)
-    spread_L = np.maximum(moved_SL[1:].std(axis=0), 1e-9)
-    greatest_S = np.abs(moved_SL[1:] / spread_L).max(axis=1)
-    far_L = np.abs(moved_SL[0]) / spread_L
-    p_L = (1 + (greatest_S[:, None] >= far_L - 1e-9).sum(axis=0)) / (1 + SHUFFLES)
-    concerned = [int(label) for label in np.argsort(-far_L, kind="stable") if p_L[label] <= CHANCE]
+    concerned = shift.concerned
     if not concerned:
         return
-    train_L, val_L = (_share(dealt[None], yes_GL, known_GL)[0] for dealt in (1 - val_G, val_G))
-    listed = ", ".join(f"{names[label]} {train_L[label]:.1%} and {val_L[label]:.1%}" for label in concerned[:SHOWN])
-    widest = max(concerned, key=lambda label: abs(moved_SL[0, label]))
-    value, reach = abs(float(moved_SL[0, widest])), 1.96 * float(spread_L[widest])
+    widest = max(concerned, key=lambda label: shift.moved_L[label])
+    value, reach = float(shift.moved_L[widest]), 1.96 * float(shift.spread_L[widest])
     yield Finding(
         check="shift",
         strength=value,
         interval=Interval(max(0.0, value - reach), min(1.0, value + reach)),
-        seen=f"{len(concerned)} of {len(names)} labels are not as frequent in train as in val: {listed}"
-        f"{' and more' if len(concerned) > SHOWN else ''} (splits at random differ as much in "
-        f"{p_L[concerned[0]]:.1%} of cases at most).",
+        seen=f"{len(concerned)} of {len(names)} labels are not as frequent in train as in val: {shift.listed(names)} "
+        f"(splits at random differ as much in {shift.p_L[concerned[0]]:.1%} of cases at most).",
         meaning="Labels are more frequent on one side: scores on val, and thresholds chosen there, are of another mix.",
         todo="Take the split column out of the label file: tagfit deals every label alike. Where val is what will "
         "come, --decide-for fits what is decided to it.",
@@ -153,5 +188,4 @@ def _share(
     dealt_SG: NDArray[np.float64], yes_GL: NDArray[np.float64], known_GL: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(S, L) the share of yes among what is known in the groups that are dealt to a side."""
-    share_SL: NDArray[np.float64] = dealt_SG @ yes_GL / np.maximum(dealt_SG @ known_GL, 1)
-    return share_SL
+    return dealt_SG @ yes_GL / np.maximum(dealt_SG @ known_GL, 1)

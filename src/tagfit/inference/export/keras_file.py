@@ -14,7 +14,6 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from tagfit.errors import ExportError, demand_extra
 from tagfit.images.workers import environment
 from tagfit.inference.export.made_file import MadeFile, difference, given, samples_of, told_of
 from tagfit.inference.torch_runtime import TorchNetworks
+from tagfit.records.data import Array
 
 #: the file in the archive that says what the network's scores mean; Keras leaves it alone
 TOLD = "tagfit.json"
@@ -33,7 +33,7 @@ TOLD = "tagfit.json"
 BUNDLE, SAMPLES, FILE, SCORES = "bundle", "samples.npz", "model.keras", "scores.npz"
 
 
-def keras_of(bundle: Bundle, examples: NDArray[Any] | None = None) -> MadeFile:
+def keras_of(bundle: Bundle, examples: Array | None = None) -> MadeFile:
     """`bundle` as a Keras file that gives its raw scores, which was loaded again and run beside torch.
 
     It takes images as training took them, from 0 to 255 or from 0 to 1, and gives NaN for those that cannot be it.

@@ -13,6 +13,7 @@ from tagfit.bundle.record import Bundle
 from tagfit.errors import ExportError
 from tagfit.io.typed_json import to_plain
 from tagfit.models.layers import Standardise
+from tagfit.records.data import Array
 
 #: how far raw scores may lie from torch's
 EXACT = 1e-5
@@ -37,7 +38,7 @@ class MadeFile:
     max_difference: float
 
 
-def samples_of(bundle: Bundle, examples: NDArray[Any] | None = None) -> list[NDArray[Any]]:
+def samples_of(bundle: Bundle, examples: Array | None = None) -> list[Array]:
     """Batches to compare on: images from plain to noisy, or features spread as those trained on; and `examples`.
 
     Images are uint8; `given` makes of them what a file takes.
@@ -45,7 +46,7 @@ def samples_of(bundle: Bundle, examples: NDArray[Any] | None = None) -> list[NDA
     rng = np.random.default_rng(0)
     shape = bundle.preprocessing.taken
     if bundle.preprocessing.takes_images:
-        samples: list[NDArray[Any]] = [_images(rng, count, shape) for count in BATCHES]
+        samples: list[Array] = [_images(rng, count, shape) for count in BATCHES]
     else:
         spread = [layer for layer in bundle.network.modules() if isinstance(layer, Standardise)]
         mean, deviation = (spread[0].mean.numpy(), spread[0].deviation.numpy()) if spread else (0.0, 1.0)
@@ -53,7 +54,7 @@ def samples_of(bundle: Bundle, examples: NDArray[Any] | None = None) -> list[NDA
     return samples if examples is None else [*samples, examples]
 
 
-def given(bundle: Bundle, x: NDArray[Any]) -> NDArray[Any]:
+def given(bundle: Bundle, x: Array) -> Array:
     """Samples as training took them: floats where its images went from 0 to 1."""
     from_floats = bundle.preprocessing.takes_images and bundle.preprocessing.pixel_range == 1
     return (x / np.float32(255)).astype(np.float32) if from_floats else x

@@ -8,11 +8,9 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import tagfit
 from tagfit.bundle.record import Bundle
@@ -21,6 +19,7 @@ from tagfit.inference.export.made_file import MadeFile, difference, given, sampl
 from tagfit.inference.export.whole import FromFloats, WholeTagger
 from tagfit.inference.onnx_runtime import session_of
 from tagfit.inference.torch_runtime import TorchNetworks
+from tagfit.records.data import Array
 
 #: of ONNX's operators; ONNX Runtime knows it from 1.14 on
 OPSET = 18
@@ -31,7 +30,7 @@ _ROUNDED = 1e-6
 OUTPUTS = ("scores", "probabilities", "decisions")
 
 
-def onnx_of(bundle: Bundle, examples: NDArray[Any] | None = None, *, as_trained: bool = False) -> MadeFile:
+def onnx_of(bundle: Bundle, examples: Array | None = None, *, as_trained: bool = False) -> MadeFile:
     """`bundle` as an ONNX file, which was run in ONNX Runtime beside torch.
 
     Args:
@@ -49,7 +48,7 @@ def onnx_of(bundle: Bundle, examples: NDArray[Any] | None = None, *, as_trained:
     return MadeFile(content, OUTPUTS, sum(map(len, samples)), max(_compared(bundle, content, samples, files)))
 
 
-def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:
+def _onnx(bundle: Bundle, example: Array) -> bytes:
     """The file's content.
 
     Raises:
@@ -86,9 +85,7 @@ def _onnx(bundle: Bundle, example: NDArray[Any]) -> bytes:
     return content
 
 
-def _compared(
-    bundle: Bundle, content: bytes, samples: list[NDArray[Any]], files: list[NDArray[Any]]
-) -> Iterator[float]:
+def _compared(bundle: Bundle, content: bytes, samples: list[Array], files: list[Array]) -> Iterator[float]:
     """The largest difference of a raw score, of each batch of samples, given to the file as in `files`.
 
     Raises:

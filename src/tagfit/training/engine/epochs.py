@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from threading import Event
 from typing import cast
 
@@ -16,18 +17,30 @@ from tagfit.models.dense import DenseNetwork
 from tagfit.models.losses import FLOOR, MIDDLE, STEEPNESS, Formula, Loss, loss_for
 from tagfit.recipes import Training
 from tagfit.records.data import Part
+from tagfit.training import checkpoint
 from tagfit.training.engine import kernels
 from tagfit.training.engine.flat import FlatNetwork
 from tagfit.training.events import EpochEnded
 from tagfit.training.job import PreparedJob, TrainingResult, TrainingState
 from tagfit.training.loop import prepare
 from tagfit.training.optimiser import BETA_1, BETA_2, EPSILON, SCHEDULES, share_at
-from tagfit.training.progress import Progress
+from tagfit.training.progress import Progress, ProgressFacts
 from tagfit.training.steps import epoch_order, mixed
+
+#: of the compiled loops' memory, what outlives a step
+_KEPT = ("state", "average", "first", "second")
+
+
+@dataclass(frozen=True)
+class _EpochEnd:
+    """What a checkpoint holds beside tensors: after how many steps it was made, at the end of an epoch."""
+
+    compiled_steps: int
+    progress: ProgressFacts
 
 
 class CompiledTraining:
-    """A training from its first epoch to its last."""
+    """A training from its first epoch, or from a checkpoint, to its last."""
 
     def __init__(self, job: PreparedJob) -> None:
         training, count = job.training, len(job.train_rows)
@@ -45,6 +58,8 @@ class CompiledTraining:
         self._done = 0
         self._epoch_steps = math.ceil(count / training.batch_size)
         self._key = np.uint64(mixed(job.seed, 0))
+        self._clock = checkpoint.Clock()
+        self._resume()
 
     def go(self, stop: Event) -> TrainingResult:
         """Train until the end, or until the epoch is over in which `stop` was set; ctrl-C sets it."""
@@ -53,7 +68,10 @@ class CompiledTraining:
             while not self._progress.over:
                 if stop.is_set() or self._epoch():
                     state = "stopped"
+                    self._save()
                     break
+                if self._clock.due():
+                    self._save()
         except KeyboardInterrupt:
             stop.set()
             state = "stopped"
@@ -77,6 +95,28 @@ class CompiledTraining:
         row = progress.end_epoch(float(np.average(losses, weights=sizes)), evaluation, job.network, self._done)
         asked = job.on_event(EpochEnded(row))
         return bool(asked) and not progress.over
+
+    def _save(self) -> None:
+        """Keep where it is, to the bit: an epoch's draws come of the seed and the number of steps."""
+        if self._job.checkpoints is None or not self._progress.history:
+            return
+        began = time.monotonic()
+        memory = {name: torch.from_numpy(getattr(self._memory, name)) for name in _KEPT}
+        best = checkpoint.under("best", self._progress.stopping.best_weights)
+        tensors = {**checkpoint.under("memory", memory), **best, "order": self._order.get_state()}
+        self._job.checkpoints.save(checkpoint.pack(tensors, _EpochEnd(self._done, self._progress.facts())))
+        self._clock.saved(began)
+
+    def _resume(self) -> None:
+        tensors, facts = checkpoint.kept_of(_EpochEnd, self._job.checkpoints)
+        if facts is None:
+            return
+        for name, kept in checkpoint.of("memory", tensors).items():
+            getattr(self._memory, name)[:] = kept.numpy()
+        self._order.set_state(tensors["order"])
+        self._done = facts.compiled_steps
+        self._progress.restore(facts.progress, checkpoint.of("best", tensors))
+        self._flat.write_back(self._judged)
 
     def _logits(self, part: Part) -> Tensor:
         """(n, L), by the weights that are judged."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.layers import BatchNorm, Dropout, Noise, Standardise
+from tagfit.records.data import Array
 from tagfit.training.batches import LabelledRows
 from tagfit.training.engine.kernels import COLUMNS, Data, Memory, Net
 
@@ -107,7 +105,7 @@ class FlatNetwork:
     def memory(self, *, averaged: bool) -> Memory:
         """Of a training that begins with the network's weights."""
 
-        def zeros(count: int) -> NDArray[Any]:
+        def zeros(count: int) -> Array:
             return np.zeros(count, self.dtype)
 
         state = zeros(self._size)
@@ -119,17 +117,10 @@ class FlatNetwork:
             zeros(self._work),
         )  # fmt: skip
 
-    def write_back(self, state: NDArray[Any]) -> None:
+    def write_back(self, state: Array) -> None:
         """Give the network the weights and moments in `state`."""
         for begin, tensor in self._tensors.items():
             tensor.copy_(torch.from_numpy(state[begin : begin + tensor.numel()]).view_as(tensor))
-
-    def named(self, values: NDArray[Any]) -> Iterable[tuple[Tensor, NDArray[Any]]]:
-        """The network's tensors, each with what of `values` (the state, or slopes) is its own."""
-        for begin, tensor in self._tensors.items():
-            if begin + tensor.numel() <= len(values):
-                mine = values[begin : begin + tensor.numel()].reshape(tuple(tensor.shape))
-                yield (tensor.T, mine.T) if tensor.ndim == 2 else (tensor, mine)
 
     def data(self, labelled: LabelledRows) -> Data:
         """A part, with the standardisation that the network has been fitted to; samples are not copied."""

@@ -1,0 +1,1 @@
+"""The formats of annotation tools and public data sets, one module a format."""

@@ -1,0 +1,75 @@
+"""Parquet, with images as bytes or as paths: the files of a folder are the shards and the parts of one data set.
+
+Class numbers are named by the features that Hugging Face writes into a file, by an option, or by a file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tagfit.data.sources.documents import Node
+from tagfit.data.sources.tabular import MOST_BYTES, Record, records_reader
+from tagfit.data.sources.task import Task
+from tagfit.errors import DataError, MissingExtraError
+
+
+def _records(task: Task) -> list[Record]:
+    """The rows of a file; the first column that holds images becomes their names and their bytes."""
+    rows, features = _rows(task)
+    names = {key: dict(enumerate(_class_names(features, key))) for key in (rows[0] if rows else ())}
+    held = [key for key in names if any(_bytes(row[key]) is not None for row in rows[:10])]
+    records = []
+    for at, row in enumerate(rows, 1):
+        place = f"{task.name}:{at}"
+        cells = {key: _named(cell, names[key]) for key, cell in row.items() if key not in held}
+        image = row[held[0]] if held else None
+        if held and not _bytes(image):
+            task.faults.add(f"{place}: there is no image.", "Leave out rows without an image.")
+        name = {"image": (image.get("path") if isinstance(image, dict) else None) or place} if held else {}
+        records.append(Record(place, name | cells, _bytes(image) or b""))
+    return records
+
+
+def _rows(task: Task) -> tuple[list[dict[str, Any]], Node]:
+    """The rows, and what Hugging Face writes about the columns."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("reading Parquet", "parquet") from error
+    try:
+        opened = pq.ParquetFile(task.file.path)
+        groups = (opened.metadata.row_group(at) for at in range(opened.metadata.num_row_groups))
+        size = sum(group.total_byte_size for group in groups)
+        written = json.loads((opened.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
+        rows = opened.read().to_pylist() if size <= MOST_BYTES else []
+    except (pa.ArrowException, OSError, ValueError, KeyError, RecursionError) as error:
+        raise DataError(f"{task.name}: cannot be read as Parquet: {str(error)[:200]}.") from error
+    if size > MOST_BYTES:
+        todo = "Write its images as files, and its labels as a CSV with their names."
+        raise DataError(f"{task.name}: holds {size >> 30} GB, which memory would have to hold.", todo)
+    return rows, Node(written, task.name).get("info").get("features")
+
+
+def _bytes(cell: object) -> bytes | None:
+    """The image in a cell, which is bytes, or Hugging Face's `{"bytes": ..., "path": ...}`."""
+    value = cell.get("bytes") if isinstance(cell, dict) else cell
+    return value if isinstance(value, bytes) else None
+
+
+def _class_names(features: Node, column: str) -> list[str]:
+    feature = features.get(column)
+    inner = feature.items[0] if isinstance(feature.value, list) and feature.value else feature.get("feature")
+    return (feature if inner.value is None else inner).get("names").texts
+
+
+def _named(cell: object, names: Mapping[int, str]) -> object:
+    """A name in place of a class number; -1 is none."""
+    if not names:
+        return cell
+    return [_named(one, names) for one in cell] if isinstance(cell, list) else names.get(cell)  # type: ignore[call-overload]
+
+
+PARQUET = records_reader("parquet", "Parquet", lambda head: head.raw.startswith(b"PAR1"), _records, are_shards=True)

@@ -1,0 +1,87 @@
+"""Excel workbooks (.xlsx): the one sheet that names images is read as a table."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+from tagfit.data.sources.columns import IMAGE_NAMES, pick
+from tagfit.data.sources.tabular import Record, records_reader
+from tagfit.data.sources.task import Task
+from tagfit.errors import DataError, MissingExtraError
+from tagfit.images.decode import IMAGE_SUFFIXES
+
+#: the rows that Excel takes; the cells of all sheets; what all members of the archive may unpack to
+_MOST_ROWS, _MOST_CELLS, _MOST_BYTES = 1_048_576, 1 << 25, 1 << 30
+_AS_CSV = "Save the sheet as CSV (UTF-8)."
+#: what openpyxl raises where the XML of a workbook is damaged
+_BROKEN = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, RuntimeError),
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error),
+)
+
+
+def _records(task: Task) -> list[Record]:
+    sheets = {title: _of_sheet(rows, task.name) for title, rows in _sheets(task).items()}
+    found = [records for records in sheets.values() if len(sheets) == 1 or _names_images(records)]
+    if len(found) != 1:
+        raise DataError(
+            f"{task.name}: expected one sheet that names images; of {', '.join(sheets)}, {len(found)} do.",
+            "Save the sheet that counts as a CSV (UTF-8) of its own.",
+        )
+    return found[0]
+
+
+def _sheets(task: Task) -> dict[str, list[Sequence[object]]]:
+    """The rows of each sheet by its title."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MissingExtraError("reading an Excel sheet", "sheets") from error
+    try:
+        with zipfile.ZipFile(task.file.path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MOST_BYTES:
+            raise DataError(f"{task.name}: would unpack to {size >> 20} MB.", _AS_CSV)
+        book = openpyxl.load_workbook(task.file.path, read_only=True, data_only=True)
+        sheets: dict[str, list[Sequence[object]]] = {}
+        cells = 0
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # what a file says of its size may be wrong
+            rows = sheets.setdefault(sheet.title, [])
+            for row in sheet.iter_rows(max_row=_MOST_ROWS, values_only=True):
+                rows.append(row)
+                if (cells := cells + len(row)) > _MOST_CELLS:
+                    raise DataError(f"{task.name}: has more than {_MOST_CELLS:,} cells.", _AS_CSV)
+        return sheets
+    except DataError:
+        raise
+    except _BROKEN as error:
+        raise DataError(f"{task.name}: cannot be read as a workbook: {error}.", "Save it again as .xlsx.") from error
+
+
+def _of_sheet(rows: Sequence[Sequence[object]], name: str) -> list[Record]:
+    """The first row that is not blank names the columns; titles above it, of one cell, are passed over."""
+    filled = [(at, row) for at, row in enumerate(rows, 1) if any(cell is not None for cell in row)]
+    widths = [sum(cell is not None for cell in row) for _, row in filled]
+    filled = filled[next((at for at, width in enumerate(widths) if width > 1), 0) :]
+    (head, header), *body = filled or [(1, ())]
+    used = sorted({column for _, row in filled for column, cell in enumerate(row) if cell is not None})
+    names = {column: str(_at(header, column) or f"column {column + 1}").strip() for column in used}
+    if len(set(names.values())) < len(names):
+        raise DataError(f"{name}:{head}: two columns have one name.", "Give each column its own name.")
+    return [Record(f"{name}:{at}", {names[column]: _at(row, column) for column in used}) for at, row in body]
+
+
+def _at(row: Sequence[object], column: int) -> object:
+    return row[column] if column < len(row) else None
+
+
+def _names_images(records: Sequence[Record]) -> bool:
+    keys = records[0].cells if records else ()
+    cells = (cell for record in records[:50] for cell in record.cells.values() if isinstance(cell, str))
+    return pick(keys, IMAGE_NAMES) is not None or any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells)
+
+
+SHEET = records_reader("sheet", "an Excel sheet (.xlsx)", lambda head: "xl/workbook.xml" in head.members, _records)
