@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import os
 from pathlib import Path
 
 from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
 
 _SAVE_AS = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
 #: what spreadsheets write as "Unicode text"; UTF-32 first, as its mark begins as that of UTF-16 does
@@ -18,14 +18,6 @@ _OTHER_MARKS = (
 )
 
 
-def memory() -> int:
-    """Bytes of memory of this machine; a usual amount where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 16 << 30
-
-
 def read_bytes(path: Path) -> bytes:
     """All of a file.
 
@@ -33,8 +25,8 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file cannot be read, or is larger than memory.
     """
     try:
-        if (size := path.stat().st_size) > memory() // 2:
-            raise DataError(f"{path}: holds {size:,} bytes; this machine has {memory():,} bytes of memory.")
+        if fault := memory_fault(2 * path.stat().st_size, f"{path}: what it holds, with a copy,"):
+            raise DataError(f"{fault}.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
