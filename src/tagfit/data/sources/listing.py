@@ -163,7 +163,7 @@ class Listing:
 
     @cached_property
     def others(self) -> tuple[str, ...]:
-        """Files that are neither images nor sidecars nor a licence, those at the top first: what may hold the labels."""
+        """Files that are neither images nor sidecars nor a licence, those at the top first: what may hold labels."""
         known = {*self.images, *self.sidecars}
         rest = [name for name in self.files if name not in known and not is_about(name)]
         return tuple(sorted(rest, key=lambda name: name.count("/")))[:_MOST_HEADS]

@@ -271,6 +271,17 @@ def _with_labels(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[La
     return kept, tuple(f"{file.name}, which holds no labels" for file in files if file not in kept)
 
 
+def is_silent(head: Head, listing: Listing) -> bool:
+    """Whether no column of a table is called as one of labels or looks like labels: it groups images, or measures."""
+    if head.text.lstrip()[:1] in ("{", "["):
+        return False
+    columns = [Column(name, cells) for name, cells in first_rows(head).columns.items()]
+    looks = (
+        not one.is_technical and (one.names_labels or one.lists_labels or one.flags is not None) for one in columns
+    )
+    return bool(columns) and not any(looks)
+
+
 def _holds_labels(head: Head, listing: Listing) -> bool:
     if head.text.lstrip()[:1] in ("{", "["):
         return True
