@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from tagfit.data.sources.text import OTHER_MARKS
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES
 
@@ -29,7 +30,7 @@ _MOST_HEADS = 400
 _ABOUT = re.compile(r"read.?me|licen[cs]e|attribution|copyright|credits|citation|checksums?|md5|sha\d+", re.IGNORECASE)
 
 _KEY = re.compile(r'"([^"\\\n]{1,64})"\s*:')
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), *OTHER_MARKS)
 
 
 @dataclass(frozen=True, eq=False)
