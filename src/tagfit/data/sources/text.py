@@ -10,7 +10,7 @@ from tagfit.io.free_memory import memory_fault
 
 _SAVE_AS = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
 #: what spreadsheets write as "Unicode text"; UTF-32 first, as its mark begins as that of UTF-16 does
-_OTHER_MARKS = (
+OTHER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -42,7 +42,7 @@ def read_text(path: Path, name: str = "") -> str:
         DataError: empty, not UTF-8, or with NUL bytes.
     """
     raw, name = read_bytes(path), name or path.name
-    for mark, encoding in _OTHER_MARKS:
+    for mark, encoding in OTHER_MARKS:
         if raw.startswith(mark):
             raw = _recoded(raw.removeprefix(mark), encoding, name)
     raw = raw.removeprefix(codecs.BOM_UTF8)
