@@ -454,3 +454,8 @@ class TestImages:
         times = tuple(f"2024-05-01T{row % 6:02}:00:{row // 6:02}" for row in range(60))
         dealt = split(build(self.table(metadata={CAPTURE_TIME: times})), groups="blocks")
         assert "6 blocks of up to 10 neighbouring capture times were kept together." in dealt.notes
+
+
+def test_no_part_is_empty_where_every_label_is_rare():
+    labels_NL = np.repeat(np.eye(6, dtype=np.int8), 2, axis=0)
+    assert set(iterative_stratification(labels_NL, [0.7, 0.15, 0.15])) == {0, 1, 2}

@@ -40,13 +40,20 @@ def iterative_stratification(
     by_group = np.argsort(groups, kind="stable")
     starts = np.cumsum(sizes) - sizes
     yes_GL = np.add.reduceat((labels_NL == YES)[by_group], starts, axis=0, dtype=np.int64)
-    table = _Table(yes_GL[order], sizes[order], np.asarray(shares, dtype=np.float64))
+    weights_P = np.asarray(shares, dtype=np.float64)
+    dealt_G = _dealt(_Table(yes_GL[order], sizes[order], weights_P, fills=bool(sizes.max(initial=0) > 1)))
+    if len(np.unique(dealt_G)) < min(len(shares), len(sizes)):  # few rows whose labels are all rare
+        dealt_G = _dealt(_Table(yes_GL[order], sizes[order], weights_P, fills=True))
+    dealt = np.empty_like(dealt_G)
+    dealt[order] = dealt_G
+    return dealt[groups]
+
+
+def _dealt(table: _Table) -> NDArray[np.int8]:
     while (label := table.rarest()) is not None:
         table.deal(np.flatnonzero((table.yes_GL[:, label] > 0) & (table.dealt_G < 0)), label)
     table.deal(np.flatnonzero(table.dealt_G < 0), None)
-    dealt = np.empty_like(table.dealt_G)
-    dealt[order] = table.dealt_G
-    return dealt[groups]
+    return table.dealt_G
 
 
 class _Table:
@@ -55,8 +62,10 @@ class _Table:
     Lists of Python's own numbers, as there are a few parts and perhaps a million samples, one after the other.
     """
 
-    def __init__(self, yes_GL: NDArray[np.int64], sizes_G: NDArray[np.intp], weights_P: NDArray[np.float64]) -> None:
-        self.yes_GL, self._sizes_G = yes_GL, sizes_G
+    def __init__(
+        self, yes_GL: NDArray[np.int64], sizes_G: NDArray[np.intp], weights_P: NDArray[np.float64], *, fills: bool
+    ) -> None:
+        self.yes_GL, self._sizes_G, self._fills = yes_GL, sizes_G, fills
         self.dealt_G = np.full(len(sizes_G), -1, dtype=np.int8)
         self._left, self._undealt = yes_GL.sum(axis=0).tolist(), len(sizes_G)
         wanted_LP, room_P = np.array(self._left)[:, None] * weights_P, weights_P * int(sizes_G.sum())
@@ -98,8 +107,8 @@ class _Table:
         self._undealt -= 1
 
     def _forced(self) -> int | None:
-        """Large groups may be few, and no part goes without: the first empty part if as few are left as are empty."""
-        if self._undealt > len(self._room) or self._sizes_G[0] == 1:
+        """Groups may be few, and no part goes without: the first empty part if as few are left as are empty."""
+        if self._undealt > len(self._room) or not self._fills:
             return None
         empty = np.setdiff1d(np.arange(len(self._room)), self.dealt_G)
         return int(empty[0]) if self._undealt <= len(empty) else None

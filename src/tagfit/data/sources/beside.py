@@ -1,7 +1,8 @@
-"""Files that lie beside images, one each: `a.xml`, `labels/a.txt`, `ann/a.jpg.json`."""
+"""Files that lie beside images, one each: `a.xml`, `labels/a.txt`, `ann/a.jpg.json`, `a_labels.json`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,7 @@ def files_beside(listing: Listing, suffix: str, is_meant: Callable[[Head], bool]
     Files without an image count too if they lie among the others and are meant.
     """
     named = [name for name in (listing.sidecars if listing.images else listing.others) if name.lower().endswith(suffix)]
+    named = named or [name for name in listing.files if name.lower().endswith(suffix) and _in_folder(name, listing)]
     if not any(is_meant(listing.head(name)) for name in named[:_SAMPLE]):
         return ()
     known, folders = set(named), {_folder(name) for name in named}
@@ -50,10 +52,18 @@ def _image(name: str, listing: Listing) -> str:
     stem, folders = PurePosixPath(name).stem, {*name.split("/")[:-1]}
     near = {image: len(folders.intersection(image.split("/")[:-1])) for image in listing.by_name.get(key_of(stem), ())}
     best = [image for image in near if _folder(image) == _folder(name)]
-    best = best or [image for image in near if near[image] == max(near.values())]
+    best = best or [image for image in near if near[image] == max(near.values())] or _in_folder(name, listing)
     if len(best) > 1:
         raise DataError(f"{name}: its image may be {' or '.join(best[:3])}.", "Give images names of their own.")
     return best[0] if best else stem
+
+
+def _in_folder(name: str, listing: Listing) -> list[str]:
+    """The image of a file in its own folder that has more behind the image's name: `a_labels.json`, `a.meta.json`."""
+    stem, folder = key_of(PurePosixPath(name).stem), _folder(name)
+    starts = [stem[: sign.start()] for sign in re.finditer(r"[-_. ]", stem)]
+    found = ([one for one in listing.by_name.get(start, ()) if _folder(one) == folder] for start in reversed(starts))
+    return next(filter(None, found), [])
 
 
 def _folder(name: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from tagfit.data.sources.cells import flags
@@ -27,6 +28,9 @@ DELIMITERS = (",", ";", "\t", "|", " ")
 OWN = ("sample", "labels", "error")
 
 _HEAD = 1 << 16
+#: so many rows are looked at to find the header
+_MOST_ABOVE = 20
+_NUMBER = re.compile(r"[\d.,]+")
 _QUOTE = 'Quote a cell that holds the delimiter ("beach,sea"), or put ; between its labels.'
 
 
@@ -44,10 +48,11 @@ def table_of(text: str, name: str, reading: Reading, faults: Faults) -> Table:
     delimiter = delimiter or find_delimiter(text[start:])
     skipped = text.count("\n", 0, start)
     records = _records(text[start:].removeprefix("#"), delimiter, name, skipped, faults)
-    head_line, header = next(records, (1, []))
-    if sum(map(bool, header)) == 1 < len(header):
-        lines = (*lines, f"Line {head_line} is a title above the header, and is skipped.")
-        head_line, header = next(records, (1, []))
+    first = list(islice(records, _MOST_ABOVE))
+    at = 0 if reading.header == "none" else header_at([cells for _, cells in first])
+    lines = (*lines, *(f"Line {line} stands above the header, and is skipped." for line, _ in first[:at]))
+    (head_line, header), *rest = first[at:] or [(1, [])]
+    records = chain(rest, records)
     names = [cell.strip() for cell in header]
     is_headless = reading.header == "none" or (reading.names is not None and names_image(names))
     if is_headless:
@@ -89,6 +94,22 @@ def _preamble(text: str) -> tuple[int, str | None, tuple[str, ...]]:
             break
         start, skipped = end, skipped + 1
     return start, None, (f"{skipped} lines of comments above the header are skipped.",) if skipped else ()
+
+
+def header_at(rows: Sequence[Sequence[str]]) -> int:
+    """Which of the first rows of a table names its columns: above it may stand titles and the names of groups.
+
+    A title is a row of one cell where all others are wider. Names of groups stand above a row that has a name in each
+    cell, that of the images among them, and leave cells blank, as merged cells do, or name no column of images.
+    """
+    at = next((at for at, row in enumerate(rows) if sum(map(bool, row)) > 1 or names_image(row)), 0)
+    if at + 1 >= len(rows) or names_image(rows[at]):
+        return 0
+    above, below = rows[at], [cell.strip() for cell in rows[at + 1]]
+    is_data = names_image([*above, *below]) or not all(below) or any(map(_NUMBER.fullmatch, below))
+    if is_data or len(above) != len(below) or pick(below, IMAGE_NAMES) is None:
+        return at
+    return at + (not all(above) or pick(above, IMAGE_NAMES) is None)
 
 
 def names_image(cells: Sequence[str]) -> bool:
@@ -143,7 +164,8 @@ def find_delimiter(text: str) -> str:
 
 
 def _promise(head: str, delimiter: str) -> tuple[bool, bool, float, int]:
-    records = [cells for _, cells in islice(_records(head, delimiter, "", 0, Faults()), 20)] or [[]]
+    records = [cells for _, cells in islice(_records(head, delimiter, "", 0, Faults()), _MOST_ABOVE)] or [[]]
+    records = records[header_at(records) :]
     header = [cell.strip() for cell in records[0]]
     share = sum(len(cells) == len(header) for cells in records) / len(records)
     names_files = names_image(records[-1]) and (delimiter != " " or names_image(records[-1][:1]))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from tagfit.data.sources.text import OTHER_MARKS
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES
 
@@ -25,8 +26,11 @@ HEAD = 1 << 16
 #: more files than these are not looked into
 _MOST_HEADS = 400
 
+#: names of files that are about a data set as a whole
+_ABOUT = re.compile(r"read.?me|licen[cs]e|attribution|copyright|credits|citation|checksums?|md5|sha\d+", re.IGNORECASE)
+
 _KEY = re.compile(r'"([^"\\\n]{1,64})"\s*:')
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), *OTHER_MARKS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +164,9 @@ class Listing:
 
     @cached_property
     def others(self) -> tuple[str, ...]:
-        """Files that are neither images nor sidecars, those at the top first: what may hold the labels."""
+        """Files that are neither images nor sidecars nor a licence, those at the top first: what may hold labels."""
         known = {*self.images, *self.sidecars}
-        rest = [name for name in self.files if name not in known]
+        rest = [name for name in self.files if name not in known and not is_about(name)]
         return tuple(sorted(rest, key=lambda name: name.count("/")))[:_MOST_HEADS]
 
     def head(self, name: str) -> Head:
@@ -179,6 +183,11 @@ class Listing:
 def key_of(text: str) -> str:
     """A name to compare: without regard to case and Unicode form."""
     return unicodedata.normalize("NFC", text).casefold()
+
+
+def is_about(name: str) -> bool:
+    """Whether a file is called as one about a data set, such as its licence, which holds no labels."""
+    return _ABOUT.match(name.rpartition("/")[2]) is not None
 
 
 def _joined(inner: str, name: str) -> str:

@@ -198,7 +198,7 @@ def _implicit(listing: Listing) -> Sequence[Source]:
 
 
 def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source]:
-    """Sources of files that are recognised one by one, at the first of the usual places that has any."""
+    """Sources of files that are recognised one by one, at the first of the usual places whose files hold labels."""
     readers: dict[str, Reader] = {}
     for name in listing.others:
         if name in taken or _is_template(name) or not name.startswith(within) or not (listing.folder / name).is_file():
@@ -206,11 +206,19 @@ def _of_files(listing: Listing, within: str, taken: set[str]) -> Sequence[Source
         head = listing.head(name)
         if (reader := _reader_of(head, listing)) is not None and not gives_parts(head):
             readers[name] = reader
+    silent: tuple[str, ...] = ()
+    found: Sequence[Source] = ()
     for by_folder, level in _levels(listing):
         names = {name: readers[name] for name in level if name in readers}
-        if names and (not by_folder or len({name.rpartition("/")[0] for name in names}) > 1):
-            return _grouped(listing, names, by_folder)
-    return ()
+        if not names or (by_folder and len({name.rpartition("/")[0] for name in names}) < 2):
+            continue
+        if not all(
+            reader is tables.TABLE and tables.is_silent(listing.head(name), listing) for name, reader in names.items()
+        ):
+            return [replace(one, left_out=(*one.left_out, *silent)) for one in _grouped(listing, names, by_folder)]
+        found = found or _grouped(listing, names, by_folder)
+        silent += tuple(f"{name}, which holds no labels" for name in names)
+    return found
 
 
 def _is_template(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.rows import each
@@ -43,6 +43,20 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.where)
+
+    def only(self, rows: Sequence[int]) -> Table:
+        """Some of its rows."""
+        columns = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
+        bases, hints = each(self.bases, len(self)), each(self.hints, len(self))
+        parts = None if self.file_parts is None else [self.file_parts[row] for row in rows]
+        return replace(
+            self,
+            columns=columns,
+            where=[self.where[row] for row in rows],
+            bases=[bases[row] for row in rows],
+            hints=[hints[row] for row in rows],
+            file_parts=parts,
+        )
 
 
 def join(tables: Sequence[tuple[Table, Part]], faults: Faults) -> Table:

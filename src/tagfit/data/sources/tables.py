@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.roles import Roles, image_column, roles
-from tagfit.data.sources.rows import Labels, Rows, each
+from tagfit.data.sources.rows import Labels, Rows
 from tagfit.data.sources.strangers import what_is
 from tagfit.data.sources.table import Table, join
 from tagfit.errors import DataError
@@ -57,7 +58,7 @@ def rows_of_table(table: Table, root: Root | None, reading: Reading, faults: Fau
     Raises:
         DataError: no column of images, or no rows.
     """
-    table = _without_own(table)
+    table = _without_total(_without_own(table))
     if not len(table) and table.columns and not len(faults):
         faults.add(f"{table.source}: there are no rows.", "Expected one row an image.")
         faults.check()
@@ -192,19 +193,30 @@ def _without_own(table: Table) -> Table:
     """
     if not set(OWN) <= set(table.columns) <= {*OWN, "scores"}:
         return table
-    columns = {name: list(table.columns[name]) for name in OWN}
-    kept = [row for row, error in enumerate(columns["error"]) if not error]
-    empty: list[object] = []
-    labels = [columns["labels"][row] or empty for row in kept]
-    lines = (f"The file was written by tagfit predict: {len(table) - len(kept)} rows with an error are left out.",)
-    return replace(
-        table,
-        columns={"sample": [columns["sample"][row] for row in kept], "labels": labels},
-        where=[table.where[row] for row in kept],
-        bases=[each(table.bases, len(table))[row] for row in kept],
-        hints=[each(table.hints, len(table))[row] for row in kept],
-        reading=(*table.reading, *lines),
-    )
+    kept = table.only([row for row, error in enumerate(table.columns["error"]) if not error])
+    labels: list[object] = [cell or [] for cell in kept.columns["labels"]]
+    line = f"The file was written by tagfit predict: {len(table) - len(kept)} rows with an error are left out."
+    columns = {"sample": kept.columns["sample"], "labels": labels}
+    return replace(kept, columns=columns, reading=(*table.reading, line))
+
+
+#: what people write in front of a row that counts the rows above
+_TOTAL = {"total", "totals", "sum", "count", "summe", "gesamt", "anzahl", "somme", "suma", "totale"}
+
+
+def _without_total(table: Table) -> Table:
+    """The table without a last row of totals: a word for it, and numbers or nothing in all other cells."""
+    cells = [column[-1] for column in table.columns.values() if len(column)]
+    texts = [_as_name(cell) for cell in cells if isinstance(cell, str | int | float)]
+    words, numbers = [text for text in texts if text and not _is_number(text)], list(filter(_is_number, texts))
+    if len(table) < 2 or not numbers or len(words) != 1 or words[0].lower().rstrip(":. ") not in _TOTAL:
+        return table
+    line = f"The last row, {table.where[-1]}, is taken for totals and left out."
+    return replace(table.only(range(len(table) - 1)), reading=(*table.reading, line))
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"\d+([.,]\d+)?%?", cell) is not None
 
 
 # -------------------------------------------------------------------------------------------- what is missing
@@ -245,7 +257,7 @@ def _recognise(head: Head, listing: Listing) -> bool:
     """A table with a column of images."""
     if head.text.lstrip()[:1] in ("{", "["):
         return _is_json(head)
-    if what_is(head)[0] or head.text.lstrip()[:1] in ("<", "") or b"\0" in head.raw[:1024]:
+    if what_is(head)[0] or head.text.lstrip()[:1] in ("<", "") or "\0" in head.text[:1024]:
         return False
     table = first_rows(head)
     if not table.columns:  # it cannot be read, which reading will tell
@@ -269,6 +281,17 @@ def _with_labels(files: Sequence[LabelFile], listing: Listing) -> tuple[tuple[La
     """Of several tables, those that hold labels; one of widths and heights, or of a split, is no source."""
     kept = tuple(file for file in files if _holds_labels(listing.head(file.name), listing)) or tuple(files)
     return kept, tuple(f"{file.name}, which holds no labels" for file in files if file not in kept)
+
+
+def is_silent(head: Head, listing: Listing) -> bool:
+    """Whether no column of a table is called as one of labels or looks like labels: it groups images, or measures."""
+    if head.text.lstrip()[:1] in ("{", "["):
+        return False
+    columns = [Column(name, cells) for name, cells in first_rows(head).columns.items()]
+    looks = (
+        not one.is_technical and (one.names_labels or one.lists_labels or one.flags is not None) for one in columns
+    )
+    return bool(columns) and not any(looks)
 
 
 def _holds_labels(head: Head, listing: Listing) -> bool:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import codecs
-import os
 from pathlib import Path
 
 from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
 
 _SAVE_AS = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
 #: what spreadsheets write as "Unicode text"; UTF-32 first, as its mark begins as that of UTF-16 does
-_OTHER_MARKS = (
+OTHER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-
-
-def memory() -> int:
-    """Bytes of memory of this machine; a usual amount where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 16 << 30
 
 
 def read_bytes(path: Path) -> bytes:
@@ -33,8 +25,8 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file cannot be read, or is larger than memory.
     """
     try:
-        if (size := path.stat().st_size) > memory() // 2:
-            raise DataError(f"{path}: holds {size:,} bytes; this machine has {memory():,} bytes of memory.")
+        if fault := memory_fault(2 * path.stat().st_size, f"{path}: what it holds, with a copy,"):
+            raise DataError(f"{fault}.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
@@ -50,7 +42,7 @@ def read_text(path: Path, name: str = "") -> str:
         DataError: empty, not UTF-8, or with NUL bytes.
     """
     raw, name = read_bytes(path), name or path.name
-    for mark, encoding in _OTHER_MARKS:
+    for mark, encoding in OTHER_MARKS:
         if raw.startswith(mark):
             raw = _recoded(raw.removeprefix(mark), encoding, name)
     raw = raw.removeprefix(codecs.BOM_UTF8)

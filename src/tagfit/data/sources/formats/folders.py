@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagfit.data.sources.faults import Faults, shortened
-from tagfit.data.sources.listing import Listing
+from tagfit.data.sources.listing import Listing, is_about, key_of
 from tagfit.data.sources.parts import part_of_folders
 from tagfit.data.sources.reader import Reader, Source
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.rows import Row, Rows, collect
+from tagfit.images.decode import IMAGE_SUFFIXES
 
 #: names of folders that hold images of any kind, or sort them by when and with what they were taken
 _NO_LABEL = re.compile(
@@ -29,6 +30,8 @@ _NO_LABEL = re.compile(
     re.IGNORECASE,
 )
 _SIGNS = "_-+&, "
+#: files that may hold labels
+_LABEL_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".xlsx", ".caption", ".yaml", ".yml")
 #: a link becomes a small text where links are not supported, as in git on Windows
 _LONGEST_LINK = 300
 
@@ -41,7 +44,7 @@ def _sources(listing: Listing) -> Sequence[Source]:
 
 def _labels_by_folder(listing: Listing) -> Mapping[str, str]:
     """The label of each folder with images, below what all share and what is called as a part; else nothing."""
-    inside = {name.rpartition("/")[0] for name in listing.images}
+    inside = {_folder(name) for name in listing.images}
     pieces = {path: [one for one in path.split("/") if one and not _part(one)] for path in inside}
     while all(len(names) > 1 for names in pieces.values()) and len({names[0] for names in pieces.values()}) == 1:
         pieces = {path: names[1:] for path, names in pieces.items()}
@@ -57,9 +60,10 @@ def _read(source: Source, reading: Reading, faults: Faults) -> Rows:
     folders = _labels_by_folder(source.listing)
     if reading.label_separator is None:
         _ask(sorted(set(folders.values())), source, faults)
+        _ask_of_files(folders, source, faults)
     rows, copies = [], 0
     for same in _same_images(source):
-        names = [folders[image.rpartition("/")[0]].split(reading.label_separator or "/") for image in same]
+        names = [folders[_folder(image)].split(reading.label_separator or "/") for image in same]
         rows.append(Row(same[0], same[0], {name.strip() for listed in names for name in listed if name.strip()}))
         copies += len(same) > 1
     joined = f"{copies:,} images lie in several folders: each is read once, with all of their labels."
@@ -80,6 +84,32 @@ def _ask(names: Sequence[str], source: Source, faults: Faults) -> None:
             return
 
 
+def _ask_of_files(folders: Mapping[str, str], source: Source, faults: Faults) -> None:
+    """Files in these folders that may hold labels: one an image or a folder, or one that names images."""
+    listing = source.listing
+    inside = [name for name in listing.files if name.lower().endswith(_LABEL_SUFFIXES) and _folder(name) in folders]
+    inside = [name for name in inside if not is_about(name)]
+    is_each = len({_folder(name) for name in inside}) * 2 > len(folders)
+    found = inside if is_each else [name for name in inside if _names_images(listing, name)]
+    if found:
+        faults.add(
+            f"{source.folder}: the names of folders may be the labels, or files in them hold these: "
+            f"{', '.join(found[:3])}{', ...' if len(found) > 3 else ''} ({len(found):,} in all).",
+            "Say --label-separator / (label_separator) if each folder's name is one label. Else write the labels of "
+            "these files to a labels.csv: image,labels.",
+        )
+
+
+def _names_images(listing: Listing, name: str) -> bool:
+    images = {key_of(one) for one in listing.inside[_folder(name)] if one.lower().endswith(IMAGE_SUFFIXES)}
+    stems = {stem for image in images if not (stem := posixpath.splitext(image)[0]).isdecimal()}
+    return not (images | stems).isdisjoint(re.findall(r"[^\s,;|\"'/\\<>=]+", key_of(listing.head(name).text)))
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
 def _same_images(source: Source) -> Iterable[Sequence[str]]:
     """Images of one part that are one file, or have the same content; of links, the file comes first."""
     images = set(source.listing.images)
@@ -91,7 +121,7 @@ def _same_images(source: Source) -> Iterable[Sequence[str]]:
     identity = {name: _hash(source.folder / name) if often[size] > 1 < size else name for name, size in sizes.items()}
     found: dict[tuple[object, ...], list[str]] = {}
     for name, real in sorted(target.items(), key=lambda pair: pair[0] != pair[1]):
-        found.setdefault((_part(name.rpartition("/")[0]), identity[real]), []).append(name)
+        found.setdefault((_part(_folder(name)), identity[real]), []).append(name)
     return found.values()
 
 
