@@ -145,9 +145,9 @@ def _is_long(table: Table, images: Sequence[str], labels: Labels, role: Roles, f
     if not is_single or len(set(images)) == len(images) or labels.absent != NO:
         return False
     people = [name for name in role.others if Column(name, ()).words & {"annotator", "worker", "rater", "user"}]
-    said = {image: cell for name in people for image, cell in zip(images, table.columns[name], strict=True)}
     for name in people:
-        if any(said[image] != cell for image, cell in zip(images, table.columns[name], strict=True)):
+        pairs = {(image, cell) for image, cell in zip(images, map(_as_name, table.columns[name]), strict=True) if cell}
+        if len({image for image, _ in pairs}) < len(pairs):
             faults.add(
                 f"{table.head}: several people labelled the same images (column {name!r}), and may not agree.",
                 "Keep the rows of one of them, or those that most agree on.",
