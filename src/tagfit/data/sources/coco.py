@@ -246,8 +246,8 @@ def _explain(
         return
     if isinstance(segments := annotation.get("segments_info"), list):
         for segment in segments:
-            one = {**segment, "image_id": annotation.get("image_id")} if isinstance(segment, dict) else segment
-            _explain(one, place, known, stray, faults)
+            category = segment.get("category_id") if isinstance(segment, dict) else None
+            _explain({"image_id": annotation.get("image_id"), "category_id": category}, place, known, stray, faults)
         return
     for what, ids in zip(("image", "category"), known, strict=True):
         key = annotation.get(f"{what}_id")
