@@ -14,10 +14,17 @@ SIZE = r"([\d,]+) (samples?|groups? of samples)"
 #: by the form of a sentence: whether it is true of a record
 FORMS = {}
 
+#: the forms of sentences that a record adds to those of its verdict: other tests drive them
+ADDED = set()
 
-def form(pattern):
+
+def form(pattern, added=False):
+    compiled = re.compile(pattern.replace("TITLE", TITLE))
+
     def add(check):
-        FORMS[re.compile(pattern.replace("TITLE", TITLE))] = check
+        FORMS[compiled] = check
+        if added:
+            ADDED.add(compiled)
         return check
 
     return add
@@ -435,11 +442,16 @@ def _(figures, less):
 # ------------------------------------------------------------------------------ what else a record adds
 
 
-@form(r"What is handed over was trained again on all ([\d,]+) labelled samples but test: .*")
+@form(r"What is handed over was trained again on all ([\d,]+) labelled samples but test: .*", added=True)
 def _(figures, count):
     return figures.record.refit is not None and int(count.replace(",", "")) == figures.record.refit.samples
 
 
-@form(r"It brings knowledge from outside: .*")
+@form(r"[\d,]+ of the [\d,]+ values of '.*' that recur lie in more than one part\. .*", added=True)
+def _(figures):
+    return figures.record.data.grouped_by == "auto"
+
+
+@form(r"It brings knowledge from outside: .*", added=True)
 def _(figures):
     return figures.record.data.preprocessing.backbone is not None

@@ -112,6 +112,7 @@ EXTRAS = {
     "pretrained": ("transformers",),
     "ray": ("ray",),
     "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn"),
+    "sheets": ("openpyxl",),
     "tensorboard": ("tensorboardX",),
 }
 

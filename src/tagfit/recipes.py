@@ -39,6 +39,8 @@ MOST_TOML = 8_192
 Changes = Mapping[str, Any]
 
 _SAME: Changes = {}
+#: residual blocks a stage: nobody has trained nearly as many
+Depth = Annotated[int, Meta(ge=0, le=256, description="a whole number from 0 to 256")]
 Width = Annotated[int, Meta(ge=1, le=65536, description="a whole number from 1 to 65536")]
 
 
@@ -102,7 +104,7 @@ class CnnModel(_Model, frozen=True, kw_only=True, tag="cnn"):
     architecture = "cnn"
 
     width: Count = 32
-    depth: CountOrNone = 1
+    depth: Depth = 1
     stride: Literal[2, 4] = 2
     dropout: Share = 0.5
     stochastic_depth: Share = 0.0

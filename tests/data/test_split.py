@@ -310,6 +310,32 @@ def test_groups_that_group_nothing(groups, expected):
         load(table.x, table.labels_NL, groups=groups)
 
 
+def visits(samples=120, visits_each=4):
+    patients = tuple(f"p{row // visits_each}" for row in range(samples))
+    return build(feature_table(samples=samples, metadata={"patient": patients, "age": ("40",) * samples}))
+
+
+def test_a_column_that_may_group_is_asked_about():
+    """Before anything is trained; the column 'age' has one value, so it is none of those."""
+    (question,) = split(visits()).questions
+    assert "values of 'patient' that recur lie in more than one part" in question
+    assert "--groups patient keeps them together" in question
+    assert question in split(visits()).notes
+    folded = split(visits(), folds=3)
+    assert len(folded.questions) == 1
+
+
+@pytest.mark.parametrize("groups", ["patient", "auto", "none"])
+def test_who_says_how_to_group_is_not_asked(groups):
+    dealt = split(visits(), groups=groups)
+    assert (dealt.questions, dealt.grouped_by) == ((), groups)
+
+
+def test_values_that_nearly_all_samples_share_are_no_groups():
+    assert split(visits(visits_each=40)).questions == ()
+    assert split(visits(visits_each=1)).questions == ()
+
+
 def test_data_of_a_file_whose_groups_are_in_memory(tmp_path):
     table = feature_table(samples=60)
     np.savez(tmp_path / "rows.npz", X=table.x, y=table.labels_NL)

@@ -80,6 +80,16 @@ def worthless(signal: float, seed: int) -> Evidence:
     return evidence(*predictions)
 
 
+def untrained(signal: float, seed: int) -> Evidence:
+    """Probabilities around the frequency of yes, that know `signal` of each cell of train."""
+    rng, predictions = np.random.default_rng(seed), []
+    for samples in (800, 400):
+        labels_NL = (rng.random((samples, 6)) < 0.3).astype(np.int8)
+        p_NL = 0.3 + signal * (labels_NL - 0.3) + rng.normal(scale=0.05, size=labels_NL.shape)
+        predictions.append((labels_NL, np.clip(p_NL, 0.01, 0.99)))
+    return evidence(*predictions)
+
+
 def sparse(missed: float, seed: int) -> Evidence:
     """One cell in twenty is yes, so many of these are missed, and hardly a no is mistaken."""
     rng, predictions = np.random.default_rng(seed), []
@@ -178,6 +188,7 @@ def too_little(samples: float, seed: int) -> Evidence:
 PLANTS = {
     "overfit": Plant("gap", "It overfits", overfit, (0.08, 0.10, 0.12, 0.15), 0.05),
     "underfit": Plant("gap", "It underfits", underfit, (0.09, 0.10, 0.11, 0.12), 0.05),
+    "untrained": Plant("untrained", "It has not learnt", untrained, (0.02, 0.01, 0.0), 0.2),
     "too sure": Plant("gap", "It is far too sure", too_sure, (0.99, 0.995, 0.999, 1.0), 0.9),
     "worthless": Plant("flattery", ("A constant baseline", "At 0.5 it decides"), worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
     "sparse labels": Plant("flattery", "Label accuracy flatters", sparse, (0.3, 0.4, 0.6, 0.8), 0.05),

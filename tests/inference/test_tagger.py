@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -307,14 +308,18 @@ def test_images_of_the_range_that_training_took(most, tmp_path):
 def test_arrays_that_are_none(features, tmp_path):
     """Their sizes are looked at before memory is taken."""
 
-    def claimed(rows):
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (rows, 8)})
+    def claimed(rows, columns=8, dtype="<f8"):
+        header, shape = io.BytesIO(), (rows, columns)
+        np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
         return header.getvalue()
 
     hostile = {
         "huge.npy": claimed(10**12),
         "huger.npy": claimed(10**30),
+        "nothing.npy": claimed(10**12, 0),
+        "no-bytes.npy": claimed(10**12, 8, "|V0"),
+        "truth.npy": claimed(True),
+        "tokens.npy": claimed(10).replace(b", }", b"(  "),
         "torn.npy": b"\x93NUMPY\x01\x00v\x00{",
         "nested.npy": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
         "torn.npz": b"PK\x03\x04",
@@ -322,6 +327,9 @@ def test_arrays_that_are_none(features, tmp_path):
     }
     for name, content in hostile.items():
         (tmp_path / name).write_bytes(content)
+        if name.endswith(".npy"):
+            with zipfile.ZipFile(tmp_path / f"{name}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("X.npy", content)
     np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
     np.save(tmp_path / "number.npy", np.array(3.0))
     np.savez(tmp_path / "nothing.npz", Z=np.zeros((3, 8)))

@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from tagfit.models.registry import build_network
-from tagfit.recipes import RECIPES
+from making import image_table, locked
+from tagfit.errors import RecipeError
+from tagfit.io import free_memory
+from tagfit.models.registry import build_network, count_weights
+from tagfit.recipes import RECIPES, CnnModel, DenseModel, Recipe
 
 SHAPES = {"dense": [(7,), (6, 5, 3)], "cnn": [(16, 16, 3), (4, 4, 3), (37, 20, 3)]}
 
@@ -52,3 +55,27 @@ class TestEveryRecipe:
                 parameter.add_(0.1)  # the last layers of residual branches start at 0
         network(torch.rand(8, *shape)).square().sum().backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        DenseModel(widths=(65536, 65536)),
+        CnnModel(width=2**31 - 1),
+        CnnModel(width=2**31 - 1, depth=0),
+        CnnModel(width=512, depth=256),
+    ],
+)
+def test_a_network_that_memory_does_not_hold_is_not_begun(model, monkeypatch):
+    monkeypatch.setattr(free_memory, "free_memory", lambda: 1 << 30)
+    monkeypatch.setattr(torch, "empty", None)
+    recipe = Recipe(name="wide", model=model)
+    with pytest.raises(RecipeError, match=r"recipe 'wide': training a network of [\d,]+ weights takes"):
+        build_network(recipe, (16, 16, 3), 4)
+    with pytest.raises(RecipeError, match="1,073,741,824 are free"):
+        count_weights(recipe, locked(image_table()).dataset)
+
+
+def test_a_network_has_no_more_blocks_than_can_be_built():
+    with pytest.raises(RecipeError, match=r"model\.depth must be a whole number from 0 to 256"):
+        Recipe(name="deep", model=CnnModel(depth=3000))

@@ -5,7 +5,11 @@ import pytest
 
 import tagfit
 from making import as_json, feature_table, image_folder, locked
+from tagfit.data.dataset import build
+from tagfit.data.lock import lock
+from tagfit.data.split import split
 from tagfit.errors import DataError
+from tagfit.inference.tagger import Tagger
 from tagfit.metrics.scores import score
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.scores import METRICS
@@ -32,6 +36,52 @@ def tagger(data):
 @pytest.fixture(scope="module")
 def better(data):
     return tagfit.fit(data, recipe=LONGER, decide_for="macro_f1").tagger
+
+
+@pytest.fixture(scope="module")
+def visits():
+    few = feature_table(samples=60)
+    patient = np.arange(480) % 60
+    noise = np.random.default_rng(0).normal(scale=0.01, size=(480, 8)).astype(np.float32)
+    x, labels_NL = few.x[patient] + noise, few.labels_NL[patient]
+    patients = tuple(f"p{number}" for number in patient)
+    return build(feature_table(samples=480, x=x, labels_NL=labels_NL, metadata={"patient": patients}))
+
+
+@pytest.fixture(scope="module")
+def run(visits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "by-patient"
+    return tagfit.fit(lock(visits, split(visits, groups="patient")), recipe=QUICK, output=folder)
+
+
+class TestGroupsOfTheRun:
+    """A run by patients is evaluated by patients: their samples are alike, so that there are fewer than it seems."""
+
+    def test_they_are_in_the_record_and_the_bundle(self, run):
+        assert run.record.data.grouped_by == "patient"
+        assert Tagger.load(run.folder).bundle.grouped_by == "patient"
+
+    def test_where_the_column_is_there_intervals_are_by_it(self, run, visits):
+        by_patient = tagfit.evaluate(run.tagger, visits)
+        alone = tagfit.evaluate(run.tagger, replace(visits, metadata={}))
+        assert width(by_patient) > 1.5 * width(alone)
+        missing = "The run kept samples of the same 'patient' together, which this data does not say"
+        assert any(missing in note for note in alone.notes)
+        assert not any("The run kept" in note for note in by_patient.notes)
+
+    def test_split_data_that_was_grouped_otherwise_is_grouped_by_it_too(self, run, visits):
+        assert width(tagfit.evaluate(run.tagger, lock(visits, split(visits)))) == width(
+            tagfit.evaluate(run.tagger, visits)
+        )
+
+    def test_a_question_about_groups_is_in_the_verdict(self, visits):
+        record = tagfit.fit(lock(visits, split(visits)), recipe=QUICK).record
+        assert any("values of 'patient' that recur" in text for text in record.verdict.sentences)
+
+
+def width(evaluation):
+    low, high = evaluation.intervals.scores["micro_f1"]
+    return high - low
 
 
 class TestEvaluate:

@@ -46,6 +46,7 @@ class Description:
         label_names: in the order of the scores.
         decider: what makes labels of scores.
         scores: of the delivered weights, by part; none of a refitted network.
+        grouped_by: what said which samples belong together, as in Split; None in old bundles.
     """
 
     recipe: Recipe
@@ -56,6 +57,7 @@ class Description:
     constant_baseline: ConstantBaseline
     scores: Mapping[Part, Scores | None]
     lock: Sha256
+    grouped_by: Annotated[str, Meta(max_length=1000)] | None = None
 
     @property
     def described(self) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Bundle(Description):
             constant_baseline=constant,
             scores={part: run.scores[part] for part in PARTS if part in run.scores},
             lock=data.lock,
+            grouped_by=data.split.grouped_by,
             trained_on={part: data.dataset.hashes[data.split.rows(part)] for part in PARTS},
             pretrained=pretrained_of(data.dataset),
         )

@@ -43,6 +43,8 @@ def load(data: str, options: DataOptions) -> LockedData:
     with reading_bar() as on_read:
         locked = api.load(data, on_read=on_read, **options.changed())
     _say_set_aside(locked.dataset)
+    for question in locked.split.questions:
+        say(question)
     return locked
 
 

@@ -5,7 +5,7 @@ Shapes: N samples, G groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,12 @@ from tagfit.images.known_copies import known_near_copies
 from tagfit.images.neighbours import BLOCK, Series, runs_of_neighbours
 from tagfit.records.data import PARTS, Dataset, Likeness, hash_keys
 
-#: what `--groups` may say beside the name of a column
-AUTO, BLOCKS, NONE = "auto", "blocks", "none"
+#: what `--groups` may say beside the name of a column; groups that come as values are recorded as `given`
+AUTO, BLOCKS, NONE, GIVEN = "auto", "blocks", "none", "given"
+
+#: values that may say what belongs together: at least so many recur, in at most so many samples on average, and in such
+#: a share of all samples
+LEAST, MEAN_SIZE, COVERED = 10, 20, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +60,46 @@ def group(dataset: Dataset, by: str | Sequence[str], known: Likeness) -> Groups:
         note = f"{count} near-copies in {len(known.near_copies)} groups were kept together."
         notes = (note,) if known.near_copies else ()
         if by == AUTO:
-            return Groups(_joined(copies, together), notes)
+            return Groups(joined(copies, together), notes)
         blocks, note = _blocks(dataset)
-        return Groups(_joined(copies, together, blocks), (*notes, note))
+        return Groups(joined(copies, together, blocks), (*notes, note))
     if isinstance(by, str):
         column, note = _by_value(_column(dataset, by), f"the column {by!r}")
     else:
         column, note = _by_value(_checked_length(dataset, by), "groups")
-    return Groups(_joined(copies, column), (note,))
+    return Groups(joined(copies, column), (note,))
+
+
+def recurring(values: Sequence[str]) -> NDArray[np.intp] | None:
+    """(N,) group numbers of values that may say what belongs together; None of others."""
+    names, of_row, counts = np.unique(np.array(values), return_inverse=True, return_counts=True)
+    several = (counts > 1) & (np.char.strip(names) != "")
+    covered = counts[several].sum()
+    if several.sum() < LEAST or covered > MEAN_SIZE * several.sum() or covered < COVERED * len(values):
+        return None
+    of_row = of_row.ravel()
+    return np.where(several[of_row], of_row, len(names) + np.arange(len(of_row)))
+
+
+def questions(dataset: Dataset, sides: NDArray[np.int8]) -> Iterator[str]:
+    """Columns whose values recur on several sides of a split, by which nobody has asked to group.
+
+    Args:
+        sides: (N,) the part, or the fold, of each sample.
+    """
+    for name, values in dataset.metadata.items():
+        of_row = None if name == CAPTURE_TIME else recurring(values)
+        if of_row is None:
+            continue
+        rows = np.unique(np.stack([of_row, sides]), axis=1)[0]
+        shared, several = (int((np.unique(one, return_counts=True)[1] > 1).sum()) for one in (rows, of_row))
+        if shared:
+            first = "" if dataset.given_split is None else ", once the split column is out of the label file"
+            yield (
+                f"{shared:,} of the {several:,} values of {name!r} that recur lie in more than one part. If samples "
+                f"with the same one belong together, scores and intervals flatter: --groups {name} keeps them "
+                f"together{first}; --groups auto says that they do not."
+            )
 
 
 def leaks(dataset: Dataset, parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]:
@@ -156,7 +192,7 @@ def _alone(groups: NDArray[np.intp]) -> NDArray[np.intp]:
     return numbered
 
 
-def _joined(*groupings: NDArray[np.intp]) -> NDArray[np.intp]:
+def joined(*groupings: NDArray[np.intp]) -> NDArray[np.intp]:
     """(N,) what any of the groupings puts together is together."""
     lowest = np.arange(len(groupings[0]))
     while True:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.groups import AUTO, Groups, group, leaks, likeness
+from tagfit.data.groups import AUTO, GIVEN, Groups, group, leaks, likeness, questions
 from tagfit.data.stratification import deal, draw
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
@@ -87,8 +87,11 @@ def split(
     notes += unknown_notes(dataset, parts)
     notes += leaks(dataset, parts, known)
     notes += _neighbour_note(parts, known) if own is None else ()
+    asked = () if groups is not None else tuple(questions(dataset, parts if of_fold is None else of_fold))
     alone = len(np.unique(grouped.of)) == len(dataset)
-    return _checked(dataset, Split(parts, tuple(notes), known, of_fold, None if alone else grouped.of))
+    by = by if isinstance(by, str) else GIVEN
+    of = None if alone else grouped.of
+    return _checked(dataset, Split(parts, (*notes, *asked), known, of_fold, of, by, asked))
 
 
 def _dealt(

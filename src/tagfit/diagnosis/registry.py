@@ -15,6 +15,7 @@ from tagfit.diagnosis.checks.schedule import schedule
 from tagfit.diagnosis.checks.shift import shift
 from tagfit.diagnosis.checks.shortcuts import shortcuts
 from tagfit.diagnosis.checks.unlearnable import unlearnable
+from tagfit.diagnosis.checks.untrained import untrained
 from tagfit.diagnosis.evidence import CannotCheck, Evidence
 from tagfit.errors import TrainingDivergedError
 from tagfit.records.runs import Finding
@@ -42,6 +43,7 @@ class Check:
 #: by the name that findings and JSON call them
 CHECKS: dict[str, Check] = {
     "gap": Check("the gap between train and val", gap, about="model", free=True),
+    "untrained": Check("whether anything was learnt", untrained, about="model", free=True),
     "memorisation": Check("memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS, about="model"),
     "more_data": Check("whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
     "shift": Check("whether train and val differ", shift),

@@ -190,6 +190,8 @@ def _features_at(path: Path) -> tuple[Sequence[str], Array, tuple[str, ...]]:
         x, columns = found
         if x.ndim == 0:
             raise DataError(f"{path}: expected an array of samples; got a single {x.dtype}")
+        if len(x) and not x.nbytes:  # any number of rows, in a file of a hundred bytes
+            raise DataError(f"{path}: expected an array of numbers; got nothing, of shape {x.shape} and {x.dtype}")
         return [f"row {number}" for number in range(1, len(x) + 1)], x, columns
     todo = "Expected arrays (.npy, or an .npz with X) or, for a bundle of features, a label file with features."
     try:
@@ -205,8 +207,9 @@ def _array_at(path: Path) -> tuple[Array, tuple[str, ...]] | None:
     """The array of an .npy, or X and `feature_names` of an .npz; None of another file."""
     if path.suffix == ".npy":
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False), ()
-        except (ValueError, EOFError, OSError, OverflowError) as error:
+            with np.errstate(over="ignore"):  # of a shape that lies
+                return np.load(path, mmap_mode="r", allow_pickle=False), ()
+        except Exception as error:  # NumPy parses headers as Python
             raise DataError(f"{path}: expected an array of numbers; {error}") from error
     if path.suffix != ".npz" or not zipfile.is_zipfile(path):
         return None

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
 from tagfit.errors import RecipeError
+from tagfit.io.free_memory import memory_fault
 from tagfit.models.backbones import Pretrained, pretrained_of
-from tagfit.models.cnn import CnnNetwork
+from tagfit.models.cnn import STAGES, CnnNetwork
 from tagfit.models.dense import DenseNetwork
 from tagfit.models.fine_tuned import FineTunedNetwork
-from tagfit.models.outline import outline
-from tagfit.recipes import FineTunedModel, Recipe
+from tagfit.models.outline import outline, outlined
+from tagfit.recipes import CnnModel, DenseModel, FineTunedModel, Model, Recipe
 from tagfit.records.data import Dataset
+
+#: what training holds for each weight: itself, its gradient, two moments, and the best so far
+_COPIES = 5
 
 #: builders by architecture name: (model, sample shape, number of labels, random source of the first weights)
 BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Module]] = {
@@ -44,8 +50,10 @@ def build_network(
         pretrained: the backbone that a fine-tuned network starts from.
 
     Raises:
-        RecipeError: the recipe does not fit the samples.
+        RecipeError: the recipe does not fit the samples, or its network memory; that is asked before it takes any.
     """
+    if not outlined():
+        _demand_memory(recipe, shape, labels)
     generator = torch.Generator().manual_seed(seed)
     if isinstance(recipe.model, FineTunedModel):
         if pretrained is None:
@@ -57,9 +65,33 @@ def build_network(
     return BUILDERS[recipe.model.architecture](recipe.model, shape, labels, generator)
 
 
+def _demand_memory(recipe: Recipe, shape: tuple[int, ...], labels: int) -> None:
+    size = 4 * _least_weights(recipe.model, shape, labels)
+    if fault := memory_fault(_COPIES * size, f"training a network of {size // 4:,} weights"):
+        raise RecipeError(
+            f"recipe {recipe.name!r}: {fault}", "Make it narrower: model.widths, model.width or model.depth."
+        )
+
+
+def _least_weights(model: Model, shape: tuple[int, ...], labels: int) -> int:
+    """Those of the kernels, which are nearly all."""
+    if isinstance(model, DenseModel):
+        return sum(one * other for one, other in pairwise((math.prod(shape), *model.widths, labels)))
+    if isinstance(model, CnnModel):
+        channels = [model.width << stage for stage in range(STAGES)]
+        between = sum(one * other for one, other in pairwise(channels))
+        return 9 * (between + 2 * model.depth * sum(one**2 for one in channels))
+    return 0  # a backbone is in memory already
+
+
 def count_weights(recipe: Recipe, dataset: Dataset) -> int:
-    """How many weights and moments the network of a recipe would have for such samples; none of them takes memory."""
+    """How many weights and moments the network of a recipe would have for such samples; none of them takes memory.
+
+    Raises:
+        RecipeError: as `build_network`.
+    """
     shape, labels = dataset.preprocessing.shape, len(dataset.label_names)
+    _demand_memory(recipe, shape, labels)
 
     def build() -> nn.Module:
         return build_network(recipe, shape, labels, pretrained=pretrained_of(dataset))

@@ -309,6 +309,8 @@ class Split:
         likeness: what was known of the samples when they were dealt.
         folds: (N,) int8 fold of each sample of train, -1 for all others; or None where there are none.
         groups: (N,) numbers of what was kept together; or None where every sample stands alone.
+        grouped_by: `auto`, `blocks`, `none`, `given`, or the metadata column that says what belongs together.
+        questions: what a person should answer before scores are trusted; among the notes as well.
     """
 
     parts: NDArray[np.int8]
@@ -316,6 +318,8 @@ class Split:
     likeness: Likeness = Likeness()
     folds: NDArray[np.int8] | None = None
     groups: NDArray[np.intp] | None = None
+    grouped_by: str = "auto"
+    questions: tuple[str, ...] = ()
 
     def rows(self, part: Part) -> NDArray[np.intp]:
         """Row numbers of one part, ascending."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tagfit.bundle.record import Bundle
 from tagfit.data.dataset import align_features, align_labels, rows_of, rows_of_part
-from tagfit.data.groups import AUTO, group, likeness
+from tagfit.data.groups import AUTO, BLOCKS, GIVEN, NONE, group, joined, likeness
 from tagfit.data.lock import copies_among
 from tagfit.decisions.appraisal import calibration_report
 from tagfit.decisions.decider import Decider, Predictions
@@ -25,7 +25,7 @@ from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Labels
 from tagfit.options.runs import EvaluateOptions
-from tagfit.records.data import NO, Dataset, LockedData, Part
+from tagfit.records.data import NO, Dataset, Likeness, LockedData, Part
 from tagfit.records.scores import Difference, Interval, Scores, SmallSample
 
 #: more values of a column are no slices
@@ -115,24 +115,47 @@ class EvaluationSamples:
 
     Attributes:
         groups: (N,) numbers of what belongs together.
+        notes: what that is, where the run's own groups are not to be found.
     """
 
     dataset: Dataset
     groups: NDArray[np.intp]
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, data: LockedData | Dataset, part: Part | None) -> EvaluationSamples:
+    def of(cls, data: LockedData | Dataset, part: Part | None, grouped_by: str | None = None) -> EvaluationSamples:
         """All samples of `data`, or those of one part.
+
+        Args:
+            grouped_by: what said in the run which samples belong together.
 
         Raises:
             DataError: no rows in that part.
         """
         if isinstance(data, LockedData):
             rows = np.arange(len(data.dataset)) if part is None else data.split.rows(part)
-            groups = np.arange(len(data.dataset)) if data.split.groups is None else data.split.groups
-            return cls(data.dataset if part is None else rows_of(data.dataset, rows), groups[rows])
+            dataset = data.dataset if part is None else rows_of(data.dataset, rows)
+            own = np.arange(len(dataset)) if data.split.groups is None else data.split.groups[rows]
+            known = data.split.grouped_by in (grouped_by, GIVEN)
+            return cls(dataset, own) if known else cls(dataset, *_grouped(dataset, own, grouped_by))
         dataset = data if part is None else rows_of_part(data, part)
-        return cls(dataset, group(dataset, AUTO, likeness(dataset, neighbours=False)).of)
+        own = group(dataset, AUTO, likeness(dataset, neighbours=False)).of
+        return cls(dataset, *_grouped(dataset, own, grouped_by))
+
+
+def _grouped(dataset: Dataset, own: NDArray[np.intp], by: str | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """(N,) `own` groups together with those of the run; and what to say where these are not to be had."""
+    if by in (None, AUTO, NONE):
+        return own, ()
+    try:
+        if by != GIVEN:
+            return joined(own, group(dataset, by, Likeness()).of), ()
+    except DataError:
+        pass
+    what = {BLOCKS: "blocks of neighbours", GIVEN: "the groups that it was given"}.get(
+        by, f"samples of the same {by!r}"
+    )
+    return own, (f"The run kept {what} together, which this data does not say: intervals may be too narrow.",)
 
 
 def evaluation_of(
@@ -149,11 +172,11 @@ def evaluation_of(
     Raises:
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
-    by, samples, seed = options.by, EvaluationSamples.of(data, options.part), options.seed
+    by, samples, seed = options.by, EvaluationSamples.of(data, options.part, tagger.bundle.grouped_by), options.seed
     slices = None if by is None else _rows_by_value(samples.dataset, by)
     aligned = align_features(samples.dataset, tagger.preprocessing.feature_names)
     dataset, surplus, missing = align_labels(aligned, tagger.label_names)
-    samples = EvaluationSamples(dataset, samples.groups)
+    samples = replace(samples, dataset=dataset)
     prediction, decider = tagger.predict_dataset(dataset), tagger.bundle.decider
     predictions = Predictions(dataset.labels_NL, prediction.scores, samples.groups)
     scorer = _Scored(
@@ -163,7 +186,7 @@ def evaluation_of(
     return EvaluationRecord(
         **vars(scorer.assessment()),
         samples=len(dataset),
-        notes=(*dataset.notes, *_notes(tagger.bundle, dataset, surplus, missing)),
+        notes=(*dataset.notes, *samples.notes, *_notes(tagger.bundle, dataset, surplus, missing)),
         calibration=calibration_report(predictions, prediction.probabilities, decider),
         decider=decider,
         guarantee=None

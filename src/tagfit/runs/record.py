@@ -51,6 +51,7 @@ class DataRecord:
     Attributes:
         parts: samples by part.
         folds: how many; None where there are none.
+        grouped_by: what said which samples belong together, as in Split; None in old records.
         positives, unknown: by part, how many samples of each label are yes, and how many unknown.
         source: where it came from and how it was read; None where it came from memory. Not part of the lock.
     """
@@ -67,6 +68,7 @@ class DataRecord:
     notes: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     source: DataSource | None = None
+    grouped_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,13 @@ def record_of(
     case = _case(outcome, target)
     verdict = judge(case)
     refit = None if outcome.refit is None else Refit(len(data.dataset) - data.split.counts["test"])
-    sentences = (*verdict.sentences, *_outside(data), *_decisions(after, data, target), *_refitted(refit))
+    sentences = (
+        *verdict.sentences,
+        *data.split.questions,
+        *_outside(data),
+        *_decisions(after, data, target),
+        *_refitted(refit),
+    )
     return RunRecord(
         schema=SCHEMA,
         tagfit=tagfit.__version__,
@@ -101,6 +107,7 @@ def _data_record(data: LockedData) -> DataRecord:
         notes=(*dataset.notes, *split.notes),
         set_aside=tuple(SetAside(*one) for one in dataset.set_aside),
         source=data.source,
+        grouped_by=split.grouped_by,
     )
 
 

@@ -73,3 +73,14 @@ def test_damaged_files(folder, name):
             assert set(np.unique(table.labels_NL)) <= {-1, 0, 1}
             outcomes.add("read")
     assert "refused" in outcomes
+
+
+def test_a_label_that_is_named_very_often_is_one_fault(tmp_path):
+    rows = "@relation a\n@attribute x numeric\n@attribute y {0,1}\n@data\n" + "1,0\n2,1\n" * 10
+    (tmp_path / "a.arff").write_text(rows)
+    names = '<label name="y"/>' * 100_000 + "".join(f'<label name="z{n}"/>' for n in range(20_000))
+    (tmp_path / "a.xml").write_text(f'<labels xmlns="http://mulan.sourceforge.net/labels">{names}</labels>')
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "a.arff")
+    assert len(caught.value.faults) == 20_001
+    assert sum("'y' occurs 100000 times" in fault for fault in caught.value.faults) == 1

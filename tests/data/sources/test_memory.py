@@ -14,6 +14,7 @@ from PIL import Image
 from making import scenes
 from tagfit.data.dataset import build
 from tagfit.data.sources.memory import from_arrays, from_frame, from_huggingface, from_mapping, from_memory
+from tagfit.errors import DataError
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 X = np.arange(8, dtype=np.float32).reshape(4, 2)
@@ -74,6 +75,14 @@ def test_faults_of_arrays(faults):
     assert "split[1]: split must be" in found[1]
     assert "cannot be made an array" in faults(from_arrays, [[1, 2], [3]], Y)[0]
     assert "must hold numbers; got dtype object" in faults(from_arrays, np.array([[None]]), [[1]])[0]
+
+
+def test_a_sparse_matrix_that_memory_does_not_hold():
+    sparse = pytest.importorskip("scipy.sparse")
+    wide = sparse.csr_array((4, 2**40), dtype=np.float32)
+    with pytest.raises(DataError, match="with its zeros stored, takes 17,592,186,044,416 bytes") as raised:
+        from_arrays(wide, Y)
+    assert "TruncatedSVD" in raised.value.todo
 
 
 def test_sparse_labels():

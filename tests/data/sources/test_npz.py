@@ -198,7 +198,10 @@ def archive(path, compression=zipfile.ZIP_STORED, **members):
     return path
 
 
-@pytest.mark.parametrize("shape", ["(1000000000, 1000000000)", "(3, 2)", "(-2, -4)", "(-1,)", "'x'", "(1, True)"])
+LYING = ["(1000000000, 1000000000)", "(3, 2)", "(-2, -4)", "(-1,)", "'x'", "(1, True)", "(2, 8", "(1000000000000, 0)"]
+
+
+@pytest.mark.parametrize("shape", LYING)
 def test_shapes_that_lie(tmp_path, faults, shape):
     path = archive(tmp_path / "a.npz", X=member(shape, X.astype("<f8").tobytes()), y=member("(4, 2)", Y.tobytes()))
     assert "a.npz: X " in faults(read, path)[0]
@@ -214,8 +217,8 @@ def test_sizes_that_lie(tmp_path, faults):
 
 
 def test_an_archive_larger_than_memory(npz, faults, monkeypatch):
-    monkeypatch.setattr("tagfit.data.sources.npz.memory", lambda: 100)
-    assert "this machine has 100 bytes" in faults(read, npz(X=X, y=Y))[0]
+    monkeypatch.setattr("tagfit.io.free_memory.free_memory", lambda: 100)
+    assert "100 are free" in faults(read, npz(X=X, y=Y))[0]
 
 
 def test_damaged_archives(npz, faults):

@@ -1,6 +1,9 @@
 """Whole trainings, beside those of the torch loop on the same rows."""
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from statistics import mean, stdev
 
@@ -204,3 +207,23 @@ def test_what_it_cannot_train_is_left_to_the_torch_loop():
     assert not usable(replace(PLAIN, training=Training(autocast=True)))
     assert not usable(replace(PLAIN, training=Training(augmentation=("mirror",))))
     assert not usable(PLAIN, device="cuda")
+
+
+def test_without_numbas_compiler_torch_trains():
+    """NUMBA_DISABLE_JIT=1, as people set it to debug code of their own."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from making import feature_table, locked\n"
+        "from tagfit.api import fit\n"
+        "from tagfit.recipes import Recipe, Training\n"
+        "from tagfit.records.runs import Fitting\n"
+        "from tagfit.training.quick import fit_all\n"
+        "data, recipe = locked(feature_table()), Recipe(name='short', training=Training(epochs=2))\n"
+        "fit(data, recipe=recipe)\n"
+        "rows = data.split.rows('train')\n"
+        "print(fit_all([Fitting(data.dataset.labels_NL, rows, rows[:5], 0)], data.dataset.x, recipe)[0].shape)\n"
+    )
+    env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("(5, ")

@@ -5,6 +5,7 @@ None of the libraries is imported. Shapes: N samples, D features.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.frames import column_names, frame_values, is_frame, numbers_of
 from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
 
 
 def plain_array(value: Any, name: str) -> NDArray[Any]:
@@ -24,7 +26,9 @@ def plain_array(value: Any, name: str) -> NDArray[Any]:
     try:
         if is_frame(value):
             return frame_values(value)
-        return _numbers(_unmasked(value.toarray() if is_sparse(value) else value))
+        return _numbers(_unmasked(_dense(value, name) if is_sparse(value) else value))
+    except DataError:
+        raise
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         why = str(error) or type(error).__name__
         todo = "Are rows of unequal length? Is a tensor on a GPU?"
@@ -48,6 +52,17 @@ def is_sparse(value: object) -> bool:
 def is_masked(value: object) -> bool:
     """Whether some value of a masked array is masked."""
     return isinstance(value, np.ma.MaskedArray) and bool(np.ma.getmaskarray(value).any())
+
+
+def _dense(matrix: Any, name: str) -> NDArray[Any]:
+    """Raises DataError: it would take more memory than is free."""
+    size, shape = math.prod(matrix.shape) * matrix.dtype.itemsize, tuple(matrix.shape)
+    if fault := memory_fault(size, f"{name}: a sparse matrix of shape {shape}, with its zeros stored,"):
+        raise DataError(
+            fault, "Give fewer columns: the commonest, or sklearn.decomposition.TruncatedSVD(256).fit_transform(X)."
+        )
+    dense: NDArray[Any] = matrix.toarray()
+    return dense
 
 
 def _unmasked(value: Any) -> NDArray[Any]:

@@ -6,6 +6,7 @@ Shapes: N samples, L labels, D features, H x W pixels.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -182,8 +183,8 @@ def _feature_names(blocks: Sequence[Block], faults: Faults) -> tuple[str, ...]:
     if names and len(names) != width:
         faults.add(f"{len(names)} feature names for {blocks[0].x_name} of shape {blocks[0].x.shape}.")
     elif len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        faults.add(f"the feature name {twice!r} occurs {names.count(twice)} times.", "Give each column its own name.")
+        twice, times = Counter(names).most_common(1)[0]
+        faults.add(f"the feature name {twice!r} occurs {times} times.", "Give each column its own name.")
     else:
         return names
     return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,12 +122,14 @@ def _by_xml(xml: Path, arff: Arff, faults: Faults) -> tuple[list[int], tuple[str
     column_of = {attribute.name: at for at, attribute in enumerate(arff.attributes)}
     if not names:
         faults.add(f"{xml.name}: there are no labels in it.", 'Expected <labels><label name="beach"/>...</labels>.')
-    for name in names:
+    unknown = 0
+    for name, count in Counter(names).items():
         if name not in column_of:
-            hint = did_you_mean(name, column_of)
+            unknown += 1
+            hint = did_you_mean(name, column_of) if unknown <= DataError.SHOWN else ""  # the search takes time
             faults.add(f"{xml.name}: label {name!r} is no attribute of {arff.source}.{hint}")
-        elif names.count(name) > 1:
-            faults.add(f"{xml.name}: label {name!r} occurs {names.count(name)} times.")
+        elif count > 1:
+            faults.add(f"{xml.name}: label {name!r} occurs {count} times.")
     note = f"The hierarchy of labels in {xml.name} is flattened: each is a label of its own."
     return [column_of[name] for name in names if name in column_of], (note,) if depth > 1 else ()
 

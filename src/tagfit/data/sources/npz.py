@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,15 +18,18 @@ from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.listing import Head, Listing
 from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.reading import Reading
-from tagfit.data.sources.text import memory
 from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
 from tagfit.records.data import LabelTable
 
-#: what reading a damaged or hostile archive may raise
-_DAMAGED = (ValueError, EOFError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+#: bytes that are needed for one of an array: beside it there are its form as float32, and what looks at its values
+_WORK = 2
 
 #: deflate cannot compress better than this, so a member that claims more lies
 _MOST_COMPRESSED = 1032
+
+#: rows of no bytes at all are some lines of a file and any number of names
+_MOST_OF_NOTHING = 1 << 20
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -44,9 +46,9 @@ def read_npz(path: Path, faults: Faults) -> tuple[dict[str, NDArray[Any]], list[
             wanted = {name: member for name, member in members.items() if is_array_key(name)}
             _check_sizes(list(wanted.values()), path, faults)
             loaded = {name: _load(archive, member, f"{path.name}: {name}", faults) for name, member in wanted.items()}
-    except _DAMAGED as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # readers of archives raise nearly anything on hostile bytes
         raise DataError(f"{path.name}: the archive is damaged: {error}.") from error
     arrays = {name: array for name, array in loaded.items() if array is not None}
     return arrays, [name for name in members if name not in wanted]
@@ -70,9 +72,9 @@ def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path, faults: Faults)
     for info in members:
         if info.file_size > _MOST_COMPRESSED * (min(info.compress_size, whole) + 64):
             faults.add(f"{source}: {info.filename} claims {info.file_size} bytes, more than its data can hold.")
-    total, most = sum(info.file_size for info in members), memory()
-    if total > most:
-        faults.add(f"{source}: unpacks to {total} bytes; this machine has {most} bytes of memory.")
+    total = sum(info.file_size for info in members)
+    if fault := memory_fault(_WORK * total, f"{source}: what it unpacks to, with a copy,"):
+        faults.add(f"{fault}.")
     faults.check()
 
 
@@ -87,7 +89,7 @@ def _load(archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: str, faults: F
                 return array
     except MemoryError:
         complaint = f"takes {info.file_size} bytes, more memory than there is."
-    except _DAMAGED as error:
+    except Exception as error:  # as above; NumPy parses headers as Python
         complaint = f"is damaged: {error}."
     faults.add(f"{place} {complaint}")
     return None
@@ -105,6 +107,8 @@ def _refuse_header(member: IO[bytes], info: zipfile.ZipInfo) -> str:
             "Convert it: np.array(values, dtype=float), or dtype=str for names."
         )
     size = dtype.itemsize * math.prod(shape)
+    if not size and math.prod(shape[:1]) > _MOST_OF_NOTHING:
+        return f"claims shape {shape} of {dtype}, which is nothing {shape[0]} times."
     if member.tell() + size != info.file_size:
         return f"claims shape {shape} of {dtype}, {size} bytes; its data is {info.file_size - member.tell()} bytes."
     return ""

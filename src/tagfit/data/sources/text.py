@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import os
 import re
 import shlex
 from pathlib import Path
 
 from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
 
 _SAVE_AS = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8')."
 #: what spreadsheets write as "Unicode text"; UTF-32 first, as its mark begins as that of UTF-16 does
@@ -20,14 +20,6 @@ OTHER_MARKS = (
 )
 
 
-def memory() -> int:
-    """Bytes of memory of this machine; a usual amount where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 16 << 30
-
-
 def read_bytes(path: Path) -> bytes:
     """All of a file.
 
@@ -35,8 +27,8 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file cannot be read, or is larger than memory.
     """
     try:
-        if (size := path.stat().st_size) > memory() // 2:
-            raise DataError(f"{path}: holds {size:,} bytes; this machine has {memory():,} bytes of memory.")
+        if fault := memory_fault(2 * path.stat().st_size, f"{path}: what it holds, with a copy,"):
+            raise DataError(f"{fault}.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.dataset import CAPTURE_TIME
-from tagfit.data.groups import AUTO, BLOCKS, group
+from tagfit.data.groups import AUTO, BLOCKS, group, recurring
 from tagfit.decisions.crossfitting import folds
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.errors import DataError
@@ -25,8 +25,6 @@ from tagfit.records.scores import Difference
 
 #: quick trainings: a network for each fold, of random samples and of blocks
 TRAININGS = 10
-#: groups in names and columns: at least so many, of at most so many samples on average, with so much of the samples
-GROUPS, SIZE, COVERED = 10, 20, 0.5
 #: a share of val and test, or of pairs, that is worth telling
 PARTED = 0.1
 NEIGHBOURS = "Tiles or bursts of one place lie on both sides of the split: on new places it scores less."
@@ -136,7 +134,7 @@ def _groups(data: LockedData) -> Iterator[Finding]:
     if dataset.images is None:
         return
     for what, cells in _candidates(dataset).items():
-        of_row = _small_groups(cells)
+        of_row = recurring(cells)
         if of_row is None:
             continue
         known = _known(data, of_row)
@@ -171,16 +169,6 @@ def _candidates(dataset: Dataset) -> Mapping[str, Sequence[str]]:
         beginnings = [re.fullmatch(r"(.*[^/_-])[_-]+[^/_-]*", stem) for stem in stems]
         found["the beginning of a file name"] = ["" if one is None else one[1] for one in beginnings]
     return found
-
-
-def _small_groups(cells: Sequence[str]) -> NDArray[np.intp] | None:
-    """(N,) group numbers, everybody in none by itself; None where there are too few groups, or too large ones."""
-    values, of_row, counts = np.unique(np.array(cells), return_inverse=True, return_counts=True)
-    real = (counts > 1) & (values != "")
-    if real.sum() < GROUPS or counts[real].mean() > SIZE or counts[real].sum() < COVERED * len(cells):
-        return None
-    of_row = of_row.ravel()
-    return np.where(real[of_row], of_row, len(values) + np.arange(len(of_row)))
 
 
 def _alike(dataset: Dataset, images: NDArray[np.uint8], of_row: NDArray[np.intp]) -> Neighbours | None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from threading import Event
 
 import torch
+from numba import config
 
 from tagfit.io.forks import demand_own_threads
 from tagfit.recipes import DenseModel, Recipe
+from tagfit.training import loop
 from tagfit.training.engine.epochs import CompiledTraining
 from tagfit.training.job import PreparedJob, TrainingResult
 from tagfit.training.thread_pool import ThreadPool
@@ -23,7 +25,8 @@ __all__ = ["train_all", "usable"]
 def usable(recipe: Recipe, device: str = "cpu") -> bool:
     """Whether this engine can train `recipe` on `device`; `training.loop` trains the others."""
     return (
-        isinstance(recipe.model, DenseModel)
+        not config.DISABLE_JIT
+        and isinstance(recipe.model, DenseModel)
         and not recipe.training.augmentation
         and not recipe.training.autocast
         and device == "cpu"
@@ -38,6 +41,8 @@ def train_all(
 ) -> list[TrainingResult]:
     """Train every network in place, as `training.loop.train` would; the results are in the same order.
 
+    Where NUMBA_DISABLE_JIT is set, `training.loop` trains them, one after the other.
+
     A network's weights depend on its job and seed alone: not on the number of threads, nor on the other jobs.
     Interrupted, every job ends after its epoch, and those that have not begun stay as they are.
 
@@ -46,6 +51,8 @@ def train_all(
         on_done: called with the number of a job that is over and its result, from the thread that trained it.
     """
     demand_own_threads()
+    if config.DISABLE_JIT:
+        return _by_torch(jobs, on_done)
     stop = Event()
     results = [TrainingResult(job.network, engine="compiled") for job in jobs]
 
@@ -64,4 +71,17 @@ def train_all(
                 stop.set()
     finally:
         torch.set_num_threads(before)
+    return results
+
+
+def _by_torch(
+    jobs: Sequence[PreparedJob], on_done: Callable[[int, TrainingResult], None] | None
+) -> list[TrainingResult]:
+    results = [TrainingResult(job.network) for job in jobs]
+    for number, job in enumerate(jobs):
+        results[number] = loop.train(job)
+        if on_done is not None:
+            on_done(number, results[number])
+        if results[number].state == "stopped":
+            break
     return results

@@ -56,8 +56,7 @@ class CompiledTraining:
         }
         self._loss = loss_for(training.loss, job.train_rows.targets_NL, job.train_rows.known_NL)
         self._done = 0
-        steps = training.epochs * math.ceil(count / training.batch_size)
-        self._rules = rules_of(training, steps, self._loss)
+        self._epoch_steps = math.ceil(count / training.batch_size)
         self._key = np.uint64(mixed(job.seed, 0))
         self._clock = checkpoint.Clock()
         self._resume()
@@ -85,7 +84,9 @@ class CompiledTraining:
         job, progress, batch = self._job, self._progress, self._job.training.batch_size
         progress.began = time.perf_counter()
         order, train = epoch_order(len(job.train_rows), self._order).numpy(), self._data["train"]
-        losses = kernels.epoch(self._flat.net, train, self._memory, self._rules, order, batch, self._done, self._key)
+        steps = range(self._done, self._done + self._epoch_steps)
+        rules = rules_of(job.training, job.training.epochs * self._epoch_steps, self._loss, steps)
+        losses = kernels.epoch(self._flat.net, train, self._memory, rules, order, batch, self._done, self._key)
         self._done += len(losses)
         progress.check(losses, self._done)
         sizes = np.minimum(batch, len(order) - batch * np.arange(len(losses)))
@@ -125,12 +126,19 @@ class CompiledTraining:
         return torch.from_numpy(logits).float()
 
 
-def rules_of(training: Training, steps: int, loss: Loss) -> kernels.Rules:
-    """The recipe for the compiled loops; `steps` of the whole training."""
-    schedule, numbers = SCHEDULES[training.schedule], np.arange(1, steps + 1)
+def rules_of(training: Training, steps: int, loss: Loss, some: range | None = None) -> kernels.Rules:
+    """The recipe for the compiled loops.
+
+    Args:
+        steps: of the whole training.
+        some: the numbers, from 0, of the steps that come now; all unless given.
+    """
+    some = range(steps) if some is None else some
+    schedule, numbers = SCHEDULES[training.schedule], np.arange(some.start + 1, some.stop + 1)
     shares = [share_at(step, training.averaging) for step in numbers.tolist()] if training.averaging else []
     return kernels.Rules(
-        rates=training.rate * np.array([schedule(done / steps) for done in range(steps)]),
+        first=some.start,
+        rates=training.rate * np.array([schedule(done / steps) for done in some]),
         corrections=np.sqrt(1 - BETA_2**numbers) / (1 - BETA_1**numbers),
         shares=np.array(shares, np.float64),
         beta_1=BETA_1,

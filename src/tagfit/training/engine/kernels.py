@@ -144,8 +144,9 @@ class Form(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How to train; rates, bias corrections and shares of the average come by the step's number."""
+    """How to train; rates, bias corrections and shares of the average come by the step's number, from `first` on."""
 
+    first: int
     rates: Floats
     corrections: Floats
     shares: Floats
@@ -681,7 +682,8 @@ def move(net: Net, memory: Memory, rules: Rules, step: int, begin: Whole) -> Non
     adam(memory, rules, memory.slopes[begin:kernels], begin, kernels, step, rules.weight_decay, scale)
     adam(memory, rules, memory.slopes[kernels:end], kernels, end, step, 0.0, scale)
     if len(memory.average):
-        state, average, rest = memory.state, memory.average, memory.state.dtype.type(1 - rules.shares[step])
+        state, average = memory.state, memory.average
+        rest = state.dtype.type(1 - rules.shares[step - rules.first])
         for i in range(len(state)):
             average[i] += (state[i] - average[i]) * rest
 
@@ -699,9 +701,10 @@ def length(values: Floats) -> float:
 def adam(
     memory: Memory, rules: Rules, slopes: Floats, begin: Whole, end: int, step: Whole, weight_decay: float, scale: float
 ) -> None:
-    number, rate = memory.state.dtype.type, rules.rates[step]
+    now = step - rules.first
+    number, rate = memory.state.dtype.type, rules.rates[now]
     state, first, second = memory.state[begin:end], memory.first[begin:end], memory.second[begin:end]
-    size, decay = number(rate * rules.corrections[step]), number(1 - rate * weight_decay)
+    size, decay = number(rate * rules.corrections[now]), number(1 - rate * weight_decay)
     rest_1, rest_2 = number(1 - rules.beta_1), number(1 - rules.beta_2)
     scale_, epsilon = number(scale), number(rules.epsilon)
     for i in range(len(state)):

@@ -12,7 +12,7 @@ from typing import Any
 from tagfit.data.sources.documents import Node
 from tagfit.data.sources.tabular import MOST_BYTES, Record, records_reader
 from tagfit.data.sources.task import Task
-from tagfit.errors import DataError, MissingExtraError
+from tagfit.errors import DataError, demand_extra
 
 
 def _records(task: Task) -> list[Record]:
@@ -34,11 +34,10 @@ def _records(task: Task) -> list[Record]:
 
 def _rows(task: Task) -> tuple[list[dict[str, Any]], Node]:
     """The rows, and what Hugging Face writes about the columns."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError("reading Parquet", "parquet") from error
+    demand_extra("reading Parquet", "parquet")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         opened = pq.ParquetFile(task.file.path)
         groups = (opened.metadata.row_group(at) for at in range(opened.metadata.num_row_groups))

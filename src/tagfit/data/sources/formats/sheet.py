@@ -14,7 +14,7 @@ from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.delimited import header_at
 from tagfit.data.sources.tabular import Record, records_reader
 from tagfit.data.sources.task import Task
-from tagfit.errors import DataError, MissingExtraError
+from tagfit.errors import DataError, demand_extra
 from tagfit.images.decode import IMAGE_SUFFIXES
 
 #: the rows that Excel takes; the cells of all sheets; what all members of the archive may unpack to
@@ -43,10 +43,9 @@ def _records(task: Task) -> list[Record]:
 
 def _sheets(task: Task) -> dict[str, list[Sequence[object]]]:
     """The rows of each sheet by its title."""
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise MissingExtraError("reading an Excel sheet", "sheets") from error
+    demand_extra("reading an Excel sheet", "sheets")
+    import openpyxl
+
     try:
         with zipfile.ZipFile(task.file.path) as archive:
             size = sum(member.file_size for member in archive.infolist())
