@@ -313,3 +313,9 @@ def test_what_is_no_label_yet_is_not_offered_as_one(folder, cells, said):
     with pytest.raises(DataError, match=said) as caught:
         read(folder(*NAMES, l_csv=table(cells, "image,mood")))
     assert "--label-column" not in str(caught.value)
+
+
+def test_a_last_row_of_numbers_below_blank_cells_is_a_sample(folder):
+    rows = [f",{number},{number % 2},{number % 3 % 2}" for number in range(1, 8)]
+    where = folder(*(f"{number}.jpg" for number in range(1, 8)), l_csv="\n".join(["remark,image,boat,sea", *rows]))
+    assert len(read(where)) == 7

@@ -112,7 +112,8 @@ def header_at(rows: Sequence[Sequence[str]]) -> int:
     is_data = names_image([*above, *below]) or not all(below) or any(map(_NUMBER.fullmatch, below))
     if is_data or len(above) != len(below) or pick(below, IMAGE_NAMES) is None:
         return at
-    return at + (not all(above) or pick(above, IMAGE_NAMES) is None)
+    is_above = not all(above) or len(set(above)) < len(above) or pick(above, IMAGE_NAMES) is None
+    return at + is_above
 
 
 def names_image(cells: Sequence[str]) -> bool:
