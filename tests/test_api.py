@@ -62,7 +62,8 @@ class TestFit:
         assert record["before"] is None
         assert record["tried"] == []
         finding = {"of", "check", "strength", "interval", "seen", "meaning", "todo", "names", "tries"}
-        assert [set(one) for one in record["findings"]] == [finding]  # three epochs: a constant baseline is as good
+        assert [set(one) for one in record["findings"]] == [finding, finding]
+        assert {one["check"] for one in record["findings"]} == {"flattery", "untrained"}  # three epochs are too few
         assert set(record["target"]) == {"metric", "train_below", "val_at_least", "train_ranks", "met"}
         check_run(record["after"], {"train", "val", "test"})
         assert record["after"]["recipe"] == QUICK.to_dict()

@@ -102,7 +102,7 @@ def test_images_of_another_size_are_refused(made):
     with pytest.raises(DataError, match=r"expected an array of shape \(n, 16\)"):
         tagger.predict(np.zeros((2, 8), np.float32))
     with pytest.raises(DataError, match="uint8"):
-        tagger.predict(np.zeros((2, 32, 32, 3), np.float32))
+        tagger.predict(np.full((2, 32, 32, 3), 0.5, np.float32))  # of a range that training did not take
 
 
 def test_arrays_of_images_are_brought_to_its_form(tmp_path):

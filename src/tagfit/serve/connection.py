@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
+from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -52,6 +53,7 @@ class Connection(HttpToolsProtocol):
     """
 
     seconds = 30.0
+    _looks_again_at: ClassVar[float] = 0.0
     _deadline: asyncio.TimerHandle | None = None
     _taking: asyncio.TimerHandle | None = None
     _in_head = True  # or before it
@@ -183,16 +185,20 @@ class Connection(HttpToolsProtocol):
             raise ValueError(_TOO_LARGE)  # the parser stops, and refuses
 
     def _replaces_another(self) -> bool:
-        """Whether a connection could be ended to make room for this one."""
+        """Whether a connection could be ended to make room for this one; looked for now and then, as it takes time."""
+        kind, now = type(self), self.loop.time()
+        if now < kind._looks_again_at:
+            return False
         others = [one for one in self.connections if isinstance(one, Connection) and not one.transport.is_closing()]
         held = Counter(one._address for one in others)
-        since = self.loop.time() - PATIENCE_SECONDS
+        since = now - PATIENCE_SECONDS
         waited = [
             (held[one._address], -one._waited_since, one)
             for one in others
             if one._waited_since is not None and one._waited_since < since
         ]
         if not waited:
+            kind._looks_again_at = now + PATIENCE_SECONDS / 10
             return False
         max(waited, key=lambda found: found[:2])[2].transport.abort()
         return True
