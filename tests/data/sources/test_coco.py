@@ -178,7 +178,7 @@ def test_every_fault_is_told_at_once(images, faults):
     ("text", "message"),
     [
         (coco(annotations=[{"image_id": 11, "caption": "a boat"}]), "these are COCO's captions"),
-        (coco(annotations=[{"image_id": 11, "segments_info": []}]), "these are COCO's panoptic segments"),
+        (coco(annotations=[{"image_id": 11, "segments_info": [{"category_id": 99}]}]), "is of category 99"),
         (json.dumps({key: COCO[key] for key in ("images", "categories")}), "lists images without annotations"),
         (json.dumps({key: COCO[key] for key in ("annotations", "categories")}), "images is missing"),
         (coco(annotations={}), "annotations must be a list; got {}"),

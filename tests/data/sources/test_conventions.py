@@ -91,3 +91,8 @@ def test_every_reader_has_a_case_and_a_title():
     assert len({reader.code for reader in READERS}) == len(READERS)
     assert all(reader.of_file or reader.of_folder for reader in READERS)
     assert {NO, YES, UNKNOWN} == {0, 1, -1}
+
+
+def test_class_folders_with_files_are_labels_if_the_person_says_so():
+    folder = Path(__file__).with_name("conventions") / "class_folders_with_files" / "data"
+    assert read(folder, label_separator="/").label_names == ("harbour", "town")

@@ -204,7 +204,7 @@ def test_every_fault_is_told_at_once(folder, faults):
         (b"image,sea,sea\na.jpg,1,1\n", "'sea' occurs 2 times"),
         (b"image,sea, sea\na.jpg,1,1\n", "'sea' occurs 2 times"),
         (b"image,tags\na.jpg,s\x00ea\n", ":2: holds NUL"),
-        (b"image,tags\na.jpg,pl\xe4ge\n", ":2: expected UTF-8 text; got byte 0xe4"),
+        (b"image,tags\na.jpg,pl\xe8ge\n", ":2: expected UTF-8 text; got byte 0xe8"),
         ("image,tags\na.jpg,sea\n".encode("utf-16")[:-1], "its mark says utf-16-le"),
         ("image,tags\na.jpg,sea\n".encode("utf-32")[:-1], "its mark says utf-32-le"),
         (b'image,tags\na.jpg,"sea\nb.jpg,sea\n', ":2: cannot be read as delimited text"),
@@ -302,3 +302,10 @@ def test_binary_round_trip(folder, data, n, names):
     table = read(path, label_column=names)
     assert table.label_names == tuple(names)
     assert table.labels_NL.tolist() == codes
+
+
+def test_text_that_is_not_utf8_is_told_with_the_command_that_converts_it(folder):
+    where = folder("a.jpg", l_csv="image,tags\n")
+    (where / "l.csv").write_bytes("image,tags\na.jpg,Grève\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"If 'Grève' is right .*: iconv -f WINDOWS-1252 -t UTF-8 .*l\.csv > utf8\.csv"):
+        read(where)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tagfit.data.sources.read import read
+from tagfit.errors import DataError
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES
 
 NAMES = [f"{number:03}.jpg" for number in range(12)]
@@ -299,3 +300,22 @@ def test_texts_beside_images_with_spaces_between_tags(folder, faults):
 def test_labels_with_scores_are_asked_for(folder, faults):
     scored = [";".join(f"{tag}:0.{number}" for tag in tags.split(";")) for number, tags in enumerate(TAGS)]
     assert "labels have scores" in "".join(faults(read, folder(*NAMES, labels_csv=table(scored))))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (("A dog runs through snow.", "Two children play outside.", "The sea lies still today."), "Sentences are no"),
+        (("5", "0", "3"), "Ratings and other numbers are no labels yet"),
+    ],
+)
+def test_what_is_no_label_yet_is_not_offered_as_one(folder, cells, said):
+    with pytest.raises(DataError, match=said) as caught:
+        read(folder(*NAMES, l_csv=table(cells, "image,mood")))
+    assert "--label-column" not in str(caught.value)
+
+
+def test_a_last_row_of_numbers_below_blank_cells_is_a_sample(folder):
+    rows = [f",{number},{number % 2},{number % 3 % 2}" for number in range(1, 8)]
+    where = folder(*(f"{number}.jpg" for number in range(1, 8)), l_csv="\n".join(["remark,image,boat,sea", *rows]))
+    assert len(read(where)) == 7

@@ -39,7 +39,7 @@ _NEGATIVE = "neg_category_ids"
 _DIGITS = re.compile(r"[0-9]{1,18}")
 T = TypeVar("T")
 #: what the annotations of COCO's other files hold, and what those files are called
-_OTHER_FILES = {"caption": "captions", "segments_info": "panoptic segments"}
+_OTHER_FILES = {"caption": "captions"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +99,7 @@ def _parsed(lists: _Lists, name: str, faults: Faults) -> _Parsed:
     for number, annotation in enumerate(annotations):
         try:
             row = row_of[annotation["image_id"]]
-            keys = annotation["category_ids"] if "category_ids" in annotation else (annotation["category_id"],)
-            labels[row].update([label_of[key] for key in keys])
+            labels[row].update([label_of[key] for key in _categories(annotation)])
         except (KeyError, TypeError):
             _explain(annotation, f"{name}: annotations[{number}]", (row_of, label_of), stray, faults)
     _add_stray(stray, name, faults)
@@ -118,6 +117,13 @@ def _parsed(lists: _Lists, name: str, faults: Faults) -> _Parsed:
         for at, image in enumerate(images)
     ]
     return _Parsed(rows, tuple(filter(None, named.values())), _parents(categories, labels), not is_federated)
+
+
+def _categories(annotation: dict[str, Any]) -> Sequence[Any]:
+    """The ids of an annotation's categories: several of an image, those of its panoptic segments, or one."""
+    if "segments_info" in annotation:
+        return [segment["category_id"] for segment in annotation["segments_info"]]
+    return annotation["category_ids"] if "category_ids" in annotation else (annotation["category_id"],)
 
 
 def _by_any(values: Mapping[object, T]) -> Mapping[object, T]:
@@ -237,6 +243,11 @@ def _explain(
     """Why an annotation gives no label to an image; ids that nothing has are counted, as there may be many."""
     if not isinstance(annotation, dict):
         faults.add(f"{place}: expected an object; got {shortened(annotation)}.", _EXPECTED)
+        return
+    if isinstance(segments := annotation.get("segments_info"), list):
+        for segment in segments:
+            category = segment.get("category_id") if isinstance(segment, dict) else None
+            _explain({"image_id": annotation.get("image_id"), "category_id": category}, place, known, stray, faults)
         return
     for what, ids in zip(("image", "category"), known, strict=True):
         key = annotation.get(f"{what}_id")

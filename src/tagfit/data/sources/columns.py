@@ -64,6 +64,10 @@ _NEUTRAL = _words(
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 
+_WHOLE = re.compile(r"-?\d{1,3}")
+#: texts of so many words are sentences unless they recur
+_SENTENCE = 4
+
 #: at most so many different cells of one word each are a vocabulary
 _MOST_WORDS = 50
 
@@ -131,6 +135,17 @@ class Column:
         total = self.texts.total()
         is_number = all(re.fullmatch(r"[-+.,\d\seE]*", text) for text in self.texts)
         return not is_number and 1 < len(self.texts) <= min(_MOST_WORDS, total // 2)
+
+    @property
+    def no_label_yet(self) -> str:
+        """What to do with cells that are sentences or ratings; nothing where they may be labels."""
+        cells = [text for cell in self.cells if (text := "" if cell is None else str(cell).strip())]
+        if cells and all(map(_WHOLE.fullmatch, cells)) and self.flags is None:
+            return "Ratings and other numbers are no labels yet: write 1 where a label applies and 0 where it does not."
+        words = sorted(len(text.split()) for text in self.texts)
+        if words and words[len(words) // 2] >= _SENTENCE and not self.lists_labels and not self.has_vocabulary:
+            return "Sentences are no labels yet: write those that apply into a column of their own, such as sea;boat."
+        return ""
 
     @property
     def described(self) -> str:

@@ -12,6 +12,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tagfit.data.sources.columns import IMAGE_NAMES, pick
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.table import Table
-from tagfit.data.sources.text import read_text
+from tagfit.data.sources.text import read_table_text
 from tagfit.images.decode import IMAGE_SUFFIXES
 
 DELIMITERS = (",", ";", "\t", "|", " ")
@@ -39,7 +40,9 @@ def read_delimited(path: Path, name: str, reading: Reading, faults: Faults) -> T
 
     Cells lose leading space; blank lines and lines of delimiters only are skipped. Messages call the file `name`.
     """
-    return table_of(read_text(path, name), name, reading, faults)
+    text, lines = read_table_text(path, name)
+    table = table_of(text, name, reading, faults)
+    return replace(table, reading=(*lines, *table.reading))
 
 
 def table_of(text: str, name: str, reading: Reading, faults: Faults) -> Table:
@@ -109,7 +112,8 @@ def header_at(rows: Sequence[Sequence[str]]) -> int:
     is_data = names_image([*above, *below]) or not all(below) or any(map(_NUMBER.fullmatch, below))
     if is_data or len(above) != len(below) or pick(below, IMAGE_NAMES) is None:
         return at
-    return at + (not all(above) or pick(above, IMAGE_NAMES) is None)
+    is_above = not all(above) or len(set(above)) < len(above) or pick(above, IMAGE_NAMES) is None
+    return at + is_above
 
 
 def names_image(cells: Sequence[str]) -> bool:

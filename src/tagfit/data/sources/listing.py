@@ -17,8 +17,11 @@ from tagfit.data.sources.text import OTHER_MARKS
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES
 
-#: files that may lie beside each image, called as it is
-_SIDECAR_SUFFIXES = (".txt", ".json", ".xml", ".xmp", ".caption")
+#: files that may be called as an image is and are no sidecars: they hold more than what belongs to one image
+_NO_SIDECARS = (
+    *(".csv", ".tsv", ".jsonl", ".ndjson", ".xlsx", ".parquet", ".arff", ".npz", ".npy", ".mat", ".h5", ".hdf5"),
+    *(".tar", ".zip", ".gz", ".7z", ".rar", ".tfrecord", ".tfrecords", ".rec", ".idx", ".lst", ".pkl", ".ods", ".xls"),
+)
 
 #: how much of a file is read to recognise it
 HEAD = 1 << 16
@@ -156,11 +159,9 @@ class Listing:
     def sidecars(self) -> tuple[str, ...]:
         """Files that are called as an image is, in its folder or in another: `a.txt`, `labels/a.json`, `a.jpg.xmp`."""
         stems = {PurePosixPath(name).stem for name in self.images} | {name.rpartition("/")[2] for name in self.images}
-        return tuple(
-            name
-            for name in self.files
-            if name.lower().endswith(_SIDECAR_SUFFIXES) and PurePosixPath(name).stem in stems
-        )
+        known = set(self.images)
+        rest = (name for name in self.files if name not in known and not name.lower().endswith(_NO_SIDECARS))
+        return tuple(name for name in rest if PurePosixPath(name).stem in stems)
 
     @cached_property
     def others(self) -> tuple[str, ...]:

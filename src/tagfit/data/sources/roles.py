@@ -99,13 +99,13 @@ def image_column(table: Table, root: Root, reading: Reading) -> str | None:
 
 def _ask(table: Table, question: _Question, faults: Faults) -> None:
     seen = "; ".join(f"column {column.name!r} {column.described}" for column in question.columns[:8])
-    options = " or ".join(f"--label-column {shortened(column.name)}" for column in question.columns[:8])
-    faults.add(
-        f"{table.head}: {question.why}: {seen or 'there is no other column'}.",
-        f"Say which columns are labels: {options} (in Python: label_column; it can be given several times)."
-        if options
-        else "Expected a column called labels (or tags, keywords), or one 0/1 column a label.",
-    )
+    fitting = [column for column in question.columns if not column.no_label_yet]
+    options = " or ".join(f"--label-column {shortened(column.name)}" for column in fitting[:8])
+    todo = [f"Say which columns are labels: {options} (in Python: label_column; it can be given several times)."]
+    if not options:
+        todo = ["Expected a column called labels (or tags, keywords), or one 0/1 column a label."]
+    todo += dict.fromkeys(filter(None, (column.no_label_yet for column in question.columns)))
+    faults.add(f"{table.head}: {question.why}: {seen or 'there is no other column'}.", " ".join(todo))
 
 
 class _Judged:

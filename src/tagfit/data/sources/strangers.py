@@ -84,7 +84,9 @@ def strangers(listing: Listing) -> tuple[str, str]:
     """What the files of a folder are that are no label files, and what to do with them."""
     named = [name for name in listing.others if (listing.folder / name).is_file()][:12]
     known = {name: found for name in named if (found := what_is(listing.head(name)))[0]}
-    beside = Counter(PurePosixPath(name).suffix for name in listing.sidecars)
+    first = {PurePosixPath(name).suffix: name for name in reversed(listing.sidecars)}
+    texts = {suffix for suffix, name in first.items() if b"\0" not in listing.head(name).raw}
+    beside = Counter(suffix for name in listing.sidecars if (suffix := PurePosixPath(name).suffix) in texts)
     told = "; ".join(
         (
             *(f"{name} is {what}" for name, (what, _) in known.items()),

@@ -31,22 +31,18 @@ from tagfit.records.data import NO, UNKNOWN, YES, Part
 
 def read_tables(source: Source, reading: Reading, faults: Faults) -> Rows:
     """Read the files of a source, which are the parts of one split if they are several."""
-    tables = [_read_one(source, file, reading, faults) for file in source.files]
-    rows = table_rows(list(zip(tables, source.files, strict=True)), source.root, reading, faults)
-    return with_class_names(rows, source, reading, faults)
+    tables = [
+        replace(_read_one(source, file, reading, faults), bases=file.base, hints=file.hint) for file in source.files
+    ]
+    parts = [(table, file.part) for table, file in zip(tables, source.files, strict=True) if file.part is not None]
+    table = join(parts, faults) if len(tables) > 1 else tables[0]
+    return with_class_names(rows_of_table(table, source.root, reading, faults), source, reading, faults)
 
 
 def _read_one(source: Source, file: LabelFile, reading: Reading, faults: Faults) -> Table:
     if source.listing.head(file.name).text.lstrip()[:1] in ("{", "["):
         return read_json(file.path, file.name, faults)
     return read_delimited(file.path, file.name, reading, faults)
-
-
-def table_rows(tables: Sequence[tuple[Table, LabelFile]], root: Root, reading: Reading, faults: Faults) -> Rows:
-    """The rows of tables that were read, those of several files below each other."""
-    placed = [(replace(table, bases=file.base, hints=file.hint), file.part) for table, file in tables]
-    parts = [(table, part) for table, part in placed if part is not None]
-    return rows_of_table(join(parts, faults) if len(placed) > 1 else placed[0][0], root, reading, faults)
 
 
 def rows_of_table(table: Table, root: Root | None, reading: Reading, faults: Faults) -> Rows:
@@ -58,7 +54,8 @@ def rows_of_table(table: Table, root: Root | None, reading: Reading, faults: Fau
     Raises:
         DataError: no column of images, or no rows.
     """
-    table = _without_total(_without_own(table))
+    table = _without_own(table)
+    table = table if root is None else _without_total(table)
     if not len(table) and table.columns and not len(faults):
         faults.add(f"{table.source}: there are no rows.", "Expected one row an image.")
         faults.check()
@@ -145,9 +142,9 @@ def _is_long(table: Table, images: Sequence[str], labels: Labels, role: Roles, f
     if not is_single or len(set(images)) == len(images) or labels.absent != NO:
         return False
     people = [name for name in role.others if Column(name, ()).words & {"annotator", "worker", "rater", "user"}]
-    said = {image: cell for name in people for image, cell in zip(images, table.columns[name], strict=True)}
     for name in people:
-        if any(said[image] != cell for image, cell in zip(images, table.columns[name], strict=True)):
+        pairs = {(image, cell) for image, cell in zip(images, map(_as_name, table.columns[name]), strict=True) if cell}
+        if len({image for image, _ in pairs}) < len(pairs):
             faults.add(
                 f"{table.head}: several people labelled the same images (column {name!r}), and may not agree.",
                 "Keep the rows of one of them, or those that most agree on.",
@@ -205,12 +202,16 @@ _TOTAL = {"total", "totals", "sum", "count", "summe", "gesamt", "anzahl", "somme
 
 
 def _without_total(table: Table) -> Table:
-    """The table without a last row of totals: a word for it, and numbers or nothing in all other cells."""
+    """The table without a last row of totals: numbers, and a word for it or nothing in front."""
     cells = [column[-1] for column in table.columns.values() if len(column)]
-    texts = [_as_name(cell) for cell in cells if isinstance(cell, str | int | float)]
-    words, numbers = [text for text in texts if text and not _is_number(text)], list(filter(_is_number, texts))
-    if len(table) < 2 or not numbers or len(words) != 1 or words[0].lower().rstrip(":. ") not in _TOTAL:
+    texts = [_as_name(cell) for cell in cells if isinstance(cell, str | int | float | None)]
+    words = [text for text in texts if text and not _is_number(text)]
+    is_total = len(words) == 1 and words[0].lower().rstrip(":. ") in _TOTAL
+    is_bare = not words and texts[:1] == [""] and any(number not in ("0", "1") for number in filter(None, texts))
+    if len(table) < 2 or not any(map(_is_number, texts)) or not (is_total or is_bare):
         return table
+    if not is_total and not all(map(_as_name, next(iter(table.columns.values()))[:-1])):
+        return table  # the first column names no images: it is blank elsewhere too
     line = f"The last row, {table.where[-1]}, is taken for totals and left out."
     return replace(table.only(range(len(table) - 1)), reading=(*table.reading, line))
 

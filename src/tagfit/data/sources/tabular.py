@@ -14,7 +14,7 @@ from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.reading import Reading
 from tagfit.data.sources.rows import Rows
 from tagfit.data.sources.table import Table
-from tagfit.data.sources.tables import TABLE, table_rows
+from tagfit.data.sources.tables import TABLE, rows_of_table
 from tagfit.data.sources.task import Task
 
 #: the options of tables, and names for class numbers
@@ -73,7 +73,7 @@ def _shards(reader: Reader, listing: Listing, is_meant: Callable[[Head], bool]) 
 
 def rows_of_records(read: Sequence[tuple[Task, Sequence[Record]]]) -> Rows:
     """The rows of files, one table below the other; a column of labels may hold class numbers."""
-    (task, _), *others = read
+    task = read[0][0]
     records = [record for _, found in read for record in found]
     files = [each.file for each, found in read for _ in found]
     cells = [
@@ -83,20 +83,16 @@ def rows_of_records(read: Sequence[tuple[Task, Sequence[Record]]]) -> Rows:
     keys = dict.fromkeys(key for row in cells for key in row)
     name = " + ".join(each.name for each, _ in read)
     where = [record.where for record in records]
-    table = Table(name, name, {key: [row.get(key) for row in cells] for key in keys}, where)
+    columns = {key: [row.get(key) for row in cells] for key in keys}
+    bases, hints = [file.base for file in files], [file.hint for file in files]
+    table = Table(name, name, columns, where, bases=bases, hints=hints)
     table, lines = _named(table, task)
     is_used = lines or table.columns.keys() >= set(task.reading.label_names or ())
     reading = replace(task.reading, label_names=None) if is_used else task.reading
-    base = "" if others else task.file.base
-    file = LabelFile(task.source.folder, f"{base}/" if base else "")
-    rows = table_rows([(table, file)], task.source.root, reading, task.faults)
-    return replace(
-        rows,
-        bases=[file.base for file in files],
-        hints=[file.hint for file in files],
-        encoded=tuple(record.image for record in records) if any(record.image for record in records) else None,
-        reading=(*lines, *rows.reading),
-    )
+    rows = rows_of_table(table, task.source.root, reading, task.faults)
+    images = {record.where: record.image for record in records}  # some rows may be no samples
+    encoded = tuple(images[place] for place in rows.where) if any(images.values()) else None
+    return replace(rows, encoded=encoded, reading=(*lines, *rows.reading))
 
 
 def _named(table: Table, task: Task) -> tuple[Table, tuple[str, ...]]:

@@ -96,6 +96,11 @@ def document_reader(
     return file_reader(code, title, lambda head: any(map(fields(head).issuperset, keys)), read, options=options)
 
 
+def row_reader(code: str, title: str, keys: Sequence[Collection[str]], row: Callable[[Node], Row | None]) -> Reader:
+    """A reader of documents whose records are a row each."""
+    return document_reader(code, title, keys, lambda document, task: task.rows(document.records, row))
+
+
 def folder_reader(
     code: str,
     title: str,

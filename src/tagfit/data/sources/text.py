@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import re
+import shlex
 from pathlib import Path
 
 from tagfit.errors import DataError
@@ -41,7 +43,39 @@ def read_text(path: Path, name: str = "") -> str:
     Raises:
         DataError: empty, not UTF-8, or with NUL bytes.
     """
-    raw, name = read_bytes(path), name or path.name
+    name = name or path.name
+    raw = _raw_text(path, name)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(raw, error.start, path, name) from error
+
+
+def read_table_text(path: Path, name: str = "") -> tuple[str, tuple[str, ...]]:
+    """As `read_text`, and how it was read: also text of an old code page in which all Latin ones agree.
+
+    Spreadsheets of Windows write such files. `ä` and `é` are the same bytes in all these code pages; in the others
+    these bytes are letters that don't stand alone between those of ASCII.
+    """
+    raw = _raw_text(path, name or path.name)
+    try:
+        return raw.decode("utf-8"), ()
+    except UnicodeDecodeError as error:
+        words = set(re.findall(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*", raw))
+        if not all(map(_is_latin, words)):
+            raise _not_utf8(raw, error.start, path, name or path.name) from error
+    line = f"{name or path.name} is not UTF-8: it is read as Windows-1252."
+    return raw.decode("cp1252"), (line,)
+
+
+def _is_latin(word: bytes) -> bool:
+    """Whether most letters of a word are those of ASCII, and the others the same in all Latin code pages."""
+    spelled = {word.decode(page, "replace") for page in ("cp1252", "cp1250", "cp1254", "iso8859-2", "iso8859-15")}
+    return len(spelled) == 1 and spelled.pop().isalpha() and 2 * sum(byte > 127 for byte in word) <= len(word)
+
+
+def _raw_text(path: Path, name: str) -> bytes:
+    raw = read_bytes(path)
     for mark, encoding in OTHER_MARKS:
         if raw.startswith(mark):
             raw = _recoded(raw.removeprefix(mark), encoding, name)
@@ -53,12 +87,19 @@ def read_text(path: Path, name: str = "") -> str:
             f"{name}:{_line(raw, raw.index(0))}: holds NUL bytes: a binary file, or UTF-16 without a mark.",
             _SAVE_AS,
         )
+    return raw
+
+
+def _not_utf8(raw: bytes, at: int, path: Path, name: str) -> DataError:
+    complaint = f"{name}:{_line(raw, at)}: expected UTF-8 text; got byte 0x{raw[at]:02x}."
+    words = re.compile(rb"[A-Za-z\x80-\xff]+")
+    word = next((match[0] for match in words.finditer(raw) if match.end() > at), b"")
     try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}:{_line(raw, error.start)}: expected UTF-8 text; got byte 0x{raw[error.start]:02x}.", _SAVE_AS
-        ) from error
+        told = word.decode("cp1252")
+    except UnicodeDecodeError:
+        return DataError(complaint, _SAVE_AS)
+    command = f"iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(str(path))} > utf8{path.suffix}"
+    return DataError(complaint, f"{_SAVE_AS} If {told!r} is right there, it is Windows-1252: {command}")
 
 
 def _recoded(raw: bytes, encoding: str, name: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tagfit.data.sources.documents import Node
 from tagfit.data.sources.rows import Row
-from tagfit.data.sources.task import document_reader
+from tagfit.data.sources.task import row_reader
 
 
 def _row(record: Node) -> Row:
@@ -16,9 +16,4 @@ def _row(record: Node) -> Row:
     return Row(record.get("image_url").text, record.place, None if label.value is None else objects or label.texts)
 
 
-AZURE = document_reader(
-    "azure",
-    "Azure ML labels (JSON lines)",
-    [("image_url", "label")],
-    lambda document, task: task.rows(document.records, _row),
-)
+AZURE = row_reader("azure", "Azure ML labels (JSON lines)", [("image_url", "label")], _row)

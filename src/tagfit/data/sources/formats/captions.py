@@ -1,4 +1,5 @@
-"""Tags with commas between in a text beside each image, as kohya's trainers and WD14 taggers write them.
+"""Tags in a text beside each image: with commas between, as kohya's trainers and WD14 taggers write them, or one a
+line, as in `a.jpg.desc` of the ESP Game.
 
 Where no text has a comma or several lines, what separates tags is found as in the cells of a table.
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from tagfit.data.sources.beside import Beside, each_beside, files_beside
 from tagfit.data.sources.documents import gather
@@ -21,15 +23,22 @@ from tagfit.data.sources.task import Task, folder_reader
 from tagfit.data.sources.text import read_bytes, read_text
 
 _SAMPLE = 100
+_KNOWN = (".txt", ".caption")
+#: what other tools write beside images
+_OF_TOOLS = {"", *_KNOWN, ".json", ".xml", ".xmp", ".yaml", ".yml", ".log", ".html"}
+#: a tag in a file of a suffix that is not known; settings of raw converters look otherwise
+_PLAIN = re.compile(r"[^\W\d_][\w '&/+.()-]*")
 _MOST_WORDS = 5
 
 
 def _uses(listing: Listing) -> Sequence[str]:
-    """Texts that lie beside at least half of the images, and whose tags recur."""
-    for suffix in (".txt", ".caption"):
+    """Texts of any suffix that lie beside at least half of the images, and whose tags recur."""
+    suffixes = {PurePosixPath(name).suffix.lower() for name in listing.sidecars}
+    for suffix in (*_KNOWN, *sorted(suffixes - _OF_TOOLS)):
         found = files_beside(listing, suffix, lambda head: b"\0" not in head.raw)
         sample = [_tags(listing.head(name).text) for name in found[:_SAMPLE]]
-        if 2 * len(found) >= len(listing.images) and _are_tags(sample):
+        is_plain = suffix in _KNOWN or all(_PLAIN.fullmatch(tag) for tags in sample for tag in tags)
+        if 2 * len(found) >= len(listing.images) and is_plain and _are_tags(sample):
             return found
     return ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tagfit.data.sources.documents import Node
 from tagfit.data.sources.rows import Row
-from tagfit.data.sources.task import document_reader
+from tagfit.data.sources.task import row_reader
 
 
 def _row(record: Node) -> Row:
@@ -14,9 +14,9 @@ def _row(record: Node) -> Row:
     return Row(image, record.place, names if annotations.value is not None else None)
 
 
-CREATE_ML = document_reader(
+CREATE_ML = row_reader(
     "create-ml",
     "Create ML annotations (JSON)",
     [("image", "annotations", "coordinates"), ("imagefilename", "annotation", "coordinates")],
-    lambda document, task: task.rows(document.records, _row),
+    _row,
 )

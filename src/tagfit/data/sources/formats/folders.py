@@ -32,6 +32,8 @@ _NO_LABEL = re.compile(
 _SIGNS = "_-+&, "
 #: files that may hold labels
 _LABEL_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".xlsx", ".caption", ".yaml", ".yml")
+#: so many files are looked into
+_SAMPLE = 100
 #: a link becomes a small text where links are not supported, as in git on Windows
 _LONGEST_LINK = 300
 
@@ -90,7 +92,7 @@ def _ask_of_files(folders: Mapping[str, str], source: Source, faults: Faults) ->
     inside = [name for name in listing.files if name.lower().endswith(_LABEL_SUFFIXES) and _folder(name) in folders]
     inside = [name for name in inside if not is_about(name)]
     is_each = len({_folder(name) for name in inside}) * 2 > len(folders)
-    found = inside if is_each else [name for name in inside if _names_images(listing, name)]
+    found = inside if is_each else [name for name in inside[:_SAMPLE] if _names_images(listing, name)]
     if found:
         faults.add(
             f"{source.folder}: the names of folders may be the labels, or files in them hold these: "

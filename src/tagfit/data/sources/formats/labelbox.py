@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tagfit.data.sources.documents import Node
 from tagfit.data.sources.rows import Row
-from tagfit.data.sources.task import document_reader
+from tagfit.data.sources.task import row_reader
 
 
 def _row(record: Node) -> Row:
@@ -29,9 +29,4 @@ def _names(label: Node) -> Iterator[str]:
                 yield answer.first("name", "title").text if isinstance(answer.value, dict) else answer.text
 
 
-LABELBOX = document_reader(
-    "labelbox",
-    "a Labelbox export",
-    [("data_row", "projects"), ("Labeled Data", "Label")],
-    lambda document, task: task.rows(document.records, _row),
-)
+LABELBOX = row_reader("labelbox", "a Labelbox export", [("data_row", "projects"), ("Labeled Data", "Label")], _row)

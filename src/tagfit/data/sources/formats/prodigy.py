@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tagfit.data.sources.documents import Node, image_of
 from tagfit.data.sources.rows import Row
-from tagfit.data.sources.task import document_reader
+from tagfit.data.sources.task import row_reader
 
 
 def _row(record: Node) -> Row:
@@ -19,9 +19,4 @@ def _row(record: Node) -> Row:
     return Row(image, record.place, named if record.get("answer").value == "accept" else None)
 
 
-PRODIGY = document_reader(
-    "prodigy",
-    "a Prodigy export (JSON lines)",
-    [("accept", "answer", "options")],
-    lambda document, task: task.rows(document.records, _row),
-)
+PRODIGY = row_reader("prodigy", "a Prodigy export (JSON lines)", [("accept", "answer", "options")], _row)

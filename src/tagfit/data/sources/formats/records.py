@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from tagfit.data.sources.beside import Beside, each_beside, files_beside
-from tagfit.data.sources.columns import IMAGE_NAMES, LABELS_NAMES, pick
+from tagfit.data.sources.columns import IMAGE_NAMES, LABELS_NAMES, Column, pick
 from tagfit.data.sources.documents import Node, gather, read_document
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.listing import Head
@@ -56,7 +56,12 @@ def _objects(document: Node) -> list[Node]:
 
 def _is_record(head: Head) -> bool:
     document = head.document
-    return isinstance(document, dict) and bool(pick(document, LABELS_NAMES)) and not head.keys & {"objects", "shapes"}
+    if not isinstance(document, dict) or head.keys & {"objects", "shapes"}:
+        return False
+    lists = (
+        key for key, held in document.items() if isinstance(held, list) and all(isinstance(one, str) for one in held)
+    )
+    return bool(pick(document, LABELS_NAMES)) or any(Column(key, ()).names_labels for key in lists)
 
 
 def _of_file(file: Beside) -> Record:

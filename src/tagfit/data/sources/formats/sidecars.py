@@ -1,4 +1,4 @@
-"""One JSON beside each image: labelme's flags and shapes, Supervisely's tags and objects.
+"""One JSON beside each image: labelme's flags and shapes, Supervisely's tags and objects, V7 Darwin's annotations.
 
 An image without such a file was not labelled.
 """
@@ -28,6 +28,10 @@ def _supervisely(document: Node) -> tuple[set[str], set[str]]:
     return tags | {one.get("classTitle").text for one in document.get("objects").items}, set()
 
 
+def _darwin(document: Node) -> tuple[set[str], set[str]]:
+    return {one.get("name").text for one in document.get("annotations").items}, set()
+
+
 def _reader(code: str, title: str, keys: Collection[str], names: Callable[[Node], tuple[set[str], set[str]]]) -> Reader:
     def row(file: Beside) -> Row:
         yes, no = names(read_document(file.path, file.name, Faults()))
@@ -45,3 +49,4 @@ LABELME = _reader("labelme", "labelme's JSON beside each image", ("version", "fl
 SUPERVISELY = _reader(
     "supervisely", "Supervisely's JSON beside each image", ("description", "tags", "size", "objects"), _supervisely
 )
+DARWIN = _reader("darwin", "V7's Darwin JSON, one an image", ("item", "slots", "annotations"), _darwin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tagfit.data.sources.documents import Node
 from tagfit.data.sources.listing import Head
 from tagfit.data.sources.rows import Row
-from tagfit.data.sources.task import document_reader, file_reader
+from tagfit.data.sources.task import file_reader, row_reader
 
 _USE = "aiplatform.googleapis.com/ml_use"
 _USES = {"train": "train", "training": "train", "validate": "val", "validation": "val", "test": "test"}
@@ -36,15 +36,7 @@ def _recognise(head: Head) -> bool:
     return first.startswith("gs://") or (second.startswith("gs://") and first.lower() in {*_USES, "unassigned", ""})
 
 
-VERTEX = document_reader(
-    "vertex",
-    "Vertex AI labels (JSON lines)",
-    [("imageGcsUri",)],
-    lambda document, task: task.rows(document.records, _row),
-)
+VERTEX = row_reader("vertex", "Vertex AI labels (JSON lines)", [("imageGcsUri",)], _row)
 VERTEX_LINES = file_reader(
-    "vertex-lines",
-    "Vertex AI labels (CSV without a header)",
-    _recognise,
-    lambda task: task.rows(task.lines(), _line),
+    "vertex-lines", "Vertex AI labels (CSV without a header)", _recognise, lambda task: task.rows(task.lines(), _line)
 )
