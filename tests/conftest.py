@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from hypothesis import settings
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).with_name("__pycache__") / "kernels"))
 
 from making import PROVE, feature_table, locked
+
+# a shell that put the tests into the background ignores these, and so would every command that the tests start
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
 settings.register_profile("short", max_examples=100, deadline=None)
 settings.register_profile("prove", max_examples=1000, deadline=None)

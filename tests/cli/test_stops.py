@@ -52,7 +52,10 @@ def _stop(folder, command, number, after):
     with _started(folder, command) as process:
         time.sleep(after)
         process.send_signal(number)
-        printed, errors = process.communicate(timeout=120)
+        try:
+            printed, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()  # the next test is not to wait for it
     assert "Traceback" not in errors
     return process.returncode, printed, errors
 
