@@ -1,7 +1,7 @@
 """The command line, thin over `api`. Results go to stdout; progress and messages go to stderr.
 
 Exit codes: 0 done, 1 the job failed, 2 bad usage or bad input, 3 `cure` finished and the target was not met,
-130 and 143 stopped by ctrl-C and SIGTERM with what it had reached written.
+130, 143 and 129 stopped by ctrl-C, SIGTERM and SIGHUP with what it had reached written.
 """
 
 from __future__ import annotations
