@@ -87,6 +87,25 @@ def test_at_any_moment(folder, command, number):
         assert code in (128 + number, -number, 0, 2, 3), errors
 
 
+EXEC = """
+import os, signal, sys
+from tagfit.cli import main
+def inspect(*_, **__):
+    exec(f"import os; os.kill(os.getpid(), {sys.argv.pop()})")  # as a dataclass does while it is made
+main.inspect.callback = inspect
+main.main(["inspect", "rows.npz"])
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_code_is_the_same_within_what_python_compiles(folder, number):
+    (folder / "stopped_within.py").write_text(EXEC)
+    command = [sys.executable, "-m", "stopped_within", str(int(number))]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True)
+    assert done.returncode == 128 + number, done.stderr
+
+
 def test_a_hangup_that_is_ignored_stays_ignored(folder):
     line = f"trap '' HUP; exec {sys.executable} -m tagfit fit rows.npz --recipe quick.toml -o hung"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -11,6 +11,14 @@ from contextlib import contextmanager
 ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+class Stopped(KeyboardInterrupt):
+    """What a signal raises here.
+
+    Once a plain KeyboardInterrupt has passed through `exec`, by which dataclasses are made, Python ends by SIGINT,
+    whatever code it was to end with.
+    """
+
+
 class Stops:
     """What asked to stop.
 
@@ -23,18 +31,19 @@ class Stops:
 
     def __call__(self, number: int, frame: object) -> None:
         self.number = number
-        raise KeyboardInterrupt
+        raise Stopped
 
 
 @contextmanager
 def stops_raise() -> Iterator[Stops]:
-    """Every signal that asks to stop is raised as ctrl-C is, so that what is half done is put away.
+    """Every signal that asks to stop is raised in the main thread, so that what is half done is put away.
 
     One that is ignored (`nohup`) or handled already stays so.
     """
     stops = Stops()
 
-    free = [number for number in ASKING[1:] if signal.getsignal(number) == signal.SIG_DFL]
+    before = {number: signal.getsignal(number) for number in ASKING}
+    free = [number for number, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
     if threading.current_thread() is not threading.main_thread():
         free = []  # Python lets nobody else handle them
     for number in free:
@@ -43,4 +52,4 @@ def stops_raise() -> Iterator[Stops]:
         yield stops
     finally:
         for number in free:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
