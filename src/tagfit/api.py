@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from tagfit.cluster.connection import connected, demand_place
-from tagfit.cluster.loading import decoding
-from tagfit.data.inspection import Inspection, look
-from tagfit.data.split import demand_split
-from tagfit.data.unknown import check_single_positive
 from tagfit.decisions.decider import DecisionObjective
 from tagfit.decisions.guarantees import Guarantee
 from tagfit.decisions.rules import Objective
@@ -40,17 +36,16 @@ from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED, ModelOptions
 from tagfit.recipes import DenseModel, Recipe, find_recipe
 from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
-from tagfit.runs.loading import DataLoad
-from tagfit.search.candidates import losses_for, pinned
-from tagfit.search.plan import Plan
-from tagfit.search.space import space
 
 if TYPE_CHECKING:
+    from tagfit.data.inspection import Inspection
     from tagfit.diagnosis.registry import Diagnosis
     from tagfit.report.result import Evaluation, Result
     from tagfit.runs.estimation import Estimate
+    from tagfit.runs.loading import DataLoad
     from tagfit.runs.record import Delivered
     from tagfit.search.campaign import Budget
+    from tagfit.search.plan import Plan
     from tagfit.training.events import Event, Listener
 
 
@@ -61,6 +56,12 @@ def _ignore(event: Event) -> None:
 # ----------------------------------------------------------------------------------------------- options
 
 
+def _demand_split(split: str | Mapping[str, float]) -> None:
+    from tagfit.data.split import demand_split
+
+    demand_split(split)
+
+
 def _demand_device(name: str) -> None:
     if name not in ("auto", "cpu"):
         from tagfit.training.device import find_device
@@ -68,9 +69,9 @@ def _demand_device(name: str) -> None:
         find_device(name)
 
 
-#: what options mean to the rooms that know it
+#: what options mean to the rooms that know it; these are loaded once such an option is given: every command reads this
 MEANINGS: Meanings = {
-    "split": demand_split,
+    "split": _demand_split,
     "decide_for": Objective.parse,
     "guarantee": Guarantee.parse,
     "device": _demand_device,
@@ -182,6 +183,9 @@ def _source(
     """What is read, on the cluster if one is named."""
     if like is not None and (options.size is not None or options.backbone is not None):
         raise OptionError("a tagger sets how images are read, so that no size and no backbone can be given")
+    from tagfit.cluster.loading import decoding
+    from tagfit.runs.loading import DataLoad
+
     with connected(options.on) as ray:
         yield DataLoad(data, labels, like, on_read, None if ray is None else decoding(ray))
 
@@ -197,12 +201,15 @@ def inspect(data: object, *, device: str = "auto") -> Inspection:
         data: what `load` returned, or anything that `load` takes without further options.
         device: where a backbone looks at the images.
     """
+    from tagfit.data.inspection import look
+
     return look(_locked(data, _checked(ModelOptions, {"device": device}).device))
 
 
 def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
     """About how long `fit` and `cure` of such data take here, and how much memory."""
     from tagfit.runs.estimation import estimate
+    from tagfit.search.plan import Plan
 
     device = _checked(ModelOptions, {"device": device}).device
     return estimate(_locked(data, device), device, plan or Plan())
@@ -229,6 +236,7 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
     from tagfit.runs.delivery import deliver
     from tagfit.runs.session import Session
     from tagfit.search.campaign import Outcome
+    from tagfit.search.candidates import losses_for, pinned
     from tagfit.training.device import find_device
 
     chosen = _checked(TrainOptions, options)
@@ -272,6 +280,8 @@ def _trainable(data: object, options: RunOptions, objective: DecisionObjective) 
     Raises:
         DataError: it has not.
     """
+    from tagfit.data.unknown import check_single_positive
+
     locked = _locked(data, options.device, calibrate=objective.guarantee is not None)
     if options.fine_tune and locked.dataset.preprocessing.backbone is None:
         raise DataError(
@@ -312,6 +322,8 @@ def cure(
         TrainingDivergedError: the baseline's loss became NaN or exploded.
         LockChangedError: data, split or preprocessing changed meanwhile.
     """
+    from tagfit.search.plan import Plan
+
     reader = OptionReader(MEANINGS)
     chosen = reader.read(CureOptions, options)
     reader.faults += _target_faults(target, options)
@@ -340,6 +352,8 @@ def cure_by(
     from tagfit.runs.delivery import deliver
     from tagfit.runs.session import Session
     from tagfit.search.campaign import Campaign
+    from tagfit.search.candidates import losses_for
+    from tagfit.search.space import space
     from tagfit.training.device import find_device
 
     first, objective = recipe_of(options), _objective(options)

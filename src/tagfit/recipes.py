@@ -29,7 +29,8 @@ from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean
 from tagfit.io.faults import field_faults
-from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare, plain
+from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
+from tagfit.io.scalars import plain
 from tagfit.io.typed_json import from_plain, to_plain
 
 #: bytes of a recipe file; ours have 500

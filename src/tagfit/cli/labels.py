@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tagfit.cli.command import command, json_option, option, say, takes
-from tagfit.cli.output import read_labels, show, show_json
+from tagfit.cli.output import read, show, show_json
 from tagfit.options.data import LabelOptions
 
 
@@ -23,7 +23,7 @@ def labels(data: str, reading: LabelOptions, output: str, as_json: bool) -> None
     """
     from tagfit.data.label_file import write_labels
 
-    dataset = read_labels(data, reading)
+    dataset = read(data, reading)
     written = write_labels(Path(output), dataset)
     if as_json:
         show_json({**vars(written), "file": str(written.file), "images": written.images and str(written.images)})

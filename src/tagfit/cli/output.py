@@ -48,24 +48,13 @@ def load(data: str, options: DataOptions) -> LockedData:
     return locked
 
 
-def read(data: str, tagger: Tagger, options: LabelOptions) -> Dataset:
-    """Read what a command was given as a tagger takes it."""
+def read(data: str, options: LabelOptions, like: Tagger | None = None) -> Dataset:
+    """Read what a command was given, as a tagger takes it where there is one, without splitting it."""
     from tagfit import api
     from tagfit.cli.progress import reading_bar
 
     with reading_bar() as on_read:
-        dataset = api.read_dataset(data, like=tagger, on_read=on_read, **options.changed())
-    _say_set_aside(dataset)
-    return dataset
-
-
-def read_labels(data: str, options: LabelOptions) -> Dataset:
-    """Read what a command was given for its labels' sake."""
-    from tagfit import api
-    from tagfit.cli.progress import reading_bar
-
-    with reading_bar() as on_read:
-        dataset = api.read_dataset(data, on_read=on_read, **options.changed())
+        dataset = api.read_dataset(data, like=like, on_read=on_read, **options.changed())
     _say_set_aside(dataset)
     return dataset
 

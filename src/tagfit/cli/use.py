@@ -30,9 +30,9 @@ def evaluate(
 
     tagger = Tagger.load(bundle, runtime="torch")
     other = None if compare is None else Tagger.load(compare, runtime="torch")
-    samples = theirs = read(data, tagger, reading)
+    samples = theirs = read(data, reading, tagger)
     if other is not None and other.preprocessing != tagger.preprocessing:
-        theirs = read(data, other, reading)
+        theirs = read(data, reading, other)
     found = api.evaluate(tagger, samples, compare=other, compare_data=theirs, **scoring.changed())
     if as_json:
         show_json(found)

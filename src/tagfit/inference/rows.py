@@ -16,7 +16,6 @@ from tagfit.data.feature_names import feature_order
 from tagfit.data.sources.arrays import names_in
 from tagfit.data.sources.faults import Faults
 from tagfit.data.sources.npz import read_npz
-from tagfit.data.sources.read import read
 from tagfit.errors import DataError, OutputError
 from tagfit.images.store import OnRead
 from tagfit.inference.paths import STDIN, demand_images, images_at, lines_of
@@ -193,6 +192,8 @@ def _features_at(path: Path) -> tuple[Sequence[str], Array, tuple[str, ...]]:
         if len(x) and not x.nbytes:  # any number of rows, in a file of a hundred bytes
             raise DataError(f"{path}: expected an array of numbers; got nothing, of shape {x.shape} and {x.dtype}")
         return [f"row {number}" for number in range(1, len(x) + 1)], x, columns
+    from tagfit.data.sources.read import read  # images do without every reader of labels
+
     todo = "Expected arrays (.npy, or an .npz with X) or, for a bundle of features, a label file with features."
     try:
         table = read(path)

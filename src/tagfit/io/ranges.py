@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -19,8 +19,3 @@ SomeShare = Annotated[float, Meta(gt=0, le=1, description="a fraction above 0, a
 OpenFraction = Annotated[float, Meta(gt=0, lt=1, description="a fraction between 0 and 1, both excluded")]
 Count = Annotated[int, Meta(ge=1, lt=2**31, description="a whole number of at least 1")]
 CountOrNone = Annotated[int, Meta(ge=0, lt=2**31, description="a whole number of at least 0")]
-
-
-def plain(value: Any) -> Any:
-    """A NumPy scalar as Python's own number, text or switch; anything else as it is."""
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value

@@ -16,6 +16,7 @@ import msgspec
 
 from tagfit.errors import BundleError
 from tagfit.io.faults import MOST_FAULTS, unknown_fields, wrong_values
+from tagfit.io.scalars import plain
 
 Record = TypeVar("Record")
 
@@ -40,8 +41,8 @@ def to_plain(value: object) -> Any:
         return tag | to_plain(msgspec.structs.asdict(value))
     if dataclasses.is_dataclass(value):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if type(value).__module__ == "numpy" and hasattr(value, "item"):  # a scalar
-        return value.item()
+    if (own := plain(value)) is not value:
+        return own
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tagfit.errors import did_you_mean
-from tagfit.io.ranges import plain
+from tagfit.io.scalars import plain
 
 _MOST = sys.float_info.max  # what is above is infinite
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from tagfit.errors import InputError, OptionError, did_you_mean
-from tagfit.io.ranges import plain
+from tagfit.io.scalars import plain
 from tagfit.options.checks import SWITCH, Constraint
 
 Group = Literal[

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from tagfit.errors import RecipeError, did_you_mean
-from tagfit.io.ranges import plain
+from tagfit.io.scalars import plain
 from tagfit.options.checks import FRACTION
 from tagfit.records.data import Part
 
