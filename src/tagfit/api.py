@@ -5,7 +5,7 @@ What loads torch is imported where it is used: predicting does without, and so d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -69,6 +69,13 @@ def _demand_device(name: str) -> None:
         find_device(name)
 
 
+def _demand_checks(names: Iterable[str]) -> None:
+    from tagfit.diagnosis.registry import find_check
+
+    for name in names:
+        find_check(name)
+
+
 #: what options mean to the rooms that know it; these are loaded once such an option is given: every command reads this
 MEANINGS: Meanings = {
     "split": _demand_split,
@@ -78,6 +85,7 @@ MEANINGS: Meanings = {
     "on": demand_place,
     "metric": Target,
     "recipe": find_recipe,
+    "ignore": _demand_checks,
     "baseline": find_recipe,
 }
 
@@ -475,6 +483,7 @@ def diagnose(
         examined = checkup.of_run(Path(data), chosen.seed, chosen.device)
     else:
         examined = checkup.of_data(_locked(data, chosen.device), chosen, on_event)
+    examined = examined.without(chosen.ignore)
     if chosen.quick:
         examined = examined.quick()
     for line in examined.announcement():

@@ -357,15 +357,22 @@ def test_diagnose_data_and_a_run(tagfit, arrays, quick):
     assert told.exit_code == 0, told.stderr
     assert "dense-baseline on the features" in told.stdout
     assert "memorisation" not in told.stdout
-    assert "Not checked: more_data: it needs training, which --quick leaves out." in " ".join(told.stdout.split())
+    assert "Not checked: more_data (TAG004): it needs training, which --quick leaves out." in " ".join(
+        told.stdout.split()
+    )
     assert widest(told.stdout) <= 80
     tagfit("fit", arrays, "--recipe", quick, "-o", "run")
-    record = json.loads(tagfit("diagnose", "run", "--quick", "--json").stdout)
-    assert set(record) == {"subject", "checked", "findings", "cannot"}
+    record = json.loads(tagfit("diagnose", "run", "--quick", "--json", "--ignore", "TAG005").stdout)
+    assert set(record) == {"subject", "checked", "findings", "cannot", "ignored"}
     assert "gap" in record["checked"]
+    assert record["ignored"] == ["shift"]
+    assert "shift" not in [*record["checked"], *(one["check"] for one in [*record["findings"], *record["cannot"]])]
     refused = tagfit("diagnose", "run", "--size", "32")
     assert refused.exit_code == 2
     assert "--size" in refused.stderr
+    refused = tagfit("diagnose", "run", "--ignore", "TAG999")
+    assert refused.exit_code == 2
+    assert "there is no check 'TAG999'" in refused.stderr
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tagfit.diagnosis.checks.shortcuts import shortcuts
 from tagfit.diagnosis.checks.unlearnable import unlearnable
 from tagfit.diagnosis.checks.untrained import untrained
 from tagfit.diagnosis.evidence import CannotCheck, Evidence
-from tagfit.errors import TrainingDivergedError
+from tagfit.errors import OptionError, TrainingDivergedError, did_you_mean
 from tagfit.records.runs import Finding
 
 
@@ -24,13 +24,15 @@ class Check:
     """One thing that may be wrong.
 
     Attributes:
+        code: its stable code. A code is never changed and never given to another check.
         title: what it looks for, as a person would call it.
-        run: returns what it found, nothing where all is well; raises CannotCheck with the reason where it cannot tell.
+        run: returns what it found, nothing if all is well; raises CannotCheck with the reason if it cannot tell.
         trainings: how many quick trainings it needs.
         about: what it accuses.
         free: whether it costs nothing beside a model, so that every fit and cure can have it.
     """
 
+    code: str
     title: str
     run: Callable[[Evidence], list[Finding]]
     trainings: int = 0
@@ -38,19 +40,21 @@ class Check:
     free: bool = False
 
 
-#: by the name that findings and JSON call them
+#: by the name that findings and JSON call them; a new check takes the next code
 CHECKS: dict[str, Check] = {
-    "gap": Check("the gap between train and val", gap, about="model", free=True),
-    "untrained": Check("whether anything was learnt", untrained, about="model", free=True),
-    "memorisation": Check("memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS, about="model"),
-    "more_data": Check("whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
-    "shift": Check("whether train and val differ", shift),
-    "leakage": Check("what a split by blocks scores", leakage.leakage, trainings=leakage.TRAININGS),
-    "shortcuts": Check("shortcuts", shortcuts),
-    "label_errors": Check("wrong labels", label_errors.label_errors, trainings=label_errors.TRAININGS),
-    "unlearnable": Check("labels that cannot be learnt", unlearnable),
-    "flattery": Check("metrics that flatter", flattery, about="model", free=True),
-    "schedule": Check("rate and schedule", schedule, about="model", free=True),
+    "gap": Check("TAG001", "the gap between train and val", gap, about="model", free=True),
+    "untrained": Check("TAG002", "whether anything was learnt", untrained, about="model", free=True),
+    "memorisation": Check(
+        "TAG003", "memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS, about="model"
+    ),
+    "more_data": Check("TAG004", "whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
+    "shift": Check("TAG005", "whether train and val differ", shift),
+    "leakage": Check("TAG006", "leakage between train and val", leakage.leakage, trainings=leakage.TRAININGS),
+    "shortcuts": Check("TAG007", "shortcuts", shortcuts),
+    "label_errors": Check("TAG008", "wrong labels", label_errors.label_errors, trainings=label_errors.TRAININGS),
+    "unlearnable": Check("TAG009", "labels that cannot be learnt", unlearnable),
+    "flattery": Check("TAG010", "metrics that flatter", flattery, about="model", free=True),
+    "schedule": Check("TAG011", "learning rate and schedule", schedule, about="model", free=True),
 }
 
 #: what costs a fit or a cure next to nothing
@@ -60,12 +64,32 @@ FREE = tuple(name for name, check in CHECKS.items() if check.free)
 OF_DATA = tuple(name for name, check in CHECKS.items() if check.about == "data")
 
 
+def find_check(text: str) -> str:
+    """The name of the check with this code, in upper or lower case, or this name.
+
+    Raises:
+        OptionError: there is no such check.
+    """
+    by_code = {check.code: name for name, check in CHECKS.items()}
+    if text in CHECKS or text.upper() in by_code:
+        return by_code.get(text.upper(), text)
+    raise OptionError(
+        f"there is no check {text!r}.{did_you_mean(text, [*CHECKS, *by_code])}",
+        f"The checks are {', '.join(f'{name} ({check.code})' for name, check in CHECKS.items())}.",
+    )
+
+
 @dataclass(frozen=True)
 class Unchecked:
     """A check that could not run, and why."""
 
     check: str
     why: str
+
+    @property
+    def code(self) -> str:
+        """The stable code of the check."""
+        return CHECKS[self.check].code
 
 
 @dataclass(frozen=True)
@@ -76,28 +100,33 @@ class Diagnosis:
         subject: what was diagnosed, in a line.
         checked: the checks that ran.
         cannot: those that could not.
+        ignored: those that were left out on request.
     """
 
     findings: tuple[Finding, ...]
     cannot: tuple[Unchecked, ...]
     checked: tuple[str, ...]
     subject: str = ""
+    ignored: tuple[str, ...] = ()
 
 
-def look(evidence: Evidence, names: Iterable[str] = tuple(CHECKS), subject: str = "") -> Diagnosis:
-    """Run the named checks."""
+def look(
+    evidence: Evidence, names: Iterable[str] = tuple(CHECKS), subject: str = "", ignored: tuple[str, ...] = ()
+) -> Diagnosis:
+    """Run the named checks; `ignored` are the names of those that were left out on request."""
     findings: list[Finding] = []
     cannot: list[Unchecked] = []
     checked: list[str] = []
     for name in names:
         try:
-            findings += [replace(finding, of=CHECKS[name].about) for finding in CHECKS[name].run(evidence)]
+            check = CHECKS[name]
+            findings += [replace(finding, of=check.about, code=check.code) for finding in check.run(evidence)]
             checked.append(name)
         except CannotCheck as reason:
             cannot.append(Unchecked(name, str(reason)))
         except TrainingDivergedError as error:
             cannot.append(Unchecked(name, f"its training diverged at step {error.step}"))
-    return Diagnosis(worst_first(findings), tuple(cannot), tuple(checked), subject)
+    return Diagnosis(worst_first(findings), tuple(cannot), tuple(checked), subject, ignored)
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -156,6 +156,9 @@ class DiagnoseOptions(Options):
     """What `diagnose` looks at."""
 
     quick: bool = option(False, "Leave out the checks that need further training.", SWITCH, "Checks")
+    ignore: Collection[str] = option(
+        (), "Leave out a check, by its code (TAG008) or its name.", several("CHECK"), "Checks", several=True
+    )
     recipe: str | Path | Recipe | None = recipe_option(
         None, "What to train on the data", "Checks", f"{DEFAULT_BASELINE} on the cheapest features"
     )
@@ -168,6 +171,7 @@ class DiagnoseKeywords(TypedDict, total=False):
     """`DiagnoseOptions` as keyword arguments."""
 
     quick: bool
+    ignore: Collection[str]
     recipe: str | Path | Recipe | None
     metric: str
     seed: int

@@ -184,6 +184,7 @@ class Finding:
         names: the labels or samples concerned, the worst first.
         tries: candidates of the ladder that answer it: a cure tries them first.
         of: what is accused: data or model, or in the record of a run `after` or `before`.
+        code: the stable code of the check, such as TAG001; empty in records of older versions.
     """
 
     check: str
@@ -195,6 +196,7 @@ class Finding:
     names: tuple[str, ...] = ()
     tries: tuple[str, ...] = ()
     of: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

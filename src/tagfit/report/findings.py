@@ -32,11 +32,13 @@ def diagnosis_text(diagnosis: Diagnosis) -> Iterator[RenderableType]:
         checks = f"{len(silent)} check{'s' * (len(silent) > 1)}"
         yield Text(f"Nothing found by {checks}: {', '.join(silent)}.", style="" if found else "green")
     for one in diagnosis.cannot:
-        yield Text(f"Not checked: {one.check}: {one.why}.", style="dim")
+        yield Text(f"Not checked: {one.check} ({one.code}): {one.why}.", style="dim")
+    if diagnosis.ignored:
+        yield Text(f"Left out by --ignore: {', '.join(diagnosis.ignored)}.", style="dim")
 
 
 def _finding(number: int, finding: Finding) -> Iterator[RenderableType]:
-    yield Text(f"{number}. {finding.meaning}", style="bold yellow")
+    yield Text(f"{number}. {finding.meaning}{_code(finding)}", style="bold yellow")
     yield _indented(f"seen: {finding.seen}")
     yield _indented(f"do: {finding.todo}")
 
@@ -51,7 +53,11 @@ def findings_lines(findings: Sequence[Finding]) -> Iterator[RenderableType]:
             if of == "after":
                 yield from _finding(number, finding)
             else:
-                yield from (Text(f"{number}. {finding.meaning}"), _indented(finding.seen))
+                yield from (Text(f"{number}. {finding.meaning}{_code(finding)}"), _indented(finding.seen))
+
+
+def _code(finding: Finding) -> str:
+    return f" [{finding.code}]" if finding.code else ""
 
 
 def _indented(text: str) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from tagfit.data.lock import lock
 from tagfit.decisions.appraisal import joined
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
-from tagfit.diagnosis.registry import CHECKS, OF_DATA, Diagnosis, look
+from tagfit.diagnosis.registry import CHECKS, OF_DATA, Diagnosis, find_check, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
 from tagfit.options.runs import DiagnoseOptions
@@ -38,11 +39,18 @@ QUICK = "it needs training, which --quick leaves out"
 
 @dataclass(frozen=True, eq=False)
 class Checkup:
-    """What is to be diagnosed, in a line, what is known of it, and what is looked for."""
+    """What is to be diagnosed, in a line, what is known of it, which checks are made, and which were left out."""
 
     subject: str
     evidence: Evidence
     checks: tuple[str, ...] = tuple(CHECKS)
+    ignored: tuple[str, ...] = ()
+
+    def without(self, ignore: Collection[str]) -> Checkup:
+        """Without some checks, by their codes or names."""
+        ignored = {find_check(text) for text in ignore}
+        kept = tuple(name for name in self.checks if name not in ignored)
+        return replace(self, checks=kept, ignored=tuple(name for name in self.checks if name in ignored))
 
     def quick(self) -> Checkup:
         """Without the checks that need further training."""
@@ -61,7 +69,7 @@ class Checkup:
         ]
 
     def diagnosis(self) -> Diagnosis:
-        return look(self.evidence, self.checks, self.subject)
+        return look(self.evidence, self.checks, self.subject, self.ignored)
 
 
 def is_run(data: object) -> TypeGuard[str | Path]:
