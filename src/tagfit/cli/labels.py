@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,19 +12,20 @@ from tagfit.cli.output import read, show, show_json
 from tagfit.options.data import LabelOptions
 
 
-@command("tagfit labels photos/ -o labels.csv", "tagfit labels project.json --images photos/ -o labels.jsonl")
+@command("tagfit labels photos/ -o labels.csv", "tagfit labels photos/ --apply corrections.jsonl -o labels.csv")
 @click.argument("data")
-@takes(reading=LabelOptions)
+@takes(reading=LabelOptions, leave=("corrections",))
+@option("--apply", "corrections", metavar="FILE", help="Apply the decisions about labels in this file (JSON lines).")
 @option("--output", "-o", required=True, metavar="FILE", help="The .csv, .jsonl or .npz file to write.")
 @json_option
-def labels(data: str, reading: LabelOptions, output: str, as_json: bool) -> None:
+def labels(data: str, reading: LabelOptions, corrections: str | None, output: str, as_json: bool) -> None:
     """Write the labels of DATA in their plainest form.
 
     Whatever DATA is, the file reads back to the same data and lock. The file of DATA itself is not touched.
     """
     from tagfit.data.label_file import write_labels
 
-    dataset = read(data, reading)
+    dataset = read(data, replace(reading, corrections=corrections))
     written = write_labels(Path(output), dataset)
     if as_json:
         show_json({**vars(written), "file": str(written.file), "images": written.images and str(written.images)})

@@ -108,6 +108,12 @@ class LabelOptions(ReadingOptions):
         typed=megapixels(),
     )
     strict: bool = option(False, "Stop if an image cannot be read, instead of setting it aside.", SWITCH, "Data")
+    corrections: str | Path | None = option(
+        None,
+        "Apply the decisions about labels in this file (JSON lines) on top of what the data says.",
+        place("FILE"),
+        "Data",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +149,7 @@ class ReadKeywords(ReadingKeywords, total=False):
     images: str | Path | None
     max_pixels: int | None
     strict: bool
+    corrections: str | Path | None
     size: int | None
     backbone: str | Path | None
     device: str
@@ -216,14 +223,15 @@ class DataSource:
     minus_one: Literal["no", "unknown"] | None = None
     max_pixels: int | None = None
     strict: bool = False
+    corrections: str | None = None
 
     @classmethod
     def of(cls, data: str | Path, options: DataOptions) -> DataSource:
         """With paths as they are called from anywhere."""
         values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name != "data"}
-        images = None if options.images is None else str(Path(options.images).resolve())
-        backbone = None if options.backbone is None else _place(options.backbone)
-        return cls(**{**values, "data": _place(data), "images": images, "backbone": backbone})
+        named = {"images": options.images, "backbone": options.backbone, "corrections": options.corrections}
+        places = {name: None if path is None else _place(path) for name, path in named.items()}
+        return cls(**{**values, **places, "data": _place(data)})
 
     @property
     def options(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tagfit.data.corrections import corrected, read_corrections, with_newly_labelled
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.lock import lock
 from tagfit.data.sources.memory import from_arrays, from_memory
@@ -51,6 +52,12 @@ class DataLoad:
             DataError: with every fault that was found.
         """
         table = self._table(options)
+        if options.corrections is None:
+            return self._dataset(table, options)
+        corrections = read_corrections(Path(options.corrections))
+        return corrected(self._dataset(with_newly_labelled(table, corrections), options), corrections)
+
+    def _dataset(self, table: LabelTable, options: ReadOptions) -> Dataset:
         if options.backbone is None and (self.like is None or self.like.preprocessing.backbone is None):
             size = options.size or DEFAULT_SIZE if self.like is None else self.like.form.size
             dataset = self._built(table, options, size)
