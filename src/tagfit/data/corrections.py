@@ -199,7 +199,7 @@ def decisions(dataset: Dataset, row: int, labels: Mapping[str, Told], *, who: st
     Args:
         labels: by name, each label that the person decided on.
     """
-    before = {YES: 1, NO: 0, UNKNOWN: None}
+    before: Mapping[int, Told] = {YES: 1, NO: 0, UNKNOWN: None}
     columns = {name: column for column, name in enumerate(dataset.label_names)}
     return [
         Correction(
