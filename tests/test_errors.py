@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagfit.errors import EXTRAS, MissingExtraError, demand_extra
+from tagfit.errors import EXTRAS, DataError, MissingExtraError, demand_extra, did_you_mean, nearest_file
 
 
 def test_extras_are_those_of_the_project():
@@ -29,3 +29,28 @@ def test_a_missing_package_is_told_by_its_own_name(extra, monkeypatch):
 
 def test_the_types_are_for_others_too():
     assert files("tagfit").joinpath("py.typed").is_file()
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("lr", ("rate", "epochs"), " Did you mean 'rate'?"),
+        ("units", ("widths", "dropout"), " Did you mean 'widths'?"),
+        ("F1", ("micro_f1", "macro_f1"), " Did you mean 'micro_f1' or 'macro_f1'?"),
+        ("train", ("fit", "cure", "predict"), " Did you mean 'fit' or 'cure'?"),
+        ("epohcs", ("rate", "epochs"), " Did you mean 'epochs'?"),
+        ("nothing like it", ("rate", "epochs"), ""),
+    ],
+)
+def test_a_word_of_other_tools_is_answered_with_ours(word, known, hint):
+    assert did_you_mean(word, known) == hint
+
+
+def test_a_file_that_is_not_there_is_answered_with_the_nearest_beside_it(tmp_path):
+    (tmp_path / "Labels.csv").touch()
+    assert nearest_file(tmp_path / "label.csv") == f" Did you mean '{tmp_path / 'Labels.csv'}'?"
+    assert nearest_file(tmp_path / "photos") == nearest_file(tmp_path / "no" / "labels.csv") == ""
+
+
+def test_every_fault_of_a_message_is_a_sentence():
+    assert str(DataError(["a: no", "b: no!"], "Do it.")) == "2 faults:\n  - a: no.\n  - b: no!\nDo it."

@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 
 
 class TagfitError(Exception):
@@ -43,7 +44,7 @@ class InputError(TagfitError, ValueError):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        lines = list(self.faults[: self.SHOWN])
+        lines = [_sentence(fault) for fault in self.faults[: self.SHOWN]]
         if len(self.faults) > 1:
             lines = [f"{len(self.faults)} faults:", *(f"  - {line}" for line in lines)]
         if len(self.faults) > self.SHOWN:
@@ -54,6 +55,10 @@ class InputError(TagfitError, ValueError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[tuple[str, ...], str]]:
         return type(self), (self.faults, self.todo)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", ":", "…")) else f"{text}."
 
 
 class DataError(InputError):
@@ -152,7 +157,59 @@ class TrainingDivergedError(TagfitError, ArithmeticError):
         return type(self), (self.step, self.epoch, self.loss)
 
 
+#: what other tools and the literature call things, and what we call them
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "accuracy": ("label_accuracy", "subset_accuracy", "keras_accuracy"),
+    "ap": ("map", "micro_ap"),
+    "batch": ("batch_size",),
+    "batchnorm": ("batch_norm",),
+    "batch_size": ("recipe", "baseline"),
+    "checks": ("diagnose",),
+    "early_stopping": ("patience",),
+    "epochs": ("recipe", "baseline"),
+    "exact_match": ("subset_accuracy",),
+    "f1": ("micro_f1", "macro_f1", "sample_f1"),
+    "f1_score": ("micro_f1", "macro_f1", "sample_f1"),
+    "filters": ("width",),
+    "hidden": ("widths",),
+    "hidden_layer_sizes": ("widths",),
+    "l2": ("weight_decay",),
+    "layers": ("widths",),
+    "learning_rate": ("rate", "recipe", "baseline"),
+    "lr": ("rate", "recipe", "baseline"),
+    "max_epochs": ("epochs",),
+    "model": ("recipe", "baseline"),
+    "n_epochs": ("epochs",),
+    "num_epochs": ("epochs",),
+    "optimise": ("cure",),
+    "out": ("output",),
+    "recipe": ("baseline",),
+    "baseline": ("recipe",),
+    "score": ("evaluate",),
+    "search": ("cure",),
+    "smoothing": ("label_smoothing",),
+    "test": ("evaluate",),
+    "train": ("fit", "cure"),
+    "tune": ("cure",),
+    "units": ("widths",),
+}
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` for the nearest known name, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    """` Did you mean 'x'?` for what we call this, or for the nearest known name; or nothing."""
+    names = list(known)
+    plain = name.lower().replace("-", "_")
+    synonyms = [one for one in SYNONYMS.get(plain, ()) if one in names]
+    near = synonyms or difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def nearest_file(path: Path) -> str:
+    """` Did you mean 'x'?` for the entry of the same folder with the nearest name; or nothing."""
+    try:
+        beside = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return ""
+    lowered = {name.lower(): name for name in beside}
+    near = difflib.get_close_matches(path.name.lower(), lowered, n=1)
+    return f" Did you mean {str(path.parent / lowered[near[0]])!r}?" if near else ""

@@ -27,7 +27,7 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
-from tagfit.errors import BundleError, RecipeError, did_you_mean
+from tagfit.errors import BundleError, RecipeError, did_you_mean, nearest_file
 from tagfit.io.faults import field_faults
 from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
 from tagfit.io.scalars import plain
@@ -334,7 +334,7 @@ class Recipe:
                 raise RecipeError(f"{path}: a recipe file may have {MOST_TOML:,} bytes; this one has more")
             values = tomllib.loads(content.decode("utf-8"))
         except FileNotFoundError:
-            raise RecipeError(f"{path}: no such recipe file") from None
+            raise RecipeError(f"{path}: no such recipe file.{nearest_file(path)}") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise RecipeError(f"{path}: expected a TOML recipe; {error}") from error
         try:

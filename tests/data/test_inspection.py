@@ -1,7 +1,9 @@
 import json
 
 import numpy as np
+import pytest
 
+import tagfit
 from making import as_json, feature_table, locked, scenes
 from tagfit.data.inspection import look
 
@@ -84,3 +86,16 @@ def test_near_copies_and_alike_neighbours_that_a_split_parts_are_named():
 
 def test_feature_rows_have_neither():
     assert (inspected().near_copies, inspected().neighbours) == ((), None)
+
+
+@pytest.mark.parametrize(("most", "features", "told"), [(255, 3072, True), (1, 3072, True), (255, 3000, False)])
+def test_rows_that_look_like_images_laid_out_flat_are_reported(most, features, told):
+    x = np.random.default_rng(0).integers(0, 256, (40, features)) * (most / 255)
+    shown = look(tagfit.load(x.astype(np.float32), feature_table(samples=40).labels_NL)).suspicions
+    assert any("look like 32 x 32 x 3 images laid out flat" in one for one in shown) == told
+
+
+def test_features_of_other_kinds_do_not_look_like_images():
+    x = np.random.default_rng(0).normal(size=(40, 3072)).astype(np.float32)
+    shown = look(tagfit.load(x, feature_table(samples=40).labels_NL)).suspicions
+    assert not any("look like" in one for one in shown)

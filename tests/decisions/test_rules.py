@@ -30,7 +30,7 @@ class TestObjective:
         [
             ("macro-f1", "Did you mean 'macro_f1'"),
             ("recal>=0.9", "Did you mean 'recall'"),
-            ("recall", "recall>=R"),
+            ("recall", "need a level, such as recall>=0.9"),
             ("map", "one of micro_f1, macro_f1"),
             ("macro_f1>=0.5", "one of"),
             ("", "one of"),

@@ -110,7 +110,7 @@ def test_what_is_computed_is_never_read():
         ({"curves": [{"kind": "steps", "at": [0, 2]}]}, "curves[0].at[1] must be a fraction from 0 to 1; got 2"),
         ({"by_part": {"tset": None}}, "a key of by_part must be one of train, val; got 'tset'"),
         ({"by_part": {"val": {"count": []}}}, "by_part.val.count must be a whole number; got []"),
-        ({"numbers": 7}, "numbers must be a list; got 7"),
+        ({"numbers": 7}, "numbers must be a list; got 7. Write [7]"),
         ({"numbers": [1, "2"]}, "numbers[1] must be a whole number; got '2'"),
         ({"low": 0.5}, "low: Expected `float` >= 1.0"),
     ],

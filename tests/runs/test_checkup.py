@@ -9,9 +9,10 @@ from making import as_json, feature_table, image_table
 from tagfit import api
 from tagfit.api import diagnose
 from tagfit.diagnosis.evidence import cheapest_features
-from tagfit.errors import DataError
+from tagfit.errors import BundleError, DataError
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import Preprocessing
+from tagfit.runs.record import read_record
 
 QUICK = Recipe(name="quick", model=DenseModel(widths=(8,)), training=Training(epochs=3, patience=0, rate=1e-4))
 BY_HEART = Recipe(name="by heart", model=DenseModel(widths=(64,)), training=Training(epochs=80, patience=0, rate=0.01))
@@ -94,6 +95,13 @@ def test_the_cheapest_features_of_images_are_the_means_of_cells():
 def test_what_is_neither_data_nor_run_is_an_error(tmp_path):
     with pytest.raises(DataError):
         diagnose(tmp_path / "nothing")
+
+
+def test_a_run_that_is_still_in_training_is_called_that(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    for read in (diagnose, read_record):
+        with pytest.raises(BundleError, match="no result yet"):
+            read(tmp_path)
 
 
 def test_a_cure_records_what_is_wrong_with_the_baseline_and_tries_what_answers_it_first(arrays):

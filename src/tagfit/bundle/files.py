@@ -20,7 +20,7 @@ from typing import Annotated, BinaryIO, Literal, get_args
 from msgspec import Meta
 
 from tagfit.bundle.manifest import ListedFile
-from tagfit.errors import BundleError
+from tagfit.errors import BundleError, nearest_file
 from tagfit.io.files import aside
 from tagfit.io.strict_json import json_object
 from tagfit.io.typed_json import from_plain
@@ -76,8 +76,21 @@ def find_bundle(path: Path) -> Path:
     for folder in (path, inside, aside(path), aside(inside)):
         if (folder / MANIFEST).is_file():
             return folder
-    what = "no such folder" if not path.exists() else "expected a bundle (manifest.json in it) or a run folder"
+    if (path / "run.json").is_file():
+        raise unfinished(path)
+    what = "expected a bundle (manifest.json in it) or a run folder"
+    if not path.exists():
+        what = f"no such folder.{nearest_file(path)}"
     raise BundleError(f"{path}: {what}", "Give what `tagfit fit` or `tagfit cure` wrote (its -o folder).")
+
+
+def unfinished(run: Path) -> BundleError:
+    """A run folder that has no result yet: it is still in training, or was stopped before it had one."""
+    return BundleError(
+        f"{run}: this run has no result yet: it is still in training, or it was ended before it had one",
+        "Wait until the command that writes to it ends. If none is running, start the same command again: it "
+        "continues where it stopped.",
+    )
 
 
 def sha256(content: bytes) -> str:

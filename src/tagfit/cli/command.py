@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import functools
+import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from tagfit.cli.stops import Stops, stops_raise
 from tagfit.cli.streams import gated
-from tagfit.errors import InputError, TagfitError
+from tagfit.errors import InputError, TagfitError, did_you_mean
 from tagfit.options.checks import SWITCH
 from tagfit.options.option import GROUPS, Group, Option, OptionReader, Options, defaults_of, flag_of, options_of
 
@@ -86,6 +90,18 @@ class CommandGroup(click.Group):
         super().__init__(name, commands, context_settings=_SETTINGS, **more)
         self.sections, self.stops = sections, Stops()
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _usage_said():
+            return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if not self.get_command(ctx, word):
+            raise click.UsageError(_no_command(word, self.commands), ctx)
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
@@ -103,7 +119,8 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            result = super().invoke(ctx)
+            with _usage_said():
+                result = super().invoke(ctx)
             if sys.stdout is not None:
                 sys.stdout.flush()  # while it can still be said that it failed
             return result
@@ -122,9 +139,56 @@ class CommandGroup(click.Group):
         raise click.exceptions.Exit(code)
 
 
+@contextmanager
+def _usage_said() -> Iterator[None]:
+    """Wrong usage in the form of all other messages: what is wrong, then what to do."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        path = "tagfit" if error.ctx is None else f"tagfit {error.ctx.info_name}".removesuffix(" tagfit")
+        command = path if error.ctx is not None and error.ctx.parent is not None else "tagfit"
+        say(f"{_usage(error)}\nRun `{command} --help` to see what it takes.")
+        raise click.exceptions.Exit(2) from None
+
+
+def _usage(error: click.UsageError) -> str:
+    if not isinstance(error, click.NoSuchOption):
+        return error.format_message()
+    parameters = [] if error.ctx is None else error.ctx.command.params
+    flags = {flag.lstrip("-"): flag for one in parameters for flag in one.opts if flag.startswith("--")}
+    hint = did_you_mean(error.option_name.lstrip("-"), [name.replace("-", "_") for name in flags])
+    for name, flag in flags.items():
+        hint = hint.replace(repr(name.replace("-", "_")), flag)
+    return f"there is no option {error.option_name}.{hint}"
+
+
+def _no_command(word: str, commands: Iterable[str]) -> str:
+    if Path(word).exists():
+        return f"{word}: expected a command first, such as `tagfit inspect {word}`"
+    return f"there is no command {word!r}.{did_you_mean(word, commands)}"
+
+
 def say(text: str) -> None:
-    """A message on stderr."""
-    click.echo(f"tagfit: {text}", err=True)
+    """A message on stderr; in a terminal it is broken between words."""
+    click.echo(_broken(f"tagfit: {text}"), err=True)
+
+
+def _broken(text: str) -> str:
+    if not sys.stderr.isatty():
+        return text
+    columns = shutil.get_terminal_size().columns
+    lines = (textwrap.wrap(line, columns, subsequent_indent=_indent(line), **_UNBROKEN) for line in text.split("\n"))
+    return "\n".join("\n".join(several) for several in lines)
+
+
+#: words are kept whole: they may be paths and commands
+_UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+
+
+def _indent(line: str) -> str:
+    return "    " if line.startswith("  - ") else ""
 
 
 def command(*examples: str, renamed: Mapping[str, str] | None = None) -> Callable[[Callable[..., Any]], Command]:

@@ -209,9 +209,38 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
     if parted:
         yield f"{parted} groups of near-copies lie in more than one part of the split: val or test flatter."
     if dataset.images is None:
+        if pixels := _pixels(dataset):
+            yield pixels
         constant = int((dataset.x == dataset.x[:1]).all(axis=0).sum())
         if constant:
             yield f"{constant} of the {dataset.x.shape[1]} features have the same value in every row."
+
+
+#: sides and channels of images that are often stored as rows
+_SIDES, _CHANNELS = (8, 16, 28, 32, 48, 64, 96, 128, 224, 256), (3, 1)
+
+#: rows that are looked at, and distinct values beyond which they are no bytes
+_LOOKED_AT, _BYTE = 256, 255
+
+
+def _pixels(dataset: Dataset) -> str:
+    """What to do if rows of features look like images laid out flat: square, of whole numbers from 0 to 255, or the
+    same scaled to 0 to 1, and never read by a backbone; else nothing.
+    """
+    D = dataset.x.shape[1]
+    shapes = [(side, channels) for channels in _CHANNELS for side in _SIDES if side * side * channels == D]
+    if not shapes or dataset.preprocessing.backbone is not None:
+        return ""
+    values = np.asarray(dataset.x[:_LOOKED_AT], np.float64)
+    bytes_like = [np.abs(scaled - np.round(scaled)).max() < 1e-3 for scaled in (values, values * _BYTE)]
+    most = float(values.max())
+    if values.min() < 0 or not ((bytes_like[0] and 1 < most <= _BYTE) or (bytes_like[1] and most <= 1)):
+        return ""
+    side, channels = shapes[0]
+    return (
+        f"Rows of {D:,} values from 0 to {most:g} look like {side} x {side} x {channels} images laid out flat. To "
+        f"train a CNN on them, give them as images: X.reshape(-1, {side}, {side}, {channels})."
+    )
 
 
 def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Iterator[str]:

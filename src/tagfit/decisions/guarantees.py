@@ -59,7 +59,8 @@ class Guarantee:
         except ValueError:
             level = math.nan
         if not 0 < level < 1:
-            faults.append(f"the level must be a fraction between 0 and 1, both excluded; got {value!r}")
+            percent = f" Write {level:g}% as {level / 100:g}." if 1 < level < 100 else ""
+            faults.append(f"the level must be a fraction between 0 and 1, both excluded; got {value!r}.{percent}")
         if metric is None or faults:
             raise DataError(faults, "Write a guarantee as recall=0.9 or precision=0.8.")
         return cls(metric, level)

@@ -58,7 +58,9 @@ class Objective:
         found = re.fullmatch(r"\s*(\w+)\s*(?:>=\s*(\S+)\s*)?", text)
         metric, level = found.groups() if found else (text, None)
         if metric not in (METRIC_OBJECTIVES if level is None else LEVEL_OBJECTIVES):
-            hint = did_you_mean(metric, (*METRIC_OBJECTIVES, *LEVEL_OBJECTIVES)) if metric not in known else ""
+            if metric in LEVEL_OBJECTIVES:
+                raise _without_level(metric, text)
+            hint = did_you_mean(metric, (*METRIC_OBJECTIVES, *LEVEL_OBJECTIVES))
             raise DataError(f"rules are fitted for one of {', '.join(known)}; got {text!r}.{hint}")
         if level is None:
             return cls(metric)
@@ -67,11 +69,23 @@ class Objective:
         except ValueError:
             fraction = math.nan
         if not 0 < fraction < 1:
-            raise DataError(f"{metric} must be at least a fraction between 0 and 1, e.g. {metric}>=0.9; got {text!r}")
+            percent = f" Write {fraction:g}% as {fraction / 100:g}." if 1 < fraction < 100 else ""
+            raise DataError(
+                f"{metric} must be at least a fraction between 0 and 1, e.g. {metric}>=0.9; got {text!r}.{percent}"
+            )
         return cls(metric, fraction)
 
     def __str__(self) -> str:
         return self.metric if self.level is None else f"{self.metric}>={self.level!r}"
+
+
+def _without_level(metric: str, text: str) -> DataError:
+    """A shell takes an unquoted `recall>=0.9` for `recall`, and writes stdout to a file called `=0.9`."""
+    return DataError(
+        f"rules for {metric} need a level, such as {metric}>=0.9; got {text!r}",
+        f"Quote it, because a shell takes > for a redirection: --decide-for '{metric}>=0.9'. Without quotes, the "
+        "shell has written a file whose name begins with '='; delete it.",
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tagfit.errors import DataError
+from tagfit.errors import DataError, nearest_file
 from tagfit.images.decode import IMAGE_SUFFIXES
 
 #: stands for the paths that come on stdin, one a line
@@ -29,7 +29,7 @@ def places(words: Sequence[str]) -> list[Path]:
         if word == "-" or os.path.lexists(word):
             found.append(Path(word))
         elif _PATTERN.isdisjoint(word):
-            faults.append(f"{word}: no such file or folder")
+            faults.append(f"{word}: no such file or folder.{nearest_file(Path(word))}")
         elif matches := sorted(_fitting(word)):
             found += matches
         else:

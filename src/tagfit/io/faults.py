@@ -137,6 +137,8 @@ def _not_tagged(values: object, tagged: Mapping[object, _Record], where: str) ->
 
 def _wrong(place: str, expected: str, value: object, names: Iterable[str] = ()) -> str:
     hint = did_you_mean(value[:60], names) if isinstance(value, str) else ""
+    if expected == _LIST and isinstance(value, str | int | float):
+        hint = f" Write {[value]!r:.80}."
     return f"{place} must be {expected}; got {_shown.repr(value)}.{hint}".removesuffix(".")
 
 

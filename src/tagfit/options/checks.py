@@ -74,10 +74,16 @@ def place(metavar: str) -> Constraint:
 
 def number(expected: str, least: float, most: float = _MOST, *, above: bool = False, metavar: str = "N") -> Constraint:
     """A finite number from `least` (or above it) to `most`; True and False are none."""
+
+    def accept(value: object) -> object:
+        if most == 1 and isinstance(value, int | float) and 1 < value <= 100:
+            raise ValueError(f" Write {value:g}% as {value / 100:g}.")
+        return _within(value, least, most, above)
+
     return Constraint(
         expected,
         metavar,
-        lambda value: _within(value, least, most, above),
+        accept,
         read=lambda text: _number(text, float),
         write=lambda value: str(value).removesuffix(".0"),
     )

@@ -85,8 +85,9 @@ class Target:
         for name in ("train_below", "val_at_least"):
             try:
                 object.__setattr__(self, name, FRACTION.accept(plain(getattr(self, name))))
-            except ValueError:
-                faults.append(f"{name} must be {FRACTION.expected}; got {getattr(self, name)!r}")
+            except ValueError as hint:
+                dot = "." if str(hint) else ""
+                faults.append(f"{name} must be {FRACTION.expected}; got {getattr(self, name)!r}{dot}{hint}")
         if faults:
             raise RecipeError(faults)
 

@@ -11,7 +11,7 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.bundle.files import find_bundle
+from tagfit.bundle.files import find_bundle, unfinished
 from tagfit.data.dataset import rows_of
 from tagfit.data.folds import trainings
 from tagfit.data.lock import lock
@@ -73,8 +73,17 @@ class Checkup:
 
 
 def is_run(data: object) -> TypeGuard[str | Path]:
-    """Whether it is the folder of a run, rather than data."""
-    return isinstance(data, str | Path) and (Path(data) / "result.json").is_file() and (Path(data) / "bundle").is_dir()
+    """Whether it is the folder of a run, rather than data.
+
+    Raises:
+        BundleError: it is the folder of a run that has no result yet.
+    """
+    if not isinstance(data, str | Path):
+        return False
+    finished = (Path(data) / "result.json").is_file()
+    if not finished and (Path(data) / "run.json").is_file():
+        raise unfinished(Path(data))
+    return finished and (Path(data) / "bundle").is_dir()
 
 
 # ------------------------------------------------------------------------------------------------ data

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tagfit.bundle.files import unfinished
 from tagfit.decisions.decider import Decider
 from tagfit.decisions.earlier import upgraded_decider
 from tagfit.decisions.reliability import CalibrationReport
-from tagfit.errors import BundleError
+from tagfit.errors import BundleError, nearest_file
 from tagfit.inference.tagger import Tagger
 from tagfit.io.strict_json import read_json
 from tagfit.io.typed_json import from_plain, to_plain
@@ -198,9 +199,13 @@ def read_record(path: Path) -> RunRecord:
     """
     folder = path.resolve().parent if (path / "manifest.json").is_file() else path
     result = folder / "result.json" if folder.is_dir() else folder
+    if not result.is_file() and (folder / "run.json").is_file():
+        raise unfinished(folder)
     if not result.is_file():
         raise BundleError(
-            f"{path}: expected a run folder with a result.json in it",
+            f"{path}: no such run.{nearest_file(path)}"
+            if not path.exists()
+            else f"{path}: expected a run folder with a result.json in it",
             "Give the -o folder of `tagfit fit` or `tagfit cure`.",
         )
     values = read_json(result)

@@ -47,7 +47,7 @@ from tagfit.data.sources.parts import part_in_stem
 from tagfit.data.sources.reader import LabelFile, Reader, Source
 from tagfit.data.sources.splits import gives_parts
 from tagfit.data.sources.strangers import refuse, strangers, what_is
-from tagfit.errors import DataError
+from tagfit.errors import DataError, nearest_file
 
 #: those of one format first; the table of columns, which can be anything, last
 READERS: tuple[Reader, ...] = (
@@ -116,7 +116,7 @@ def _check_exists(data: Path) -> None:
         if data.is_file() or data.is_dir():
             return
         if not data.exists():
-            complaint = "does not exist."
+            complaint = f"does not exist.{nearest_file(data)}"
     except OSError as error:
         raise DataError(f"{shortened(str(data))} cannot be a path: {error.strerror}.") from error
     raise DataError(f"{data}: {complaint}", "Name a folder with a label file in it, or a label file.")
