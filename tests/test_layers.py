@@ -26,6 +26,7 @@ ROOMS = (
     "inference",
     "diagnosis",
     "runs",
+    "labels",
     "report",
     "serve",
     "cluster",

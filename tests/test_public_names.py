@@ -23,6 +23,7 @@ PUBLIC = [
     "inspect",
     "load",
     "predict",
+    "suggest",
 ]
 
 

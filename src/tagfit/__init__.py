@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tagfit.api import inspect as inspect
     from tagfit.api import load as load
     from tagfit.api import predict as predict
+    from tagfit.api import suggest as suggest
     from tagfit.errors import TagfitError as TagfitError
     from tagfit.estimator import TagClassifier as TagClassifier
     from tagfit.inference.export.export import export as export
@@ -36,6 +37,7 @@ _PUBLIC = {
     "evaluate": "tagfit.api",
     "diagnose": "tagfit.api",
     "predict": "tagfit.api",
+    "suggest": "tagfit.api",
     "Tagger": "tagfit.inference.tagger",
     "Prediction": "tagfit.inference.tagger",
     "export": "tagfit.inference.export.export",

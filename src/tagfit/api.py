@@ -5,7 +5,7 @@ What loads torch is imported where it is used: predicting does without, and so d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,9 +18,9 @@ from tagfit.decisions.rules import Objective
 from tagfit.errors import DataError, OptionError, RecipeError, demand_extra
 from tagfit.images.store import OnRead
 from tagfit.inference.tagger import Inputs, Prediction, Tagger
-from tagfit.options.commands import ServeOptions
+from tagfit.options.commands import ServeOptions, SuggestKeywords, SuggestOptions
 from tagfit.options.data import DataKeywords, DataOptions, ReadKeywords, ReadOptions
-from tagfit.options.option import Meanings, OptionReader, Record, shows
+from tagfit.options.option import Meanings, OptionReader, Record, options_of, shows
 from tagfit.options.runs import (
     CureKeywords,
     CureOptions,
@@ -40,6 +40,7 @@ from tagfit.records.scores import Target
 if TYPE_CHECKING:
     from tagfit.data.inspection import Inspection
     from tagfit.diagnosis.registry import Diagnosis
+    from tagfit.labels.suggest import Suggestions
     from tagfit.report.result import Evaluation, Result
     from tagfit.runs.estimation import Estimate
     from tagfit.runs.loading import DataLoad
@@ -489,6 +490,48 @@ def diagnose(
     for line in examined.announcement():
         say(line)
     return examined.diagnosis()
+
+
+@shows(SuggestOptions)
+def suggest(
+    data: object,
+    photos: str | Path | Sequence[str | Path] = (),
+    *,
+    on_read: OnRead | None = None,
+    **options: Unpack[SuggestKeywords],
+) -> Suggestions:
+    """Which samples to label next: those whose labels would teach most, spread over the data, and some at random.
+
+    Args:
+        data: the folder of a run, whose model and data are used; or anything that `load` takes without further options:
+            a small network is trained on its labelled samples.
+        photos: further images that nobody has labelled: files, folders, or patterns.
+        on_read: called with (done, total) while images are read.
+        {options}
+
+    Raises:
+        OptionError, DataError, BundleError: nothing can be suggested, or something cannot be read.
+    """
+    from tagfit.inference.paths import image_files
+    from tagfit.labels import suggest as labels
+    from tagfit.runs.checkup import is_run
+    from tagfit.runs.loading import DataLoad
+    from tagfit.runs.record import read_record
+
+    chosen = _checked(SuggestOptions, options)
+    words = [photos] if isinstance(photos, str | Path) else list(photos)
+    files = [Path(file) for file in image_files(words)] if words else []
+    tagger, reading = None, ReadOptions(**{name: getattr(chosen, name) for name in options_of(ReadOptions)})
+    if is_run(data):
+        if settled := [name for name in reading.changed() if name != "device"]:
+            raise OptionError(f"{', '.join(settled)}: a run is read as it was trained", "Remove what was given.")
+        source = read_record(Path(data)).data.source
+        if source is None:
+            raise DataError(f"{data} was trained on data from memory", "Name the data: tagfit.suggest(DATA, PHOTOS).")
+        read_as = {name: value for name, value in source.options.items() if name in options_of(ReadOptions)}
+        tagger, reading, data = Tagger.load(Path(data)), ReadOptions(**read_as, device=chosen.device), source.data
+    dataset = DataLoad(data, like=tagger, on_read=on_read).read_with(reading, files)
+    return labels.suggest(dataset, tagger, chosen.count, chosen.seed)
 
 
 # ---------------------------------------------------------------------------------------- a model at work

@@ -1,4 +1,4 @@
-"""Labels as a file of their own."""
+"""Labels as a file of their own, and which to give next."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from tagfit.cli.command import command, json_option, option, say, takes
 from tagfit.cli.output import read, show, show_json
+from tagfit.io.files import write_new
+from tagfit.options.commands import SuggestOptions
 from tagfit.options.data import LabelOptions
 
 
@@ -36,3 +38,36 @@ def labels(data: str, reading: LabelOptions, corrections: str | None, output: st
         say(f"columns that would be read as labels are left out: {', '.join(written.left_out)}")
     root = "" if written.images is None else f" (read it with --images {written.images})"
     show(f"{written.samples:,} samples and {written.labels:,} labels written to {written.file}{root}")
+
+
+@command("tagfit suggest run new-photos/ -n 50 -o next.csv", "tagfit suggest photos/ --blank-is unlabelled")
+@click.argument("data", metavar="DATA|RUN")
+@click.argument("photos", nargs=-1)
+@takes(asking=SuggestOptions, leave=("on",))
+@option("--output", "-o", metavar="FILE", help="The .csv file to write.  [default: stdout]")
+@json_option
+def suggest(data: str, photos: tuple[str, ...], asking: SuggestOptions, output: str | None, as_json: bool) -> None:
+    """Suggest which images to label next.
+
+    They are chosen among the images of DATA that have an unknown label, and those in PHOTOS. Images are preferred if
+    the model is unsure about labels that few images have; images that look alike are suggested once. A fifth is drawn
+    at random: those alone tell you how good the model is on the whole collection.
+
+    A RUN suggests with its own model. For DATA, a small network is trained first.
+    """
+    from tagfit import api
+    from tagfit.cli.progress import reading_bar
+    from tagfit.labels.suggest import as_csv
+
+    with reading_bar() as on_read:
+        found = api.suggest(data, photos, on_read=on_read, **asking.changed())
+    say(f"{len(found.chosen)} of {found.candidates:,} candidates are suggested, by {found.model}")
+    if as_json:
+        show_json(
+            {**vars(found), "chosen": [{**vars(one), "file": one.file and str(one.file)} for one in found.chosen]}
+        )
+    elif output is None:
+        click.echo(as_csv(found), nl=False)
+    else:
+        write_new(Path(output), as_csv(found).encode("utf-8", "surrogateescape"))
+        say(f"written to {output}")

@@ -131,8 +131,22 @@ def with_newly_labelled(table: LabelTable, corrections: Corrections) -> LabelTab
     names = {Path(sample).name for sample in decided.values()}
     candidates = [file for file in table.unlabelled if file.name in names]
     added = {file: decided[digest] for file in candidates if (digest := _digest(file)) in decided}
-    if not added or table.files is None:
+    if not added:
         return table
+    note = f"{len(added)} images that had no labels are labelled by {corrections.path.name}."
+    return with_unlabelled(replace(table, notes=(*table.notes, note)), added)
+
+
+def with_unlabelled(table: LabelTable, added: Mapping[Path, str]) -> LabelTable:
+    """`table` with a row for each further image file, by its name; all its labels are unknown.
+
+    Raises:
+        DataError: the table has no image files.
+    """
+    if not added:
+        return table
+    if table.files is None:
+        raise DataError(f"{table.name} names no image files, so that no images can be added to it")
     taken, count = set(table.sample_names), len(added)
     cells = np.full((count, len(table.label_names)), UNKNOWN, np.int8)
     split = None if table.given_split is None else np.full(count, PARTS.index("train"), np.int8)
@@ -144,7 +158,6 @@ def with_newly_labelled(table: LabelTable, corrections: Corrections) -> LabelTab
         given_split=None if split is None else np.concatenate([table.given_split, split]),
         metadata={head: (*values, *[""] * count) for head, values in table.metadata.items()},
         unlabelled=tuple(file for file in table.unlabelled if file not in added),
-        notes=(*table.notes, f"{count} images that had no labels are labelled by {corrections.path.name}."),
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagfit.options.checks import SWITCH, megapixels, number, place, several, text, whole
+from tagfit.options.data import ReadKeywords, ReadOptions
 from tagfit.options.option import Options, option
-from tagfit.options.shared import device_option, on_option
+from tagfit.options.shared import device_option, on_option, seed_option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,21 @@ class PredictOptions(Options):
             yield "--explain goes with neither --resume nor --dry-run"
         if "resume" in there and "output" not in there:
             yield "--resume continues a file: name it with -o"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuggestOptions(ReadOptions):
+    """How data is read, and how much of it is suggested to be labelled next."""
+
+    count: int = option(50, "How many samples to suggest.", whole(1), "Labels", short="-n")
+    seed: int = seed_option("Draw the random share differently.")
+
+
+class SuggestKeywords(ReadKeywords, total=False):
+    """`SuggestOptions` as keyword arguments."""
+
+    count: int
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagfit.data.corrections import corrected, read_corrections, with_newly_labelled
+from tagfit.data.corrections import corrected, read_corrections, with_newly_labelled, with_unlabelled
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.lock import lock
 from tagfit.data.sources.memory import from_arrays, from_memory
@@ -51,7 +51,19 @@ class DataLoad:
         Raises:
             DataError: with every fault that was found.
         """
+        return self._read(self._table(options), options)
+
+    def read_with(self, options: ReadOptions, files: Sequence[Path] = ()) -> Dataset:
+        """Read data together with images that nobody has labelled: those that the source names, and `files`.
+
+        All their labels are unknown.
+        """
         table = self._table(options)
+        known = {file.resolve() for file in table.files or ()}
+        further = [file for file in (*table.unlabelled, *files) if file.resolve() not in known]
+        return self._read(with_unlabelled(table, {file: str(file) for file in further}), options)
+
+    def _read(self, table: LabelTable, options: ReadOptions) -> Dataset:
         if options.corrections is None:
             return self._dataset(table, options)
         corrections = read_corrections(Path(options.corrections))
