@@ -92,7 +92,8 @@ class Candidates:
         """(N, L) the variance of each answer, 4p(1-p), weighted by 1/sqrt(1 + positives) with a mean weight of 1."""
         p_NL = self.scores_NL.astype(np.float64)
         weight_L = 1 / np.sqrt(1 + self.positives_L)
-        return 4 * p_NL * (1 - p_NL) * self.open_NL * (weight_L / weight_L.mean())
+        gains_NL: NDArray[np.float64] = 4 * p_NL * (1 - p_NL) * self.open_NL * (weight_L / weight_L.mean())
+        return gains_NL
 
 
 def choose(candidates: Candidates, count: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
