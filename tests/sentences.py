@@ -115,11 +115,20 @@ def same_move(text, moved):
 
 NOT_MET = "overfit|underfit|out of reach"
 STATES = rf"Cured|Fine|Not confirmed|Cannot tell|Overfit|Underfit|Out of reach|Not cured \((?:{NOT_MET})\)"
-WHERE = r"\((test|val|val, less what the choice adds); "
+LESS_PLUS = r"(, less what the choice adds)?(, plus what averaging the folds' networks brings)?"
+WHERE = rf"\((test|val{LESS_PLUS}); "
 BESIDE = (
     "|, better than the baseline|, not shown to be better than the baseline|, worse than the baseline"
     "|, the baseline is delivered"
 )
+
+
+def from_val(figures, less, plus):
+    return (less is not None) == (optimism_of(figures) > 0) and (plus is not None) == bool(figures.expected.averaging)
+
+
+def optimism_of(figures):
+    return 0.0 if figures.choice is None else figures.choice.optimism
 
 
 def headline(figures, state, beside):
@@ -144,13 +153,12 @@ def compares(figures, beside):
     )
 
 
-def quoted(figures, value, where):
-    optimism = 0.0 if figures.choice is None else figures.choice.optimism
-    expected = {
-        "test": figures.test,
-        "val": figures.val if not optimism else None,
-        "val, less what the choice adds": None if not optimism else figures.at(figures.record.after) - optimism,
-    }[where]
+def quoted(figures, value, where, less, plus):
+    expected = figures.test
+    if where != "test":
+        expected = figures.at(figures.record.after) - optimism_of(figures) + figures.expected.averaging
+        if not from_val(figures, less, plus):
+            return False
     return near(value, expected) and near(value, figures.expected.value) and (figures.test is None) != (where == "test")
 
 
@@ -158,13 +166,13 @@ def quoted(figures, value, where):
     rf"({STATES})({BESIDE}): expect TITLE {NUMBER} on new samples {WHERE}"
     rf"95%: {NUMBER} to {NUMBER}\), at least {NUMBER} with probability (above 0\.99|below 0\.01|0\.\d\d)\."
 )
-def _(figures, state, beside, value, where, low, high, asked, probability):
+def _(figures, state, beside, value, where, less, plus, low, high, asked, probability):
     found = figures.expected.probability
     bounds = {"above 0.99": (0.99, 1), "below 0.01": (0, 0.01)}
     least, most = bounds.get(probability) or (float(probability) - 0.0051, float(probability) + 0.0051)
     return (
         headline(figures, state, beside)
-        and quoted(figures, value, where)
+        and quoted(figures, value, where, less, plus)
         and all(map(near, (low, high), figures.expected.interval))
         and near(asked, figures.target.val_at_least)
         and least <= found <= most
@@ -172,8 +180,8 @@ def _(figures, state, beside, value, where, low, high, asked, probability):
 
 
 @form(rf"({STATES})({BESIDE}): TITLE {NUMBER} {WHERE}{SIZE}, too few for an interval\)\.")
-def _(figures, state, beside, value, where, count, what):
-    quotes = headline(figures, state, beside) and quoted(figures, value, where)
+def _(figures, state, beside, value, where, less, plus, count, what):
+    quotes = headline(figures, state, beside) and quoted(figures, value, where, less, plus)
     return quotes and few(figures, count, what) and figures.expected.interval is None
 
 
@@ -430,16 +438,23 @@ def ranks_better(figures):
 
 @form(
     r"Val and its interval are of single networks: every sample by the one of (\d+) that has not seen it\. What is "
-    r"delivered is their ensemble, which no sample of train can score; it is usually a little better\."
+    r"delivered is their ensemble, which no sample of train can score\."
 )
 def _(figures, count):
     return int(count) == len(figures.record.after.folds.each)
 
 
-@form(r"There is no test part: what is quoted is val(, less what the choice adds)?\.")
-def _(figures, less):
-    optimism = 0.0 if figures.choice is None else figures.choice.optimism
-    return figures.test is None and (less is not None) == (optimism > 0)
+@form(
+    r"Averaging the folds' networks is estimated to bring ([+-]\d\.\d{3}), from samples that two of them have not "
+    r"learnt from\."
+)
+def _(figures, value):
+    return near(value, figures.expected.averaging) and figures.record.after.folds is not None
+
+
+@form(rf"There is no test part: what is quoted is val{LESS_PLUS}\.")
+def _(figures, less, plus):
+    return figures.test is None and from_val(figures, less, plus)
 
 
 # ------------------------------------------------------------------------------ what else a record adds

@@ -23,9 +23,9 @@ def moved(value, error=0.01):
     return Difference.around(value, Interval(value - 2 * error, value + 2 * error), error)
 
 
-def expected(value, probability, part="test", samples=105, reach=0.03, groups=None):
+def expected(value, probability, part="test", samples=105, reach=0.03, groups=None, averaging=0.0):
     interval = None if probability is None else Interval(value - reach, value + reach)
-    return Expectation(part, value, interval, probability, samples, groups or samples)
+    return Expectation(part, value, interval, probability, samples, groups or samples, averaging)
 
 
 SURE, OPEN, NOT = expected(0.90, 0.999), expected(0.86, 0.7), expected(0.80, 0.001)
@@ -217,6 +217,9 @@ BRANCHES = {
     "the gain is lost": case(run(0.91, 0.86, 0.67), expected(0.67, 0.001)),
     "there was no gain": case(run(0.91, 0.70, 0.67), expected(0.67, 0.001), before=run_of("b", 0.99, 0.70, test=0.69)),
     "folds": case(folded(run(0.91, 0.88)), expected(0.88, 0.9, "val"), choice=Choice(1, 0.0)),
+    "folds averaged": case(
+        folded(run(0.91, 0.88)), expected(0.878, 0.9, "val", averaging=0.01), choice=Choice(1, 0.012)
+    ),
     "an ensemble by score": case(
         replace(AFTER, recipe=replace(AFTER.recipe, name="ensemble of 2")),
         SURE,

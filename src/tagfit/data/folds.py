@@ -41,7 +41,8 @@ def _without(data: LockedData, fold: int) -> LockedData:
     others = np.flatnonzero((of_fold >= 0) & (of_fold != fold))
     together = np.arange(len(dataset)) if groups is None else groups
     codes = np.array([PARTS.index("train"), PARTS.index("val")], dtype=np.int8)
-    parts[others] = codes[deal(dataset, others, together, [1 - CARVED, CARVED], 0)]
+    # each fold by a draw of its own: no sample is kept from all networks
+    parts[others] = codes[deal(dataset, others, together, [1 - CARVED, CARVED], fold)]
     split = Split(parts)
     faults = [
         f"fold {fold + 1} has no known label in the {split.counts[part]} samples of its {part} part"

@@ -13,6 +13,7 @@ import numpy as np
 from tagfit.decisions.decider import Decider, DecisionObjective, Predictions, fit_decider, with_guarantee
 from tagfit.decisions.reliability import CalibrationReport, perfect_ece, probability_report
 from tagfit.errors import DataError
+from tagfit.metrics.averaging import SecondPredictions, averaged
 from tagfit.metrics.intervals import Answers, Resampling, Spread, difference, resample
 from tagfit.metrics.scores import Bools, Floats, Labels
 from tagfit.metrics.titles import TITLES
@@ -31,6 +32,7 @@ class Appraisal:
         spreads: the scores' resamples, by part.
         decided_spreads: those of `decided`.
         small_sample: what the scores owe to how few the samples are, by part.
+        averaged: of folds, what the mean of their networks is estimated to score; else None.
         decisions: (n, L) bool by part, what the decider makes of each sample; cross-fitted as in `decided`.
         calibration: what the calibration brings.
         refusal: why a guarantee that was asked for cannot be given.
@@ -44,6 +46,7 @@ class Appraisal:
     refusal: str | None = None
     small_sample: Mapping[Part, SmallSample] = field(default_factory=dict)
     decisions: Mapping[Part, Bools] = field(default_factory=dict)
+    averaged: Spread | None = None
 
     def sentences(self, label_names: Sequence[str], metric: str) -> tuple[str, ...]:
         """What decides, in plain words, and what it brings on `metric`."""
@@ -94,7 +97,13 @@ def mean_of(several: Sequence[Predictions]) -> Predictions:
 
 
 def appraise(
-    predictions: Mapping[Part, Predictions], asked: DecisionObjective, *, seen_NL: Labels | None, seed: int = 0
+    predictions: Mapping[Part, Predictions],
+    asked: DecisionObjective,
+    *,
+    seen_NL: Labels | None,
+    seed: int = 0,
+    second: SecondPredictions | None = None,
+    networks: int = 1,
 ) -> Appraisal:
     """Fit what decides, and say how sure every score is.
 
@@ -103,6 +112,7 @@ def appraise(
         asked: what labels are to be decided for.
         seen_NL: (M, L) the labels of train; None where they are those of val, as with folds.
         seed: deals the folds, and draws the resamples: the same for every model of the same parts.
+        second, networks: of folds, what second networks say of samples of val, and how many folds there are.
     """
     part: Part = "calibrate" if "calibrate" in predictions and asked.guarantee is None else "val"
     fitted = fit_decider(predictions[part], part, asked.objective, seen_NL=seen_NL, seed=seed)
@@ -121,7 +131,7 @@ def appraise(
             continue
         here = predictions[scored]
         draw = Resampling.of(len(here), here.groups, seed=seed)
-        spreads[scored] = resample(Answers(here.labels_NL, here.probabilities_NL), draw)
+        spreads[scored] = resample(_answers(here), draw)
         if decider.rule is not None:
             probabilities = fitted.probabilities_NL
             if scored != part:
@@ -138,7 +148,12 @@ def appraise(
         refusal=refusal,
         small_sample={scored: small_sample(predictions[scored], spread) for scored, spread in spreads.items()},
         decisions=decisions,
+        averaged=None if second is None else averaged(spreads["val"], _answers(predictions["val"]), second, networks),
     )
+
+
+def _answers(predictions: Predictions) -> Answers:
+    return Answers(predictions.labels_NL, predictions.probabilities_NL)
 
 
 def small_sample(predictions: Predictions, spread: Spread) -> SmallSample:

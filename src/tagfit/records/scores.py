@@ -114,6 +114,14 @@ class SmallSample:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A score that could not be computed, where it lies with 95% confidence, and None for either that is unknown."""
+
+    value: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
 class Difference:
     """By how much a metric moved, paired: on the same samples.
 

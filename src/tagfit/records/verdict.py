@@ -41,6 +41,8 @@ class Expectation:
         value: the target's metric; None where it is undefined.
         interval: where the truth lies with 95% confidence; None where the samples are too few to say.
         probability: that the truth is at least what the target asks of val; None where the interval is.
+        averaging: of folds without a test part, what the mean of their networks is estimated to score above single
+            ones, which val scores; it is in `value`.
         samples, groups: how many the part has; as many groups as samples where each stands alone.
     """
 
@@ -50,6 +52,7 @@ class Expectation:
     probability: float | None
     samples: int
     groups: int
+    averaging: float = 0.0
 
 
 #: why a run that scores more on val, or meets the target there, is not delivered. Train band: it is outside, what is

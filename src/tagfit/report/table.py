@@ -71,6 +71,9 @@ def _main_table(record: RunRecord) -> Table:
     if after.folds is not None:
         spread = (_over_folds(after.folds, part, metric) for part in SCORED_PARTS)
         table.add_row("folds", "mean and deviation", *spread, "")
+    if estimate := after.ensemble.get(metric):
+        table.add_row("ensemble", "what it is estimated", "", _number(estimate.value), "", "")
+        table.add_row("", "95% interval", "", _interval(estimate.interval), "", "")
     constants = [_number(score_of(after.constant, part, metric)) for part in SCORED_PARTS]
     table.add_row("constant", "the best fixed answer", *constants, "", style="dim")
     table.add_row("asked", "", f"< {target.train_below:.3f}", f">= {target.val_at_least:.3f}", "", "")

@@ -27,7 +27,7 @@ from tagfit.records.runs import (
     SearchSummary,
     Trial,
 )
-from tagfit.records.scores import Difference, Differences, Interval, SmallSample, Target
+from tagfit.records.scores import Difference, Differences, Estimate, Interval, SmallSample, Target
 from tagfit.records.verdict import Choice, Expectation, Verdict
 
 #: version of the layout of result.json; 1 had other words, see `_upgrade`
@@ -96,6 +96,7 @@ class ModelRecord(Run):
         calibration: what the calibration brings.
         refusal: why a guarantee that was asked for cannot be given.
         small_sample: what its scores owe to how few the samples are, by part; empty in old records.
+        ensemble: of folds, what the mean of their networks is estimated to score, by metric; else empty.
     """
 
     members: tuple[Recipe, ...] | None
@@ -104,6 +105,7 @@ class ModelRecord(Run):
     calibration: CalibrationReport
     refusal: str | None = None
     small_sample: Mapping[Part, SmallSample] = field(default_factory=dict)
+    ensemble: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def networks(self) -> tuple[Recipe, ...]:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import tagfit
 from tagfit.data.unknown import cell_counts
 from tagfit.decisions.appraisal import differences
-from tagfit.metrics.intervals import gap
+from tagfit.metrics.intervals import Spread, gap
 from tagfit.records.data import UNKNOWN, YES, LockedData
 from tagfit.records.runs import Finding
-from tagfit.records.scores import Differences, Target
+from tagfit.records.scores import Differences, Estimate, Target
 from tagfit.records.verdict import MET
 from tagfit.runs import ledger
 from tagfit.runs.guarantee_scope import scope
@@ -95,7 +95,7 @@ def _case(outcome: Outcome, target: Target) -> Case:
         target=target,
         before=None if before is None else before.run,
         after=after.run,
-        expected=expectation(spreads, target, optimism),
+        expected=expectation(spreads, target, optimism, after.appraisal.averaged),
         gap=gap(spreads["train"], spreads["val"])[target.metric] if "train" in spreads else None,
         intervals=spreads["val"].intervals,
         differences={} if before is None else _differences(before, after),
@@ -137,7 +137,14 @@ def _model_record(trained: TrainedModel) -> ModelRecord:
         calibration=appraisal.calibration,
         refusal=appraisal.refusal,
         small_sample=appraisal.small_sample,
+        ensemble=_ensemble(appraisal.averaged),
     )
+
+
+def _ensemble(averaged: Spread | None) -> dict[str, Estimate]:
+    if averaged is None:
+        return {}
+    return {metric: Estimate(averaged.scores[metric], interval) for metric, interval in averaged.intervals.items()}
 
 
 def _counts(data: LockedData, value: int) -> dict[str, tuple[int, ...]]:

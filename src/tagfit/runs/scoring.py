@@ -18,6 +18,7 @@ from tagfit.data.folds import trainings
 from tagfit.decisions.appraisal import joined, mean_of
 from tagfit.decisions.decider import Predictions
 from tagfit.decisions.recalibration import crossfitted, fit_recalibration
+from tagfit.metrics.averaging import SecondPredictions
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.curves import SigmoidCurve
 from tagfit.metrics.scores import count_left_out, score
@@ -84,7 +85,8 @@ class Scorer:
             else None,
         )
         network = Ensemble(networks) if len(networks) > 1 else networks[0]
-        return TrainedModel(run, network, (recipe,) * len(networks), predictions)
+        second = self._second(networks) if self.folded and len(networks) == len(self.trainings) else None
+        return TrainedModel(run, network, (recipe,) * len(networks), predictions, second)
 
     def without_weights(self, recipe: Recipe, results: Sequence[TrainingResult]) -> TrainedModel:
         """A recipe that diverged or failed: there is nothing to score."""
@@ -109,7 +111,9 @@ class Scorer:
             seconds=sum(one.run.seconds for one in several),
         )
         members = tuple(recipe for one in several for recipe in one.members)
-        return TrainedModel(run, Ensemble(networks), members, predictions)
+        seconds = [one.second for one in several if one.second is not None]
+        second = SecondPredictions.mean_of(seconds) if len(seconds) == len(several) else None
+        return TrainedModel(run, Ensemble(networks), members, predictions, second)
 
     def predict(self, network: nn.Module, rows: NDArray[np.intp]) -> Predictions:
         """What a network predicts of some rows of the data."""
@@ -136,6 +140,15 @@ class Scorer:
         if key not in self._constant_scores:
             self._constant_scores[key] = self.constant.score(labels_NL)
         return self._constant_scores[key]
+
+    def _second(self, networks: Sequence[nn.Module]) -> SecondPredictions:
+        """What each fold's network says of the samples that it stopped by: those of other folds."""
+        place_N = np.full(len(self._data.dataset), -1, dtype=np.intp)
+        scored = np.concatenate([training.split.rows("test") for training in self.trainings])
+        place_N[scored] = np.arange(len(scored))
+        rows = [training.split.rows("val") for training in self.trainings]
+        said = [self.predict(network, some).probabilities_NL for network, some in zip(networks, rows, strict=True)]
+        return SecondPredictions(place_N[np.concatenate(rows)], np.concatenate(said))
 
     def _unscored(self, part: Part) -> bool:
         return part == "train" and self._data.single_positive

@@ -182,7 +182,14 @@ class Session:
             if len(rows):
                 predictions[part] = self._scorer.predict(trained.network, rows)
         seen_NL = None if self._scorer.folded else self.data.labels("train")
-        appraisal = appraise(predictions, self.objective, seen_NL=seen_NL, seed=self.seed)
+        appraisal = appraise(
+            predictions,
+            self.objective,
+            seen_NL=seen_NL,
+            seed=self.seed,
+            second=trained.second,
+            networks=len(self._scorer.trainings),
+        )
         test = predictions.get("test")
         scored = {**run.scores, "test": None if test is None else appraisal.spreads["test"].scores}
         constant = None if test is None else self._scorer.constant_score("test", test.labels_NL)

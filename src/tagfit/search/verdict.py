@@ -110,18 +110,25 @@ def gain(case: Case) -> Difference | None:
     return Difference.around(moved.value - case.optimism, interval, moved.error)
 
 
-def expectation(spreads: Mapping[Part, Spread], target: Target, optimism: float = 0.0) -> Expectation:
+def expectation(
+    spreads: Mapping[Part, Spread], target: Target, optimism: float = 0.0, averaged: Spread | None = None
+) -> Expectation:
     """What the delivered model is to be expected to score on new samples.
 
     Args:
         spreads: its resampled scores; those of test, where there are any, chose nothing.
         optimism: what the choice adds to val.
+        averaged: of folds, what the mean of their networks is estimated to score; val scores single ones.
     """
     part: Part = "test" if "test" in spreads else "val"
     spread = spreads[part]
+    single = spread.scores[target.metric]
+    if part == "val" and averaged is not None and averaged.scores[target.metric] is not None:
+        spread = averaged
     score = spread.scores[target.metric]
     value = score if score is None or part == "test" else max(0.0, score - optimism)
     likely = None if value is None else spread.likely(target.metric, value, target.val_at_least)
     interval, probability = (None, None) if likely is None else likely
     draw = spread.resampling
-    return Expectation(part, value, interval, probability, len(draw.of_row), draw.groups)
+    averaging = 0.0 if score is None or single is None else score - single
+    return Expectation(part, value, interval, probability, len(draw.of_row), draw.groups, averaging)

@@ -46,7 +46,7 @@ def _expected(case: Case) -> str:
     expected, title, asked = case.expected, TITLES[case.target.metric], case.target.val_at_least
     if expected.value is None:
         return f"{title} is undefined on {expected.part}"
-    where = "test" if expected.part == "test" else "val, less what the choice adds" if case.optimism else "val"
+    where = _where(case)
     if expected.interval is None or expected.probability is None:
         return f"{title} {expected.value:.3f} ({where}; {_size(expected)}, too few for an interval)"
     low, high = expected.interval
@@ -54,6 +54,14 @@ def _expected(case: Case) -> str:
         f"expect {title} {expected.value:.3f} on new samples ({where}; 95%: {low:.3f} to {high:.3f}), at least "
         f"{asked:.3f} with probability {_probability(expected.probability)}"
     )
+
+
+def _where(case: Case) -> str:
+    if case.expected.part == "test":
+        return "test"
+    less = ", less what the choice adds" if case.optimism else ""
+    plus = ", plus what averaging the folds' networks brings" if case.expected.averaging else ""
+    return f"val{less}{plus}"
 
 
 def _size(expected: Expectation) -> str:
@@ -148,12 +156,15 @@ def _remarks(case: Case) -> Iterator[str]:
     if after.folds:
         yield (
             f"Val and its interval are of single networks: every sample by the one of {len(after.folds.each)} that has "
-            "not seen it. What is delivered is their ensemble, which no sample of train can score; it is usually a "
-            "little better."
+            "not seen it. What is delivered is their ensemble, which no sample of train can score."
+        )
+    if case.expected.averaging:
+        yield (
+            f"Averaging the folds' networks is estimated to bring {case.expected.averaging:+.3f}, from samples that "
+            "two of them have not learnt from."
         )
     if after.scores.get("test") is None and not (after.folds and case.before is None):
-        less = ", less what the choice adds" if case.optimism else ""
-        yield f"There is no test part: what is quoted is val{less}."
+        yield f"There is no test part: what is quoted is {_where(case)}."
 
 
 def _gain(case: Case) -> Iterator[str]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from tagfit.decisions.appraisal import Appraisal
 from tagfit.decisions.decider import Predictions
+from tagfit.metrics.averaging import SecondPredictions
 from tagfit.recipes import Recipe
 from tagfit.records.data import Part
 from tagfit.records.runs import Finding, Run
@@ -21,6 +22,7 @@ class TrainedModel:
     Attributes:
         members: the recipe of each network of an ensemble; of a single one, its own.
         predictions: by part; where there are folds, each fold's network predicts those samples that it has not seen.
+        second: of folds, what a second network says of samples of val that it has not learnt from; else None.
         appraisal: what these are worth; None until the run is chosen.
         findings: what is wrong with it, as far as it shows by itself; none until the run is chosen.
     """
@@ -29,5 +31,6 @@ class TrainedModel:
     network: nn.Module
     members: tuple[Recipe, ...] = ()
     predictions: Mapping[Part, Predictions] = field(default_factory=dict)
+    second: SecondPredictions | None = None
     appraisal: Appraisal | None = None
     findings: tuple[Finding, ...] = ()
