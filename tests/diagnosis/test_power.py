@@ -1,6 +1,6 @@
 """Each fault is planted at several strengths and found; where it isn't planted, no check raises an alarm.
 
-    TAGFIT_PROVE=1 .venv/bin/python -m pytest -s tests/diagnosing/test_power.py
+    TAGFIT_PROVE=1 .venv/bin/python -m pytest -s tests/diagnosis/test_power.py
 
 prints how often each is found (docs/diagnosis.md).
 """

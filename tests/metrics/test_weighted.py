@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from making import as_json
+from tagfit.metrics import weighted
 from tagfit.metrics.scores import score_decisions
 from tagfit.metrics.weighted import Weighable
 from tagfit.records.data import NO, UNKNOWN, YES
@@ -55,3 +56,17 @@ def test_larger_parts(unknown):
     probabilities_NL = (0.3 * (labels_NL == YES) + 0.7 * rng.random(labels_NL.shape)).round(2)
     weights_NB = rng.poisson(1.0, size=(300, 5))
     assert_as_repeated(labels_NL, rng.random(labels_NL.shape) < 0.4, probabilities_NL, weights_NB)
+
+
+@pytest.mark.parametrize("unknown", [0.0, 0.4])
+def test_weightings_in_blocks_change_no_bit(monkeypatch, unknown):
+    rng = np.random.default_rng(1)
+    labels_NL = (rng.random((50, 9)) < 0.3).astype(np.int8)
+    labels_NL[rng.random(labels_NL.shape) < unknown] = UNKNOWN
+    probabilities_NL, weights_NB = rng.random(labels_NL.shape).round(2), (rng.random((50, 40)) < 0.5).astype(np.float64)
+    ready = Weighable(labels_NL, probabilities_NL > 0.5, probabilities_NL)
+    whole = ready.score(weights_NB)
+    monkeypatch.setattr(weighted, "_CELLS_A_BLOCK", 1)
+    in_blocks = ready.score(weights_NB)
+    for metric in METRICS:
+        assert in_blocks[metric].tobytes() == whole[metric].tobytes()

@@ -8,7 +8,8 @@ from sklearn.metrics import average_precision_score, f1_score
 from making import answers
 from tagfit.metrics.intervals import Answers
 from tagfit.records.data import NO, UNKNOWN, YES
-from tagfit.report.labels import confused, label_reliability, label_scores, precision_recall, together
+from tagfit.report import labels as labels_module
+from tagfit.report.labels import Confused, label_reliability, label_scores, precision_recall, together
 
 
 def saved(labels_NL, scores_NL):
@@ -63,8 +64,8 @@ def test_any_labels_have_scores(labels_NL, seed):
         assert (row.f1 is None) == (row.average_precision is None) == (row.yes == 0)
         for value in (row.precision, row.recall, row.f1, row.average_precision):
             assert value is None or 0 <= value <= 1
-    counts_LL, misses_L = confused(saved(labels_NL, scores_NL))
-    assert (counts_LL <= misses_L[:, None]).all()
+    pairs, every_L = Confused.of(saved(labels_NL, scores_NL)), np.arange(labels_NL.shape[1])
+    assert (pairs.counts(every_L, every_L) <= pairs.misses_L[:, None]).all()
     assert (np.nan_to_num(together(labels_NL)) <= 1).all()
 
 
@@ -80,9 +81,22 @@ def test_unknown_cells_count_neither_way():
 def test_confusions_count_what_was_given_where_something_else_was_missed():
     labels_NL = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, -1]], dtype=np.int8)
     scores_NL = np.array([[0.1, 0.9, 0.1], [0.1, 0.9, 0.9], [0.1, 0.9, 0.9], [0.9, 0.9, 0.9]])
-    counts_LL, misses_L = confused(saved(labels_NL, scores_NL))
-    assert counts_LL.tolist() == [[0, 2, 2], [0, 0, 0], [0, 0, 0]]
-    assert misses_L.tolist() == [3, 0, 0]
+    pairs = Confused.of(saved(labels_NL, scores_NL))
+    assert pairs.counts(np.arange(3), np.arange(3)).tolist() == [[0, 2, 2], [0, 0, 0], [0, 0, 0]]
+    assert pairs.misses_L.tolist() == [3, 0, 0]
+    assert pairs.most(12) == [(0, 1, 2), (0, 2, 2)]
+
+
+def test_pairs_counted_in_blocks_come_in_the_order_of_all_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    labels_NL = rng.choice(np.array([YES, NO, UNKNOWN], dtype=np.int8), size=(40, 30), p=[0.3, 0.6, 0.1])
+    pairs, every_L = Confused.of(saved(labels_NL, rng.random(labels_NL.shape))), np.arange(30)
+    counts_LL = pairs.counts(every_L, every_L)
+    order = np.argsort(-counts_LL, axis=None, kind="stable")[:12]
+    whole = [(number // 30, number % 30, int(counts_LL.ravel()[number])) for number in order.tolist()]
+    for block in (1 << 22, 100, 1):
+        monkeypatch.setattr(labels_module, "_PAIRS_A_BLOCK", block)
+        assert pairs.most(12) == whole
 
 
 def test_occurrence_is_of_the_samples_that_have_the_first():

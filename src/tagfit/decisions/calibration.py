@@ -112,7 +112,7 @@ def _candidates(labels_NL: Labels, probabilities_NL: Floats) -> dict[Method, Cal
     sigmoids: list[Curve | None] = []
     curves: list[Curve | None] = []
     for label, known_N in enumerate(known_NL.T):
-        scores, yes = probabilities_NL[known_N, label], yes_NL[known_N, label]
+        scores, yes = probabilities_NL[:, label][known_N], yes_NL[:, label][known_N]
         sigmoids.append(SigmoidCurve.fit(scores, yes))
         curves.append(IsotonicCurve.fit(scores, yes) or sigmoids[-1])
     platt = Calibration("platt", temperature.temperature, tuple(sigmoids)) if any(sigmoids) else temperature

@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tagfit.errors import DataError
 from tagfit.io.ranges import CountOrNone, Fraction
@@ -262,14 +263,17 @@ def _pair_order(labels_NL: Labels) -> Ints:
 
 def _precision_order(labels_NL: Labels) -> Ints:
     """From the top, the label that adds most to lrap: its rows count by their yes labels so far, itself included."""
-    yes_NL = (labels_NL == YES).astype(np.float64)
-    together_LL = yes_NL.T @ (yes_NL / np.maximum(yes_NL.sum(axis=1, keepdims=True), 1))
-    gain_L, order = together_LL.diagonal().copy(), []
-    for _ in gain_L:
-        order.append(int(gain_L.argmax()))
-        gain_L += together_LL[order[-1]]
-        gain_L[order] = -np.inf
-    return np.array(order)
+    yes_NL = sparse.csr_array(labels_NL == YES, dtype=np.float64)
+    share_NL = sparse.csr_array(sparse.diags_array(1 / np.maximum(yes_NL.sum(axis=1), 1)) @ yes_NL)
+    rows_LN = sparse.csr_array(yes_NL.T)
+    gain_L, order = share_NL.sum(axis=0), np.empty(labels_NL.shape[1], dtype=np.intp)
+    for place in range(len(order)):
+        order[place] = label = gain_L.argmax()
+        # one row of the labels' products at a time: all of them are L x L
+        together = rows_LN[[label]] @ share_NL
+        gain_L[together.indices] += together.data
+        gain_L[label] = -np.inf
+    return order
 
 
 def _coverage_order(labels_NL: Labels) -> Ints:
@@ -290,42 +294,63 @@ def _coverage_order(labels_NL: Labels) -> Ints:
 def _best_by_row(labels_NL: Labels, train: _Tally) -> dict[str, Ints]:
     """For each mean over rows the best of the candidate sets."""
     rows_DL, counts_D = _distinct(labels_NL)
-    candidates_CL = _candidates(rows_DL, counts_D, train)
-    totals = {name: np.zeros(len(candidates_CL)) for name in scores.ROW_FORMULAS}
-    # float32 counts exactly, and multiplies fast
-    answers_LC = candidates_CL.T.astype(np.float32)
-    step = max(1, _CELLS_A_BLOCK // len(candidates_CL))
+    candidates = _Candidates.of(rows_DL, counts_D, train)
+    totals = {name: np.zeros(len(candidates)) for name in scores.ROW_FORMULAS}
+    step = max(1, _CELLS_A_BLOCK // len(candidates))
     for start in range(0, len(rows_DL), step):
-        counts, times_D = _answers_counted(rows_DL[start : start + step], answers_LC), counts_D[start : start + step]
+        counts, times_D = candidates.counted(rows_DL[start : start + step]), counts_D[start : start + step]
         judged_D = times_D * (counts.known[:, 0] > 0)
         for name, formula in scores.ROW_FORMULAS.items():
             totals[name] += judged_D @ formula(counts)
-    return {name: np.flatnonzero(candidates_CL[total_C.argmax()]) for name, total_C in totals.items()}
+    return {name: candidates[int(total_C.argmax())] for name, total_C in totals.items()}
 
 
-def _answers_counted(rows_DL: Labels, answers_LC: NDArray[np.float32]) -> scores.DecisionCounts:
-    """The counts (D, C) of each row under each answer; (D, 1) for what no answer changes."""
-    yes_DL, known_DL = (rows_DL == YES).astype(np.float32), (rows_DL != UNKNOWN).astype(np.float32)
-    return scores.DecisionCounts(
-        hits=yes_DL @ answers_LC,
-        decided=known_DL @ answers_LC,
-        yes=yes_DL.sum(axis=1, keepdims=True),
-        known=known_DL.sum(axis=1, keepdims=True),
-    )
-
-
-def _candidates(rows_DL: Labels, counts_D: Ints, train: _Tally) -> Bools:
-    """(C, L): the sets of the 0, 1, ... L most frequent labels, and the commonest rows.
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """C label sets: the K commonest rows, then the sets of the 0, 1, ... L most frequent labels.
 
     Where a row is unknown, its set follows the majority.
+
+    Attributes:
+        common_KL: the sets of the commonest rows.
+        order: (L,) the labels from the most to the least frequent.
     """
-    L = rows_DL.shape[1]
-    place_L = np.empty(L, dtype=np.int64)
-    place_L[train.order] = np.arange(L)
-    most_frequent = place_L < np.arange(L + 1)[:, np.newaxis]
-    common = rows_DL[_descending(counts_D)[:COMMON_SETS]]
-    by_majority_L = np.isin(np.arange(L), train.majority)
-    return np.concatenate([np.where(common == UNKNOWN, by_majority_L, common == YES), most_frequent])
+
+    common_KL: Bools
+    order: Ints
+
+    @classmethod
+    def of(cls, rows_DL: Labels, counts_D: Ints, train: _Tally) -> _Candidates:
+        common = rows_DL[_descending(counts_D)[:COMMON_SETS]]
+        by_majority_L = np.isin(np.arange(rows_DL.shape[1]), train.majority)
+        return cls(np.where(common == UNKNOWN, by_majority_L, common == YES), train.order)
+
+    def __len__(self) -> int:
+        return len(self.common_KL) + len(self.order) + 1
+
+    def __getitem__(self, number: int) -> Ints:
+        """The labels of one."""
+        K = len(self.common_KL)
+        return np.flatnonzero(self.common_KL[number]) if number < K else self.order[: number - K]
+
+    def counted(self, rows_DL: Labels) -> scores.DecisionCounts:
+        """The counts (D, C) of each row under each set; (D, 1) for what no set changes."""
+        # float32 counts exactly, and multiplies fast
+        yes_DL, known_DL = (rows_DL == YES).astype(np.float32), (rows_DL != UNKNOWN).astype(np.float32)
+        return scores.DecisionCounts(
+            hits=self._within(yes_DL),
+            decided=self._within(known_DL),
+            yes=yes_DL.sum(axis=1, keepdims=True),
+            known=known_DL.sum(axis=1, keepdims=True),
+        )
+
+    def _within(self, cells_DL: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(D, C) how many of the cells of each row are of each set."""
+        K = len(self.common_KL)
+        within_DC = np.zeros((len(cells_DL), len(self)), dtype=np.float32)
+        within_DC[:, :K] = cells_DL @ self.common_KL.T.astype(np.float32)
+        np.cumsum(cells_DL[:, self.order], axis=1, out=within_DC[:, K + 1 :])
+        return within_DC
 
 
 def _distinct(labels_NL: Labels) -> tuple[Labels, Ints]:

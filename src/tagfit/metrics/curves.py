@@ -55,8 +55,7 @@ class SigmoidCurve(_Curve, frozen=True, tag="sigmoid"):
             yes_N: (N,) which of them are yes.
             shifted: False: the shift stays 0, and slope is 1 / temperature.
         """
-        logits_N = _logits(scores_N)
-        if not _enough(yes_N, LEAST_FOR_SIGMOID) or np.ptp(logits_N) < _SAME:
+        if not _enough(yes_N, LEAST_FOR_SIGMOID) or np.ptp(logits_N := _logits(scores_N)) < _SAME:
             return None
         features = [logits_N, np.ones_like(logits_N)] if shifted else [logits_N]
         slope, *shift = _logistic(np.stack(features), _targets(yes_N)).tolist()
@@ -98,8 +97,10 @@ class IsotonicCurve(_Curve, frozen=True, tag="isotonic"):
 
         Args: as for a sigmoid.
         """
+        if not _enough(yes_N, LEAST_FOR_ISOTONIC):
+            return None
         at_K, of_cell = np.unique(_clipped(scores_N), return_inverse=True)
-        if not _enough(yes_N, LEAST_FOR_ISOTONIC) or len(at_K) < 2:
+        if len(at_K) < 2:
             return None
         # scikit-learn takes its time to load, and applying a curve does not need it
         from sklearn.isotonic import isotonic_regression

@@ -185,7 +185,7 @@ def resample(answers: Answers, resampling: Resampling, metrics: Collection[str] 
     if len(labels_NL) != len(resampling.of_row):
         raise DataError(f"the resampling is of {len(resampling.of_row)} samples; there are {len(labels_NL)}")
     weighable = Weighable(labels_NL, decided_NL, p_NL, metrics)
-    blocks = [weighable.score(weights_NB) for weights_NB in resampling.weights(labels_NL.size)]
+    blocks = [weighable.score(weights_NB) for weights_NB in resampling.weights(len(labels_NL))]
     values = {metric: np.concatenate([block[metric] for block in blocks]) for metric in metrics}
     return Spread(scores, values, resampling)
 

@@ -8,7 +8,7 @@ and G tie groups that hold a yes.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from scipy import sparse
 from tagfit.metrics import scores
 from tagfit.metrics.scores import BINS, Bools, Floats, Ints, Keys, Labels, Values, over
 from tagfit.records.scores import METRICS
+
+_CELLS_A_BLOCK = 1 << 22
 
 
 class Weighable:
@@ -49,7 +51,7 @@ class Weighable:
         ]
         self._row_metrics = tuple(by_row)
         self._sums_KN = sparse.vstack([sparse.csr_array(part, dtype=np.float64) for part in summed], format="csr")
-        self._metrics, self._label_count = metrics, keys_NL.shape[1]
+        self._metrics, self._label_count, self._cells = metrics, keys_NL.shape[1], keys_NL.size
         self._labels = [_Ranking(keys_NL[:, [label]]) for label in range(keys_NL.shape[1]) if "map" in metrics]
         self._pooled = _Ranking(keys_NL) if "micro_ap" in metrics else None
 
@@ -59,6 +61,21 @@ class Weighable:
         Args:
             weights_NB: (N, B) float64 from 0 up, C-contiguous.
         """
+        steps = self._blocks(weights_NB.shape[1])
+        blocks = [self._pooled_values(np.ascontiguousarray(weights_NB[:, step])) for step in steps]
+        values = {metric: np.concatenate([block[metric] for block in blocks]) for metric in blocks[0]}
+        if self._labels:
+            values["map"] = self._mean_precision(weights_NB)
+        return {metric: values[metric] for metric in self._metrics}
+
+    def _blocks(self, B: int) -> Iterator[slice]:
+        """Of the weightings: as many at once as bound the memory of what is counted of all cells."""
+        step = max(8, _CELLS_A_BLOCK // max(self._cells, 1))
+        for start in range(0, max(B, 1), step):
+            yield slice(start, min(start + step, B))
+
+    def _pooled_values(self, weights_NB: Values) -> dict[str, Values]:
+        """(B,) of each metric that is no mean over labels."""
         R, L = len(self._row_metrics), self._label_count
         lengths = (R, R, 1, 1, BINS, L, L, L)
         rows, counted, loss, known, excess, hits, decided, yes = np.split(
@@ -69,13 +86,15 @@ class Weighable:
             **scores.pooled_decisions(scores.DecisionCounts(hits, decided, yes, known)),
             **scores.pooled_probabilities(scores.ProbabilitySums(loss[:, 0], excess, known[:, 0])),
         }
-        if self._labels:
-            precision_BL = np.stack([ranking.precision(weights_NB) for ranking in self._labels], axis=1)
-            defined_BL = ~np.isnan(precision_BL)
-            values["map"] = over(np.nansum(precision_BL, axis=1), defined_BL.sum(axis=1), empty=np.nan)
         if self._pooled is not None:
             values["micro_ap"] = self._pooled.precision(weights_NB)
-        return {metric: values[metric] for metric in self._metrics}
+        return values
+
+    def _mean_precision(self, weights_NB: Values) -> Values:
+        """(B,) the mean of the labels' average precisions: each is of few cells, so all weightings go at once."""
+        precision_BL = np.stack([ranking.precision(weights_NB) for ranking in self._labels], axis=1)
+        defined_BL = ~np.isnan(precision_BL)
+        return over(np.nansum(precision_BL, axis=1), defined_BL.sum(axis=1), empty=np.nan)
 
 
 class _Ranking:

@@ -20,6 +20,8 @@ from tagfit.records.scores import Interval
 BINS = 10
 #: with more products than this, labels get no intervals
 MOST_PRODUCTS = 2e9
+#: pairs of labels that are counted at a time
+_PAIRS_A_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,46 @@ def together(labels_NL: Labels) -> NDArray[np.float64]:
     return np.where(of_LL > 0, yes_NL.T @ yes_NL / np.maximum(of_LL, 1), np.nan)
 
 
-def confused(answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(L, L) in how many samples the label of the row was missed and that of the column given wrongly; (L,) misses."""
-    labels_NL, decided_NL = answers.labels_NL, decisions(answers)
-    missed_NL = ((labels_NL == YES) & ~decided_NL).astype(np.float64)
-    false_NL = ((labels_NL == NO) & decided_NL).astype(np.float64)
-    return np.rint(missed_NL.T @ false_NL).astype(np.int64), missed_NL.sum(axis=0).astype(np.int64)
+@dataclass(frozen=True, eq=False)
+class Confused:
+    """Which labels were missed, and which were given wrongly to the same samples.
+
+    Of L labels there are L x L pairs: they are counted a block of labels at a time.
+
+    Attributes:
+        missed_NL, false_NL: (n, L) float32, 1 where the label was missed, and where it was given wrongly.
+    """
+
+    missed_NL: NDArray[np.float32]
+    false_NL: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, answers: Answers) -> Confused:
+        labels_NL, decided_NL = answers.labels_NL, decisions(answers)
+        missed_NL, false_NL = (labels_NL == YES) & ~decided_NL, (labels_NL == NO) & decided_NL
+        return cls(missed_NL.astype(np.float32), false_NL.astype(np.float32))
+
+    @property
+    def misses_L(self) -> NDArray[np.int64]:
+        """(L,) how often each label was missed."""
+        return self.missed_NL.sum(axis=0, dtype=np.float64).astype(np.int64)
+
+    def counts(self, missed: NDArray[np.intp], given: NDArray[np.intp]) -> NDArray[np.int64]:
+        """In how many samples the label of the row was missed and that of the column given wrongly."""
+        return np.rint(self.missed_NL[:, missed].T @ self.false_NL[:, given]).astype(np.int64)
+
+    def most(self, count: int) -> list[tuple[int, int, int]]:
+        """The label missed, the label given and how often, of the pairs that occur, most often first."""
+        missed_L, given_L = (np.flatnonzero(cells_NL.any(axis=0)) for cells_NL in (self.missed_NL, self.false_NL))
+        step = max(1, _PAIRS_A_BLOCK // max(len(given_L), 1))
+        found: list[tuple[int, int, int]] = []
+        for start in range(0, len(missed_L), step):
+            block_L = missed_L[start : start + step]
+            counts_BL = self.counts(block_L, given_L)
+            order = np.argsort(-counts_BL, axis=None, kind="stable")[:count]
+            rows, columns = np.unravel_index(order, counts_BL.shape)
+            found += zip(
+                block_L[rows].tolist(), given_L[columns].tolist(), counts_BL[rows, columns].tolist(), strict=True
+            )
+            found = sorted((one for one in found if one[2]), key=lambda one: -one[2])[:count]
+        return found

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagfit.decisions.decider import Decider
 from tagfit.metrics.scores import THRESHOLD, Floats
@@ -22,7 +21,7 @@ from tagfit.report.context import (
     LabelsShown,
     Together,
 )
-from tagfit.report.labels import confused, decisions, label_scores
+from tagfit.report.labels import Confused, decisions, label_scores
 from tagfit.report.labels import together as occurring
 from tagfit.runs import gallery as chosen
 from tagfit.runs.gallery import scored_part
@@ -70,29 +69,35 @@ def together(saved: SavedPredictions, record: RunRecord) -> Together:
     answers = saved.runs["after"][part]
     yes_L = (answers.labels_NL == YES).sum(axis=0)
     shown = np.sort(np.argsort(-yes_L, kind="stable")[:MAPPED])
-    some, square = [names[number] for number in shown], np.ix_(shown, shown)
-    counts_LL, misses_L = confused(answers)
-    shares_LL = counts_LL / np.where(misses_L > 0, misses_L, np.nan)[:, None]
+    some = [names[number] for number in shown]
+    pairs = Confused.of(answers)
+    misses_L = pairs.misses_L
+    shares_LL = pairs.counts(shown, shown) / np.where(misses_L > 0, misses_L, np.nan)[shown, None]
     np.fill_diagonal(shares_LL, np.nan)
+    most = pairs.most(CONFUSIONS)
     occurrence = _map(
         "together",
         f"Labels that occur together, on {part}",
         "Of the samples that have the label on the left, how many percent have the one above as well.",
         some,
-        occurring(answers.labels_NL)[square],
+        occurring(answers.labels_NL[:, shown]),
     )
     confusion = _map(
         "confused",
         f"Labels taken for each other, on {part}",
         "Where the label on the left was missed, in how many percent of cases the one above was given wrongly.",
         some,
-        shares_LL[square],
+        shares_LL,
     )
     return Together(
         limited=f"The {MAPPED} most frequent of {len(names)} labels are shown." if len(names) > MAPPED else "",
         occurrence=occurrence,
-        confusion=confusion if counts_LL.any() else None,
-        confusions=tuple(_confusions(counts_LL, misses_L, names)),
+        confusion=confusion if most else None,
+        confusions=tuple(
+            Confusion(names[missed], names[given], count, int(misses_L[missed]))
+            for missed, given, count in most
+            if count > 1
+        ),
     )
 
 
@@ -103,13 +108,6 @@ def _map(slug: str, title: str, caption: str, names: list[str], values_LL: Float
     )
     svg = heat(title, caption, names, fractions, "before" if slug == "confused" else "after")
     return Figure(slug, f"{title}. {caption}", svg, ("label", *names), rows)
-
-
-def _confusions(counts_LL: NDArray[np.int64], misses_L: NDArray[np.int64], names: Sequence[str]) -> Iterator[Confusion]:
-    order = np.argsort(-counts_LL, axis=None, kind="stable")[:CONFUSIONS]
-    for missed, given in zip(*np.unravel_index(order, counts_LL.shape), strict=True):
-        if counts_LL[missed, given] > 1:
-            yield Confusion(names[missed], names[given], int(counts_LL[missed, given]), int(misses_L[missed]))
 
 
 # --------------------------------------------------------------------------------------------- gallery
