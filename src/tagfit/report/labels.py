@@ -124,11 +124,13 @@ class Confused:
     @property
     def misses_L(self) -> NDArray[np.int64]:
         """(L,) how often each label was missed."""
-        return self.missed_NL.sum(axis=0, dtype=np.float64).astype(np.int64)
+        misses: NDArray[np.int64] = self.missed_NL.sum(axis=0, dtype=np.float64).astype(np.int64)
+        return misses
 
     def counts(self, missed: NDArray[np.intp], given: NDArray[np.intp]) -> NDArray[np.int64]:
         """In how many samples the label of the row was missed and that of the column given wrongly."""
-        return np.rint(self.missed_NL[:, missed].T @ self.false_NL[:, given]).astype(np.int64)
+        counts: NDArray[np.int64] = np.rint(self.missed_NL[:, missed].T @ self.false_NL[:, given]).astype(np.int64)
+        return counts
 
     def most(self, count: int) -> list[tuple[int, int, int]]:
         """The label missed, the label given and how often, of the pairs that occur, most often first."""
