@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
-EXTRAS := diagnosis,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
+EXTRAS := diagnosis,docs,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
 
-.PHONY: demo test lint check prove bench-peers format clean chromium
+.PHONY: demo test lint docs check prove bench-peers format clean chromium
 
 demo: $(VENV)/.core
 	$(BIN)/tagfit demo || [ $$? -eq 3 ]
@@ -36,7 +36,11 @@ lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test
+# the pages as a site that reads offline; a broken link fails
+docs: $(VENV)/.all
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+check: lint docs test
 
 # the long proofs, of which the tests run a short form
 prove: $(VENV)/.all chromium
@@ -59,4 +63,4 @@ format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) site .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,10 @@
 """The documents say what the program does."""
 
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from functools import partial
@@ -20,7 +23,7 @@ from tagfit.search.candidates import ladder
 
 ROOT = Path(__file__).parents[1]
 CLI = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 SOURCE = ROOT / "src" / "tagfit"
 ROOMS = [path.name for path in SOURCE.iterdir() if path.is_dir()]
@@ -109,3 +112,29 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     short = replace(RECIPES["dense-baseline"], training=Training(epochs=2))
     monkeypatch.setattr(tagfit, "cure", partial(cure, candidates=(), baseline=short))
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documents as `make docs` builds them; a broken link fails."""
+    pytest.importorskip("mkdocs", reason="the docs extra is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True)
+    assert built.returncode == 0, built.stderr.decode()
+    return folder
+
+
+def test_the_site_asks_for_nothing_from_elsewhere(site):
+    loads = re.compile(r"""<(?:script|link|img|iframe)[^>]*?(?:src|href)=["']?(https?:)?//[^>]*>""")
+    for page in site.rglob("*.html"):
+        found = [match[0] for match in loads.finditer(page.read_text(encoding="utf-8")) if "canonical" not in match[0]]
+        assert not found, (page.name, found)
+
+
+def test_the_reference_shows_every_public_name(site):
+    text = (site / "api.html").read_text(encoding="utf-8")
+    for name in set(tagfit.__all__) - {"__version__", "TagfitError"}:
+        assert re.search(rf'id="tagfit\.[\w.]*\b{name}"', text), name
+    assert "{options}" not in text

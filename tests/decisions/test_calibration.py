@@ -27,7 +27,7 @@ from tagfit.metrics.intervals import wilson
 from tagfit.metrics.scores import probability_means
 from tagfit.records.data import NO, UNKNOWN, YES
 
-DOCS = Path(__file__).parents[2] / "docs" / "decisions.md"
+DOCS = Path(__file__).parents[2] / "docs" / "probabilities.md"
 
 SHIFTS = np.array([-2, -1, 0, 1, 2, 3])
 DISTORTIONS = {

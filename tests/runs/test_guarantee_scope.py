@@ -20,7 +20,7 @@ def recall(seed):
 
 
 def test_the_recall_that_is_promised_holds_on_a_long_tail():
-    """Of 107 labels, 101 are in one to four of 600 rows. The proof prints the mean, and so does docs/decisions.md."""
+    """Of 107 labels, 101 are in one to four of 600 rows. The proof prints the mean that docs/probabilities.md has."""
     found = [recall(seed) for seed in range(40 if PROVE else 4)]
     if PROVE:
         print(f"\nrecall=0.9 on a long tail: {np.mean(found):.3f} on average over {len(found)} fits")

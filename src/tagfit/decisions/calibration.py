@@ -1,4 +1,4 @@
-"""Calibration: what makes probabilities of a network's scores. Explained in docs/decisions.md.
+"""Calibration: what makes probabilities of a network's scores. Explained in docs/probabilities.md.
 
 It is fitted on rows that the network was not trained on. Unknown cells are left out of everything.
 Shapes: N samples, L labels, G groups.
