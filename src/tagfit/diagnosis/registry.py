@@ -16,7 +16,7 @@ from tagfit.diagnosis.checks.unlearnable import unlearnable
 from tagfit.diagnosis.checks.untrained import untrained
 from tagfit.diagnosis.evidence import CannotCheck, Evidence
 from tagfit.errors import OptionError, TrainingDivergedError, did_you_mean
-from tagfit.records.runs import Finding
+from tagfit.records.runs import Finding, Power
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Check:
     Attributes:
         code: its stable code. A code is never changed and never given to another check.
         title: what it looks for, as a person would call it.
-        run: returns what it found, nothing if all is well; raises CannotCheck with the reason if it cannot tell.
+        run: returns what it found; nothing, or its power, if all is well; raises CannotCheck if it cannot tell.
         trainings: how many quick trainings it needs.
         about: what it accuses.
         free: whether it costs nothing beside a model, so that every fit and cure can have it.
@@ -34,7 +34,7 @@ class Check:
 
     code: str
     title: str
-    run: Callable[[Evidence], list[Finding]]
+    run: Callable[[Evidence], Sequence[Finding | Power]]
     trainings: int = 0
     about: Literal["data", "model"] = "data"
     free: bool = False
@@ -101,6 +101,7 @@ class Diagnosis:
         checked: the checks that ran.
         cannot: those that could not.
         ignored: those that were left out on request.
+        powers: what checks that found nothing would have found.
     """
 
     findings: tuple[Finding, ...]
@@ -108,6 +109,7 @@ class Diagnosis:
     checked: tuple[str, ...]
     subject: str = ""
     ignored: tuple[str, ...] = ()
+    powers: tuple[Power, ...] = ()
 
 
 def look(
@@ -117,16 +119,19 @@ def look(
     findings: list[Finding] = []
     cannot: list[Unchecked] = []
     checked: list[str] = []
+    powers: list[Power] = []
     for name in names:
         try:
             check = CHECKS[name]
-            findings += [replace(finding, of=check.about, code=check.code) for finding in check.run(evidence)]
+            found = check.run(evidence)
+            findings += [replace(one, of=check.about, code=check.code) for one in found if isinstance(one, Finding)]
+            powers += [one for one in found if isinstance(one, Power)]
             checked.append(name)
         except CannotCheck as reason:
             cannot.append(Unchecked(name, str(reason)))
         except TrainingDivergedError as error:
             cannot.append(Unchecked(name, f"its training diverged at step {error.step}"))
-    return Diagnosis(worst_first(findings), tuple(cannot), tuple(checked), subject, ignored)
+    return Diagnosis(worst_first(findings), tuple(cannot), tuple(checked), subject, ignored, tuple(powers))
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

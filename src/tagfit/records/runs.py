@@ -200,6 +200,19 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Power:
+    """What a check that found nothing would have found in this data, in a sentence.
+
+    Attributes:
+        probability: with which it finds the fault that the sentence names.
+    """
+
+    check: str
+    probability: float
+    seen: str
+
+
+@dataclass(frozen=True)
 class Units:
     """How many hidden units a layer has, and how many of them answer 0 to every sample that was asked for."""
 

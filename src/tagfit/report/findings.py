@@ -31,6 +31,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     if silent:
         checks = f"{len(silent)} check{'s' * (len(silent) > 1)}"
         yield Text(f"Nothing found by {checks}: {', '.join(silent)}.", style="" if found else "green")
+    yield from (_indented(f"{one.check}: {one.seen}") for one in diagnosis.powers)
     for one in diagnosis.cannot:
         yield Text(f"Not checked: {one.check} ({one.code}): {one.why}.", style="dim")
     if diagnosis.ignored:

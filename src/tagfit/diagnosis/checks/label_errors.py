@@ -10,7 +10,7 @@ Shapes: N samples, L labels, M samples that are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,27 +20,29 @@ from tagfit.decisions.crossfitting import FOLDS, folds
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
 from tagfit.errors import has_extra
 from tagfit.metrics.intervals import wilson
-from tagfit.metrics.scores import Floats
+from tagfit.metrics.scores import Bools, Floats
 from tagfit.recipes import DenseModel, Recipe, Training
 from tagfit.records.data import NO, UNKNOWN, YES
-from tagfit.records.runs import Finding
+from tagfit.records.runs import Finding, Power
 
 #: trained briefly: a network that knows its training set would learn the errors
 RECIPE = Recipe(name="brief", model=DenseModel(widths=(128,)), training=Training(epochs=10, patience=0))
 #: labels that fewer have, or lack, are left out
 LEAST_CELLS = 10
-#: the surest tenth of what the network says, and not fewer cells; contradicted more often than so, errors are told
+#: the surest tenth of what the network says, where that is so many cells; contradicted more often than so, errors are
+#: told
 SUREST, LEAST_SURE, MOST_CONTRADICTED = 0.1, 30, 0.015
 #: cells in a finding, and in its sentence
 NAMED, SHOWN = 100, 3
-#: the share of cells that is turned over to see how many of those that are then named were turned
-PLANTED = 0.05
+#: the share of cells that is turned over, to see how many of those that are then named were turned, or whether it is
+#: found at all; and how often, for the latter
+PLANTED, PLANTINGS = 0.05, 200
 #: quick trainings at most: those that look, and those that look again with planted errors
 TRAININGS = 2 * FOLDS
 
 
-def label_errors(evidence: Evidence) -> list[Finding]:
-    """Likely missing labels, and likely false ones, the likeliest first.
+def label_errors(evidence: Evidence) -> Sequence[Finding | Power]:
+    """Likely missing labels, and likely false ones, the likeliest first; where there are none, the power.
 
     Raises:
         CannotCheck: nothing may be trained, cleanlab is not installed, or no label is frequent enough.
@@ -54,7 +56,8 @@ def label_errors(evidence: Evidence) -> list[Finding]:
         raise CannotCheck(f"it takes a label that {LEAST_CELLS} samples have and {LEAST_CELLS} lack")
     p_ML = unseen(evidence, rows)
     order = ranked(labels_ML, p_ML, counted)
-    return list(_findings(evidence, rows, order, labels_ML, p_ML, counted))
+    found = list(_findings(evidence, rows, order, labels_ML, p_ML, counted))
+    return found or [_power(evidence, rows, labels_ML, counted)]
 
 
 def unseen(evidence: Evidence, rows: NDArray[np.intp]) -> Floats:
@@ -104,8 +107,9 @@ def _findings(
     named_right: dict[int, str] = {}
     for given, what, opposite in ((NO, "missing", "yes"), (YES, "false", "no")):
         rate, count = _contradicted(labels_ML[:, counted], p_ML[:, counted], given)
-        if count < LEAST_SURE or (within := wilson(round(rate * count), count)).low <= MOST_CONTRADICTED:
+        if not _too_many(round(rate * count), count):
             continue
+        within = wilson(round(rate * count), count)
         cells = [(row, label) for row, label in order if labels_ML[row, label] == given]
         named = [f"{dataset.sample_names[rows[row]]}: {dataset.label_names[label]}" for row, label in cells[:NAMED]]
         if not named:
@@ -137,15 +141,10 @@ def _precision(
 
     Those that were named without it, too, may be wrong or not, so that it is a lower bound and an upper one.
     """
-    rng, data = np.random.default_rng(evidence.seed), evidence.locked
-    turned_ML = (labels_ML != UNKNOWN) & (rng.random(labels_ML.shape) < PLANTED)
-    planted_ML = np.where(turned_ML, 1 - labels_ML, labels_ML).astype(np.int8)
-    labels_NL = data.dataset.labels_NL.copy()
-    labels_NL[rows] = planted_ML
-    planted = replace(evidence, data=replace(data, dataset=replace(data.dataset, labels_NL=labels_NL)))
+    turned_ML, planted_ML, p_ML = _planted(evidence, rows, labels_ML)
     before_ML = np.zeros(labels_ML.shape, dtype=np.bool_)
     before_ML[tuple(order.T)] = True
-    again = ranked(planted_ML, unseen(planted, rows), counted)
+    again = ranked(planted_ML, p_ML, counted)
     told = {}
     for given in (NO, YES):
         named = tuple(again[planted_ML[tuple(again.T)] == given][:NAMED].T)
@@ -157,10 +156,55 @@ def _precision(
     return told
 
 
+def _power(evidence: Evidence, rows: NDArray[np.intp], labels_ML: NDArray[np.int8], counted: Bools) -> Power:
+    """How often PLANTED of all cells would be found, turned over at random.
+
+    The network is trained once on labels with such errors; what it says of a sample does not depend on that sample's
+    own labels, so that the same answers serve for other draws of errors.
+    """
+    p_ML = _planted(evidence, rows, labels_ML)[2]
+    rng = np.random.default_rng((evidence.seed, 1))
+    surest = [(given, _surest(labels_ML[:, counted], p_ML[:, counted], given)) for given in (NO, YES)]
+    found = 0
+    for _ in range(PLANTINGS):
+        wrong = [int(((cells == given) ^ (rng.random(len(cells)) < PLANTED)).sum()) for given, cells in surest]
+        found += any(_too_many(count, len(cells)) for count, (_, cells) in zip(wrong, surest, strict=True))
+    probability = found / PLANTINGS
+    return Power(
+        check="label_errors",
+        probability=probability,
+        seen=f"If {PLANTED:.0%} of your labels were flipped, this check would find it with probability "
+        f"{probability:.2f} ({PLANTINGS} plantings on these samples).",
+    )
+
+
+def _planted(
+    evidence: Evidence, rows: NDArray[np.intp], labels_ML: NDArray[np.int8]
+) -> tuple[Bools, NDArray[np.int8], Floats]:
+    """Which of all cells are turned over, the labels then, and what a network says that was trained on those."""
+    rng, data = np.random.default_rng(evidence.seed), evidence.locked
+    turned_ML = (labels_ML != UNKNOWN) & (rng.random(labels_ML.shape) < PLANTED)
+    planted_ML = np.where(turned_ML, 1 - labels_ML, labels_ML).astype(np.int8)
+    labels_NL = data.dataset.labels_NL.copy()
+    labels_NL[rows] = planted_ML
+    planted = replace(evidence, data=replace(data, dataset=replace(data.dataset, labels_NL=labels_NL)))
+    return turned_ML, planted_ML, unseen(planted, rows)
+
+
+def _too_many(wrong: int, count: int) -> bool:
+    """Whether more cells are contradicted than in labels without errors, with all of the interval."""
+    return count >= LEAST_SURE and wilson(wrong, count).low > MOST_CONTRADICTED
+
+
 def _contradicted(labels_ML: NDArray[np.int8], p_ML: Floats, given: int) -> tuple[float, int]:
     """How often cells are labelled `given` where the network is surest of the opposite, and of how many cells."""
+    cells = _surest(labels_ML, p_ML, given)
+    return (float((cells == given).mean()) if len(cells) else 0.0), len(cells)
+
+
+def _surest(labels_ML: NDArray[np.int8], p_ML: Floats, given: int) -> NDArray[np.int8]:
+    """The labels of the cells where the network is surest of the opposite of `given`."""
     sure = (labels_ML != UNKNOWN) & ((p_ML > 0.5) if given == NO else (p_ML <= 0.5))
     how_sure, cells = np.abs(p_ML - 0.5)[sure], labels_ML[sure]
-    count = min(len(cells), max(LEAST_SURE, round(SUREST * len(cells))))
-    surest = np.argsort(-how_sure, kind="stable")[:count]
-    return (float((cells[surest] == given).mean()) if count else 0.0), count
+    surest: NDArray[np.int8] = cells[np.argsort(-how_sure, kind="stable")[: round(SUREST * len(cells))]]
+    return surest
