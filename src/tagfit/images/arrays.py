@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.images.index import Entry
-from tagfit.io.files import whole_file
+from tagfit.io.files import is_gone, whole_file, writer
 from tagfit.io.memory_maps import release
 
 #: bytes of pixels that are held before they are written
@@ -21,6 +22,8 @@ _BYTES = 16 << 20
 
 #: parts that no run needs any more are deleted when they are as old as this
 _OLD_SECONDS = 24 * 3600
+#: by which process, and chance
+_PART = re.compile(r"tagfit-([0-9a-f]{16})[0-9a-f]{8}\.part")
 
 
 class GoneError(Exception):
@@ -112,14 +115,16 @@ class Arrays:
             yield rows.data
 
     def new_part(self) -> Path:
-        part = self._folder / f"tagfit-{uuid.uuid4().hex[:24]}.part"
+        part = self._folder / f"tagfit-{writer()}{uuid.uuid4().hex[:8]}.part"
         self._own_parts.add(part)
         return part
 
     def tidy(self, needed: Callable[[str], bool]) -> None:
         """Delete the parts that are not needed, but for those that others may be writing."""
         for part in self._folder.glob("tagfit-*.part"):
+            if not (found := _PART.fullmatch(part.name)) or needed(part.name):
+                continue
             with suppress(OSError):  # gone already, or mapped where that forbids it
-                may_go = part in self._own_parts or time.time() - part.stat().st_mtime > _OLD_SECONDS
-                if may_go and not needed(part.name):
+                mine = part in self._own_parts or is_gone(found[1])
+                if mine or time.time() - part.stat().st_mtime > _OLD_SECONDS:
                     part.unlink()

@@ -23,7 +23,7 @@ from tagfit.errors import OutputError
 
 #: of what is written beside its place, a name that nobody gives to a file of their own: by which machine and process,
 #: and chance; of an earlier version, chance alone
-_TEMPORARY = re.compile(r"\..+\.(?:(?P<machine>[0-9a-f]{4})(?P<process>[0-9a-f]{6})[0-9a-f]{6}|[0-9a-f]{12})\.tmp")
+_TEMPORARY = re.compile(r"\..+\.(?:(?P<writer>[0-9a-f]{16})|[0-9a-f]{12})\.tmp")
 
 
 @contextmanager
@@ -140,7 +140,19 @@ def sync(stream: BinaryIO) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{_machine()}{os.getpid() % 16**6:06x}{uuid.uuid4().hex[:6]}.tmp")
+    return path.with_name(f".{path.name}.{writer()}.tmp")
+
+
+def writer() -> str:
+    """16 hexadecimal digits for the name of what this process writes: by which machine and process, and chance."""
+    return f"{_machine()}{os.getpid() % 16**6:06x}{uuid.uuid4().hex[:6]}"
+
+
+def is_gone(writer: str) -> bool:
+    """Whether it was a process of this machine that lives no more."""
+    if os.name != "posix":  # elsewhere nobody can be asked whether a process lives without harm
+        return False
+    return writer[:4] == _machine() and not _lives(int(writer[4:10], 16))
 
 
 @cache
@@ -151,11 +163,9 @@ def _machine() -> str:
 @cache
 def _sweep(folder: Path) -> None:
     """Remove, once in this process, what others of this machine left when they were killed while they wrote there."""
-    if os.name != "posix":  # elsewhere nobody can be asked whether a process lives without harm
-        return
     for left in folder.glob(".*.tmp"):
         found = _TEMPORARY.fullmatch(left.name)
-        if found and found["machine"] == _machine() and not _lives(int(found["process"], 16)):
+        if found and found["writer"] and is_gone(found["writer"]):
             with suppress(OSError):  # a folder, or gone by now
                 left.unlink()
 
