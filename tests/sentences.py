@@ -113,14 +113,10 @@ def same_move(text, moved):
 
 # ---------------------------------------------------------------------------------------------- headline
 
-NOT_MET = "overfit|underfit|out of reach"
-STATES = rf"Cured|Fine|Not confirmed|Cannot tell|Overfit|Underfit|Out of reach|Not cured \((?:{NOT_MET})\)"
+#: what stands before the number to quote, by whether the target can be said to be missed
+NAME = r"([A-Z][^:]+)"
 LESS_PLUS = r"(, less what the choice adds)?(, plus what averaging the folds' networks brings)?"
 WHERE = rf"\((test|val{LESS_PLUS}); "
-BESIDE = (
-    "|, better than the baseline|, not shown to be better than the baseline|, worse than the baseline"
-    "|, the baseline is delivered"
-)
 
 
 def from_val(figures, less, plus):
@@ -131,26 +127,36 @@ def optimism_of(figures):
     return 0.0 if figures.choice is None else figures.choice.optimism
 
 
-def headline(figures, state, beside):
-    said = (re.search(r"\((.*)\)", state) or [None, state])[1].lower()
-    return said == figures.record.verdict.state == figures.state() and compares(figures, beside)
+def headline(figures, name):
+    """The state that the figures make, and how they compare: both are in the name, and nothing else is."""
+    state, beside = figures.state(), compared(figures)
+    if figures.record.verdict.state != state:
+        return False
+    if figures.record.before is None or state not in ("overfit", "underfit", "out of reach"):
+        called = "Cannot tell whether the target is met" if state == "cannot tell" else state.capitalize()
+        return name == called + (f", {beside}" if beside else "")
+    missed = f"the target is not met ({state})"
+    whole = {
+        "better than the baseline": f"better than the baseline, but {missed}",
+        "worse than the baseline": f"worse than the baseline, and {missed}",
+        "the baseline is delivered": f"{missed}, and the baseline is delivered",
+        "not shown to be better than the baseline": f"{missed}, and the model is {beside}",
+        "": missed,
+    }[beside]
+    return name == whole[0].upper() + whole[1:]
 
 
-def compares(figures, beside):
+def compared(figures):
     if not figures.cured:
-        return beside == ("" if figures.record.before is None else ", the baseline is delivered")
+        return "" if figures.record.before is None else "the baseline is delivered"
     moved = figures.moved(figures.expected.part)
     if moved is None:
-        return beside == ""
+        return ""
     optimism = figures.choice.optimism if figures.expected.part == "val" else 0.0
     low, high = moved.low - optimism, moved.high - optimism
-    return beside == (
-        ", better than the baseline"
-        if low > 0
-        else ", worse than the baseline"
-        if high < 0
-        else ", not shown to be better than the baseline"
-    )
+    if low > 0:
+        return "better than the baseline"
+    return "worse than the baseline" if high < 0 else "not shown to be better than the baseline"
 
 
 def quoted(figures, value, where, less, plus):
@@ -163,15 +169,15 @@ def quoted(figures, value, where, less, plus):
 
 
 @form(
-    rf"({STATES})({BESIDE}): expect TITLE {NUMBER} on new samples {WHERE}"
+    rf"{NAME}: expect TITLE {NUMBER} on new samples {WHERE}"
     rf"95%: {NUMBER} to {NUMBER}\), at least {NUMBER} with probability (above 0\.99|below 0\.01|0\.\d\d)\."
 )
-def _(figures, state, beside, value, where, less, plus, low, high, asked, probability):
+def _(figures, name, value, where, less, plus, low, high, asked, probability):
     found = figures.expected.probability
     bounds = {"above 0.99": (0.99, 1), "below 0.01": (0, 0.01)}
     least, most = bounds.get(probability) or (float(probability) - 0.0051, float(probability) + 0.0051)
     return (
-        headline(figures, state, beside)
+        headline(figures, name)
         and quoted(figures, value, where, less, plus)
         and all(map(near, (low, high), figures.expected.interval))
         and near(asked, figures.target.val_at_least)
@@ -179,15 +185,15 @@ def _(figures, state, beside, value, where, less, plus, low, high, asked, probab
     )
 
 
-@form(rf"({STATES})({BESIDE}): TITLE {NUMBER} {WHERE}{SIZE}, too few for an interval\)\.")
-def _(figures, state, beside, value, where, less, plus, count, what):
-    quotes = headline(figures, state, beside) and quoted(figures, value, where, less, plus)
+@form(rf"{NAME}: TITLE {NUMBER} {WHERE}{SIZE}, too few for an interval\)\.")
+def _(figures, name, value, where, less, plus, count, what):
+    quotes = headline(figures, name) and quoted(figures, value, where, less, plus)
     return quotes and few(figures, count, what) and figures.expected.interval is None
 
 
-@form(rf"({STATES})({BESIDE}): TITLE is undefined on (test|val)\.")
-def _(figures, state, beside, part):
-    return headline(figures, state, beside) and figures.record.after.score(part, figures.metric) is None
+@form(rf"{NAME}: TITLE is undefined on (test|val)\.")
+def _(figures, name, part):
+    return headline(figures, name) and figures.record.after.score(part, figures.metric) is None
 
 
 # ----------------------------------------------------------------------------------------------- meaning

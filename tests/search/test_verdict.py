@@ -64,7 +64,7 @@ STATES = {
 def test_the_state_follows_from_what_is_expected(state):
     verdict = judge(STATES[state])
     assert verdict.state == state
-    assert verdict.sentences[0].lower().startswith(state) or f"Not cured ({state})" in verdict.sentences[0]
+    assert verdict.sentences[0].lower().startswith(state) or f"target is not met ({state})" in verdict.sentences[0]
 
 
 def test_luck_on_val_cures_nothing():
@@ -294,7 +294,7 @@ def test_every_sentence_is_driven():
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_the_headline_is_short_and_the_rest_is_whole(branch):
     sentences = judge(BRANCHES[branch]).sentences
-    assert len(sentences[0]) < 220
+    assert len(sentences[0]) < 250
     assert all(one[0].isupper() or one[0].isdigit() or "on val" in one or "on train" in one for one in sentences[1:])
     assert all(one.endswith(".") for one in sentences)
 

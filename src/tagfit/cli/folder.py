@@ -33,7 +33,7 @@ def report(
         raise click.UsageError(f"one run is reported; others come after --compare: --compare {' '.join(more)}")
     record = read_record(Path(run))
     context = reporting.read_context(Path(run), [Path(one) for one in (*compare, *more)])
-    show_json(record) if as_json else show(result_table(record))
+    show_json(record) if as_json else show(result_table(record, Path(run)))
     if figures is not None:
         say(f"{reporting.write_figures(context, Path(figures))} charts written to {figures}")
         if not has_extra("figures"):

@@ -168,7 +168,7 @@ def _show(result: Result) -> None:
     from tagfit.report.table import result_table
     from tagfit.runs.folder import REPORT
 
-    show(result_table(result.record))
+    show(result_table(result.record, result.folder))
     click.echo(f"\nwritten to {result.folder} (tagfit report {result.folder} shows this again)")
     if result.folder is not None and (result.folder / REPORT).is_file():
         click.echo(f"to look at: {result.folder / REPORT}")

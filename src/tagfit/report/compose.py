@@ -25,6 +25,7 @@ from tagfit.report.context import (
     ScoreShown,
 )
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search, series_of
+from tagfit.report.next_steps import next_steps
 from tagfit.report.samples import gallery, labels, together
 from tagfit.report.values import gap_of, runs_of, score_of
 from tagfit.report.visible import duration
@@ -79,6 +80,7 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
         ingredients=ingredients(record) if record.ingredients else None,
         gallery=gallery(saved, record) if saved is not None else None,
         reproduction=_reproduction(files),
+        steps=next_steps(record, None),
         missing=() if saved is not None else (_NO_PREDICTIONS,),
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tagfit.records.runs import Finding, RepeatsRecord
 from tagfit.records.scores import Difference
 from tagfit.report.labels import LabelScores
+from tagfit.report.next_steps import NextStep
 from tagfit.report.values import TriedRecipe
 from tagfit.runs.record import RunRecord
 
@@ -270,6 +271,7 @@ class Context:
 
     Attributes:
         facts: what stands below the title, piece by piece.
+        steps: what to do next; commands call the folder RUN.
         missing: what the run folder lacks, so that it is not shown.
     """
 
@@ -288,4 +290,5 @@ class Context:
     ingredients: Figure | None
     gallery: Gallery | None
     reproduction: Reproduction
+    steps: tuple[NextStep, ...]
     missing: tuple[str, ...]

@@ -12,7 +12,7 @@ class Result(Delivered):
     """What a fit or a cure came to; `print(result)` shows the table."""
 
     def __str__(self) -> str:
-        return as_text(result_table(self.record))
+        return as_text(result_table(self.record, self.folder))
 
     def __repr__(self) -> str:
         record = self.record

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType, group
@@ -13,6 +14,7 @@ from tagfit.metrics.titles import SMALL_SAMPLE, TITLES
 from tagfit.records.runs import Folds, SeedSpread
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.report.findings import findings_lines
+from tagfit.report.next_steps import NextStep, next_steps
 from tagfit.report.values import gap_of, score_of, tried_recipes
 from tagfit.runs.record import RunRecord
 
@@ -37,20 +39,39 @@ def as_text(renderable: RenderableType) -> str:
 
 
 @group()
-def result_table(record: RunRecord) -> Iterator[RenderableType]:
-    """What was asked, what came, in plain words and in figures."""
-    data, style = record.data, "bold green" if record.target.met else "bold yellow"
+def result_table(record: RunRecord, folder: Path | None = None) -> Iterator[RenderableType]:
+    """What was asked and what came, in figures; last the verdict, and what to do next.
+
+    Args:
+        folder: the run's, for the commands.
+    """
+    data = record.data
     head = f"{record.command} · {data.name} · {data.samples:,} samples · {len(data.label_names)} labels"
     yield Text(f"{head} · lock {record.lock[:12]}", style="bold")
-    yield from (Text(text, style=style) for text in record.verdict.sentences[:1])
     yield from (Text(), _main_table(record), Text())
-    yield from map(Text, record.verdict.sentences[1:])
-    yield Text()
     for table in _search_tables(record):
         yield from (table, Text())
     yield _other_metrics(record)
     yield from findings_lines(record.findings)
     yield from (Text(f"note: {note}", style="dim") for note in _notes(record))
+    yield from _verdict(record)
+    yield from _steps(next_steps(record, folder))
+
+
+def _verdict(record: RunRecord) -> Iterator[Text]:
+    """Only harm is red: a better model that misses the target is not."""
+    worse = record.verdict.comparison == "worse"
+    style = "bold red" if worse else "bold green" if record.target.met else "bold yellow"
+    yield from (Text(), Text("Verdict", style="bold underline"))
+    yield from (Text(text, style=style) for text in record.verdict.sentences[:1])
+    yield from map(Text, record.verdict.sentences[1:])
+
+
+def _steps(steps: Sequence[NextStep]) -> Iterator[Text]:
+    yield from (Text(), Text("What to do next", style="bold underline"))
+    for step in steps:
+        yield Text(step.reason)
+        yield Text(f"    {step.command}", style="bold", no_wrap=True, overflow="ignore")
 
 
 def _main_table(record: RunRecord) -> Table:
@@ -139,13 +160,6 @@ def _notes(record: RunRecord) -> Iterator[str]:
     for part, left_out in after.left_out.items():
         if count := left_out.get("map"):
             yield f"mAP on {part} leaves out {count} labels without a positive there."
-    calibration = after.calibration
-    if calibration.method != "none":
-        before, calibrated = (_number(one.ece) for one in (calibration.before, calibration.after))
-        yield (
-            f"Calibrated on {calibration.fitted_on} ({calibration.method}), the probabilities' ECE falls from "
-            f"{before} to {calibrated}, cross-fitted; scores are uncalibrated."
-        )
     shifting = sorted({one.training.loss for one in after.networks} - {"bce"})
     if shifting:
         yield (

@@ -25,12 +25,23 @@ def judge(case: Case) -> Verdict:
 
 
 def _headline(case: Case, state: State, comparison: Comparison | None) -> str:
-    """The state, how it compares, and the number to quote."""
-    name = state.capitalize()
-    if case.before is not None and state in ("overfit", "underfit", "out of reach"):
-        name = f"Not cured ({state})"
-    beside = _COMPARED[comparison] if case.cured else "" if case.before is None else ", the baseline is delivered"
-    return f"{name}{beside}: {_expected(case)}."
+    """How it compares, the state, and the number to quote: *better* and *met* are two things."""
+    return f"{_name(case, state, comparison)}: {_expected(case)}."
+
+
+def _name(case: Case, state: State, comparison: Comparison | None) -> str:
+    if case.before is None or state not in ("overfit", "underfit", "out of reach"):
+        name = "Cannot tell whether the target is met" if state == "cannot tell" else state.capitalize()
+        beside = _COMPARED[comparison] if case.cured else "" if case.before is None else ", the baseline is delivered"
+        return f"{name}{beside}"
+    if not case.cured:
+        return f"The target is not met ({state}), and the baseline is delivered"
+    return {
+        "better": f"Better than the baseline, but the target is not met ({state})",
+        "alike": f"The target is not met ({state}), and the model is not shown to be better than the baseline",
+        "worse": f"Worse than the baseline, and the target is not met ({state})",
+        None: f"The target is not met ({state})",
+    }[comparison]
 
 
 _COMPARED: dict[Comparison | None, str] = {

@@ -1,0 +1,80 @@
+"""What to do next fits what keeps the model from the target, and is never what was just run."""
+
+from dataclasses import replace
+
+import pytest
+
+from tagfit.options.data import DataSource
+from tagfit.records.data import Preprocessing
+from tagfit.report.next_steps import MOST_STEPS, next_steps
+from tagfit.report.table import as_text, result_table
+
+
+@pytest.fixture
+def record(records):
+    return records.record
+
+
+def changed(record, state="overfit", comparison="better", **data):
+    verdict = replace(record.verdict, state=state, comparison=comparison)
+    source = DataSource("photos", size=32)
+    return replace(record, verdict=verdict, data=replace(record.data, source=source, **data))
+
+
+def commands(record, folder=None):
+    steps = next_steps(record, folder)
+    assert 1 <= len(steps) <= MOST_STEPS
+    assert all(step.reason.endswith(".") for step in steps)
+    return [step.command for step in steps]
+
+
+def test_a_model_that_meets_the_target_is_put_to_use(record, tmp_path):
+    found = commands(changed(record, "cured"), tmp_path / "my run")
+    assert found[0] == f"tagfit predict '{tmp_path}/my run' new-photos/ -o labels.csv"
+    assert found[1] == f"tagfit serve '{tmp_path}/my run'"
+
+
+def test_feature_rows_are_not_called_photos(record):
+    features = changed(record, "cured", preprocessing=Preprocessing("features", (8,)))
+    assert commands(features)[0] == "tagfit predict RUN new-rows.npz -o labels.csv"
+
+
+def test_what_overfits_is_given_a_backbone_or_augmentation(record):
+    found = commands(changed(record, "overfit"))
+    assert found[0] == "tagfit cure photos --size 32 --backbone FOLDER|NAME"
+    assert found[1] == "tagfit cure photos --size 32 --allow augmentation"
+
+
+def test_augmentation_is_not_advised_to_who_has_it(record):
+    training = replace(record.after.recipe.training, augmentation=("mirror",))
+    recipe = replace(record.after.recipe, training=training)
+    varied = changed(replace(record, after=replace(record.after, recipe=recipe)))
+    assert not any(command.endswith("--allow augmentation") for command in commands(varied))
+
+
+def test_feature_rows_have_neither(record):
+    found = commands(changed(record, preprocessing=Preprocessing("features", (8,))))
+    assert not any("backbone" in command or "augmentation" in command for command in found)
+
+
+@pytest.mark.parametrize("state", ["cannot tell", "not confirmed"])
+def test_few_samples_are_folded_once(record, state):
+    assert commands(changed(record, state, samples=700, folds=None))[0].endswith("--folds 5")
+    assert not any("--folds" in command for command in commands(changed(record, state, samples=700, folds=5)))
+
+
+def test_the_train_band_alone_is_named(record):
+    target = replace(record.target, val_at_least=0.0, train_below=0.001, train_ranks=True)
+    assert commands(changed(replace(record, target=target), "out of reach"))[0].endswith("--train-below 1")
+
+
+def test_a_search_is_not_advised_again_in_the_same_words(record):
+    plain = changed(replace(record, search=None), preprocessing=Preprocessing("features", (8,)))
+    assert "tagfit cure photos --size 32 --minutes 30" in commands(plain)
+
+
+def test_the_verdict_and_the_steps_are_last_on_screen(record):
+    text = as_text(result_table(changed(record), None))
+    last = text[text.index("\nVerdict\n") :]
+    assert record.verdict.sentences[0][:40] in last
+    assert last.rstrip().splitlines()[-1].strip().startswith("tagfit ")
