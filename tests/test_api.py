@@ -61,7 +61,7 @@ class TestFit:
         assert (record["schema"], record["tagfit"], record["lock"]) == (2, tagfit.__version__, data.lock)
         assert record["before"] is None
         assert record["tried"] == []
-        finding = {"of", "check", "strength", "interval", "seen", "meaning", "todo", "names", "tries"}
+        finding = {"of", "check", "strength", "interval", "seen", "meaning", "todo", "names", "tries", "code"}
         assert [set(one) for one in record["findings"]] == [finding, finding]
         assert {one["check"] for one in record["findings"]} == {"flattery", "untrained"}  # three epochs are too few
         assert set(record["target"]) == {"metric", "train_below", "val_at_least", "train_ranks", "met"}

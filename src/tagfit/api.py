@@ -228,11 +228,15 @@ def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) ->
 
 
 @shows(TrainOptions)
-def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKeywords]) -> Result:
+def fit(
+    data: object, *, progress: bool | None = None, on_event: Listener = _ignore, **options: Unpack[TrainKeywords]
+) -> Result:
     """Train one recipe, and score it on every part.
 
     Args:
         data: what `load` returned, or anything that `load` takes without further options.
+        progress: show a progress bar or, where nothing can show one, print a line every few seconds to stderr; if
+            None, only in a notebook.
         on_event: called with what happens; when it returns True, training stops cleanly and delivers what it has.
         {options}
 
@@ -268,8 +272,8 @@ def fit(data: object, *, on_event: Listener = _ignore, **options: Unpack[TrainKe
         trained = session.run(replace(session.job(recipe), curve=True))
         return Outcome(None, session.appraise(trained), complete=trained.run.state == "finished")
 
-    with rank_trainers(chosen.on, chosen.device) as trainer:
-        session = Session(data, target, chosen.seed, find_device(chosen.device), on_event, objective, trainer)
+    with _shown(progress, on_event) as listen, rank_trainers(chosen.on, chosen.device) as trainer:
+        session = Session(data, target, chosen.seed, find_device(chosen.device), listen, objective, trainer)
         return _reported(deliver(session, command, [recipe], work, chosen.output))
 
 
@@ -312,7 +316,12 @@ def _trainable(data: object, options: RunOptions, objective: DecisionObjective) 
 
 @shows(CureOptions)
 def cure(
-    data: object, *, target: Target | None = None, on_event: Listener = _ignore, **options: Unpack[CureKeywords]
+    data: object,
+    *,
+    target: Target | None = None,
+    progress: bool | None = None,
+    on_event: Listener = _ignore,
+    **options: Unpack[CureKeywords],
 ) -> Result:
     """Train the baseline, then recipes that may overfit less; deliver the best on val, never below the baseline's.
 
@@ -323,6 +332,7 @@ def cure(
         target: the bands to reach, instead of `metric`, `train_below` and `val_at_least`. Without it, the train band
             ranks candidates unless something is allowed or a backbone is used: a strong model may know its training
             set. Set `train_below` to have it rank there too.
+        progress: as in `fit`.
         on_event: called with what happens; when it returns True, training stops cleanly and delivers what it has.
         {options}
 
@@ -337,7 +347,27 @@ def cure(
     chosen = reader.read(CureOptions, options)
     reader.faults += _target_faults(target, options)
     reader.check()
-    return cure_by(Plan(), data, chosen or CureOptions(), target=target, on_event=on_event)
+    with _shown(progress, on_event) as listen:
+        return cure_by(Plan(), data, chosen or CureOptions(), target=target, on_event=listen)
+
+
+@contextmanager
+def _shown(progress: bool | None, on_event: Listener) -> Iterator[Listener]:
+    """A listener that shows progress as well, if that is asked for or, without a word on it, in a notebook."""
+    from tagfit.report.progress import TrainingProgress, in_notebook
+
+    if not (in_notebook() if progress is None else progress):
+        yield on_event
+        return
+    from rich.console import Console
+
+    with TrainingProgress(Console(stderr=True, force_jupyter=in_notebook(), highlight=False, markup=False)) as shown:
+
+        def both(event: Event) -> bool | None:
+            shown(event)
+            return on_event(event)
+
+        yield both
 
 
 def _target_faults(target: object, options: CureKeywords) -> list[str]:

@@ -21,10 +21,12 @@ def inspect(data: str, reading: DataOptions, as_json: bool) -> None:
     Also about how long training would take if nothing stopped early, from steps timed on this machine.
     """
     from tagfit import api
+    from tagfit.cli.progress import working
     from tagfit.io.typed_json import to_plain
 
     locked = load(data, reading)
-    inspection, estimate = api.inspect(locked), api.estimate(locked, device=reading.device)
+    with working("timing a few training steps"):
+        inspection, estimate = api.inspect(locked), api.estimate(locked, device=reading.device)
     if as_json:
         show_json({**to_plain(inspection), "estimate": to_plain(estimate)})
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -136,7 +137,9 @@ def _watched() -> Iterator[TrainingBar]:
 
     def ask_to_stop(number: int, frame: object) -> None:
         bar.stopped_by = number
-        say("stopping after this step, to keep what it has reached; once more kills")
+        if sys.stderr.isatty():
+            click.echo(err=True)  # below the bar, and what the terminal shows of ctrl-C
+        say("Stopping after this step; what was reached is kept. Press ctrl-C again to end at once.")
         for one in before:
             signal.signal(one, signal.SIG_DFL)
 

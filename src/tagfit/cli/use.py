@@ -26,6 +26,7 @@ def evaluate(
 ) -> None:
     """Score a BUNDLE (or RUN) on labelled DATA, with intervals."""
     from tagfit import api
+    from tagfit.cli.progress import working
     from tagfit.inference.tagger import Tagger
 
     tagger = Tagger.load(bundle, runtime="torch")
@@ -33,7 +34,8 @@ def evaluate(
     samples = theirs = read(data, reading, tagger)
     if other is not None and other.preprocessing != tagger.preprocessing:
         theirs = read(data, reading, other)
-    found = api.evaluate(tagger, samples, compare=other, compare_data=theirs, **scoring.changed())
+    with working("scoring, computing intervals"):
+        found = api.evaluate(tagger, samples, compare=other, compare_data=theirs, **scoring.changed())
     if as_json:
         show_json(found)
         return

@@ -30,6 +30,7 @@ from tagfit.runs.record import Delivered, finished_record
 from tagfit.runs.recording import record_of
 from tagfit.runs.session import Session
 from tagfit.search.campaign import Outcome
+from tagfit.training.events import StageStarted
 from tagfit.training.trained import TrainedModel
 
 
@@ -81,6 +82,7 @@ def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: 
     if outcome.refit is not None:
         bundle = bundle.refitted(outcome.refit.network)
     if folder is not None:
+        session.on_event(StageStarted("writing the results"))
         with writable(folder.path):
             write_bundle(folder.bundle, bundle, model_card(record))
             folder.write_predictions(predictions_of(outcome, session.data).to_files())

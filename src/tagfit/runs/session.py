@@ -24,7 +24,7 @@ from tagfit.records.runs import Finding, Units
 from tagfit.records.scores import Target
 from tagfit.runs.folder import RunFolder
 from tagfit.runs.scoring import TRIED_ON, Scorer
-from tagfit.training.events import Listener
+from tagfit.training.events import Listener, StageStarted
 from tagfit.training.inference import dead_units
 from tagfit.training.inputs import NetworkInputs
 from tagfit.training.job import TrainingJob, TrainingResult
@@ -174,6 +174,7 @@ class Session:
     def appraise(self, trained: TrainedModel) -> TrainedModel:
         """Score the delivered weights on test, once, at the end; fit what decides; compute how sure all of it is."""
         verify(self.data)
+        self.on_event(StageStarted("scoring, computing intervals"))
         run, predictions = trained.run, dict(trained.predictions)
         if self.data.single_positive:
             del predictions["train"]

@@ -59,9 +59,16 @@ class ImagesPassed:
 
 
 @dataclass(frozen=True)
+class StageStarted:
+    """Something other than a training begins, such as scoring; it cannot be stopped."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Trainings are at work elsewhere; nothing is told, and whoever wants to stop can say so."""
 
 
-Event = ImagesPassed | RunStarted | StepEnded | EpochEnded | RunEnded | Waiting
+Event = ImagesPassed | RunStarted | StepEnded | EpochEnded | RunEnded | StageStarted | Waiting
 Listener = Callable[[Event], bool | None]
