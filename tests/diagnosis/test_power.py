@@ -186,19 +186,19 @@ def too_little(samples: float, seed: int) -> Evidence:
 
 
 PLANTS = {
-    "overfit": Plant("gap", "It overfits", overfit, (0.08, 0.10, 0.12, 0.15), 0.05),
-    "underfit": Plant("gap", "It underfits", underfit, (0.09, 0.10, 0.11, 0.12), 0.05),
-    "untrained": Plant("untrained", "It has not learnt", untrained, (0.02, 0.01, 0.0), 0.2),
-    "too sure": Plant("gap", "It is far too sure", too_sure, (0.99, 0.995, 0.999, 1.0), 0.9),
-    "worthless": Plant("flattery", ("A constant baseline", "At 0.5 it decides"), worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
+    "overfit": Plant("gap", "The model overfits", overfit, (0.08, 0.10, 0.12, 0.15), 0.05),
+    "underfit": Plant("gap", "The model underfits", underfit, (0.09, 0.10, 0.11, 0.12), 0.05),
+    "untrained": Plant("untrained", "The model has learnt nothing", untrained, (0.02, 0.01, 0.0), 0.2),
+    "too sure": Plant("gap", "The model is overconfident", too_sure, (0.99, 0.995, 0.999, 1.0), 0.9),
+    "worthless": Plant("flattery", ("A constant baseline", "Decided at 0.5"), worthless, (1.0, 0.8, 0.6, 0.0), 2.0),
     "sparse labels": Plant("flattery", "Label accuracy flatters", sparse, (0.3, 0.4, 0.6, 0.8), 0.05),
     "cut short": Plant("schedule", "Training was cut short", cut_short, (12, 15, 20, 30), 6),
-    "past its best": Plant("schedule", "It was trained past", past_its_best, (0.05, 0.1, 0.15, 0.3), 0.0),
+    "past its best": Plant("schedule", "The model was trained past", past_its_best, (0.05, 0.1, 0.15, 0.3), 0.0),
     "diverging": Plant("schedule", "Training diverges", diverging, (0.05, 0.1, 0.15, 0.3), 0.0),
     "dead units": Plant("schedule", "Much of the network", dying, (0.4, 0.5, 0.6, 0.9), 0.0, draws=10),
     "small batches": Plant("schedule", "The batches are too small", small_batches, (8, 4, 2), 32, draws=10),
-    "by heart": Plant("memorisation", "It can learn anything", by_heart, (8, 16, 32, 64), 0, draws=10),
-    "too little data": Plant("more_data", "It has too little", too_little, (1600, 800, 400, 200), 3000, draws=10),
+    "by heart": Plant("memorisation", "The network can memorise", by_heart, (8, 16, 32, 64), 0, draws=10),
+    "too little data": Plant("more_data", "There is too little", too_little, (1600, 800, 400, 200), 3000, draws=10),
 }
 
 

@@ -47,7 +47,7 @@ def report(
 @option("--clear", is_flag=True, help="Delete what is in it.")
 @json_option
 def cache(clear: bool, as_json: bool) -> None:
-    """Say where decoded images are kept, and how much they take."""
+    """Show where decoded images are kept, and their size."""
     from tagfit.io import cache as kept
 
     used = kept.clear() if clear else kept.usage()

@@ -17,13 +17,13 @@ from tagfit.options.data import LabelOptions
 @command("tagfit labels photos/ -o labels.csv", "tagfit labels photos/ --apply corrections.jsonl -o labels.csv")
 @click.argument("data")
 @takes(reading=LabelOptions, leave=("corrections",))
-@option("--apply", "corrections", metavar="FILE", help="Apply the decisions about labels in this file (JSON lines).")
+@option("--apply", "corrections", metavar="FILE", help="Apply the corrections of labels in this file (JSON lines).")
 @option("--output", "-o", required=True, metavar="FILE", help="The .csv, .jsonl or .npz file to write.")
 @json_option
 def labels(data: str, reading: LabelOptions, corrections: str | None, output: str, as_json: bool) -> None:
-    """Write the labels of DATA in their plainest form.
+    """Write the labels of DATA as one plain table.
 
-    Whatever DATA is, the file reads back to the same data and lock. The file of DATA itself is not touched.
+    The file gives the same data and the same lock when it is read again. DATA itself is not changed.
     """
     from tagfit.data.label_file import write_labels
 

@@ -16,9 +16,9 @@ from tagfit.options.runs import DiagnoseOptions
 @takes(reading=DataOptions, leave=("on",))
 @json_option
 def inspect(data: str, reading: DataOptions, as_json: bool) -> None:
-    """Say what is in DATA, and what looks wrong with it.
+    """Show what is in DATA, and what looks wrong with it.
 
-    Also about how long training would take if nothing stopped early, from steps timed on this machine.
+    It also times a few steps on this machine and estimates how long training would take without early stopping.
     """
     from tagfit import api
     from tagfit.cli.progress import working
@@ -40,9 +40,10 @@ def inspect(data: str, reading: DataOptions, as_json: bool) -> None:
 @takes(reading=DataOptions, looking=DiagnoseOptions, leave=("on",))
 @json_option
 def diagnose(data: str, reading: DataOptions, looking: DiagnoseOptions, as_json: bool) -> None:
-    """Say what is wrong with DATA or with a RUN, and what to do.
+    """Find out what is wrong with DATA or a RUN, and what to do.
 
-    For DATA, a model is trained quickly to look at it; --recipe examines one. For a RUN, its own model is examined.
+    For DATA, a model is trained quickly to examine the data; with --recipe, that recipe is trained and examined itself.
+    For a RUN, its own model is examined.
     """
     from tagfit import api
     from tagfit.cli.progress import TrainingBar

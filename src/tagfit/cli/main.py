@@ -29,7 +29,7 @@ _SECTIONS = {
 @click.group(cls=CommandGroup, sections=_SECTIONS)
 @click.version_option(tagfit.__version__, prog_name="tagfit")
 def main() -> None:
-    """Train multi-label classifiers, see honestly why they overfit, cure them.
+    """Train multi-label classifiers, find out why they overfit, and cure them.
 
     DATA is a folder with a label file in it or with keywords in its images, a label file (CSV, TSV, JSONL, COCO,
     ARFF), an arrays file (.npz), or postcards:COUNT, the embedded set.

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True)
 @takes(writing=PredictOptions)
 def predict(bundle: str, paths: tuple[str, ...], writing: PredictOptions) -> None:
-    """Give labels to images or feature rows.
+    """Predict the labels of images or feature rows.
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
 
-    PATHS are files, folders, which stand for all images below them, patterns such as 'photos/**/*.jpg', and - for
-    the paths that come on stdin, one a line. One row comes out for each, in order.
+    PATHS are image files, folders (all images below them), patterns such as 'photos/**/*.jpg', or - to read paths from
+    stdin, one a line. The output has one row for each image, in that order.
     """
     from tagfit.cli.progress import working
     from tagfit.cluster.connection import connected

@@ -32,15 +32,22 @@ log_option = option(
     "--log",
     type=click.Choice(["tensorboard", "mlflow"]),
     metavar="tensorboard|mlflow",
-    help="Keep each training's history there as well.",
+    help="Also log each training's history to this tracker.",
 )
+
+
+class _Count(click.IntRange):
+    """A whole number whose bounds help does not show."""
+
+    def _describe_range(self) -> str:
+        return ""
 
 
 @command("tagfit demo", "tagfit demo --count 600 -o demo-run")
 @option(
     "--count",
     default=2400,
-    type=click.IntRange(1),
+    type=_Count(1),
     metavar="N",
     help="How many postcards to draw.  [default: 2400]",
     group="Data",
@@ -51,7 +58,7 @@ log_option = option(
 def demo(plan: Plan | None, count: int, training: CureOptions, as_json: bool) -> None:
     """Cure a network that overfits the embedded postcards.
 
-    Exits with 3 if the target is not met.
+    The exit code is 3 if the target is not met.
     """
     _cure(plan, f"postcards:{count}", DataOptions(device=training.device), training, None, as_json)
 
@@ -82,9 +89,10 @@ def cure(
 ) -> None:
     """Train a baseline, then recipes that may overfit less.
 
-    The best on val is delivered, and never one below the baseline. Data, split and preprocessing stay locked.
+    The best recipe on val is delivered, never one that scores below the baseline. Data, split and preprocessing stay
+    locked.
 
-    Exits with 3 if the target is not met.
+    The exit code is 3 if the target is not met.
     """
     _cure(plan, data, reading, training, log, as_json)
 

@@ -19,12 +19,12 @@ _RUNTIMES = {"onnx": "ONNX Runtime", "keras": "Keras"}
 @click.argument("bundle")
 @click.argument("data")
 @takes(reading=LabelOptions, scoring=EvaluateOptions)
-@option("--compare", metavar="BUNDLE", help="Another model, scored on the same samples.", group="Scores")
+@option("--compare", metavar="BUNDLE", help="Another model to score on the same samples.", group="Scores")
 @json_option
 def evaluate(
     bundle: str, data: str, reading: LabelOptions, scoring: EvaluateOptions, compare: str | None, as_json: bool
 ) -> None:
-    """Score a BUNDLE (or RUN) on labelled DATA, with intervals."""
+    """Score a BUNDLE (or RUN) on labelled DATA, with 95% intervals."""
     from tagfit import api
     from tagfit.cli.progress import working
     from tagfit.inference.tagger import Tagger
@@ -51,15 +51,15 @@ def evaluate(
     "to",
     type=click.Choice(["onnx", "keras"]),
     metavar="onnx|keras",
-    help="The file's format.  [default: what FILE ends with, else onnx]",
+    help="The format of the file.  [default: by FILE's ending, else onnx]",
 )
 @option("--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx or .keras]")
 @json_option
 def export(bundle: str, to: Literal["onnx", "keras"] | None, output: str | None, as_json: bool) -> None:
     """Write a BUNDLE (or RUN) as one file for other runtimes.
 
-    An ONNX file calibrates and decides as well; a Keras file gives raw scores. It is compared with the bundle before it
-    is written.
+    An ONNX file also calibrates and decides; a Keras file gives raw scores. The file is checked against the bundle
+    before it is written.
     """
     import tagfit
     from tagfit.cli.progress import working
@@ -88,11 +88,12 @@ def export(bundle: str, to: Literal["onnx", "keras"] | None, output: str | None,
 @click.argument("bundle")
 @takes(serving=ServeOptions)
 def serve(bundle: str, serving: ServeOptions) -> None:
-    """Answer over HTTP, with a page to drop photos on.
+    """Serve a model over HTTP, with a page to drop photos on.
 
     BUNDLE is what `fit` or `cure` wrote: its run folder, or the bundle in it.
 
-    Only this machine can ask unless you set --host. SIGTERM or ctrl-C ends it once accepted requests are answered.
+    Only this machine can connect unless you set --host. SIGTERM or ctrl-C ends the server once accepted
+    requests are answered.
     """
     from tagfit import api
 

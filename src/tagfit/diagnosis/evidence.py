@@ -95,7 +95,7 @@ class Evidence:
             CannotCheck: it is not known, or the part is empty.
         """
         if not self.predictions:
-            raise self._without("predictions", "what the model says of train and val is not known")
+            raise self._without("predictions", "the model's predictions on train and val are not known")
         if part not in self.predictions or not len(self.predictions[part]):
             raise CannotCheck(f"there is no {part} part")
         return self.predictions[part]
@@ -128,7 +128,7 @@ class Evidence:
             CannotCheck: it is not there.
         """
         if self.data is None:
-            raise self._without("data", "the data is not there")
+            raise self._without("data", "the data is not available")
         return self.data
 
     def rows(self, part: Part) -> NDArray[np.intp]:

@@ -15,16 +15,21 @@ from tagfit.options.shared import device_option, on_option, seed_option
 class PredictOptions(Options):
     """What `predict` writes, and where."""
 
-    calibrated: bool = option(False, "Calibrated probabilities instead of the network's scores.", SWITCH, "Labels")
+    calibrated: bool = option(
+        False, "Write calibrated probabilities instead of the network's raw scores.", SWITCH, "Labels"
+    )
     explain: str | None = option(
-        None, "Write to a new folder which parts of each image speak for its labels.", place("DIR"), "Labels"
+        None,
+        "Write heat maps to this new folder: which parts of each image speak for its labels.",
+        place("DIR"),
+        "Labels",
     )
     write_xmp: bool = option(False, "Add the labels to XMP sidecars beside the images.", SWITCH, "Labels")
-    dry_run: bool = option(False, "With --write-xmp: print what would be added, write nothing.", SWITCH, "Labels")
+    dry_run: bool = option(False, "With --write-xmp: print what would be added, and write nothing.", SWITCH, "Labels")
     output: str | None = option(
         None, "The .csv, .jsonl or .parquet file to write.", place("FILE"), "Output", usual="stdout", short="-o"
     )
-    resume: bool = option(False, "Continue the file of -o after a stop.", SWITCH, "Output")
+    resume: bool = option(False, "Continue the -o file after an interruption.", SWITCH, "Output")
     json: bool = option(False, "Print the result as JSON, and nothing else.", SWITCH, "Output")
     on: str | None = on_option()
 
@@ -62,21 +67,38 @@ class SuggestKeywords(ReadKeywords, total=False):
 class ServeOptions(Options):
     """Where a server listens, and what one request may ask for."""
 
-    host: str = option("127.0.0.1", "The address; any other needs a token.", text("ADDRESS"), "Server")
-    port: int = option(8000, "The port; 0 takes a free one.", whole(0, 65535), "Server")
+    host: str = option(
+        "127.0.0.1",
+        "The address to listen on. Any address other than this machine's own needs --token-file.",
+        text("ADDRESS"),
+        "Server",
+    )
+    port: int = option(8000, "The port to listen on; 0 picks a free one.", whole(0, 65535), "Server")
     token_file: str | None = option(
-        None, "Holds what requests must bring: Authorization: Bearer TOKEN.", place("FILE"), "Server"
+        None,
+        "The file that holds the token. Each request must send it as Authorization: Bearer TOKEN.",
+        place("FILE"),
+        "Server",
     )
     allow_host: Sequence[str] = option(
-        (), "Another name that this server is reached by.", several("NAME"), "Server", several=True
+        (),
+        "Another host name that clients use for this server. Repeat it for each name.",
+        several("NAME"),
+        "Server",
+        several=True,
     )
     device: str = device_option("Server")
-    max_megabytes: int = option(32, "Of one request.", whole(1, 1024), "Limits")
+    max_megabytes: int = option(32, "The largest request, in megabytes.", whole(1, 1024), "Limits")
     max_pixels: int = option(
-        100_000_000, "Of one image.", whole(1), "Limits", flag="--max-megapixels", typed=megapixels()
+        100_000_000,
+        "The largest image, in megapixels.",
+        whole(1),
+        "Limits",
+        flag="--max-megapixels",
+        typed=megapixels(),
     )
-    max_images: int = option(64, "Of one request.", whole(1, 1024), "Limits")
+    max_images: int = option(64, "The most images in one request.", whole(1, 1024), "Limits")
     max_seconds: float = option(
-        30.0, "For a request's answer.", number("a number from 0.1 to 3600", 0.1, 3600), "Limits"
+        30.0, "The most seconds that a request may take.", number("a number from 0.1 to 3600", 0.1, 3600), "Limits"
     )
-    queue: int = option(256, "Images that may wait.", whole(1), "Limits")
+    queue: int = option(256, "The most images that may wait; further requests are refused.", whole(1), "Limits")

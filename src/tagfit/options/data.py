@@ -35,44 +35,51 @@ class ReadingOptions(Options):
     """What only the person can say about a source of labels, where its reading is not clear."""
 
     image_column: str | None = option(
-        None, "The column that holds the images' paths, or the key of a tool's data.", word("COLUMN"), "Label file"
+        None, "The column, or the key of a tool's export, that holds the images' paths.", word("COLUMN"), "Label file"
     )
     label_column: str | Sequence[str] | None = option(
         None,
-        "A column that lists labels, or one of yes and no for a label; can be given several times.",
+        "A column that lists labels, or one that holds yes and no for a label. Repeat it for each column.",
         columns(),
         "Label file",
         several=True,
     )
     split_column: str | None = option(
-        None, "The column that holds each sample's part, such as train and test.", word("COLUMN"), "Label file"
+        None, "The column that holds each sample's part, such as train or test.", word("COLUMN"), "Label file"
     )
     blank_is: Literal["no", "unlabelled"] | None = option(
         None,
-        "Whether a sample without any entry has none of the labels, or was never labelled.",
+        "What a sample without any entry means: it has none of the labels (no), or nobody labelled it (unlabelled).",
         choice("no", "unlabelled"),
         "Label file",
     )
     none_is: str | None = option(
-        None, "The word that means none of the labels, if it is not a usual one.", word("WORD"), "Label file"
+        None,
+        "The word that means that a sample has none of the labels, if it is an unusual one.",
+        word("WORD"),
+        "Label file",
     )
     label_separator: str | None = option(
-        None, "What separates the labels in one field, if it cannot be detected.", word(), "Label file"
+        None, "The text that separates the labels in a field, if tagfit cannot detect it.", word(), "Label file"
     )
     strip_prefix: str | None = option(
-        None, "What image names begin with in the label file, but not on this disk.", word(), "Label file"
+        None, "Remove this text from the beginning of image names in the label file.", word(), "Label file"
     )
     header: Literal["none"] | None = option(
         None,
-        "The first line of a table is a row already: columns are called `column 1`, `column 2`.",
+        "Say that the table has no header: its columns are then called `column 1`, `column 2`.",
         choice("none"),
         "Label file",
     )
     label_names: Sequence[str] | None = option(
-        None, "The names of labels that the data only numbers, in their order.", names(), "Label file"
+        None, "The names of the labels, in order, if the data only numbers them.", names(), "Label file"
     )
     minus_one: Literal["no", "unknown"] | None = option(
-        None, "What -1 means in a matrix of -1 and +1.", choice("no", "unknown"), "Label file", flag="--minus-one-is"
+        None,
+        "What -1 means in a label matrix of -1 and +1.",
+        choice("no", "unknown"),
+        "Label file",
+        flag="--minus-one-is",
     )
 
 
@@ -96,21 +103,24 @@ class LabelOptions(ReadingOptions):
     """How labels and images are read."""
 
     images: str | Path | None = option(
-        None, "The folder that image paths are relative to, if it is not the label file's.", place("ROOT"), "Data"
+        None,
+        "The folder that image paths are relative to, if it is not the label file's folder.",
+        place("ROOT"),
+        "Data",
     )
     max_pixels: int | None = option(
         None,
-        "Set larger images aside before they are decoded.",
+        "Set images with more megapixels aside without decoding them.",
         whole(1),
         "Data",
         usual="100 megapixels",
         flag="--max-megapixels",
         typed=megapixels(),
     )
-    strict: bool = option(False, "Stop if an image cannot be read, instead of setting it aside.", SWITCH, "Data")
+    strict: bool = option(False, "Stop if an image cannot be read, instead of leaving it out.", SWITCH, "Data")
     corrections: str | Path | None = option(
         None,
-        "Apply the decisions about labels in this file (JSON lines) on top of what the data says.",
+        "Apply the corrections of labels in this file (JSON lines) to the data.",
         place("FILE"),
         "Data",
     )
@@ -125,7 +135,7 @@ class FormOptions(Options):
     )
     backbone: str | Path | None = option(
         None,
-        "Use what a pretrained vision network makes of the images: a folder, or owner/name on the Hugging Face hub.",
+        "Train on the features of a pretrained vision network: its folder, or owner/name on the Hugging Face hub.",
         place("FOLDER|NAME"),
         "Data",
     )
@@ -161,25 +171,33 @@ class SplitOptions(Options):
     """Which part each sample belongs to."""
 
     split: str | Mapping[str, float] | None = option(
-        None, "Train/val/test in percent, if the data brings no split of its own.", shares(), "Data", usual="70/15/15"
+        None,
+        "The percentages of train, val and test, if the data has no split of its own.",
+        shares(),
+        "Data",
+        usual="70/15/15",
     )
     folds: int | None = option(
         None,
-        "For small data: folds instead of train and val; each sample is scored by a network that has not seen it.",
+        "Use K folds instead of train and val, which suits small data: each sample is scored by a network that "
+        "has not seen it.",
         whole(2, MOST_FOLDS, "K"),
         "Data",
     )
     groups: str | Iterable[object] | None = option(
         None,
-        "Keep in one part: near-copies (auto), neighbouring files as well (blocks), identical files only (none), or "
-        "samples with the same value in a column.",
+        "Which samples to keep in the same part: near-copies (auto), also neighbouring files (blocks), only "
+        "identical files (none), or "
+        "those with the same value in a column.",
         text_or_values("auto|blocks|none|COLUMN"),
         "Data",
         usual="auto",
     )
-    split_seed: int = option(0, "Assign the samples to the parts differently.", SEED, "Data")
+    split_seed: int = option(
+        0, "The seed of the split: another number assigns the samples to other parts.", SEED, "Data"
+    )
     calibrate: bool = option(
-        False, "Set a calibrate part aside if there is none; a guarantee needs one.", SWITCH, "Data", flag=None
+        False, "Set a calibrate part aside if there is none. A guarantee needs one.", SWITCH, "Data", flag=None
     )
 
 

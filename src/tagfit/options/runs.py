@@ -31,29 +31,34 @@ if TYPE_CHECKING:
 class RunOptions(Options):
     """What `fit` and `cure` share."""
 
-    fine_tune: bool = option(False, "Train the upper blocks of the backbone as well.", SWITCH, "Training")
+    fine_tune: bool = option(False, "Also train the upper blocks of the backbone.", SWITCH, "Training")
     allow: Collection[str] = option(
-        (), "Let recipes change the images in training.", several("augmentation", *ALLOWABLE), "Training", several=True
+        (),
+        "Allow recipes to augment the images in training.",
+        several("augmentation", *ALLOWABLE),
+        "Training",
+        several=True,
     )
     decide_for: str | None = option(
         None,
-        "Fit a decision rule for micro_f1, macro_f1, sample_f1, subset_accuracy, recall>=R or precision>=P.",
+        "What to fit the decision rule for: micro_f1, macro_f1, sample_f1, subset_accuracy, 'recall>=R' or "
+        "'precision>=P'.",
         text("METRIC"),
         "Decisions",
         usual="labels above 0.5",
     )
     guarantee: str | None = option(
         None,
-        "Decide labels so that this holds on new samples; it is fitted on a calibrate part.",
+        "Decide labels so that this recall or precision holds on new samples. The rule is fitted on a calibrate part.",
         text("recall=R|precision=P"),
         "Decisions",
     )
-    seed: int = seed_option("Seed of the first weights, the order of samples and dropout.")
+    seed: int = seed_option("The seed of the initial weights, the order of samples and dropout.")
     device: str = device_option()
     on: str | None = on_option()
     output: str | Path | None = option(
         None,
-        "The run folder to write; what was stopped there is continued.",
+        "The run folder to write. If a run was stopped there, it continues.",
         place("RUN"),
         "Output",
         typed_usual="runs/NAME-COMMAND",
@@ -106,26 +111,29 @@ class CureOptions(RunOptions):
     metric: str = metric_option("The metric of the target.", "Target")
     train_below: float | None = option(
         None,
-        "The score on train has to stay below this.",
+        "The score that train must stay below.",
         number("a fraction above 0 and at most 1", 0, 1, above=True, metavar="SCORE"),
         "Target",
         usual="0.92",
     )
-    val_at_least: float = option(0.85, "The score on val to reach.", FRACTION, "Target")
+    val_at_least: float = option(0.85, "The score to reach on val.", FRACTION, "Target")
     baseline: str | Path | Recipe = recipe_option(DEFAULT_BASELINE, "The recipe to cure", "Search")
     trials: int | None = option(
         None,
-        "How many recipes to try: the ladder, then a search.",
+        "How many recipes to try: first the ladder of known good ones, then a search.",
         whole(1),
         "Search",
         usual="48 on features, the ladder on images",
     )
     minutes: float | None = option(
-        None, "Search for about this long instead.", number("a number above 0", 0, above=True), "Search"
+        None,
+        "Search for about this many minutes, instead of a number of trials.",
+        number("a number above 0", 0, above=True),
+        "Search",
     )
-    single: bool = option(False, "Deliver one network, never an ensemble.", SWITCH, "Search")
+    single: bool = option(False, "Deliver a single network, never an ensemble.", SWITCH, "Search")
     refit: bool = option(
-        False, "Deliver the recipe trained again on all labelled samples except test.", SWITCH, "Search"
+        False, "Retrain the chosen recipe on all labelled samples except test, and deliver that.", SWITCH, "Search"
     )
 
     @classmethod
@@ -155,15 +163,19 @@ class CureKeywords(RunKeywords, total=False):
 class DiagnoseOptions(Options):
     """What `diagnose` looks at."""
 
-    quick: bool = option(False, "Leave out the checks that need further training.", SWITCH, "Checks")
+    quick: bool = option(False, "Skip the checks that need further training.", SWITCH, "Checks")
     ignore: Collection[str] = option(
-        (), "Leave out a check, by its code (TAG008) or its name.", several("CHECK"), "Checks", several=True
+        (),
+        "Skip this check: its code, such as TAG008, or its name. Repeat it for each check.",
+        several("CHECK"),
+        "Checks",
+        several=True,
     )
     recipe: str | Path | Recipe | None = recipe_option(
-        None, "What to train on the data", "Checks", f"{DEFAULT_BASELINE} on the cheapest features"
+        None, "The recipe to train on the data and examine", "Checks", f"{DEFAULT_BASELINE} on the cheapest features"
     )
     metric: str = metric_option("The metric that the checks use.", "Checks")
-    seed: int = seed_option("Seed of the trainings and the resamples.")
+    seed: int = seed_option("The seed of the trainings and the resampling.")
     device: str = device_option()
 
 
@@ -183,8 +195,8 @@ class EvaluateOptions(Options):
     """What `evaluate` scores."""
 
     part: Part | None = option(None, "Score only this part of the data's own split.", choice(*PARTS), "Scores")
-    by: str | None = option(None, "Score each value of a further column by itself too.", text("COLUMN"), "Scores")
-    seed: int = seed_option("Seed of the resamples of the intervals.", flag=None)
+    by: str | None = option(None, "Also score each value of this column separately.", text("COLUMN"), "Scores")
+    seed: int = seed_option("The seed of the resampling that gives the intervals.", flag=None)
 
 
 class EvaluateKeywords(TypedDict, total=False):

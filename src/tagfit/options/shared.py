@@ -20,11 +20,13 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 
 def device_option(group: Group = "Training") -> str:
-    return option("auto", "Where networks run; auto takes a GPU if there is one.", choice(*DEVICES), group)
+    return option("auto", "The device to run networks on; auto uses a GPU if there is one.", choice(*DEVICES), group)
 
 
 def on_option() -> str | None:
-    return option(None, "Work on a Ray cluster that is running already.", text("ray[://HOST:PORT]"), "Training")
+    return option(
+        None, "Run the work on this Ray cluster, which must be running already.", text("ray[://HOST:PORT]"), "Training"
+    )
 
 
 def seed_option(help: str, flag: str | None = "") -> int:
@@ -47,4 +49,4 @@ class ModelOptions(Options):
     runtime: Literal["auto", "torch"] = option(
         "auto", "What computes the scores.", choice("auto", "torch"), "Labels", flag=None
     )
-    processes: int | None = option(None, "How many decode images, at most.", whole(1), "Labels", flag=None)
+    processes: int | None = option(None, "The most processes that decode images.", whole(1), "Labels", flag=None)

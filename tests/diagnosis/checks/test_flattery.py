@@ -22,7 +22,9 @@ def as_good(known, metric="micro_f1"):
 
 def test_what_ranks_better_is_not_worth_nothing():
     found = as_good(known=2.0)
-    assert found.meaning == "At 0.5 it decides no better than a constant baseline; it ranks samples better, though."
+    assert found.meaning == (
+        "Decided at 0.5, the model is no better than a constant baseline, although it ranks samples better."
+    )
     assert "mAP is 0.748; a constant baseline's is 0.153." in found.seen
     assert found.todo == "Fit thresholds: --decide-for micro_f1."
     assert found.tries == ()

@@ -16,7 +16,7 @@ def found(wrong_on_val, *, seed=0, samples=400, **changes):
 
 def test_a_model_that_knows_its_training_set_better_overfits():
     (finding,) = found(0.25)
-    assert finding.meaning.startswith("It overfits")
+    assert finding.meaning.startswith("The model overfits")
     assert finding.strength in finding.interval
     assert finding.interval.low > 0.05
 
@@ -35,7 +35,7 @@ def test_too_few_samples_cannot_tell():
 
 def test_a_model_that_does_not_reach_what_is_asked_even_on_train_underfits():
     (finding,) = gap(evidence(answers(800, wrong=0.3), answers(800, wrong=0.3, seed=1)))
-    assert finding.meaning.startswith("It underfits")
+    assert finding.meaning.startswith("The model underfits")
     assert finding.tries == ("cnn", "dense-wide")
     assert not gap(evidence(answers(800, wrong=0.3), answers(800, wrong=0.3, seed=1), target=Target(val_at_least=0.2)))
 
@@ -45,4 +45,4 @@ def test_probabilities_that_are_far_too_sure_are_a_finding_of_their_own():
     labels_NL, p_NL = answers(800, wrong=0.05, seed=1)
     (finding,) = gap(evidence(train, (labels_NL, np.where(p_NL > 0.5, 1.0, 0.0))))
     assert finding.tries == ("dense-label-smoothing",)
-    assert "sure of itself" in finding.meaning
+    assert "overconfident" in finding.meaning

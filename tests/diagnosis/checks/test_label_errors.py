@@ -56,7 +56,7 @@ def test_how_far_to_trust_a_list_is_said_with_it():
     found = found_in(looked_at(data, train=True))
     assert found
     for finding in found:
-        stated = re.search(r"of the (\d+) that it then names, (\d+) are among them, and (\d+) were", finding.seen)
+        stated = re.search(r"of the (\d+) then named, (\d+) are flipped ones, and (\d+) were", finding.seen)
         named, right, before = map(int, stated.groups())
         cells = [name.split(": ") for name in finding.names]
         truly = np.mean([wrong_NL[rows[row], data.dataset.label_names.index(label)] for row, label in cells])

@@ -45,7 +45,7 @@ def test_copies_on_one_side_leak_nothing_but_count_twice():
     train = data.split.rows("train")
     known = Likeness(near_copies=(train[:3],))
     (finding,) = leakage(looked_at(replace(data, split=replace(data.split, likeness=known))))
-    assert finding.meaning.startswith("Nothing leaks")
+    assert finding.meaning.startswith("These copies leak nothing")
     assert finding.strength < 0.02
 
 

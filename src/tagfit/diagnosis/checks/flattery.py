@@ -38,8 +38,8 @@ def flattery(evidence: Evidence) -> list[Finding]:
     if above is not None and above.interval.low <= 0 and not found:
         title = TITLES[evidence.target.metric]
         raise CannotCheck(
-            f"val has {len(evidence.answers('val')):,} samples: {title} is above the constant baseline's by "
-            f"{above.value:.3f} (95%: {above.interval.low:.3f} to {above.interval.high:.3f}), which may be nothing"
+            f"val has {len(evidence.answers('val')):,} samples: {title} exceeds the constant baseline's by "
+            f"{above.value:.3f} (95%: {above.interval.low:.3f} to {above.interval.high:.3f}), which may be chance"
         )
     return found
 
@@ -66,8 +66,8 @@ def _flattering(evidence: Evidence, scores: Scores, metric: str, above: Differen
         strength=within(above.value / 2),  # it harms who reads it, not the model
         interval=Interval(within(above.interval.low / 2), within(above.interval.high / 2)),
         seen=f"{title} is {value:.3f} on val; {' and '.join(others)}.{beside}",
-        meaning=f"{title[0].upper()}{title[1:]} flatters: it says little about the labels that hold.",
-        todo="Judge by micro-F1, macro-F1 or mAP (--metric), beside the constant baseline.",
+        meaning=f"{title[0].upper()}{title[1:]} flatters: it says little about the labels that are present.",
+        todo="Judge the model by micro-F1, macro-F1 or mAP (--metric), and compare with the constant baseline.",
     )
 
 
@@ -89,13 +89,13 @@ def _as_good(evidence: Evidence, constant: ConstantBaseline, above: Difference) 
         check="flattery",
         strength=within(1 - above.value / left),
         interval=Interval(within(1 - above.interval.high / left), within(1 - above.interval.low / left)),
-        seen=f"{TITLES[metric]} is {value:.3f} on val, and {value - above.value:.3f} of a constant baseline: {above}."
+        seen=f"{TITLES[metric]} is {value:.3f} on val; a constant baseline's is {value - above.value:.3f}: {above}."
         + (f" mAP is {ranking:.3f}; a constant baseline's is {fixed:.3f}." if ranks else ""),
-        meaning="At 0.5 it decides no better than a constant baseline; it ranks samples better, though."
+        meaning="Decided at 0.5, the model is no better than a constant baseline, although it ranks samples better."
         if ranks
         else "A constant baseline is as good: on new samples the model is worth nothing.",
         todo=f"Fit thresholds: --decide-for {metric}."
         if ranks
-        else "See whether these samples tell the labels at all (tagfit inspect DATA); on images try a CNN.",
+        else "Check whether these samples can predict the labels at all (tagfit inspect DATA). On images, try a CNN.",
         tries=() if ranks else ("cnn", "dense-wide"),
     )

@@ -43,7 +43,7 @@ def gap(evidence: Evidence) -> list[Finding]:
         return [confident]
     if wide.interval.high > SMALL_GAP and wide.interval.high - wide.interval.low > WIDE:
         raise CannotCheck(
-            f"val has {len(evidence.answers('val')):,} samples: the gap is {_value(wide)}, which may be none or wide; "
+            f"val has {len(evidence.answers('val')):,} samples: the gap is {_value(wide)}, too uncertain to call; "
             "--folds 5 scores every sample"
         )
     return _underfit(evidence)
@@ -58,9 +58,9 @@ def _overfit(evidence: Evidence, wide: Difference, loss: Difference) -> Finding:
         strength=min(1.0, wide.value),
         interval=wide.interval,
         seen=f"{TITLES[metric]} is {on_train:.3f} on train and {on_val:.3f} on val: a gap of {_value(wide)}. "
-        f"Log loss is {-loss.value:.3f} more on val. {told}",
-        meaning="It overfits: it knows its training samples far better than new ones.",
-        todo="tagfit cure tries recipes that overfit less; --minutes searches on.",
+        f"Log loss is {-loss.value:.3f} higher on val. {told}",
+        meaning="The model overfits: it does far better on its training samples than on new ones.",
+        todo="Run tagfit cure, which tries recipes that overfit less; --minutes 30 searches longer.",
         names=names,
     )
 
@@ -81,9 +81,9 @@ def _loss_alone(evidence: Evidence, loss: Difference) -> Finding | None:
         strength=min(1.0, -loss.value / constant) / 2,
         interval=share,
         seen=f"Log loss is {scores.log_loss + loss.value:.3f} on train and {scores.log_loss:.3f} on val; a constant "
-        f"answer's is {constant:.3f}. {TITLES[evidence.target.metric]} shows no gap of that kind.",
-        meaning="It is far too sure of itself on new samples, though most of its decisions hold.",
-        todo="Take calibrated probabilities (tagfit predict --calibrated), or a recipe with label_smoothing.",
+        f"baseline's is {constant:.3f}. {TITLES[evidence.target.metric]} shows no such gap.",
+        meaning="The model is overconfident on new samples, though most of its decisions hold.",
+        todo="Use calibrated probabilities (tagfit predict --calibrated), or a recipe with label_smoothing.",
         tries=("dense-label-smoothing",),
     )
 
@@ -101,9 +101,9 @@ def _underfit(evidence: Evidence) -> list[Finding]:
             strength=asked - on_train,
             interval=Interval(asked - interval.high, asked - interval.low),
             seen=f"{TITLES[metric]} is {on_train:.3f} on train itself ({interval.low:.3f} to {interval.high:.3f}); "
-            f"{asked:.3f} is asked for on val, which is no wider of it than {SMALL_GAP:.2f}.",
-            meaning="It underfits: it has learnt too little, or these samples do not tell more.",
-            todo="Try more units, more epochs or, on images, a CNN: tagfit cure has them on its ladder.",
+            f"the target asks for {asked:.3f} on val.",
+            meaning="The model underfits: it has learnt too little, or its input does not hold enough information.",
+            todo="Try more units, more epochs or, on images, a CNN. tagfit cure tries them.",
             tries=("cnn", "dense-wide"),
         )
     ]
@@ -119,9 +119,9 @@ def _who(evidence: Evidence) -> tuple[tuple[str, ...], str]:
     half = int(np.searchsorted(np.cumsum(share_L), 0.5)) + 1
     names = tuple(evidence.label_names[label] for label in order[:half])
     if half > max(2, len(order) // 4):
-        return (), "All labels have their part in it."
+        return (), "All labels contribute to it."
     told = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, share_L, strict=False))
-    return names, f"Of the errors beyond train's, {told}."
+    return names, f"Share of the additional errors on val: {told}."
 
 
 def _errors(predictions: Predictions) -> NDArray[np.float64]:

@@ -53,7 +53,7 @@ def label_errors(evidence: Evidence) -> Sequence[Finding | Power]:
     labels_ML = evidence.locked.dataset.labels_NL[rows]
     counted = frequent(labels_ML, LEAST_CELLS)
     if not counted.any():
-        raise CannotCheck(f"it takes a label that {LEAST_CELLS} samples have and {LEAST_CELLS} lack")
+        raise CannotCheck(f"it needs a label that {LEAST_CELLS} samples have and {LEAST_CELLS} lack")
     p_ML = unseen(evidence, rows)
     order = ranked(labels_ML, p_ML, counted)
     found = list(_findings(evidence, rows, order, labels_ML, p_ML, counted))
@@ -119,12 +119,13 @@ def _findings(
             check="label_errors",
             strength=rate,
             interval=within,
-            seen=f"Of the {count:,} cells that a network on {features} is surest are {opposite}, unseen, {rate:.1%} "
+            seen=f"Of the {count:,} labels that a network on {features} is surest are {opposite}, on held-out "
+            f"samples, {rate:.1%} "
             f"are labelled otherwise (95%: {within.low:.1%} to {within.high:.1%}). Likeliest: "
             f"{', '.join(named[:SHOWN])}.{named_right[given]}",
-            meaning=f"Labels are likely {what}, or {features} do not show what tells them.",
-            todo=f"Look at the {len(named)} named with --json, and mend the label file. label_smoothing bears with "
-            "what stays wrong.",
+            meaning=f"Labels are likely {what}, or {features} do not show what distinguishes them.",
+            todo=f"Look at the {len(named)} that --json names, and correct the label file. label_smoothing tolerates "
+            "errors that remain.",
             names=tuple(named),
             tries=("dense-label-smoothing",),
         )
@@ -150,8 +151,9 @@ def _precision(
         named = tuple(again[planted_ML[tuple(again.T)] == given][:NAMED].T)
         right, known = int(turned_ML[named].sum()), int((before_ML & ~turned_ML)[named].sum())
         told[given] = (
-            f" To see how far to trust the list, {PLANTED:.0%} of all cells were turned over: of the {len(named[0])} "
-            f"that it then names, {right} are among them, and {known} were named before."
+            f" To show how far you can trust this list, {PLANTED:.0%} of all labels were flipped: of the "
+            f"{len(named[0])} "
+            f"then named, {right} are flipped ones, and {known} were named before."
         )
     return told
 

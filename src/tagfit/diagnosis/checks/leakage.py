@@ -27,12 +27,12 @@ from tagfit.records.scores import Difference
 TRAININGS = 10
 #: a share of val and test, or of pairs, that is worth telling
 PARTED = 0.1
-NEIGHBOURS = "Tiles or bursts of one place lie on both sides of the split: on new places it scores less."
-HARMLESS = "Images of one place may lie on both sides of the split, though a quick training shows no fall beyond noise."
+NEIGHBOURS = "Tiles or bursts of one place lie on both sides of the split: expect lower scores on new places."
+HARMLESS = "Images of one place may lie on both sides of the split, but a quick training shows no drop beyond noise."
 #: sample names in a finding
 NAMED = 100
 
-_OWN = "Take the split column out of the label file and let tagfit deal"
+_OWN = "Remove the split column from the label file and let tagfit split the data"
 
 
 def leakage(evidence: Evidence) -> list[Finding]:
@@ -83,10 +83,10 @@ def _copies(data: LockedData) -> Iterator[Finding]:
                 check="leakage",
                 strength=len(rows) / scored,
                 interval=None,
-                seen=f"{len(rows):,} of the {scored:,} samples that score are {what} one that was trained on, e.g. "
+                seen=f"{len(rows):,} of the {scored:,} scored samples are {what} a training sample, e.g. "
                 f"{data.dataset.sample_names[rows[0]]}.",
-                meaning="Copies lie on both sides of the split: scores flatter.",
-                todo=f"tagfit inspect lists them. {_deal(data)}",
+                meaning="Copies lie on both sides of the split, so scores are too high.",
+                todo=f"Run tagfit inspect to list them. {_deal(data)}",
                 names=tuple(data.dataset.sample_names[row] for row in rows[:NAMED]),
             )
     if not known.any():
@@ -106,8 +106,8 @@ def _counted_twice(data: LockedData, copies: Sequence[list[NDArray[np.intp]]]) -
         strength=(len(rows) - len(groups)) / len(data.dataset) / 2 if len(rows) > len(groups) else 0.0,
         interval=None,
         seen=f"{len(rows):,} samples are copies or near-copies of each other, on one side of the split{told}.",
-        meaning="Nothing leaks by these copies, but what is in them counts several times.",
-        todo="tagfit inspect lists them; keep one of each, the one that is labelled right.",
+        meaning="These copies leak nothing, but what they show counts several times.",
+        todo="Run tagfit inspect to list them. Keep one of each, the one that is labelled correctly.",
         names=tuple(data.dataset.sample_names[row] for row in rows[:NAMED]),
     )
 
@@ -122,7 +122,7 @@ def _together(of_row: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _deal(data: LockedData, groups: str = "") -> str:
     """How tagfit keeps together what belongs together."""
     how = f", with --groups {groups}" if groups else ", which keeps copies together"
-    return f"{_OWN}{how}." if data.dataset.given_split is not None else f"Let tagfit deal{how}."
+    return f"{_OWN}{how}." if data.dataset.given_split is not None else f"Let tagfit split the data{how}."
 
 
 # ----------------------------------------------------------------------------------------------- groups
@@ -149,11 +149,9 @@ def _groups(data: LockedData) -> Iterator[Finding]:
             strength=min(1.0, 2 * (alike.alike - 0.5)) * len(known) / scored,
             interval=None,
             seen=f"Samples that share {what} are more alike than chance ({alike.alike:.0%} of pairs, by chance 50%), "
-            f"and {len(known):,} of the {scored:,} samples that score share it with one that was trained on.",
-            meaning="Groups lie on both sides of the split: the score is of groups that are known, not of new ones.",
-            todo=_deal(
-                data, what.split("'")[1] if "'" in what else "COLUMN, where a column says what belongs together"
-            ),
+            f"and {len(known):,} of the {scored:,} scored samples share it with a training sample.",
+            meaning="Groups lie on both sides of the split: the score holds for known groups, not for new ones.",
+            todo=_deal(data, what.split("'")[1] if "'" in what else "COLUMN, if a column says what belongs together"),
             names=tuple(dataset.sample_names[row] for row in known[:NAMED]),
         )
 
@@ -193,7 +191,7 @@ def _order(evidence: Evidence, data: LockedData) -> Iterator[Finding]:
         return
     seen = (
         f"Images with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of pairs, by "
-        f"chance 50%), and {len(parted):,} of {len(neighbours.pairs):,} such pairs lie on two sides of the split."
+        f"chance 50%), and {len(parted):,} of {len(neighbours.pairs):,} such pairs are divided by the split."
     )
     strength, interval, scored = neighbours.alike - 0.5, None, ""
     if evidence.train is not None and (fallen := _by_blocks(evidence, data)) is not None:

@@ -33,7 +33,7 @@ def memorisation(evidence: Evidence) -> list[Finding]:
         CannotCheck: nothing may be trained, the recipe is not a dense one, or it hardly learns the real labels.
     """
     if evidence.train is not None and evidence.quick_recipe is not evidence.recipe:
-        raise CannotCheck(f"{evidence.recipe.name} is no dense network: to train it again would take too long")
+        raise CannotCheck(f"{evidence.recipe.name} is not a dense network: training it again would take too long")
     labels_NL, train = evidence.locked.dataset.labels_NL, evidence.rows("train")
     metric, seed = evidence.target.metric, evidence.seed
     told = [labels_NL, *(_shuffled(evidence, number) for number in range(SHUFFLES))]
@@ -53,10 +53,10 @@ def memorisation(evidence: Evidence) -> list[Finding]:
             strength=within(share),
             interval=Interval(within(share - reach), within(share + reach)),
             seen=f"{evidence.quick_name} reaches {TITLES[metric]} {real:.3f} on train, and "
-            f"{np.mean(np.array(shuffled, dtype=float)):.3f} where the labels of train are shuffled; a constant "
-            f"baseline {constant:.3f}.",
-            meaning="It can learn anything by heart: its score on train says nothing.",
-            todo="Give it less room: dropout, weight decay, fewer units, early stopping; tagfit cure does.",
+            f"{np.mean(np.array(shuffled, dtype=float)):.3f} if the labels of train are shuffled; a constant "
+            f"baseline scores {constant:.3f}.",
+            meaning="The network can memorise any labels, so its score on train says nothing.",
+            todo="Reduce its capacity: dropout, weight decay, fewer units, early stopping. tagfit cure tries these.",
             tries=("dense-regularised", "dense-narrower"),
         )
     ]

@@ -62,8 +62,8 @@ def more_data(evidence: Evidence) -> list[Finding]:
             seen=f"{evidence.quick_name} reaches {title} {course} on val with 25, 50, 75 and 100% of train. Twice as "
             f"many samples ({2 * count:,}) would add about {curve.gain:.3f} (95%: {curve.interval.low:.3f} to "
             f"{curve.interval.high:.3f}).",
-            meaning="It has too little data: more would help.",
-            todo="Label more samples; tagfit cure --refit trains on val as well; on images, --allow augmentation.",
+            meaning="There is too little data: more samples would help.",
+            todo="Label more samples. tagfit cure --refit also trains on val; on images, try --allow augmentation.",
         )
     ]
 
@@ -76,7 +76,7 @@ def learning_curve(evidence: Evidence) -> Curve:
     """
     train, val, metric = evidence.rows("train"), evidence.rows("val"), evidence.target.metric
     if len(train) < FEWEST:
-        raise CannotCheck(f"train has {len(train)} samples, too few to take shares of")
+        raise CannotCheck(f"train has {len(train)} samples, too few to train on shares of them")
     labels_NL, fittings = evidence.locked.dataset.labels_NL, []
     for repeat in range(REPEATS):
         order = np.random.default_rng((evidence.seed, repeat)).permutation(train)

@@ -46,7 +46,7 @@ def schedule(evidence: Evidence) -> list[Finding]:
         return [_diverged(evidence, evidence.diverged), *_batches(evidence)]
     courses = [list(rows) for _, rows in groupby(evidence.history, key=lambda row: row.get("fold"))]
     if not courses:
-        raise CannotCheck("the course of its training is not known")
+        raise CannotCheck("the history of its training is not known")
     return [*_batches(evidence), *_courses(evidence.recipe, courses), *_dead(evidence)]
 
 
@@ -87,10 +87,10 @@ def _falling(recipe: Recipe, train: Losses, val: Losses) -> Finding | None:
         check="schedule",
         strength=within(fall),
         interval=Interval(within(fall - noise), within(fall + noise)),
-        seen=f"Val's loss fell by {fall:.1%} in the last {len(last)} of {len(val)} epochs, and falls still "
-        f"({val[0]:.3f} at first, {val[-1]:.3f} in the end).",
+        seen=f"Val's loss fell by {fall:.1%} in the last {len(last)} of {len(val)} epochs, and was still falling "
+        f"({val[0]:.3f} at first, {val[-1]:.3f} at the end).",
         meaning="Training was cut short.",
-        todo=f"Train longer: epochs = {2 * len(val)} in the recipe, with patience = 5; or at a higher rate.",
+        todo=f"Train longer: epochs = {2 * len(val)} in the recipe, with patience = 5. Or raise the rate.",
     )
 
 
@@ -108,9 +108,9 @@ def _past_its_best(recipe: Recipe, train: Losses, val: Losses) -> Finding | None
         strength=within(share) / 2,
         interval=Interval(within(share - noise) / 2, within(share + noise) / 2),
         seen=f"Val's loss was lowest at epoch {int(val.argmin()) + 1} of {len(val)}, {val.min():.3f}; "
-        f"in the end it is {val[-1]:.3f}.",
-        meaning="It was trained past its best.",
-        todo="Stop early: patience = 5 in the recipe, which restores the best weights; tagfit cure does.",
+        f"at the end it is {val[-1]:.3f}.",
+        meaning="The model was trained past its best.",
+        todo="Stop early: patience = 5 in the recipe restores the best weights. tagfit cure does this.",
         tries=("dense-regularised",),
     )
 
@@ -127,7 +127,7 @@ def _rising(recipe: Recipe, train: Losses, val: Losses) -> Finding | None:
         check="schedule",
         strength=within(rise),
         interval=Interval(within(rise - noise), within(rise + noise)),
-        seen=f"Train's own loss rises: {train.min():.3f} at epoch {int(train.argmin()) + 1}, {middles[-1]:.3f} in the "
+        seen=f"The loss on train rises: {train.min():.3f} at epoch {int(train.argmin()) + 1}, {middles[-1]:.3f} at the "
         "end.",
         meaning="Training diverges: the rate is too high.",
         todo=f"Lower the rate: rate = {recipe.training.rate / 3:.1g} in the recipe, or clip = 1.",
@@ -159,8 +159,10 @@ def _dead(evidence: Evidence) -> Iterator[Finding]:
         strength=1.0 if whole else worst.dead / worst.count - DEAD,  # what lives may learn all the same
         interval=None,
         seen="; ".join(f"{one.dead} of {one.count} units of {one.layer}" for one in layers)
-        + " answer 0 to every sample of train that was asked for.",
-        meaning="The network is dead: it says the same of every sample." if whole else "Much of the network is dead.",
+        + " output 0 for every training sample that was tried.",
+        meaning="The network is dead: it gives every sample the same output."
+        if whole
+        else "Much of the network is dead.",
         todo="Lower the rate, and bring the inputs to one scale: standardise = true in the recipe.",
         names=tuple(one.layer for one in layers),
         # a network that lives in part learns all the same: the usual candidates come first
@@ -178,8 +180,8 @@ def _batches(evidence: Evidence) -> Iterator[Finding]:
         check="schedule",
         strength=1 / (1 + size),
         interval=None,
-        seen=f"BatchNorm takes its moments from {size} sample{'s' * (size > 1)} a step.",
-        meaning="The batches are too small for BatchNorm: its moments are mostly noise.",
+        seen=f"BatchNorm computes its statistics from {size} sample{'s' * (size > 1)} a step.",
+        meaning="The batches are too small for BatchNorm: its statistics are mostly noise.",
         todo="Set batch_size = 32 in the recipe, or batch_norm = false.",
     )
 

@@ -39,14 +39,14 @@ def shift(evidence: Evidence) -> list[Finding]:
     data = evidence.locked
     train, val = data.split.rows("train"), data.split.rows("val")
     if not len(val):
-        raise CannotCheck("there is no val part: folds are dealt alike")
+        raise CannotCheck("there is no val part: folds are drawn alike")
     rows = np.concatenate([train, val])
     of_row = rows if data.split.groups is None else data.split.groups[rows]
     in_val = np.arange(len(rows)) >= len(train)
     counts = len(np.unique(of_row[~in_val])), len(np.unique(of_row[in_val]))
     if min(counts) < LEAST:
         raise CannotCheck(
-            f"it takes {LEAST} samples, or groups of samples, in train and in val; there are {min(counts)}"
+            f"train and val need at least {LEAST} samples, or groups of samples, each; there are {min(counts)}"
         )
     return [
         *_apart(evidence, rows, of_row, in_val),
@@ -78,10 +78,11 @@ def _apart(
         check="shift",
         strength=2 * value - 1,
         interval=Interval(2 * within.low - 1, 2 * within.high - 1),
-        seen=f"A classifier tells val from train by {evidence.features.name} with an AUC of {value:.2f} (95%: "
-        f"{within.low:.2f} to {within.high:.2f}), on samples that it has not seen; 0.5 is chance.",
-        meaning="Train and val show different things: val says little of train, and of what else may come.",
-        todo="Take the split column out of the label file and let tagfit deal; where val is what will come, collect "
+        seen=f"A classifier distinguishes val from train by {evidence.features.name} with an AUC of {value:.2f} (95%: "
+        f"{within.low:.2f} to {within.high:.2f}) on held-out samples; 0.5 is chance.",
+        meaning="Train and val differ: scores on val may hold neither for data like train nor for other new data.",
+        todo="Remove the split column from the label file and let tagfit split the data. If val is what you "
+        "expect in use, collect "
         "training samples like it.",
     )
 
@@ -175,11 +176,13 @@ def _frequencies(shift: LabelShift, names: tuple[str, ...]) -> Iterator[Finding]
         check="shift",
         strength=value,
         interval=Interval(max(0.0, value - reach), min(1.0, value + reach)),
-        seen=f"{len(concerned)} of {len(names)} labels are not as frequent in train as in val: {shift.listed(names)} "
-        f"(splits at random differ as much in {shift.p_L[concerned[0]]:.1%} of cases at most).",
-        meaning="Labels are more frequent on one side: scores on val, and thresholds chosen there, are of another mix.",
-        todo="Take the split column out of the label file: tagfit deals every label alike. Where val is what will "
-        "come, --decide-for fits what is decided to it.",
+        seen=f"{len(concerned)} of {len(names)} labels differ in frequency between train and val: "
+        f"{shift.listed(names)} "
+        f"(random splits differ as much in at most {shift.p_L[concerned[0]]:.1%} of cases).",
+        meaning="Labels are more frequent on one side: scores and thresholds from val hold for a different mix "
+        "of labels.",
+        todo="Remove the split column from the label file: tagfit splits every label evenly. If val is what you expect "
+        "in use, --decide-for fits thresholds to it.",
         names=tuple(names[label] for label in concerned),
     )
 

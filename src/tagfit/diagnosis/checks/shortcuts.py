@@ -49,57 +49,56 @@ class Trait:
     weight: float = 1.0
 
 
-_SESSIONS = "What else differs between the days or places they come from may be what is learnt."
+_SESSIONS = "A model may learn whatever else differs between those days or places."
 TRAITS = {
     "image size": Trait(
-        "The original width and height alone tell",
-        "The size of an image gives labels away. It is lost when images are brought to one size, but how sharp they "
-        "are then still tells it.",
-        "Write width and height into a column of the label file and see tagfit evaluate --by COLUMN; collect images "
+        "The original width and height alone predict",
+        "The size of an image gives labels away. Resizing removes it, but how sharp images are still reveals it.",
+        "Put width and height in a column of the label file and run tagfit evaluate --by COLUMN. Collect images "
         "of one size for every label.",
     ),
     "file size": Trait(
-        "The number of bytes of a file alone tells",
-        "The size of a file gives labels away. Detail takes bytes, so that may be the images themselves; or they "
+        "The number of bytes of a file alone predicts",
+        "The size of a file gives labels away. Detail takes bytes, so this may be the images themselves, or they "
         "were saved at different qualities.",
-        "Save all images in one way, at one quality, and see whether the score holds.",
+        "Save all images the same way, at one quality, and check whether the score holds.",
         weight=0.5,
     ),
     "file format": Trait(
-        "The format of a file alone tells",
+        "The format of a file alone predicts",
         "The format of a file gives labels away: images come from sources that differ in more than their labels.",
-        "Collect images of each source for every label; with the source in a column, --groups COLUMN scores "
+        "Collect images from each source for every label. If a column holds the source, --groups COLUMN scores "
         "sources that were not trained on.",
     ),
     "camera": Trait(
-        "The camera in EXIF alone tells",
+        "The camera in EXIF alone predicts",
         "The camera gives labels away: a model may learn its colours and its noise.",
-        "Write the camera into a column of the label file: --groups COLUMN scores cameras that were not trained on, "
-        "tagfit evaluate --by COLUMN each by itself.",
+        "Put the camera in a column of the label file: --groups COLUMN scores cameras that were not trained on, "
+        "and tagfit evaluate --by COLUMN scores each by itself.",
     ),
     "folder": Trait(
-        "The folder of a file alone tells",
+        "The folder of a file alone predicts",
         f"The folder gives labels away: samples were collected label by label. {_SESSIONS}",
-        "Write the folder into a column of the label file: --groups COLUMN scores folders that were not trained on.",
+        "Put the folder in a column of the label file: --groups COLUMN scores folders that were not trained on.",
     ),
     "file name": Trait(
-        "The letters of file names alone tell",
+        "The letters of file names alone predict",
         f"File names give labels away: samples were collected label by label. {_SESSIONS}",
-        "Never let a model see names; where a name says the place or the day, write it into a column: --groups COLUMN "
+        "Never give a model file names. If a name holds the place or the day, put that in a column: --groups COLUMN "
         "scores those that were not trained on.",
         weight=0.3,
     ),
     "number": Trait(
-        "The numbers in file names alone tell",
+        "The numbers in file names alone predict",
         f"File numbers give labels away: samples were collected label by label. {_SESSIONS}",
-        "Train with --groups blocks, so that neighbouring numbers come into one part.",
+        "Train with --groups blocks, which keeps neighbouring numbers in one part.",
         weight=0.3,
     ),
     "order": Trait(
-        "The order of the samples alone tells",
+        "The order of the samples alone predicts",
         f"The samples are sorted by label. {_SESSIONS}",
-        "Let tagfit deal them, which shuffles, rather than cutting off the last as test; with the session of each "
-        "in a column, --groups COLUMN.",
+        "Let tagfit split them at random, rather than taking the last ones as test. If a column holds the session, "
+        "use --groups COLUMN.",
         weight=0.3,
     ),
 }
@@ -116,11 +115,11 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
     labels = np.flatnonzero(frequent(data.dataset.labels_NL[rows], LEAST_CELLS))
     if len(rows) < LEAST or not len(labels):
         raise CannotCheck(
-            f"it takes {LEAST} samples that are no copies, and a label that {LEAST_CELLS} have and {LEAST_CELLS} lack"
+            f"it needs {LEAST} samples that are not copies, and a label that {LEAST_CELLS} have and {LEAST_CELLS} lack"
         )
     bins = {name: of_row for name, of_row in _bins(data.dataset, rows).items() if of_row.max() > 0}
     if not bins:
-        raise CannotCheck("the samples differ in nothing but what they show")
+        raise CannotCheck("the samples do not differ in size, format, camera, folder, name or order")
     labels_ML = data.dataset.labels_NL[np.ix_(rows, labels)]
     told = tell(list(bins.values()), labels_ML, seed=evidence.seed)
     names = [data.dataset.label_names[label] for label in labels]
@@ -155,7 +154,7 @@ def _finding(name: str, told: Told, labels_ML: NDArray[np.int8], names: Sequence
         strength=float(trait.weight * (2 * aucs[concerned[0]] - 1)),
         interval=Interval(trait.weight * (2 * best.low - 1), trait.weight * (2 * best.high - 1)),
         seen=f"{trait.sentence} {listed}{more} (AUC; 0.5 is chance, 95% of the first: {best.low:.2f} to "
-        f"{best.high:.2f}; shuffled labels come as far in {told.p_L[concerned[0]]:.1%} of cases at most).",
+        f"{best.high:.2f}; shuffled labels do as well in at most {told.p_L[concerned[0]]:.1%} of cases).",
         meaning=trait.meaning,
         todo=trait.todo,
         names=tuple(names[label] for label in concerned),

@@ -45,7 +45,9 @@ def unlearnable(evidence: Evidence) -> list[Finding]:
     if predictions is not None and len(predictions):
         found += _no_better(predictions, few_L, names)
     elif not found:
-        raise CannotCheck("no label is rare or the same as another; which ones are told by chance alone is not known")
+        raise CannotCheck(
+            "no label is rare or the same as another; which ones are predicted only by chance is not known"
+        )
     return found
 
 
@@ -61,7 +63,7 @@ def _few(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequence[
         seen=f"{len(counts)} of {len(few_L)} labels have fewer than {FEW} yes or fewer than {FEW} no in train: "
         f"{listed}{' and more' if len(counts) > 5 else ''} yes.",
         meaning="Some labels have too few samples to be learnt, or to be scored.",
-        todo="Collect samples of them (tagfit inspect counts them), or leave those labels away.",
+        todo="Collect samples of them (tagfit inspect counts them), or remove those labels.",
         names=tuple(name for _, name in sorted(counts)),
     )
 
@@ -88,10 +90,10 @@ def _no_better(predictions: Predictions, few_L: NDArray[np.bool_], names: Sequen
         check="unlearnable",
         strength=len(found) / len(few_L),
         interval=None,
-        seen=f"On val, {len(found)} of {len(few_L)} labels are told next to no better than by a constant baseline: "
+        seen=f"On val, {len(found)} of {len(few_L)} labels are predicted hardly better than by a constant baseline: "
         f"{listed} (AUC; 0.5 is chance; 95% of the first: {interval.low:.2f} to {interval.high:.2f}).",
-        meaning="Some labels are not learnt: what the model looks at does not show them, or chance labels them.",
-        todo="Look at their samples; larger images (--size) show small things. Leave away what nobody can see.",
+        meaning="Some labels are not learnt: the model's input does not show them, or they were given at random.",
+        todo="Look at their samples. Larger images (--size) show small objects. Remove labels that nobody can see.",
         names=tuple(name for _, _, name in sorted(found, key=lambda one: one[0])),
     )
 
@@ -111,9 +113,10 @@ def _together(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequ
             check="unlearnable",
             strength=max(abs(value) for value, _, _ in same) * 2 * len(same) / max(len(few_L), 2 * len(same)),
             interval=None,
-            seen=f"{len(same)} {'pair goes' if len(same) == 1 else 'pairs go'} together nearly always, or never: "
+            seen=f"{len(same)} {'pair of labels goes' if len(same) == 1 else 'pairs of labels go'} together "
+            f"nearly always, or never: "
             f"{listed} (correlation in train).",
-            meaning="Labels are synonyms or opposites: one of the two says nothing new, and metrics count it twice.",
+            meaning="Labels are synonyms or opposites: one of the two adds nothing, and metrics count it twice.",
             todo="Keep one of each pair in the label file.",
             names=tuple(dict.fromkeys(name for _, a, b in same for name in (a, b))),
         )
@@ -123,9 +126,9 @@ def _together(labels_NL: NDArray[np.int8], few_L: NDArray[np.bool_], names: Sequ
             check="unlearnable",
             strength=0.05,
             interval=None,
-            seen=f"Labels that are never alone in train: {listed}{' and more' if len(inside) > 4 else ''}.",
-            meaning="A label that only comes with another may be learnt as that other one.",
-            todo="Where that is not what the labels mean, collect samples that have only the first.",
+            seen=f"Labels that never occur alone in train: {listed}{' and more' if len(inside) > 4 else ''}.",
+            meaning="A label that only occurs with another may be learnt as the other one.",
+            todo="If the labels mean different things, collect samples that have only the first.",
             names=tuple(dict.fromkeys(a for a, _ in inside)),
         )
 

@@ -20,7 +20,7 @@ def untrained(evidence: Evidence) -> list[Finding]:
         CannotCheck: the baseline is not known, or log loss on train does not say what was learnt.
     """
     if evidence.recipe.training.loss in SINGLE_POSITIVE_LOSSES:
-        raise CannotCheck(f"the loss {evidence.recipe.training.loss} counts labels that are unknown")
+        raise CannotCheck(f"the loss {evidence.recipe.training.loss} trains on unknown labels as well")
     labels_NL = evidence.answers("train").labels_NL
     constant = None if evidence.constant is None else evidence.constant.score(labels_NL).log_loss
     loss = evidence.spread("train").scores.log_loss
@@ -33,8 +33,8 @@ def untrained(evidence: Evidence) -> list[Finding]:
             check="untrained",
             strength=within(loss / (loss + constant)),
             interval=None,
-            seen=f"Log loss is {loss:.3f} on train; it is {constant:.3f} of a constant baseline.",
-            meaning="It has not learnt: not even of the samples that it was trained on does it know anything.",
+            seen=f"Log loss is {loss:.3f} on train; a constant baseline's is {constant:.3f}.",
+            meaning="The model has learnt nothing, not even about its own training samples.",
             todo="Set model.standardise, lower training.rate, or raise training.patience and training.epochs.",
         )
     ]
