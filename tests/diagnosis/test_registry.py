@@ -25,6 +25,7 @@ CODES = {
     "TAG009": "unlearnable",
     "TAG010": "flattery",
     "TAG011": "schedule",
+    "TAG012": "pixel_shortcuts",
 }
 
 

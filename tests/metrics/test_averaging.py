@@ -9,7 +9,7 @@ import pytest
 import tagfit
 from making import PROVE
 from populations import drawn
-from tagfit.metrics.averaging import SecondPredictions, averaged
+from tagfit.metrics.averaging import WIDER, SecondPredictions, averaged
 from tagfit.metrics.intervals import Answers, Resampling, resample
 from tagfit.metrics.scores import score
 
@@ -67,7 +67,8 @@ def test_networks_that_say_the_same_gain_nothing():
     single = resample(answers, Resampling.of(200, resamples=200))
     found = averaged(single, answers, SecondPredictions(places, answers.probabilities_NL[places]), NETWORKS)
     assert found.scores.micro_f1 == pytest.approx(single.scores.micro_f1)
-    assert found.intervals["micro_f1"] == pytest.approx(single.intervals["micro_f1"])
+    wide, narrow = (high - low for low, high in (found.intervals["micro_f1"], single.intervals["micro_f1"]))
+    assert wide == pytest.approx(WIDER * narrow, rel=0.02)
 
 
 def test_what_is_undefined_stays_so():
@@ -90,11 +91,15 @@ def test_a_fit_in_folds_quotes_the_ensemble():
 
 
 @pytest.mark.skipif(not PROVE, reason="trains for ten minutes: make prove")
-def test_of_real_fits_the_interval_holds_the_ensembles_truth():
+@pytest.mark.parametrize(
+    ("recipe", "rows", "folds", "fits"),
+    [("dense-regularised", 400, 5, 200), ("dense-regularised", 250, 10, 60), ("dense-baseline", 400, 5, 60)],
+)
+def test_of_real_fits_the_interval_holds_the_ensembles_truth(recipe, rows, folds, fits):
     x, truth_NL = drawn(20_000, 1_000_999)
     held, alone = [], []
-    for seed in range(200):
-        result = tagfit.fit(tagfit.load(*drawn(400, seed), folds=5), recipe="dense-regularised", seed=seed)
+    for seed in range(fits):
+        result = tagfit.fit(tagfit.load(*drawn(rows, seed), folds=folds), recipe=recipe, seed=seed)
         truth = score(truth_NL, result.tagger.predict(x).scores).micro_f1
         held.append(truth in result.record.after.ensemble["micro_f1"].interval)
         alone.append(truth in result.record.after.interval("val", "micro_f1"))

@@ -18,7 +18,7 @@ from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.metrics.intervals import RESAMPLES, Answers, Resampling, Spread, resample
 from tagfit.metrics.scores import Floats
 from tagfit.recipes import Recipe
-from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Array, LockedData, Part, Preprocessing
+from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Array, LockedData, Part, Preprocessing, hash_keys
 from tagfit.records.runs import Fitting, Row, Units
 from tagfit.records.scores import Target
 
@@ -201,6 +201,15 @@ class Evidence:
 
     def _without(self, name: str, usual: str) -> CannotCheck:
         return CannotCheck(self.lacks.get(name, usual))
+
+
+def without_copies(data: LockedData) -> NDArray[np.intp]:
+    """Rows of which none is a copy or a near-copy of another."""
+    kept = np.zeros(len(data.dataset), dtype=np.bool_)
+    kept[np.unique(hash_keys(data.dataset.hashes), return_index=True)[1]] = True
+    for rows in data.split.likeness.near_copies:
+        kept[rows[1:]] = False
+    return np.flatnonzero(kept)
 
 
 def frequent(labels_ML: NDArray[np.int8], least: int) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tagfit.diagnosis.checks import label_errors, leakage, memorisation, more_data
+from tagfit.diagnosis.checks import label_errors, leakage, memorisation, more_data, pixel_shortcuts
 from tagfit.diagnosis.checks.flattery import flattery
 from tagfit.diagnosis.checks.gap import gap
 from tagfit.diagnosis.checks.schedule import schedule
@@ -51,6 +51,9 @@ CHECKS: dict[str, Check] = {
     "shift": Check("TAG005", "whether train and val differ", shift),
     "leakage": Check("TAG006", "leakage between train and val", leakage.leakage, trainings=leakage.TRAININGS),
     "shortcuts": Check("TAG007", "shortcuts", shortcuts),
+    "pixel_shortcuts": Check(
+        "TAG012", "shortcuts in the pixels", pixel_shortcuts.pixel_shortcuts, trainings=pixel_shortcuts.TRAININGS
+    ),
     "label_errors": Check("TAG008", "wrong labels", label_errors.label_errors, trainings=label_errors.TRAININGS),
     "unlearnable": Check("TAG009", "labels that cannot be learnt", unlearnable),
     "flattery": Check("TAG010", "metrics that flatter", flattery, about="model", free=True),

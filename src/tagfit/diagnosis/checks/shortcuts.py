@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
+from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent, without_copies
 from tagfit.diagnosis.telling import Told, auc_interval, tell
 from tagfit.images.metadata import Traits, traits
 from tagfit.images.neighbours import Series
-from tagfit.records.data import NO, YES, Dataset, LockedData, hash_keys
+from tagfit.records.data import NO, YES, Dataset, LockedData
 from tagfit.records.runs import Finding
 from tagfit.records.scores import Interval
 
@@ -129,11 +129,7 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
 
 def _rows(data: LockedData) -> NDArray[np.intp]:
     """(M,) without copies and near-copies, which would be told by each other."""
-    kept = np.zeros(len(data.dataset), dtype=np.bool_)
-    kept[np.unique(hash_keys(data.dataset.hashes), return_index=True)[1]] = True
-    for rows in data.split.likeness.near_copies:
-        kept[rows[1:]] = False
-    rows = np.flatnonzero(kept)
+    rows = without_copies(data)
     return rows[:: -(-len(rows) // MOST)] if len(rows) else rows
 
 
