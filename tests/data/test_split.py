@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -441,6 +442,18 @@ class TestImages:
         dealt = split(build(table))
         assert any("neighbouring file numbers are more alike than chance" in note for note in dealt.notes)
         assert not any("more alike" in note for note in split(build(table), groups="blocks").notes)
+
+    def test_where_a_block_ends_it_says_how_many_samples_are_beside_train(self):
+        """One drift over all numbers: each block that is parted from the next has a neighbour in train."""
+        x = np.clip(scenes(60) * 0.5 + 2.0 * np.arange(60)[:, None, None, None], 0, 255).astype(np.uint8)
+        table = replace(self.table(), x=x, labels_NL=np.ones((60, 1), dtype=np.int8), label_names=("here",))
+        dealt = split(build(table), groups="blocks")
+        train = dealt.parts == 0
+        beside = [row for row in np.flatnonzero(~train) if train[max(row - 1, 0) : row + 2].any()]
+        near = [row for row in np.flatnonzero(~train) if train[max(row - 2, 0) : row + 3].any()]
+        (note,) = [note for note in dealt.notes if "Blocks end where a burst may go on" in note]
+        share = int(re.search(r"(\d+)%", note)[1]) / 100
+        assert len(beside) / (~train).sum() - 0.01 <= share <= len(near) / (~train).sum() + 0.01
 
     @pytest.mark.parametrize("by", ["auto", "blocks"])
     def test_file_order_does_not_matter(self, by):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.groups import AUTO, GIVEN, Groups, group, leaks, likeness, questions
+from tagfit.data.groups import AUTO, BLOCKS, GIVEN, Groups, group, leaks, likeness, questions
 from tagfit.data.stratification import deal, draw
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
@@ -87,6 +87,7 @@ def split(
     notes += unknown_notes(dataset, parts)
     notes += leaks(dataset, parts, known)
     notes += _neighbour_note(parts, known) if own is None else ()
+    notes += _cut_note(parts, known) if by == BLOCKS else ()
     asked = () if groups is not None else tuple(questions(dataset, parts if of_fold is None else of_fold))
     alone = len(np.unique(grouped.of)) == len(dataset)
     by = by if isinstance(by, str) else GIVEN
@@ -174,6 +175,24 @@ def _neighbour_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]
         f"Images with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of them, by "
         f"chance 50%), and {parted} of {count} such pairs are parted: val and test flatter. "
         "--groups blocks keeps them together.",
+    )
+
+
+def _cut_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]:
+    """How many samples are beside one of train though blocks were kept together: a burst may go on where one ends."""
+    neighbours = known.neighbours
+    outside = parts != PARTS.index("train")
+    if neighbours is None or not neighbours.telling or not outside.any():
+        return ()
+    one, other = outside[neighbours.pairs].T
+    beside = np.unique(neighbours.pairs[one != other])
+    share = outside[beside].sum() / outside.sum()
+    if not share:
+        return ()
+    return (
+        f"Blocks end where a burst may go on: {share:.0%} of the samples outside train are beside one in train by "
+        f"their {neighbours.by}, so that scores may still flatter. A column that names each burst keeps it whole: "
+        "--groups COLUMN.",
     )
 
 
