@@ -331,6 +331,18 @@ def test_an_estimate_is_made_of_timed_steps(data):
     estimate = api.estimate(data)
     assert 0 < estimate.fit_seconds < estimate.cure_seconds
     assert estimate.memory_bytes > data.dataset.x.nbytes
+    assert estimate.whole_fit_seconds - estimate.fit_seconds == pytest.approx(estimate.scoring_seconds)
+
+
+def test_what_scoring_takes_is_estimated_and_refused_where_it_does_not_fit(monkeypatch):
+    few, many = (api.estimate(locked(feature_table(samples=60, labels=labels))) for labels in (3, 300))
+    assert many.scoring_seconds > 10 * few.scoring_seconds
+    assert many.memory_bytes > few.memory_bytes + 100 * 40 * 297  # train is 40 samples and a few
+    monkeypatch.setattr("tagfit.io.free_memory.free_memory", lambda: 100_000)
+    with pytest.raises(
+        DataError, match=r"scoring 300 labels of 4\d samples takes .* bytes of memory; 100,000 are free"
+    ):
+        tagfit.fit(locked(feature_table(samples=60, labels=300)))
 
 
 def test_an_estimate_reckons_with_what_will_train_and_with_the_search(data, monkeypatch):

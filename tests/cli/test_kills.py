@@ -124,10 +124,10 @@ def test_the_same_end_whenever_it_was_killed(name, forkery, tmp_path):
         place = forkery.place(tmp_path / f"{tries}", warm)
         for _ in range(chance.randint(1, 3) if PROVE else 1):
             hits += forkery.run(place, command, chance.uniform(0.02, seconds))["code"] == -9
-        forkery.run(place, command)
+        seconds = min(seconds, forkery.run(place, command)["seconds"])  # the first run warms up
         found = ended(place, printed)
         different = sorted(one for one in expected.keys() | found.keys() if expected.get(one) != found.get(one))
         assert different == [], f"{name}, kill {hits}"
         shutil.rmtree(place)
     print(f"\n{name}: {hits} kills of {seconds:.1f} s, 0 different ends")
-    assert hits >= min(times, 1)
+    assert hits

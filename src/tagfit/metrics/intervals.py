@@ -34,6 +34,14 @@ _PLAIN = frozenset({"coverage_error", "log_loss", "ece"})
 _MOST_UNDEFINED = 0.1
 _CONFIDENCE = 0.95
 _CELLS_A_BLOCK = 1 << 22
+#: about what resamples take for each label of each sample, for each label, and for each cell of a block
+_BYTES_A_CELL, _BYTES_A_LABEL, _BYTES_OF_A_BLOCK = 100, 2000, 24
+
+
+def bytes_taken(samples: int, labels: int) -> int:
+    """About what the resamples of one part take at most."""
+    cells = samples * labels
+    return _BYTES_A_CELL * cells + _BYTES_A_LABEL * labels + _BYTES_OF_A_BLOCK * min(_CELLS_A_BLOCK, 8 * cells)
 
 
 @dataclass(frozen=True, eq=False)

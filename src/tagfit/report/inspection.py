@@ -126,8 +126,8 @@ def _neighbours(report: NeighbourReport) -> Iterator[Text]:
 
 def _estimate(estimate: Estimate) -> str:
     return (
-        f"about, if nothing stops early: fit {duration(estimate.fit_seconds)}, "
-        f"cure {duration(estimate.cure_seconds)}; memory beside torch itself: "
+        f"about, if nothing stops early: fit {duration(estimate.whole_fit_seconds)}, "
+        f"cure {duration(estimate.whole_cure_seconds)}; memory beside torch itself: "
         f"{estimate.memory_bytes / 1e6:,.0f} MB"
     )
 

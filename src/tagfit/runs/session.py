@@ -16,7 +16,9 @@ from tagfit.decisions.appraisal import appraise
 from tagfit.decisions.decider import DecisionObjective
 from tagfit.diagnosis.evidence import Evidence
 from tagfit.diagnosis.registry import FREE, look
-from tagfit.metrics.intervals import LEAST, Spread
+from tagfit.errors import DataError
+from tagfit.io.free_memory import memory_fault
+from tagfit.metrics.intervals import LEAST, Spread, bytes_taken
 from tagfit.models.registry import count_weights, recalibrate_output
 from tagfit.recipes import Recipe
 from tagfit.records.data import PARTS, LockedData, Part, Split
@@ -59,6 +61,9 @@ class Session:
     folder: RunFolder | None = None
 
     def __post_init__(self) -> None:
+        samples, labels = scored_samples(self.data), len(self.data.dataset.label_names)
+        if fault := memory_fault(bytes_taken(samples, labels), f"scoring {labels:,} labels of {samples:,} samples"):
+            raise DataError(fault, "Use fewer samples or labels, or a machine with more memory.")
         self._inputs = NetworkInputs.of(self.data.dataset, self.device, self.on_event)
         self._trainer = self.trainer(self._inputs, self.target.metric, self.on_event)
         self._scorer = Scorer(self.data, self._inputs, self.seed)
@@ -231,6 +236,12 @@ class Session:
 
     def _units(self, network: nn.Module) -> list[Units]:
         return dead_units(network, self._inputs, self.data.split.rows("train")[:MOST_ASKED])
+
+
+def scored_samples(data: LockedData) -> int:
+    """Of the largest part that is scored at once: of folds, all that have labels but test."""
+    counts = data.split.counts
+    return max(counts["train"] + (counts["val"] if data.split.folds is not None else 0), counts["val"], counts["test"])
 
 
 def _up_to_unfinished(results: Iterable[TrainingResult | None]) -> list[TrainingResult]:

@@ -17,7 +17,8 @@ from tagfit.data.sources.registry import READERS, find_source
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES
 
-ROUNDS = 5000 if PROVE else 25
+#: 5,000 take an hour and more
+ROUNDS = 1000 if PROVE else 25
 PIECES = (
     *(b"", b"\0", b"\xff", b'"', b"'", b"{", b"}", b"[", b"]", b"<", b">", b"&", b",", b";", b":", b"\n", b"\t", b" "),
     *(b"-1", b"0", b"1", b"../", b"9" * 40, b"?", b"\\", b"/", b"null", b"true", b"1e999", b"\xed\xa0\x80"),
