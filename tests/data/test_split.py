@@ -383,12 +383,22 @@ def test_a_column_of_data_that_has_none():
         split(build(feature_table()), groups="camera")
 
 
-def test_under_a_persons_split_groups_and_shares_are_refused_together():
+def test_under_a_persons_split_shares_are_refused():
     dataset = build(feature_table(given_split=np.array([0, 0, 1] * 40, dtype=np.int8)))
     with pytest.raises(DataError) as caught:
         split(dataset, shares={"train": 0.8, "val": 0.2}, groups="auto")
-    assert len(caught.value.faults) == 2
-    assert "--split and --groups" in caught.value.todo
+    assert len(caught.value.faults) == 1
+    assert "--split" in caught.value.todo
+
+
+@pytest.mark.parametrize(("size", "said"), [(40, "none is parted"), (30, "2 of them lie in more than one part")])
+def test_under_a_persons_split_groups_move_nothing_but_are_what_intervals_go_by(size, said):
+    given_split = np.repeat(np.array([0, 1, 3], dtype=np.int8), 40)
+    cells = [str(number // size) for number in range(120)]
+    dealt = split(build(camera_table(cells, given_split=given_split)), groups="camera")
+    assert (dealt.parts == given_split).all()
+    assert len(np.unique(dealt.groups)) == 120 // size
+    assert any("intervals go by them" in note and said in note for note in dealt.notes)
 
 
 def test_a_val_part_taken_from_train_keeps_groups_together():

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.groups import AUTO, BLOCKS, GIVEN, Groups, group, leaks, likeness, questions
+from tagfit.data.groups import AUTO, BLOCKS, GIVEN, NONE, Groups, group, leaks, likeness, questions
 from tagfit.data.stratification import deal, draw
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
@@ -47,8 +47,8 @@ def split(
         dataset: N samples; its `given_split`, where there is one, is kept to the row.
         shares: fraction a part, adding up to 1; train and val must be among them. Not with a person's own split.
         seed: the split seed.
-        groups: `auto`, `blocks`, `none`, a metadata column or a value for each sample, as in `data.groups`; not where
-            nothing is dealt.
+        groups: `auto`, `blocks`, `none`, a metadata column or a value for each sample, as in `data.groups`. Where
+            nothing is dealt, intervals go by them all the same.
         calibrate: whether there has to be a calibrate part; where neither the data nor `shares` bring one, it is
             carved out of train.
         folds: how many; train and val are dealt to them, so that no shares can be given.
@@ -58,7 +58,7 @@ def split(
     """
     own = dataset.given_split
     wanted = _wanted(own, shares, calibrate, folds)
-    _check(own, wanted, shares, groups, folds)
+    _check(own, wanted, shares, folds)
     by = AUTO if groups is None else groups
     group(dataset, by, Likeness())  # what cannot be is said before images are compared
     known = likeness(dataset)
@@ -74,6 +74,8 @@ def split(
         notes += [] if own is None else _carved_notes(parts, wanted)
     if own is None or len(wanted) > 1 or folds is not None:
         notes += grouped.notes
+    elif groups not in (None, NONE):
+        notes.append(_given_note(parts, grouped.of))
     notes += _off_share(parts[rows], wanted)
     of_fold = None
     if folds is not None:
@@ -87,7 +89,7 @@ def split(
     notes += unknown_notes(dataset, parts)
     notes += leaks(dataset, parts, known)
     notes += _neighbour_note(parts, known) if own is None else ()
-    notes += _cut_note(parts, known) if by == BLOCKS else ()
+    notes += _cut_note(parts, known) if own is None and by == BLOCKS else ()
     asked = () if groups is not None else tuple(questions(dataset, parts if of_fold is None else of_fold))
     alone = len(np.unique(grouped.of)) == len(dataset)
     by = by if isinstance(by, str) else GIVEN
@@ -178,6 +180,14 @@ def _neighbour_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]
     )
 
 
+def _given_note(parts: NDArray[np.int8], groups: NDArray[np.intp]) -> str:
+    """What groups are good for under a person's own split."""
+    pairs = np.unique(np.stack([groups, parts]), axis=1)[0]
+    parted = int((np.unique(pairs, return_counts=True)[1] > 1).sum())
+    said = f"{parted:,} of them lie in more than one part, so that scores flatter" if parted else "none is parted"
+    return f"Nothing is moved into {len(np.unique(groups)):,} groups, but intervals go by them; {said}."
+
+
 def _cut_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]:
     """How many samples are beside one of train though blocks were kept together: a burst may go on where one ends."""
     neighbours = known.neighbours
@@ -204,7 +214,6 @@ def _check(
     own: NDArray[np.int8] | None,
     wanted: Mapping[str, float],
     shares: Mapping[str, float] | None,
-    groups: str | Sequence[str] | None,
     folds: int | None,
 ) -> None:
     faults, options = [], []
@@ -214,9 +223,6 @@ def _check(
     if own is None and folds is not None and shares is not None:
         faults.append("folds take the place of train and val, so no shares can be given")
         options.append("--split")
-    if own is not None and groups is not None and folds is None and len(wanted) == 1:
-        faults.append("the data brings its own split, so nothing is left to keep together in groups")
-        options.append("--groups")
     if faults:
         left = f"Leave {' and '.join(options)} away"
         raise DataError(faults, f"{left}{'.' if own is None else ', or take the split column out of the label file.'}")

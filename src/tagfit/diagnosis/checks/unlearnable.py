@@ -23,7 +23,7 @@ FEW = 10
 #: labels with so many yes and no on val are held against chance; an AUC that is surely below this is next to none
 JUDGED, NEXT_TO_CHANCE = 10, 0.6
 #: labels that agree so nearly (their correlation) are one
-SYNONYM = 0.95
+SYNONYM = 0.9
 #: never seen without the other one, by chance as rarely as that
 CHANCE = 0.001
 #: labels that are held against each other, and how many at a time
