@@ -77,7 +77,7 @@ def test_a_tracker_in_trouble_is_let_go_and_the_listener_still_heard(capsys):
     told = trackers._Both(lambda event: True, Broken())
     assert told(EpochEnded({"epoch": 1}))
     assert told(EpochEnded({"epoch": 2}))
-    assert capsys.readouterr().err == "tagfit: the log is given up, the run goes on: gone\n"
+    assert capsys.readouterr().err == "tagfit: logging stopped, the run continues: gone\n"
 
 
 @pytest.mark.parametrize("log", ["tensorboard", "mlflow"])

@@ -111,8 +111,8 @@ def recipe_of(options: RunOptions) -> Recipe:
         recipe = find_recipe(named or (FINE_TUNED if options.fine_tune else DEFAULT_RECIPE))
         if options.on is not None and isinstance(recipe.model, DenseModel):
             raise RecipeError(
-                f"recipe {recipe.name!r} is dense: one machine trains it sooner than several could add up their steps",
-                "Remove --on, or take a CNN or a fine-tuned network: --recipe cnn.",
+                f"recipe {recipe.name!r} is dense: one machine trains it faster than a cluster could",
+                "Remove --on, or use a CNN or a fine-tuned network: --recipe cnn.",
             )
     if recipe.training.augmentation and "augmentation" not in options.allow:
         raise RecipeError(
@@ -191,7 +191,7 @@ def _source(
 ) -> Iterator[DataLoad]:
     """What is read, on the cluster if one is named."""
     if like is not None and (options.size is not None or options.backbone is not None):
-        raise OptionError("a tagger sets how images are read, so that no size and no backbone can be given")
+        raise OptionError("the tagger decides how images are read, so you cannot give a size or a backbone")
     from tagfit.cluster.loading import decoding
     from tagfit.runs.loading import DataLoad
 
@@ -298,7 +298,7 @@ def _trainable(data: object, options: RunOptions, objective: DecisionObjective) 
     locked = _locked(data, options.device, calibrate=objective.guarantee is not None)
     if options.fine_tune and locked.dataset.preprocessing.backbone is None:
         raise DataError(
-            "a pretrained backbone was to be trained further, but none was given",
+            "fine-tuning needs a pretrained backbone; none was given",
             "Name one with --backbone (load(..., backbone=...)).",
         )
     check_single_positive(locked)
@@ -306,7 +306,7 @@ def _trainable(data: object, options: RunOptions, objective: DecisionObjective) 
         rows = locked.split.rows("calibrate")
         if not len(rows):
             raise DataError(
-                "a guarantee needs a calibrate part, which nothing else has touched; this split has none",
+                "a guarantee needs a calibrate part, which nothing else uses; this split has none",
                 "Load the data with calibrate=True, or with a split that names one: 60/15/10/15.",
             )
         groups = None if locked.split.groups is None else locked.split.groups[rows]

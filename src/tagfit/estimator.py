@@ -162,7 +162,7 @@ def _indicator(targets: Array) -> NDArray[np.int8]:
     held = ", ".join(map(str, values[:5].tolist())) + (", ..." if len(values) > 5 else "")
     todo = "Write yes as 1 and no as 0: (y > 0).astype(int)."
     if len(values) > 2:
-        todo = "Where -1 stands for an unknown label: tagfit.fit(tagfit.load(X, y))."
+        todo = "If -1 means an unknown label, use tagfit.fit(tagfit.load(X, y))."
     raise DataError(f"expected an (N, L) indicator matrix y of 0 and 1; got the values {held}", todo)
 
 

@@ -112,9 +112,7 @@ class MLflow:
             self._experiment = known.experiment_id if known else self._client.create_experiment(experiment)
             self._run = self._begin(name, {"tagfit": tagfit.__version__})
         except Exception as error:
-            raise OutputError(
-                f"MLflow: {_first_line(error)}", "Set MLFLOW_TRACKING_URI, or leave --log away."
-            ) from error
+            raise OutputError(f"MLflow: {_first_line(error)}", "Set MLFLOW_TRACKING_URI, or remove --log.") from error
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -221,7 +219,7 @@ class _Both:
             what(self._tracker)
         except Exception as error:
             self._tracker = None
-            print(f"tagfit: the log is given up, the run goes on: {_first_line(error)}", file=sys.stderr, flush=True)
+            print(f"tagfit: logging stopped, the run continues: {_first_line(error)}", file=sys.stderr, flush=True)
 
 
 def _measured(row: Mapping[str, float | None]) -> dict[str, float]:

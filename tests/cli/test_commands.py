@@ -364,9 +364,7 @@ def test_diagnose_data_and_a_run(tagfit, arrays, quick):
     assert told.exit_code == 0, told.stderr
     assert "dense-baseline on the features" in told.stdout
     assert "memorisation" not in told.stdout
-    assert "Not checked: more_data (TAG004): it needs training, which --quick leaves out." in " ".join(
-        told.stdout.split()
-    )
+    assert "Not checked: more_data (TAG004): it needs training, which --quick skips." in " ".join(told.stdout.split())
     assert widest(told.stdout) <= 80
     tagfit("fit", arrays, "--recipe", quick, "-o", "run")
     record = json.loads(tagfit("diagnose", "run", "--quick", "--json", "--ignore", "TAG005").stdout)

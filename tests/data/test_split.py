@@ -176,7 +176,11 @@ class TestFolds:
 
     @pytest.mark.parametrize(
         ("folds", "shares", "message"),
-        [(1, None, "from 2 to 20; got 1"), (21, None, "got 21"), (5, {"train": 0.8, "val": 0.2}, "no shares can be")],
+        [
+            (1, None, "from 2 to 20; got 1"),
+            (21, None, "got 21"),
+            (5, {"train": 0.8, "val": 0.2}, "you cannot give shares"),
+        ],
     )
     def test_what_makes_no_sense(self, folds, shares, message):
         with pytest.raises(DataError, match=message):
@@ -206,12 +210,12 @@ def test_a_missing_test_is_not_invented_and_said():
     given_split = np.array([0] * 100 + [1] * 20, dtype=np.int8)
     dealt = split(build(feature_table(given_split=given_split)))
     assert dealt.counts["test"] == 0
-    assert any("none was invented" in note for note in dealt.notes)
+    assert any("no test part" in note for note in dealt.notes)
 
 
 def test_shares_beside_a_persons_split_are_refused():
     dataset = build(feature_table(given_split=np.zeros(120, dtype=np.int8)))
-    with pytest.raises(DataError, match="brings its own split"):
+    with pytest.raises(DataError, match="has its own split"):
         split(dataset, shares={"train": 0.8, "val": 0.2})
 
 
@@ -299,7 +303,7 @@ def test_groups_as_an_array(kind):
     [
         (range(59), "groups has 59 values for 60 samples"),
         (np.zeros((60, 2)), "groups must be a text, or one value a sample"),
-        ([1] * 60, "groups says the same of all 60 samples"),
+        ([1] * 60, "groups has the same value for all 60 samples"),
         ([None, float("nan")] * 30, "groups is empty in all 60 samples"),
         ({1: 2}, "one value a sample"),
         (7, "one value a sample"),
@@ -352,7 +356,8 @@ def test_rows_of_one_each_are_dealt_as_if_there_were_no_groups():
 def test_a_sample_without_a_value_is_a_group_of_its_own_and_said():
     dealt = split(build(camera_table(["a", "b", "c", "d"] * 20 + [""] * 40)), groups="camera")
     assert dealt.notes[0] == (
-        "The 4 groups of the column 'camera' were kept together. 40 samples without a value there stand alone."
+        "The 4 groups of the column 'camera' were kept together. 40 samples without a value there are groups of "
+        "their own."
     )
     assert len(set(dealt.parts[80:])) == 3
 
@@ -360,13 +365,13 @@ def test_a_sample_without_a_value_is_a_group_of_its_own_and_said():
 def test_groups_larger_than_a_share_are_dealt_and_what_came_of_it_is_said():
     dealt = split(build(camera_table(["a"] * 40 + ["b"] * 40 + ["c"] * 40)), groups="camera")
     assert dealt.counts == {"train": 40, "val": 40, "calibrate": 0, "test": 40}
-    assert "train/val/test came to 33%/33%/33% rather than 70%/15%/15%." in dealt.notes
+    assert "The groups are too large for train/val/test 70%/15%/15%: the shares are 33%/33%/33%." in dealt.notes
 
 
 @pytest.mark.parametrize(
     ("cells", "by", "expected"),
     [
-        (["a"] * 120, "camera", "says the same of all 120 samples"),
+        (["a"] * 120, "camera", "has the same value for all 120 samples"),
         ([""] * 120, "camera", "is empty in all 120"),
         (["a", "b"] * 60, "camera", "2 groups, which cannot fill the 3 parts"),
         (["a", "b"] * 60, "camara", "Did you mean 'camera'"),
@@ -441,7 +446,7 @@ class TestImages:
 
     def test_near_copies_across_a_persons_split_are_told(self):
         notes = split(build(self.table(given_split=np.array([0, 1] * 30, dtype=np.int8)))).notes
-        assert notes[-1] == "12 samples outside train are near-copies of one in it: their scores flatter."
+        assert notes[-1] == "12 samples outside train are near-copies of one in it, so their scores are too high."
 
     def test_neighbours_that_are_alike_are_told_where_they_are_parted(self):
         x = scenes(60)

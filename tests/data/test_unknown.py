@@ -52,14 +52,17 @@ def test_nothing_is_said_where_all_is_known():
 
 
 def test_a_label_that_is_unknown_in_all_of_val_is_named():
-    assert any(note.startswith("No cell of val is known of: label_1.") for note in hidden(part=1, label=1).split.notes)
+    assert any(
+        note.startswith("Labels that are unknown in all of val: label_1.")
+        for note in hidden(part=1, label=1).split.notes
+    )
 
 
 class TestOnlyYes:
     def test_it_is_found_and_said(self):
         data = locked(only_yes())
         assert data.single_positive
-        assert any("Of train only yes is known (1.0 labels a sample)" in note for note in data.split.notes)
+        assert any("In train only yes is known (1.0 labels a sample)" in note for note in data.split.notes)
         check_single_positive(data)
 
     def test_one_known_no_is_enough_to_make_it_ordinary(self):
@@ -83,7 +86,7 @@ class TestOnlyYes:
         table, train = only_yes(), OWN == 0
         names = tuple(map(str, range(train.sum())))
         alone = replace(table, given_split=None, labels_NL=table.labels_NL[train], x=table.x[train], sample_names=names)
-        with pytest.raises(DataError, match="val has to be labelled fully"):
+        with pytest.raises(DataError, match="val must be labelled fully"):
             check_single_positive(locked(alone))
 
     def test_folds_are_refused(self):

@@ -245,7 +245,7 @@ def test_a_frames_columns_in_any_order(named, tmp_path):
         np.testing.assert_allclose(one.predict(frame[sorted(frame)]).scores, expected, atol=1e-5)
     with pytest.raises(DataError, match=r"lacks 1 of the 8 features: 'a'") as caught:
         tagger.predict(frame.rename(columns={"a": "A"}))
-    assert "1 columns that are no features: 'A'" in str(caught.value)
+    assert "1 columns that are not features: 'A'" in str(caught.value)
     assert "to_numpy()" in str(caught.value)
 
 
@@ -258,7 +258,7 @@ def test_evaluating_a_frame_whose_columns_come_in_another_order(named):
     assert found.notes == expected.notes  # of samples that it was trained on
     locked = load({"X": frame[sorted(frame)], **data})
     assert evaluate(tagger, locked, compare=tagger).scores == expected.scores
-    with pytest.raises(DataError, match="no features: 'z'"):
+    with pytest.raises(DataError, match="not features: 'z'"):
         evaluate(tagger, {"X": frame.assign(z=1), **data})
 
 

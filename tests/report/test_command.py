@@ -68,7 +68,7 @@ def test_the_command_is_taken_for_the_same(name, images, tmp_path, monkeypatch):
     words = shlex.split(line)
     assert words[:3] == ["tagfit", command, str(images)]
     again = CliRunner().invoke(main, [*words[1:], "-o", "run"], obj=plan)
-    assert "holds this run's finished result already" in again.stderr, again.output
+    assert "holds the finished result of this run already" in again.stderr, again.output
 
 
 def test_a_named_recipe_needs_no_file():

@@ -65,14 +65,14 @@ def test_a_run_whose_data_changed_says_so(arrays, tmp_path):
     api.fit(arrays, recipe=QUICK, output=tmp_path / "run")
     table = feature_table(samples=300, features=40, seed=1)
     np.savez(arrays, X=table.x, y=table.labels_NL, label_names=np.array(table.label_names))
-    assert "is not what the run was locked to" in reasons(diagnose(tmp_path / "run"))["gap"]
+    assert "has changed since the run" in reasons(diagnose(tmp_path / "run"))["gap"]
     arrays.unlink()
     assert "could not be loaded" in reasons(diagnose(tmp_path / "run"))["gap"]
 
 
 def test_a_run_from_memory_says_that_its_data_is_not_to_be_had(data, tmp_path):
     api.fit(data, recipe=QUICK, output=tmp_path / "run")
-    assert "does not say where they came from" in reasons(diagnose(tmp_path / "run"))["gap"]
+    assert "does not record where its data came from" in reasons(diagnose(tmp_path / "run"))["gap"]
 
 
 def test_a_run_of_folds_is_scored_by_the_networks_that_have_not_seen_a_sample(arrays, tmp_path):
@@ -119,4 +119,4 @@ def test_folds_and_a_refitted_network(arrays, tmp_path):
     checked = diagnose(data, recipe=BY_HEART).checked
     assert {"gap", "memorisation", "more_data"} <= set(checked)
     api.cure(arrays, baseline=QUICK, trials=1, refit=True, output=tmp_path / "refit")
-    assert "trained again on val" in reasons(diagnose(tmp_path / "refit", quick=True))["gap"]
+    assert "retrained on val" in reasons(diagnose(tmp_path / "refit", quick=True))["gap"]

@@ -65,7 +65,7 @@ class TestGroupsOfTheRun:
         by_patient = tagfit.evaluate(run.tagger, visits)
         alone = tagfit.evaluate(run.tagger, replace(visits, metadata={}))
         assert width(by_patient) > 1.5 * width(alone)
-        missing = "The run kept samples of the same 'patient' together, which this data does not say"
+        missing = "The run kept samples of the same 'patient' together, but this data does not tell which"
         assert any(missing in note for note in alone.notes)
         assert not any("The run kept" in note for note in by_patient.notes)
 

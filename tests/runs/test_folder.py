@@ -108,7 +108,7 @@ except OutputError as error:
 """
     with claim(tmp_path, COMMAND):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "another process is working in this folder" in other.stdout
+    assert "another process is writing to this folder" in other.stdout
     free = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert free.stdout == "in\n"
 

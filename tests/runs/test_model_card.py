@@ -130,6 +130,6 @@ def test_a_card_names_what_limits_the_scores(record):
     )
     tried = (Trial(after.recipe, after.scores, after.lock, after.state, after.seconds),)
     card = model_card(replace(record, tried=tried, refit=Refit(99), state="stopped", data=data))
-    for predictions in ("flatter it", "no test part", "trained again on 99", "stopped before", "Unknown labels"):
+    for predictions in ("optimistic", "no test part", "trained again on 99", "stopped early", "Unknown labels"):
         assert predictions in card
     assert f"Fewer than 20 samples of train have: {plain(HOSTILE[0])}." in card

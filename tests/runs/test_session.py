@@ -269,6 +269,6 @@ class TestOnlyYesIsKnown:
         )  # fmt: skip
         events = []
         for run in (tagfit.fit, tagfit.cure):
-            with pytest.raises(DataError, match="val has to be labelled fully; 1 of its 400 cells"):
+            with pytest.raises(DataError, match="val must be labelled fully; 1 of its 400 cells"):
                 run(spoilt, on_event=events.append)
         assert not events

@@ -104,7 +104,7 @@ def test_what_would_come_too_late_is_refused_though_there_is_room(held):
 def test_an_answer_that_takes_too_long_is_given_up_and_leaves_nothing_behind(held):
     with running(held, seconds=0.3) as client:
         answer = client.rows(rows(3))
-        assert (answer.status, answer.json["detail"]) == (503, "It took longer than 0.3 s.")
+        assert (answer.status, answer.json["detail"]) == (503, "The request took longer than 0.3 s.")
         assert waiting(client) == 0
         held.go.release(5)
 
@@ -440,5 +440,5 @@ def test_a_server_told_to_end_under_load_loses_nothing_that_it_accepted(tmp_path
         assert server.wait(35) == 0
         assert not broken
         assert set(answered) <= {200, 429}
-        assert "ending" in server.stderr.read()
+        assert "Stopping" in server.stderr.read()
         server.stderr.close()

@@ -30,14 +30,14 @@ def report(
     from tagfit.runs.record import read_record
 
     if more and not compare:
-        raise click.UsageError(f"one run is reported; others come after --compare: --compare {' '.join(more)}")
+        raise click.UsageError(f"give one run, and the others after --compare: --compare {' '.join(more)}")
     record = read_record(Path(run))
     context = reporting.read_context(Path(run), [Path(one) for one in (*compare, *more)])
     show_json(record) if as_json else show(result_table(record, Path(run)))
     if figures is not None:
         say(f"{reporting.write_figures(context, Path(figures))} charts written to {figures}")
         if not has_extra("figures"):
-            say("for PNG as well: pip install 'tagfit[figures]'")
+            say("to write PNG as well: pip install 'tagfit[figures]'")
     if output is not None or not as_json:
         page = reporting.write_report(Path(run), context, None if output is None else Path(output))
         click.echo(f"\nreport: {page}", err=as_json)

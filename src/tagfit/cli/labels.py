@@ -35,7 +35,7 @@ def labels(data: str, reading: LabelOptions, corrections: str | None, output: st
     for note in (*dataset.reading, *dataset.notes):
         say(note)
     if written.left_out:
-        say(f"columns that would be read as labels are left out: {', '.join(written.left_out)}")
+        say(f"columns that would be mistaken for labels are left out: {', '.join(written.left_out)}")
     root = "" if written.images is None else f" (read it with --images {written.images})"
     show(f"{written.samples:,} samples and {written.labels:,} labels written to {written.file}{root}")
 

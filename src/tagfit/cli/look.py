@@ -68,4 +68,4 @@ def _refuse(reading: DataOptions, looking: DiagnoseOptions) -> None:
     settled = [flag_of(DataOptions, name) for name in reading.changed() if name != "device"]
     settled += [flag_of(DiagnoseOptions, name) for name in looking.changed() if name in ("recipe", "metric")]
     if settled:
-        raise click.UsageError(f"a run is examined with the data and the target it has; remove {', '.join(settled)}")
+        raise click.UsageError(f"a run is examined with its own data and target; remove {', '.join(settled)}")

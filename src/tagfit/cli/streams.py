@@ -79,7 +79,7 @@ def stdout_bytes() -> BinaryIO:
         InputError: it takes none.
     """
     if (found := getattr(getattr(sys.stdout, "stream", sys.stdout), "buffer", None)) is None:
-        raise InputError("stdout takes no bytes", "Name a file with -o.")
+        raise InputError("stdout cannot take binary output", "Name a file with -o.")
     sys.stdout.flush()
     return found  # type: ignore[no-any-return]
 

@@ -163,7 +163,7 @@ def _watched() -> Iterator[TrainingBar]:
 
 def _finish(result: Result, stopped_by: int | None, as_json: bool) -> None:
     if not result.fresh:
-        say(f"{result.folder} holds this run's finished result already; nothing was done")
+        say(f"{result.folder} holds the finished result of this run already; nothing was done")
     if as_json:
         show_json(result.record)
     else:
@@ -171,7 +171,7 @@ def _finish(result: Result, stopped_by: int | None, as_json: bool) -> None:
     if stopped_by is not None and result.record.state == "stopped":
         raise click.exceptions.Exit(128 + stopped_by)
     if result.record.after.refusal is not None:
-        say("the guarantee cannot be given; the model was delivered without it")
+        say("The guarantee cannot be given. The model was delivered without it.")
         raise click.exceptions.Exit(1)
 
 

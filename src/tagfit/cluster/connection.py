@@ -29,7 +29,7 @@ def demand_place(on: str) -> str:
     """
     if on == "ray" or on.removeprefix("ray://") not in (on, ""):
         return on
-    raise InputError(f"expected ray or ray://HOST:PORT; got {on!r}", "Leave --on away to use this machine alone.")
+    raise InputError(f"expected ray or ray://HOST:PORT; got {on!r}", "Remove --on to use only this machine.")
 
 
 def version() -> tuple[str, str]:
@@ -45,7 +45,9 @@ def demand_version(expected: tuple[str, str]) -> None:
     """
     if version() != expected:
         here, there = (" on Python ".join(both) for both in (version(), expected))
-        raise TagfitError(f"a node of the cluster has tagfit {here}; expected {there}, as where the command runs")
+        raise TagfitError(
+            f"a node of the cluster has tagfit {here}; expected {there}, the version that runs the command"
+        )
 
 
 def told(error: BaseException, what: str) -> TagfitError:

@@ -107,7 +107,9 @@ def _begun(bundle: Path, names: Iterable[str], output: Path, calibrated: bool, r
     """
     manifest = output / MANIFEST
     if output.exists() and not resume:
-        raise OutputError(f"{output} exists already", "Choose another folder with -o, or go on with it with --resume.")
+        raise OutputError(
+            f"{output} exists already", "Choose another folder with -o, or continue this one with --resume."
+        )
     if output.exists() and not manifest.exists() and any(map(_is_strange, output.iterdir())):
         raise OutputError(f"{output}: expected a folder that predict --on began", _OTHER)
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
@@ -190,7 +192,8 @@ class _Predictor:
         missing = [folder for folder in (output, work) if not Path(folder).is_dir()]
         if missing:
             raise TagfitError(
-                f"a node of the cluster has no folder {missing[0]}: images and parts lie where all see them"
+                f"a node of the cluster has no folder {missing[0]}: put images and parts in a folder that every "
+                f"node can read"
             )
         os.chdir(work)
         self._output, self._calibrated = Path(output), calibrated

@@ -29,7 +29,7 @@ def feature_order(names: Sequence[str], expected: Sequence[str], what: str = "X"
         hint = did_you_mean(missing[0], surplus)
         faults.append(f"{what} lacks {len(missing)} of the {len(expected)} features: {_listed(missing)}.{hint}")
     if surplus:
-        faults.append(f"{what} has {len(surplus)} columns that are no features: {_listed(surplus)}")
+        faults.append(f"{what} has {len(surplus)} columns that are not features: {_listed(surplus)}")
     if faults:
         raise DataError(
             faults,

@@ -94,10 +94,11 @@ def questions(dataset: Dataset, sides: NDArray[np.int8]) -> Iterator[str]:
         rows = np.unique(np.stack([of_row, sides]), axis=1)[0]
         shared, several = (int((np.unique(one, return_counts=True)[1] > 1).sum()) for one in (rows, of_row))
         if shared:
-            first = "" if dataset.given_split is None else ", once the split column is out of the label file"
+            first = "" if dataset.given_split is None else ", once the split column is removed from the label file"
             yield (
                 f"{shared:,} of the {several:,} values of {name!r} that recur lie in more than one part. If samples "
-                f"with the same one belong together, scores and intervals flatter: --groups {name} keeps them "
+                f"with the same one belong together, scores are too high and intervals too narrow: --groups "
+                f"{name} keeps them "
                 f"together{first}; --groups auto says that they do not."
             )
 
@@ -113,7 +114,7 @@ def leaks(dataset: Dataset, parts: NDArray[np.int8], known: Likeness) -> tuple[s
     near &= ~identical
     note = [(identical, "byte-identical to"), (near, "near-copies of")]
     return tuple(
-        f"{int(rows.sum())} samples outside train are {what} one in it: their scores flatter."
+        f"{int(rows.sum())} samples outside train are {what} one in it, so their scores are too high."
         for rows, what in note
         if rows.any()
     )
@@ -127,14 +128,14 @@ def _blocks(dataset: Dataset) -> tuple[NDArray[np.intp], str]:
     if dataset.images is None:
         raise DataError(
             "blocks are made of images that follow each other; these are feature rows",
-            "Leave --groups blocks away.",
+            "Remove --groups blocks.",
         )
     series = _series(dataset)
     blocks = series.blocks()
     if (blocks < 0).all():
         raise DataError(
-            f"no block can be made: not one of the {len(dataset)} samples has a file number or a capture time",
-            "Leave --groups away, or name a column of the label file that says what belongs together.",
+            f"no block can be made: none of the {len(dataset)} samples has a file number or a capture time",
+            "Remove --groups, or name a column of the label file that says what belongs together.",
         )
     count = len(np.unique(blocks[blocks >= 0]))
     return _alone(blocks), f"{count} blocks of up to {BLOCK} neighbouring {series.by} were kept together."
@@ -165,7 +166,7 @@ def _by_value(column: Sequence[str], what: str) -> tuple[NDArray[np.intp], str]:
     values = {value: number for number, value in enumerate(sorted({cell for cell in cells if cell}))}
     if len(values) < 2 and cells.count("") < 2:
         raise DataError(
-            f"{what} says the same of all {len(cells)} samples, so they would all be one group: "
+            f"{what} has the same value for all {len(cells)} samples, so they would all be one group: "
             "expected at least two values"
         )
     if not values:
@@ -173,7 +174,7 @@ def _by_value(column: Sequence[str], what: str) -> tuple[NDArray[np.intp], str]:
     groups = np.array([values.get(cell, -1) for cell in cells], dtype=np.intp)
     note = f"The {len(values)} groups {'that you gave' if what == 'groups' else f'of {what}'} were kept together."
     alone = int((groups < 0).sum())
-    return _alone(groups), note + (f" {alone} samples without a value there stand alone." if alone else "")
+    return _alone(groups), note + (f" {alone} samples without a value there are groups of their own." if alone else "")
 
 
 def _together(count: int, groups: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:

@@ -204,10 +204,13 @@ def _suspicions(data: LockedData, labels: tuple[LabelCount, ...], copies: list[N
         yield f"{disagreeing} groups of byte-identical samples carry different labels."
     leaking = sum(len(np.unique(parts[rows])) > 1 for rows in copies)
     if leaking:
-        yield f"{leaking} groups of byte-identical samples lie in more than one part of the split: val or test flatter."
+        yield (
+            f"{leaking} groups of byte-identical samples lie in more than one part of the split: scores "
+            "there are too high."
+        )
     parted = sum(len(np.unique(parts[rows])) > 1 for rows in data.split.likeness.near_copies)
     if parted:
-        yield f"{parted} groups of near-copies lie in more than one part of the split: val or test flatter."
+        yield f"{parted} groups of near-copies lie in more than one part of the split: scores there are too high."
     if dataset.images is None:
         if pixels := _pixels(dataset):
             yield pixels
@@ -247,7 +250,10 @@ def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Itera
     for part in SCORED_PARTS:
         missing = [label.name for label in labels if not label.yes_by_part[part]]
         if missing and any(label.yes_by_part[part] for label in labels):
-            yield f"No sample of {part} is known to have: {', '.join(missing)}. What needs one is left out there."
+            yield (
+                f"No sample of {part} is known to have: {', '.join(missing)}. Metrics that need one leave "
+                "these labels out."
+            )
     always = [label.name for label in labels if label.yes and not label.no]
     if always:
         yield f"Labels that are never no: {', '.join(always)}."
@@ -260,4 +266,4 @@ def _label_suspicions(dataset: Dataset, labels: tuple[LabelCount, ...]) -> Itera
             twins.setdefault(dataset.labels_NL[:, column].tobytes(), []).append(label.name)
     for names in twins.values():
         if len(names) > 1:
-            yield f"{' and '.join(names)} are always the same: one of them says nothing new."
+            yield f"{' and '.join(names)} are always the same: one of them adds nothing."

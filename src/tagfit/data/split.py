@@ -83,9 +83,11 @@ def split(
         rows = np.flatnonzero(parts == PARTS.index("train"))
         _check_count(grouped, rows, folds, f"{folds} folds")
         of_fold[rows] = deal(dataset, rows, grouped.of, [1 / folds] * folds, seed)
-        notes.append(f"{len(rows)} samples are in {folds} folds: each is scored by a model that has not seen it.")
+        notes.append(
+            f"{len(rows)} samples are in {folds} folds: each is scored by a network that was not trained on it."
+        )
     if own is not None and not _has(parts, "test"):
-        notes.append("It has no test part and none was invented: test scores are empty, and val flatters.")
+        notes.append("The data has no test part: there are no test scores, and scores on val are optimistic.")
     notes += unknown_notes(dataset, parts)
     notes += leaks(dataset, parts, known)
     notes += _neighbour_note(parts, known) if own is None else ()
@@ -153,7 +155,7 @@ def _carved_notes(parts: NDArray[np.int8], wanted: Mapping[str, float]) -> list[
     for part in ("val", "calibrate"):
         if part in wanted:
             count = int((parts == PARTS.index(part)).sum())
-            notes.append(f"It has no {part} part: {wanted[part]:.0%} of train, {count} samples, became {part}.")
+            notes.append(f"The data has no {part} part: {wanted[part]:.0%} of train, {count} samples, became {part}.")
     return notes
 
 
@@ -163,7 +165,10 @@ def _off_share(parts: NDArray[np.int8], shares: Mapping[str, float]) -> tuple[st
     if all(abs(came[part] - share) * len(parts) <= max(2, TOLERANCE * len(parts)) for part, share in shares.items()):
         return ()
     asked = "/".join(f"{share:.0%}" for share in shares.values())
-    return (f"{'/'.join(shares)} came to {'/'.join(f'{share:.0%}' for share in came.values())} rather than {asked}.",)
+    return (
+        f"The groups are too large for {'/'.join(shares)} {asked}: the shares are "
+        f"{'/'.join(f'{share:.0%}' for share in came.values())}.",
+    )
 
 
 def _neighbour_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]:
@@ -175,7 +180,8 @@ def _neighbour_note(parts: NDArray[np.int8], known: Likeness) -> tuple[str, ...]
         return ()
     return (
         f"Images with neighbouring {neighbours.by} are more alike than chance ({neighbours.alike:.0%} of them, by "
-        f"chance 50%), and {parted} of {count} such pairs are parted: val and test flatter. "
+        f"chance 50%), and {parted} of {count} such pairs are divided by the split, so scores on val and test "
+        f"are optimistic. "
         "--groups blocks keeps them together.",
     )
 
@@ -218,14 +224,14 @@ def _check(
 ) -> None:
     faults, options = [], []
     if own is not None and shares is not None:
-        faults.append("the data brings its own split, so no shares can be given")
+        faults.append("the data has its own split, so you cannot give shares")
         options.append("--split")
     if own is None and folds is not None and shares is not None:
-        faults.append("folds take the place of train and val, so no shares can be given")
+        faults.append("folds replace train and val, so you cannot give shares")
         options.append("--split")
     if faults:
-        left = f"Leave {' and '.join(options)} away"
-        raise DataError(faults, f"{left}{'.' if own is None else ', or take the split column out of the label file.'}")
+        left = f"Remove {' and '.join(options)}"
+        raise DataError(faults, f"{left}{'.' if own is None else ', or remove the split column from the label file.'}")
     if folds is not None and not 2 <= folds <= MOST_FOLDS:
         raise DataError(f"folds must be from 2 to {MOST_FOLDS}; got {folds}")
     if own is None:

@@ -37,13 +37,13 @@ def unknown_notes(dataset: Dataset, parts: NDArray[np.int8]) -> Iterator[str]:
             f"{'.' if only_yes(dataset.labels_NL[parts == PARTS.index(part)]) else ', and of losses.'}"
         )
         if never := names[unknown_L == samples].tolist():
-            yield f"No cell of {part} is known of: {', '.join(never)}. No score there says anything of what is."
+            yield f"Labels that are unknown in all of {part}: {', '.join(never)}. No score on {part} covers them."
     train_NL = dataset.labels_NL[parts == PARTS.index("train")]
     if only_yes(train_NL):
         yes = (train_NL == YES).sum(axis=1)
         yield (
-            f"Of train only yes is known ({yes.mean():.1f} labels a sample), never no, so it is not scored. "
-            "Networks are trained by losses that take unknown for a weak no, or leave it open."
+            f"In train only yes is known ({yes.mean():.1f} labels a sample), never no, so train is not scored. "
+            "Networks are trained with losses that treat unknown labels as a weak no, or leave them open."
         )
 
 
@@ -59,7 +59,7 @@ def check_single_positive(data: LockedData) -> None:
     chosen: tuple[Part, ...] = ("val", "calibrate", "test")
     if data.split.folds is not None:
         faults.append(
-            "of train only yes is known, never no, so its folds cannot be scored: expected a val part instead"
+            "in train only yes is known, never no, so its folds cannot be scored: expected a val part instead"
         )
         chosen = ("calibrate", "test")
     for part in chosen:
@@ -67,12 +67,12 @@ def check_single_positive(data: LockedData) -> None:
         unknown = int((labels_NL == UNKNOWN).sum())
         if part == "val" and unknown:
             faults.append(
-                "of train only yes is known, never no, so val has to be labelled fully; "
+                "in train only yes is known, never no, so val must be labelled fully; "
                 f"{unknown:,} of its {labels_NL.size:,} cells are unknown"
             )
         elif len(labels_NL) and not (labels_NL == NO).any():
             faults.append(
-                f"of train only yes is known, never no, and {part} knows no more: nothing can be scored there"
+                f"in train only yes is known, never no, and {part} has no known no either: nothing can be scored there"
             )
     if faults:
         raise DataError(

@@ -113,7 +113,7 @@ def clear() -> Usage:
         except OSError as error:
             faults.append(f"{file}: cannot be deleted: {error.strerror}")
     if faults:
-        raise OutputError(faults, "Is another tagfit at work? End it, and try again.")
+        raise OutputError(faults, "Another tagfit may be using it: end it, and try again.")
     return before
 
 

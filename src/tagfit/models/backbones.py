@@ -190,7 +190,7 @@ def _found(source: str) -> tuple[Path, str]:
     if Path(source).expanduser().is_dir():
         return Path(source).expanduser(), ""
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?", source):
-        raise DataError(f"there is no folder {source}, and that is no name on the hub (owner/name)")
+        raise DataError(f"there is no folder {source}, and it is not a name on the hub (owner/name)")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 

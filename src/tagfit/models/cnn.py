@@ -118,7 +118,7 @@ def _views(x: Tensor, count: int) -> Tensor:
 def _check(model: CnnModel, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise RecipeError(
-            f"the architecture cnn expected images; got rows of {shape[0]} features", "Take a dense recipe for them."
+            f"a CNN needs images; got rows of {shape[0]} features", "Use a dense recipe: --recipe dense-regularised."
         )
     if min(shape[:2]) < model.stride:
         raise RecipeError(f"model.stride = {model.stride} needs images of at least that size; got {shape[:2]}")

@@ -194,7 +194,7 @@ def _blocks(body: nn.Module) -> nn.ModuleList:
     """The body's blocks, lowest first: the list of modules that holds most of its weights."""
     lists = [module for module in body.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not lists:
-        raise RecipeError("this backbone has no blocks one after the other, so that none can be trained apart")
+        raise RecipeError("this backbone is not a sequence of blocks, so its upper blocks cannot be trained separately")
     return max(lists, key=lambda one: sum(weight.numel() for weight in one.parameters()))
 
 

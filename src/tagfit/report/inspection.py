@@ -32,12 +32,15 @@ def inspection_table(record: Inspection, estimate: Estimate) -> Iterator[Rendera
     for text in record.reading:
         yield Text(text)
     if record.unlabelled:
-        yield Text(f"{record.unlabelled:,} images are unlabelled: they are no samples, and `tagfit predict` takes them")
+        yield Text(
+            f"{record.unlabelled:,} images are unlabelled. They are not used as samples; `tagfit "
+            "predict` can label them"
+        )
     yield Text()
     if record.backbone:
         yield Text(f"brings knowledge from outside: {record.backbone}")
     yield Text("  ".join(f"{part} {count:,}" for part, count in record.parts.items() if count))
-    yield Text(f"labels known to hold, per sample: {_per_sample(record.labels_per_sample)}")
+    yield Text(f"yes labels per sample: {_per_sample(record.labels_per_sample)}")
     yield Text()
     yield _label_table(record)
     if record.pairs:
@@ -126,7 +129,7 @@ def _neighbours(report: NeighbourReport) -> Iterator[Text]:
 
 def _estimate(estimate: Estimate) -> str:
     return (
-        f"about, if nothing stops early: fit {duration(estimate.whole_fit_seconds)}, "
+        f"estimated time without early stopping: fit {duration(estimate.whole_fit_seconds)}, "
         f"cure {duration(estimate.whole_cure_seconds)}; memory beside torch itself: "
         f"{estimate.memory_bytes / 1e6:,.0f} MB"
     )

@@ -34,7 +34,7 @@ from tagfit.training.device import find_device
 from tagfit.training.events import Listener
 from tagfit.training.quick import fit_all
 
-QUICK = "it needs training, which --quick leaves out"
+QUICK = "it needs training, which --quick skips"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Checkup:
         count, seconds = sum(check.trainings for check in costly), self.evidence.quick_seconds
         about = "" if seconds is None else f", at most about {count * seconds:.0f} s"
         return [
-            f"{count} quick trainings of {self.evidence.quick_name}{about}, for what --quick leaves out:",
+            f"{count} quick trainings of {self.evidence.quick_name}{about}, for the checks that --quick skips:",
             ", ".join(check.title for check in costly),
         ]
 
@@ -180,24 +180,27 @@ def _read_again(record: RunRecord, device: str) -> LockedData:
     """
     source = record.data.source
     if source is None:
-        raise DataError("the run does not say where they came from")
+        raise DataError("the run does not record where its data came from")
     data = load_again(source, device)
     if data.lock != record.lock:
-        raise DataError(f"what is at {source.data} now is not what the run was locked to")
+        raise DataError(f"the data at {source.data} has changed since the run")
     return data
 
 
 def _predictions(tagger: Tagger, data: LockedData, record: RunRecord, lacks: dict[str, str]) -> dict[Part, Predictions]:
     """What the bundle predicts of train and val; of folds, each network of those that it has not seen as val."""
     if record.refit is not None:
-        lacks["predictions"] = "what is handed over was trained again on val as well: no split scores it"
+        lacks["predictions"] = "the delivered network was retrained on val as well, so it has no score of its own"
         return {}
     folds = trainings(data)
     if len(folds) == 1:
         return {part: _ask(tagger, data, data.split.rows(part)) for part in ("train", "val")}
     members = tagger.members()
     if len(members) != len(folds):
-        lacks["predictions"] = "of a searched ensemble of folds it is not known which network has seen which samples"
+        lacks["predictions"] = (
+            "for an ensemble that was searched over folds, it is not recorded which network was "
+            "trained on which samples"
+        )
         return {}
     seen = [_ask(one, data, fold.split.rows("train")) for one, fold in zip(members, folds, strict=True)]
     unseen = [_ask(one, data, fold.split.rows("test")) for one, fold in zip(members, folds, strict=True)]

@@ -156,7 +156,7 @@ def _grouped(dataset: Dataset, own: NDArray[np.intp], by: str | None) -> tuple[N
     what = {BLOCKS: "blocks of neighbours", GIVEN: "the groups that it was given"}.get(
         by, f"samples of the same {by!r}"
     )
-    return own, (f"The run kept {what} together, which this data does not say: intervals may be too narrow.",)
+    return own, (f"The run kept {what} together, but this data does not tell which are: intervals may be too narrow.",)
 
 
 def evaluation_of(
@@ -265,7 +265,7 @@ def _compared(
     dataset = samples.dataset
     here = align_features(there, tagger.preprocessing.feature_names)
     if len(here) != len(dataset) or (here.hashes != dataset.hashes).any():
-        raise DataError("the data for the other model is not made of the same samples in the same order")
+        raise DataError("the data for the other model does not hold the same samples in the same order")
     common = [name for name in tagger.label_names if name in other.label_names]
     if not common:
         raise DataError(
@@ -310,7 +310,7 @@ def _seen_notes(bundle: Bundle, dataset: Dataset, who: str) -> list[str]:
         seen = copies_among(dataset.hashes, bundle.trained_on[part])
         known |= seen
         if seen.any():
-            notes.append(f"{who} was {deed} on {seen.sum()} of these {count} samples: the scores flatter.")
+            notes.append(f"{who} was {deed} on {seen.sum()} of these {count} samples, so the scores are too high.")
     if dataset.images is None or not bundle.signatures:
         return notes
     here = signatures(dataset.images)
@@ -320,6 +320,6 @@ def _seen_notes(bundle: Bundle, dataset: Dataset, who: str) -> list[str]:
         if near.any():
             notes.append(
                 f"{who} was {deed} on near-copies of {near.sum()} of these {count} images, e.g. of "
-                f"{dataset.sample_names[int(near.argmax())]}: the scores flatter."
+                f"{dataset.sample_names[int(near.argmax())]}, so the scores are too high."
             )
     return notes

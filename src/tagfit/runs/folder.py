@@ -137,7 +137,8 @@ def _held(path: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout:
             raise OutputError(
-                f"{path}: another process is working in this folder", "Wait for it, or choose -o."
+                f"{path}: another process is writing to this folder",
+                "Wait until it ends, or choose another folder with -o.",
             ) from None
     try:
         yield
@@ -187,7 +188,7 @@ def _same_command(record: Path, command: RunCommand) -> None:
             for name in changed
         ]
         raise OutputError(
-            [f"{record.parent} belongs to a run with other data or options; {fault}" for fault in faults],
+            [f"{record.parent} belongs to a run with other data or options: {fault}" for fault in faults],
             "Choose another folder with -o.",
         )
 

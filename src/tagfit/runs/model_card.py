@@ -83,14 +83,16 @@ def _data(data: DataRecord) -> Iterator[str]:
         yield f"Each image is made {width} x {height} pixels, as a whole."
     if backbone := data.preprocessing.backbone:
         size = backbone.form.size
-        yield f"A backbone looks at each image, at {size} x {size} pixels; networks are given the features it makes."
+        yield (
+            f"A backbone computes features of each image, at {size} x {size} pixels; the networks take these features."
+        )
     yield ""
     yield from _table(["label", *(f"yes in {part}" for part in parts), "unknown"], _label_rows(data, parts))
     if data.notes or data.set_aside:
         yield ""
     yield from (f"- {plain(note)}" for note in data.notes)
     if data.set_aside:
-        yield f"- {len(data.set_aside):,} images could not be read and were set aside:"
+        yield f"- {len(data.set_aside):,} images could not be read and were left out:"
         yield from (f"  - {plain(one.sample)}: {plain(one.reason)}" for one in data.set_aside[:SHOWN])
 
 
@@ -151,7 +153,9 @@ def _scores(record: RunRecord) -> Iterator[str]:
     after = record.after
     parts = [part for part in SCORED_PARTS if after.scores.get(part) is not None]
     if record.refit is not None:
-        yield "**These are the scores of the same recipe on train alone.** No split scores the network handed over."
+        yield (
+            "**These are the scores of the same recipe on train alone.** The delivered network has no score of its own."
+        )
         yield ""
     columns = [column for part in parts for column in (part, f"{part}: constant")]
     yield from _table(["metric", *columns], (_score_row(after, name, parts) for name in TITLES))
@@ -175,14 +179,14 @@ def _score_row(after: ModelRecord, name: str, parts: Sequence[str]) -> list[str]
 def _decisions(record: RunRecord) -> Iterator[str]:
     decider, calibration = record.after.decider, record.after.calibration
     if calibration.method == "none":
-        yield "- The scores are taken for probabilities as they are: no calibration made them better."
+        yield "- The scores are used as probabilities unchanged: no calibration improved them."
     else:
         yield (
             f"- Probabilities are the scores calibrated by {calibration.method}, fitted on {decider.fitted_on}; ECE "
             f"{_number(calibration.before.ece)} before and {_number(calibration.after.ece)} after, cross-fitted."
         )
     if decider.rule is None:
-        yield "- A label is given where its score is above 0.5."
+        yield "- A label is given if its score is above 0.5."
     else:
         rule = decider.rule.describe(record.data.label_names)
         yield f"- Labels are given for {plain(str(decider.objective))}: {plain(rule)}."
@@ -203,15 +207,18 @@ def _findings(record: RunRecord) -> Iterator[str]:
 def _limits(record: RunRecord) -> Iterator[str]:
     data = record.data
     if record.tried:
-        yield f"- Val chose this where {len(record.tried)} recipes were tried, so its scores on val flatter it."
+        yield f"- Val chose this among {len(record.tried)} recipes, so its scores on val are optimistic."
     elif not data.folds:
-        yield "- Val may have said when to stop, so that its scores there flatter it a little."
+        yield "- Val may have decided when to stop, so its scores there are slightly optimistic."
     if data.folds:
-        yield "- Its scores on val are of the folds' networks, each on samples that it has not seen, not of their mean."
+        yield (
+            "- Its scores on val are those of the folds' networks, each on samples it was not trained "
+            "on, not those of their mean."
+        )
     if not data.parts["test"]:
-        yield "- There is no test part: no sample was scored that had no say in what was chosen."
+        yield "- There is no test part: every scored sample took part in choosing the model."
     if record.state == "stopped":
-        yield "- It was stopped before all was done."
+        yield "- It was stopped early."
     if record.refit is not None:
         yield f"- It was trained again on {record.refit.samples:,} samples, and that network was not scored."
     yield (
@@ -221,7 +228,8 @@ def _limits(record: RunRecord) -> Iterator[str]:
     if one := data.preprocessing.backbone:
         revision = f", revision {plain(one.revision)}" if one.revision else ""
         yield (
-            f"- It brings knowledge from outside: the backbone {plain(one.name)}{revision} was trained elsewhere, "
+            f"- It uses knowledge from outside the data: the backbone {plain(one.name)}{revision} was trained "
+            f"elsewhere, "
             "on other images, under a licence of its own. Whether test images were among them is not known."
         )
     few = [name for name, count in zip(data.label_names, data.positives["train"], strict=True) if count < FEW]
@@ -229,9 +237,9 @@ def _limits(record: RunRecord) -> Iterator[str]:
         more = f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
         yield f"- Fewer than {FEW} samples of train have: {', '.join(map(plain, few[:SHOWN]))}{more}."
     if any(map(sum, data.unknown.values())):
-        yield "- Unknown labels are left out of every score, which is fair only where they are unknown by chance."
+        yield "- Unknown labels are left out of every score, which is fair only if they are unknown by chance."
     if record.after.decider.guaranteed is not None:
-        yield "- The guarantee holds for samples drawn as those it was fitted on, on average, not for each of them."
+        yield "- The guarantee holds on average, for samples drawn like those it was fitted on, not for each one."
 
 
 # ---------------------------------------------------------------------------------------------- its marks

@@ -73,7 +73,7 @@ class Service:
                 body = await self.bodies.read(request, room)
         except TimeoutError:
             raise ProblemError(
-                408, f"The body did not come within {self.limits.seconds:g} s.", headers={"connection": "close"}
+                408, f"The body did not arrive within {self.limits.seconds:g} s.", headers={"connection": "close"}
             ) from None
         return self.bodies.parse(body, request.headers.get("content-type", ""))
 
@@ -91,7 +91,7 @@ class Service:
                         return await self._of_images(brought)
                     return await self._of_rows(brought)
             except TimeoutError:
-                raise ProblemError(503, f"It took longer than {self.limits.seconds:g} s.") from None
+                raise ProblemError(503, f"The request took longer than {self.limits.seconds:g} s.") from None
 
     async def _of_rows(self, rows: FeatureRows) -> answers.PredictedSamples:
         expected = self.tagger.preprocessing.shape
@@ -132,7 +132,7 @@ class Service:
         if label not in self.tagger.label_names:
             raise ProblemError(422, "This model has no label of that name.")
         if not isinstance(brought, RequestImages) or len(brought.encoded) > 1 or self.decoders is None:
-            raise ProblemError(422, "One image is explained at a time.")
+            raise ProblemError(422, "Only one image can be explained at a time.")
         if self._explaining:
             raise busy(1)
         self._explaining = True
@@ -297,7 +297,7 @@ def _add_explain(app: FastAPI) -> None:
                 async with asyncio.timeout(2 * service.limits.seconds):
                     found = await service.explanation(await service.brought(request, room), label)
             except TimeoutError:
-                raise ProblemError(503, "It took too long.") from None
+                raise ProblemError(503, "The request took too long.") from None
         return Response(found, media_type="image/png")
 
 
@@ -316,7 +316,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
             status = error.status_code
             problem = ProblemError(status, HTTPStatus(status).phrase, headers=error.headers)
         case _:
-            problem = ProblemError(500, "Something went wrong here; see the server's log.")
+            problem = ProblemError(500, "Something went wrong on the server. Its log says what.")
     return problem.response()
 
 

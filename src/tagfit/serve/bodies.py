@@ -88,7 +88,7 @@ class Bodies:
             ProblemError: 413, 415 or 429.
         """
         if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise ProblemError(415, "Bodies are taken as they are: without Content-Encoding.")
+            raise ProblemError(415, "Send the body without Content-Encoding.")
         # digits: the server has read them before
         if int(request.headers.get("content-length", "0")) > self._limits.body:
             raise self._too_large()
@@ -128,7 +128,7 @@ class Bodies:
                         recent = 0
                         progress.reschedule(loop.time() + PROGRESS_SECONDS)
         except ClientDisconnect:
-            raise ProblemError(400, "The body ends before it is whole.") from None
+            raise ProblemError(400, "The body is incomplete.") from None
         except TimeoutError:
             detail = f"The body came too slowly: less than {PROGRESS_BYTES:,} bytes in {PROGRESS_SECONDS:g} s."
             raise ProblemError(408, detail, headers={"connection": "close"}) from None
@@ -195,7 +195,7 @@ class Bodies:
     def _json(self, body: bytes) -> RequestImages | FeatureRows:
         # neither base64 nor numbers hold a comma: what has far too many is seen before seconds are spent on parsing it
         if len(body) > _QUICK and body.count(b",") > 2 * self._limits.images * self._width + _SPARE:
-            raise ProblemError(413, f"It has more values than {self._limits.images} images or rows can have.")
+            raise ProblemError(413, f"The body has more values than {self._limits.images} images or rows can have.")
         try:
             given = JsonBody.model_validate_json(body)
         except ValidationError as error:
@@ -204,7 +204,7 @@ class Bodies:
             unreadable = found[0]["type"] == "json_invalid"
             raise ProblemError(400 if unreadable else 422, "The JSON body is not what was expected.", faults) from None
         if (given.images is None) == (given.features is None):
-            raise ProblemError(422, "Expected images or features, one of them.")
+            raise ProblemError(422, "Expected either images or features.")
         if given.images is not None:
             self._demand_few(len(given.images))
             names = tuple(map(str, range(1, len(given.images) + 1)))
@@ -217,10 +217,10 @@ class Bodies:
 
     def _demand_few(self, count: int) -> None:
         if count > self._limits.images:
-            raise ProblemError(413, f"At most {self._limits.images} images or rows are taken at a time.")
+            raise ProblemError(413, f"A request may hold at most {self._limits.images} images or rows.")
 
     def _too_large(self) -> ProblemError:
-        return ProblemError(413, f"At most {self._limits.body:,} bytes are taken at a time.")
+        return ProblemError(413, f"A request may have at most {self._limits.body:,} bytes.")
 
 
 def _is_own(address: str) -> bool:

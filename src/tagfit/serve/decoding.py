@@ -32,7 +32,7 @@ class _Request:
         if self.done.done():
             return
         if outcome is None:
-            self.done.set_exception(ProblemError(503, "Images cannot be opened just now; see the server's log."))
+            self.done.set_exception(ProblemError(503, "The server cannot open images at the moment. Its log says why."))
             return
         self.outcomes[number] = outcome
         self.left -= 1

@@ -95,7 +95,7 @@ def access_to(listener: socket.socket, token: str | None, hosts: Sequence[str] =
     loopback = ipaddress.ip_address(address).is_loopback
     if token is None and not loopback:
         raise DataError(
-            f"{address} can be reached from other machines: a token is needed",
+            f"{address} can be reached from other machines, so it needs a token",
             "Name a file that holds one with --token-file, or remove --host.",
         )
     return Access.of(token, hosts, loopback)
@@ -158,7 +158,7 @@ class _Server(Server):
         self._say(self._greeting)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._say("ending, once what was accepted is answered")
+        self._say("Stopping once accepted requests are answered.")
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

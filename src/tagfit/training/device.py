@@ -24,7 +24,7 @@ def find_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if there[candidate])
     if not there[name]:
-        raise RecipeError(f"this machine has no {name} device that torch can use", "Remove --device.")
+        raise RecipeError(f"torch finds no {name} device on this machine", "Remove --device.")
     return torch.device(name)
 
 

@@ -58,7 +58,7 @@ class NetworkInputs:
                 raise ValueError("this network takes what is not here")
             return Samples.of(self.x, self.scale, self.device)
         if self.pixels is None:
-            raise ValueError("a fine-tuned network looks at images; there are only features")
+            raise ValueError("a fine-tuned network takes images; there are only features")
         if not network.parted:
             return Samples.of(self.pixels, PIXEL_SCALE, self.device)
         key = (network.first, network.model.views)

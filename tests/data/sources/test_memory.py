@@ -159,7 +159,7 @@ def test_the_names_of_features(frame, faults):
     assert table.x.tolist() == [[1.5, 3], [2.5, 4]] * 2
     found = faults(from_memory, {**parts, "X_val": frame({"p": [1.0, 2.0], "Q": [3, 4]})})
     assert "X_val lacks 1 of the 2 features: 'q'" in found[0]
-    assert "X_val has 1 columns that are no features: 'Q'" in found[1]
+    assert "X_val has 1 columns that are not features: 'Q'" in found[1]
     assert "3 feature names" in faults(from_memory, {"X": X, "y": Y, "feature_names": ["p", "q", "r"]})[0]
     assert "'p' occurs 2 times" in faults(from_memory, {"X": X, "y": Y, "feature_names": ["p", "p"]})[0]
 
