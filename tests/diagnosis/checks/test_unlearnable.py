@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from making import PROVE, feature_table, locked, looked_at
+from making import PROVE, feature_table, locked, looked_at, tell_power
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.checks import unlearnable as check
 from tagfit.diagnosis.checks.unlearnable import CHANCE, FEW, SYNONYM, unlearnable
@@ -44,6 +44,35 @@ def test_synonyms_and_opposites_are_named(differ, hit):
     (finding,) = found(twins)
     pairs = ("label_0", "label_2", "label_1", "label_3")
     assert finding.names == (pairs if hit else pairs[2:])
+
+
+def told(what, **options):
+    return any(what in finding.meaning for finding in found(**options))
+
+
+@pytest.mark.parametrize(("differ", "least"), [(0.0, 1), (0.03, 0.8), (0.05, 0), (0.1, 0)])
+def test_power_of_synonyms(differ, least):
+    def twins(labels_NL, rng):
+        labels_NL[:, 2] = labels_NL[:, 0] ^ (rng.random(len(labels_NL)) < differ)
+
+    hits = [told("synonyms", change=twins, seed=seed) for seed in range(30 if PROVE else 5)]
+    tell_power("synonyms", "unlearnable", differ, hits)
+    assert np.mean(hits) >= least
+    assert not told("synonyms")
+
+
+@pytest.mark.parametrize(("samples", "least"), [(400, 0), (800, 0), (1600, 0.6)])
+def test_power_of_labels_dealt_at_random(samples, least):
+    def dealt(labels_NL, rng):
+        labels_NL[:, 1] = rng.permutation(labels_NL[:, 1])
+
+    def by_chance(p_NL):
+        return np.where(np.arange(p_NL.shape[1]) == 1, np.random.default_rng(0).random(p_NL.shape), p_NL)
+
+    options = {"change": dealt, "predictions": by_chance, "samples": samples}
+    hits = [told("not learnt", seed=seed, **options) for seed in range(20 if PROVE else 10)]
+    tell_power("a label dealt at random", "unlearnable", samples, hits)
+    assert np.mean(hits) >= least
 
 
 def test_a_label_that_is_never_alone_is_named():
