@@ -138,3 +138,14 @@ def test_the_reference_shows_every_public_name(site):
     for name in set(tagfit.__all__) - {"__version__", "TagfitError"}:
         assert re.search(rf'id="tagfit\.[\w.]*\b{name}"', text), name
     assert "{options}" not in text
+
+
+def test_the_python_guide_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    """All its Python blocks, in one session, with trainings that are cut short so that the test is quick."""
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    short = replace(RECIPES["dense-baseline"], training=Training(epochs=2))
+    monkeypatch.setattr(tagfit, "cure", partial(cure, candidates=(), baseline=short))
+    exec(compile("\n".join(blocks), "python.md", "exec"), {})
+    assert (tmp_path / "run" / "result.json").exists()
