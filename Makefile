@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 EXTRAS := diagnosis,docs,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
 
-.PHONY: demo test lint docs check prove bench-peers format clean chromium
+.PHONY: demo test lint docs tutorials check prove bench-peers format clean chromium
 
 demo: $(VENV)/.core
 	$(BIN)/tagfit demo || [ $$? -eq 3 ]
@@ -35,6 +35,10 @@ lint: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# what the tutorials print, written into their pages again
+tutorials: $(VENV)/.all
+	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md
 
 # the pages as a site that reads offline; a broken link fails
 docs: $(VENV)/.all
