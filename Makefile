@@ -6,20 +6,24 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 EXTRAS := diagnosis,docs,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
 
-.PHONY: demo test lint docs tutorials check prove bench-peers format clean chromium
+.PHONY: demo dist test lint docs tutorials check prove bench-peers format clean chromium
 
 demo: $(VENV)/.core
 	$(BIN)/tagfit demo || [ $$? -eq 3 ]
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "tagfit needs Python 3.11-3.13: make PYTHON=python3.12 ...")'
+	@echo 'Installing tagfit and what it needs into $(VENV): PyTorch is the largest of it. This takes minutes, once.'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@du -sh $(VENV) | sed 's/\t.*/ are installed./'
 	@touch $@
 
 # all extras, and what the checks need
 $(VENV)/.all: $(VENV)/.core
+	@echo 'Installing all extras and what the tests need into $(VENV). This takes minutes, once.'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,$(EXTRAS)]'
+	@du -sh $(VENV) | sed 's/\t.*/ are installed./'
 	@touch $@
 
 # tests of pages look at them with Chromium, and skip without it: installed here only as root on Debian and its like
@@ -49,6 +53,14 @@ check: lint docs test
 # the long proofs, of which the tests run a short form
 prove: $(VENV)/.all chromium
 	TAGFIT_PROVE=1 $(BIN)/python -m pytest -n 2
+
+# a wheel, and proof that it works where nothing else is installed
+dist:
+	rm -rf dist && $(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	cd dist && venv/bin/tagfit --version && venv/bin/tagfit demo --count 300 -o run || [ $$? -eq 3 ]
+	rm -rf dist/venv dist/run
 
 # the peers that benchmarks/ runs beside tagfit, in a place of their own
 bench-peers: $(VENV)/.all $(PEERS)/.installed

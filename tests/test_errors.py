@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tagfit.errors import EXTRAS, DataError, MissingExtraError, demand_extra, did_you_mean, nearest_file
+from tagfit import errors
+from tagfit.errors import (
+    EXTRAS,
+    DataError,
+    MissingExtraError,
+    demand_extra,
+    did_you_mean,
+    install_line,
+    nearest_file,
+)
 
 
 def test_extras_are_those_of_the_project():
@@ -54,3 +63,14 @@ def test_a_file_that_is_not_there_is_answered_with_the_nearest_beside_it(tmp_pat
 
 def test_every_fault_of_a_message_is_a_sentence():
     assert str(DataError(["a: no", "b: no!"], "Do it.")) == "2 faults:\n  - a: no.\n  - b: no!\nDo it."
+
+
+def test_the_install_line_of_a_checkout_works_from_anywhere():
+    line = install_line("serve")
+    root = Path(__file__).parents[1]
+    assert line == f"{sys.executable} -m pip install -c {root / 'constraints.txt'} -e '{root}[serve]'"
+
+
+def test_the_install_line_of_a_wheel_names_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "site-packages" / "tagfit" / "errors.py"))
+    assert install_line("serve") == f"{sys.executable} -m pip install 'tagfit[serve]'"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tagfit.recipes import Recipe as Recipe
     from tagfit.records.scores import Target as Target
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: public names and the modules that define them
 _PUBLIC = {

@@ -18,6 +18,7 @@ Only `cli` turns these into exit codes.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,10 +100,18 @@ class MissingExtraError(TagfitError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         self.what, self.extra = what, extra
-        super().__init__(f"{what} needs packages that are not installed: pip install 'tagfit[{extra}]'")
+        super().__init__(f"{what} needs packages that are not installed: {install_line(extra)}")
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.what, self.extra)
+
+
+def install_line(extra: str) -> str:
+    """The command that installs an extra for the Python that runs: from the checkout if this is one."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / "constraints.txt").is_file():
+        return f"{sys.executable} -m pip install 'tagfit[{extra}]'"
+    return f"{sys.executable} -m pip install -c {checkout / 'constraints.txt'} -e '{checkout}[{extra}]'"
 
 
 #: what each extra brings, as it is imported

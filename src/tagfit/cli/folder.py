@@ -8,7 +8,7 @@ import click
 
 from tagfit.cli.command import command, json_option, option, say
 from tagfit.cli.output import show, show_json
-from tagfit.errors import has_extra
+from tagfit.errors import has_extra, install_line
 
 
 @command("tagfit report run", "tagfit report run --compare other-run -o both.html")
@@ -37,7 +37,7 @@ def report(
     if figures is not None:
         say(f"{reporting.write_figures(context, Path(figures))} charts written to {figures}")
         if not has_extra("figures"):
-            say("to write PNG as well: pip install 'tagfit[figures]'")
+            say(f"to write PNG as well: {install_line('figures')}")
     if output is not None or not as_json:
         page = reporting.write_report(Path(run), context, None if output is None else Path(output))
         click.echo(f"\nreport: {page}", err=as_json)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tagfit.decisions.crossfitting import FOLDS, folds
 from tagfit.diagnosis.evidence import CannotCheck, Evidence, frequent
-from tagfit.errors import has_extra
+from tagfit.errors import has_extra, install_line
 from tagfit.metrics.intervals import wilson
 from tagfit.metrics.scores import Bools, Floats
 from tagfit.recipes import DenseModel, Recipe, Training
@@ -48,7 +48,7 @@ def label_errors(evidence: Evidence) -> Sequence[Finding | Power]:
         CannotCheck: nothing may be trained, cleanlab is not installed, or no label is frequent enough.
     """
     if not has_extra("diagnosis"):
-        raise CannotCheck("it needs packages that are not installed: pip install 'tagfit[diagnosis]'")
+        raise CannotCheck(f"it needs packages that are not installed: {install_line('diagnosis')}")
     rows = evidence.labelled
     labels_ML = evidence.locked.dataset.labels_NL[rows]
     counted = frequent(labels_ML, LEAST_CELLS)
