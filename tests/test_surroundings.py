@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from making import PROVE
+from tagfit.cli.main import main
 
 #: places of the machine that any program may write to
 ALLOWED = ("/dev/", "/proc/", "/sys/", "/run/shm/")
@@ -35,6 +36,8 @@ LONG = {
     "evaluate": "evaluate out/run images",
     "diagnose": "diagnose images",
     "report": "report out/run -o out/again.html",
+    "labels": "labels images -o out/labels.csv",
+    "suggest": "suggest out/run more -n 3 -o out/next.csv",
     "cache": "cache",
     "demo": "demo --count 60 --trials 1 -o out/demo",
 }
@@ -44,13 +47,17 @@ LONG = {
 def home(tmp_path_factory):
     """A home of its own with a few images in it."""
     folder = tmp_path_factory.mktemp("home")
-    (folder / "images").mkdir()
+    for name in ("images", "more"):
+        (folder / name).mkdir()
     rng, rows = np.random.default_rng(0), ["image,red,green"]
     for number in range(40):
         red, green = rng.integers(0, 2, 2)
         pixels = rng.integers(0, 60, (16, 16, 3)) + np.array([red, green, 0]) * 190
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{number:02}.png")
         rows.append(f"{number:02}.png,{red},{green}")
+    for number in range(5):
+        pixels = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "more" / f"{number}.png")
     (folder / "images" / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return folder
 
@@ -109,6 +116,10 @@ def test_no_host_is_looked_up_and_nothing_is_written_elsewhere(name, watched):
     assert code in (0, 3), errors
     assert hosts == []
     assert written == []
+
+
+def test_no_command_is_left_out():
+    assert {*COMMANDS, *LONG, "serve"} == set(main.commands)
 
 
 def test_a_server_looks_nobody_up(watched):
