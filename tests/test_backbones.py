@@ -156,7 +156,7 @@ def test_without_the_extra_it_says_so(made, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtraError, match=r"tagfit\[pretrained\]"):
+    with pytest.raises(MissingExtraError, match=r"\[pretrained\]"):
         tagfit.Tagger.load(made[3].folder, runtime="torch")
 
 

@@ -83,7 +83,7 @@ def test_a_tracker_in_trouble_is_let_go_and_the_listener_still_heard(capsys):
 @pytest.mark.parametrize("log", ["tensorboard", "mlflow"])
 def test_a_missing_extra_is_said_before_anything_is_read(log, monkeypatch, tmp_path):
     monkeypatch.setattr("tagfit.errors.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=rf"pip install 'tagfit\[{log}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"pip install .*\[{log}\]'"):
         trackers.demand(log)
     done = CliRunner().invoke(main, ["fit", str(tmp_path / "nothing"), "--log", log])
     assert f"[{log}]" in done.output

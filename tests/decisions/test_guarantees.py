@@ -125,7 +125,7 @@ def test_what_is_known_before_training_is_said_before_training(monkeypatch):
         PRECISION.check(labels, np.arange(100) % 3)
     monkeypatch.setitem(sys.modules, "mapie", None)
     RECALL.check(labels)
-    with pytest.raises(MissingExtraError, match=r"the guarantee precision=0.7 .* pip install 'tagfit\[guarantees\]'"):
+    with pytest.raises(MissingExtraError, match=r"the guarantee precision=0.7 .* pip install .*\[guarantees\]'"):
         PRECISION.check(labels)
 
 

@@ -231,7 +231,7 @@ def test_without_transformers_the_extra_is_named(folder, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'tagfit\[pretrained\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[pretrained\]'"):
         load_backbone(folder)
 
 

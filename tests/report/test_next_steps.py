@@ -6,6 +6,8 @@ import pytest
 
 from tagfit.options.data import DataSource
 from tagfit.records.data import Preprocessing
+from tagfit.records.runs import SearchSummary
+from tagfit.records.scores import Target
 from tagfit.report.next_steps import MOST_STEPS, next_steps
 from tagfit.report.table import as_text, result_table
 
@@ -19,6 +21,15 @@ def changed(record, state="overfit", comparison="better", **data):
     verdict = replace(record.verdict, state=state, comparison=comparison)
     source = DataSource("photos", size=32)
     return replace(record, verdict=verdict, data=replace(record.data, source=source, **data))
+
+
+def asked(record):
+    """The options of the run's own target, as a command has them."""
+    target, usual = record.target, Target()
+    below = target.train_ranks and target.train_below != usual.train_below
+    least = target.val_at_least != usual.val_at_least
+    words = [f" --train-below {target.train_below:g}"] if below else []
+    return "".join([*words, *([f" --val-at-least {target.val_at_least:g}"] if least else [])])
 
 
 def commands(record, folder=None):
@@ -41,8 +52,8 @@ def test_feature_rows_are_not_called_photos(record):
 
 def test_what_overfits_is_given_a_backbone_or_augmentation(record):
     found = commands(changed(record, "overfit"))
-    assert found[0] == "tagfit cure photos --size 32 --backbone FOLDER|NAME"
-    assert found[1] == "tagfit cure photos --size 32 --allow augmentation"
+    assert found[0] == f"tagfit cure photos{asked(record)} --backbone FOLDER"
+    assert found[1] == f"tagfit cure photos --size 32{asked(record)} --allow augmentation"
 
 
 def test_augmentation_is_not_advised_to_who_has_it(record):
@@ -70,7 +81,16 @@ def test_the_train_band_alone_is_named(record):
 
 def test_a_search_is_not_advised_again_in_the_same_words(record):
     plain = changed(replace(record, search=None), preprocessing=Preprocessing("features", (8,)))
-    assert "tagfit cure photos --size 32 --minutes 30" in commands(plain)
+    assert f"tagfit cure photos --size 32{asked(record)} --minutes 30" in commands(plain)
+    long = replace(plain, search=SearchSummary(generations=2, seconds=3600.0, overhead=0.1))
+    assert f"tagfit cure photos --size 32{asked(record)} --minutes 120" in commands(long)
+
+
+def test_what_is_advised_aims_at_the_same_target(record):
+    other = replace(record, target=replace(record.target, metric="macro_f1", val_at_least=0.7), seed=3)
+    assert " --metric macro_f1 " in commands(changed(other))[0]
+    assert " --val-at-least 0.7 " in commands(changed(other))[0]
+    assert " --seed 3 " in commands(changed(other))[0]
 
 
 def test_the_verdict_and_the_steps_are_last_on_screen(record):

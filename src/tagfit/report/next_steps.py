@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from tagfit.options.data import DataOptions
 from tagfit.options.option import command_words
+from tagfit.options.runs import CureOptions
+from tagfit.records.scores import Target
 from tagfit.records.verdict import MET
 from tagfit.runs.record import RunRecord
 
@@ -64,9 +67,7 @@ def _improve(record: RunRecord, run: str) -> Iterator[NextStep]:
     if state in ("cannot tell", "not confirmed") and data.folds is None and data.samples < FEW_SAMPLES:
         yield NextStep("Use more of your samples for scoring: with folds, each one is.", _again(record, "--folds 5"))
     if images and backbone is None:
-        yield NextStep(
-            "Start from a pretrained network: it needs fewer images.", _again(record, "--backbone FOLDER|NAME")
-        )
+        yield NextStep("Start from a pretrained network: it needs fewer images.", _again(record, "--backbone FOLDER"))
     augmented = bool(record.after.recipe.training.augmentation)
     if state == "overfit" and images and backbone is None and not augmented:
         yield NextStep(
@@ -82,7 +83,8 @@ def _improve(record: RunRecord, run: str) -> Iterator[NextStep]:
     if record.search is None:
         yield NextStep("Search for a better recipe.", _again(record, "--minutes 30"))
     else:
-        yield NextStep("Search longer.", _again(record, "--minutes 60"))
+        minutes = max(10, math.ceil(2 * record.search.seconds / 60))
+        yield NextStep("Search longer.", _again(record, f"--minutes {minutes}"))
 
 
 def _only_train_band(record: RunRecord) -> bool:
@@ -96,9 +98,21 @@ def _only_train_band(record: RunRecord) -> bool:
 
 
 def _again(record: RunRecord, change: str) -> str:
-    """`cure` on the same data, with one more option, into a folder of its own."""
-    source, changed = record.data.source, change.split()[0]
-    if source is None:
-        return f"tagfit cure DATA {change}"
-    options = command_words(DataOptions, {n: v for n, v in source.options.items() if f"--{n}" != changed})
-    return f"{shlex.join(['tagfit', 'cure', source.data, *options])} {change}"
+    """`cure` on the same data for the same target, with one more option, into a folder of its own."""
+    source, target = record.data.source, record.target
+    # a backbone has its own size
+    replaced = {"backbone", "size"} if change.startswith("--backbone") else {change.split()[0][2:].replace("-", "_")}
+    allowed = any(one.training.augmentation for one in (record.after.recipe, *(run.recipe for run in record.tried)))
+    asked = {
+        "metric": target.metric,
+        "val_at_least": target.val_at_least,
+        "train_below": target.train_below if target.train_ranks and target.train_below != Target.train_below else None,
+        "allow": ("augmentation",) if allowed and "augmentation" not in change else None,
+        "seed": record.seed,
+    }
+    read = {} if source is None else source.options
+    words = [
+        *command_words(DataOptions, {name: value for name, value in read.items() if name not in replaced}),
+        *command_words(CureOptions, {name: value for name, value in asked.items() if name not in replaced}),
+    ]
+    return f"{shlex.join(['tagfit', 'cure', 'DATA' if source is None else source.data, *words])} {change}"

@@ -151,5 +151,5 @@ def test_it_says_why_it_cannot_run(monkeypatch):
     with pytest.raises(CannotCheck, match="10 samples have"):
         label_errors(looked_at(replace(data, dataset=rare), train=True))
     monkeypatch.setattr(module, "has_extra", lambda extra: False)
-    with pytest.raises(CannotCheck, match=r"tagfit\[diagnosis\]"):
+    with pytest.raises(CannotCheck, match=r"\[diagnosis\]"):
         label_errors(looked_at(data, train=True))
