@@ -99,7 +99,7 @@ class Figures:
                 return "cannot tell"
             if self.at(after) >= asked:
                 return "not confirmed"
-        if any(one.of == "after" and one.meaning.startswith("It overfits") for one in self.record.findings):
+        if any(one.of == "after" and one.meaning.startswith("The model overfits") for one in self.record.findings):
             return "overfit"
         return "underfit" if self.train is not None and self.train < asked else "out of reach"
 

@@ -384,7 +384,7 @@ ATTACKS = [
         ("a field that is not there", FEATURES, model(architecture="dense", hook="x"), "no field 'recipe.model.hook'"),
         ("widths of 17 gigabytes", FEATURES, model(architecture="dense", widths=[65536] * 2), "far larger than all"),
         ("a million layers", FEATURES, model(architecture="dense", widths=[1] * 1_000_000), "far more parts"),
-        ("a CNN on rows", FEATURES, model(architecture="cnn"), "expected images"),
+        ("a CNN on rows", FEATURES, model(architecture="cnn"), "a CNN needs images"),
         ("a CNN of a billion blocks", IMAGES, model(architecture="cnn", depth=10**9, width=2), "from 0 to 256"),
         ("a CNN of the most blocks", IMAGES, model(architecture="cnn", depth=256, width=2), "far more parts"),
         ("a CNN of two billion channels", IMAGES, model(architecture="cnn", width=2**31 - 1), "not a usable bundle"),

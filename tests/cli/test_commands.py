@@ -368,7 +368,7 @@ def test_diagnose_data_and_a_run(tagfit, arrays, quick):
     assert widest(told.stdout) <= 80
     tagfit("fit", arrays, "--recipe", quick, "-o", "run")
     record = json.loads(tagfit("diagnose", "run", "--quick", "--json", "--ignore", "TAG005").stdout)
-    assert set(record) == {"subject", "checked", "findings", "cannot", "ignored"}
+    assert set(record) == {"subject", "checked", "findings", "cannot", "ignored", "powers"}
     assert "gap" in record["checked"]
     assert record["ignored"] == ["shift"]
     assert "shift" not in [*record["checked"], *(one["check"] for one in [*record["findings"], *record["cannot"]])]

@@ -205,4 +205,4 @@ def test_an_image_that_goes_away_meanwhile_ends_nothing(dense, scenes):
 
     rows, predictions = list(predicted_rows(dense, [scenes / "1.png", scenes / "2.png"], calibrated=False)), []
     assert list(with_overlays(rows, explain, scenes, predictions.append)) == rows
-    assert predictions == [f"{row.sample}: No such file or directory" for row in rows]
+    assert predictions == [f"{row.sample}: No such file or directory." for row in rows]

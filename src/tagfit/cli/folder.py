@@ -32,8 +32,9 @@ def report(
     if more and not compare:
         raise click.UsageError(f"give one run, and the others after --compare: --compare {' '.join(more)}")
     record = read_record(Path(run))
+    folder = Path(run).parent if (Path(run) / "manifest.json").is_file() else Path(run)  # of a bundle, its run's
     context = reporting.read_context(Path(run), [Path(one) for one in (*compare, *more)])
-    show_json(record) if as_json else show(result_table(record, Path(run)))
+    show_json(record) if as_json else show(result_table(record, folder))
     if figures is not None:
         say(f"{reporting.write_figures(context, Path(figures))} charts written to {figures}")
         if not has_extra("figures"):

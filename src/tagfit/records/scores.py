@@ -114,7 +114,7 @@ class SmallSample:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class EstimatedScore:
     """A score that could not be computed, where it lies with 95% confidence, and None for either that is unknown."""
 
     value: float | None

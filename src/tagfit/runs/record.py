@@ -27,7 +27,7 @@ from tagfit.records.runs import (
     SearchSummary,
     Trial,
 )
-from tagfit.records.scores import Difference, Differences, Estimate, Interval, SmallSample, Target
+from tagfit.records.scores import Difference, Differences, EstimatedScore, Interval, SmallSample, Target
 from tagfit.records.verdict import Choice, Expectation, Verdict
 
 #: version of the layout of result.json; 1 had other words, see `_upgrade`
@@ -105,7 +105,7 @@ class ModelRecord(Run):
     calibration: CalibrationReport
     refusal: str | None = None
     small_sample: Mapping[Part, SmallSample] = field(default_factory=dict)
-    ensemble: Mapping[str, Estimate] = field(default_factory=dict)
+    ensemble: Mapping[str, EstimatedScore] = field(default_factory=dict)
 
     @property
     def networks(self) -> tuple[Recipe, ...]:

@@ -11,7 +11,7 @@ from tagfit.decisions.appraisal import differences
 from tagfit.metrics.intervals import Spread, gap
 from tagfit.records.data import UNKNOWN, YES, LockedData
 from tagfit.records.runs import Finding
-from tagfit.records.scores import Differences, Estimate, Target
+from tagfit.records.scores import Differences, EstimatedScore, Target
 from tagfit.records.verdict import MET
 from tagfit.runs import ledger
 from tagfit.runs.guarantee_scope import scope
@@ -141,10 +141,12 @@ def _model_record(trained: TrainedModel) -> ModelRecord:
     )
 
 
-def _ensemble(averaged: Spread | None) -> dict[str, Estimate]:
+def _ensemble(averaged: Spread | None) -> dict[str, EstimatedScore]:
     if averaged is None:
         return {}
-    return {metric: Estimate(averaged.scores[metric], interval) for metric, interval in averaged.intervals.items()}
+    return {
+        metric: EstimatedScore(averaged.scores[metric], interval) for metric, interval in averaged.intervals.items()
+    }
 
 
 def _counts(data: LockedData, value: int) -> dict[str, tuple[int, ...]]:
