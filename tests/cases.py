@@ -83,4 +83,4 @@ def _finalists(case):
 
 def _overfits(case):
     if case.gap is not None and case.gap.low > 0.05:
-        yield Finding("gap", 0.2, case.gap.interval, "", "It overfits: it knows more of train.", "", of="after")
+        yield Finding("gap", 0.2, case.gap.interval, "", "The model overfits: it knows more of train.", "", of="after")
