@@ -20,7 +20,7 @@ from tagfit.images.store import OnRead
 from tagfit.inference.tagger import Inputs, Prediction, Tagger
 from tagfit.options.commands import ServeOptions, SuggestKeywords, SuggestOptions
 from tagfit.options.data import DataKeywords, DataOptions, ReadKeywords, ReadOptions
-from tagfit.options.option import Meanings, OptionReader, Record, options_of, shows
+from tagfit.options.option import Meanings, OptionReader, Record, shows
 from tagfit.options.runs import (
     CureKeywords,
     CureOptions,
@@ -551,15 +551,16 @@ def suggest(
     chosen = _checked(SuggestOptions, options)
     words = [photos] if isinstance(photos, str | Path) else list(photos)
     files = [Path(file) for file in image_files(words)] if words else []
-    tagger, reading = None, ReadOptions(**{name: getattr(chosen, name) for name in options_of(ReadOptions)})
+    tagger: Tagger | None = None
+    reading: ReadOptions = chosen
     if is_run(data):
-        if settled := [name for name in reading.changed() if name != "device"]:
+        if settled := [name for name in chosen.changed() if name not in ("count", "seed", "device")]:
             raise OptionError(f"{', '.join(settled)}: a run is read as it was trained", "Remove what was given.")
         source = read_record(Path(data)).data.source
         if source is None:
             raise DataError(f"{data} was trained on data from memory", "Name the data: tagfit.suggest(DATA, PHOTOS).")
-        read_as = {name: value for name, value in source.options.items() if name in options_of(ReadOptions)}
-        tagger, reading, data = Tagger.load(Path(data)), ReadOptions(**read_as, device=chosen.device), source.data
+        tagger, data = Tagger.load(Path(data)), source.data
+        reading = DataOptions(**source.options, device=chosen.device)
     dataset = DataLoad(data, like=tagger, on_read=on_read).read_with(reading, files)
     return labels.suggest(dataset, tagger, chosen.count, chosen.seed)
 

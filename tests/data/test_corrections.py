@@ -1,6 +1,7 @@
 """Decisions about labels: appended, read back, applied on top of any source; nothing of the user's is changed."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -116,6 +117,12 @@ def test_a_file_that_holds_no_decision_is_refused(photos):
         tagfit.load(photos, corrections=photos / "labels.csv")
     with pytest.raises(DataError, match="No such file"):
         tagfit.load(photos, corrections="nowhere.jsonl")
+
+
+def test_a_pipe_is_not_waited_for(photos, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="it is a folder, a pipe or a device, not a file"):
+        tagfit.load(photos, corrections=tmp_path / "pipe")
 
 
 def test_images_that_nobody_had_labelled_join_the_data(photos, tmp_path):

@@ -19,8 +19,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from tagfit.data.sources.tabular import MOST_BYTES
 from tagfit.errors import DataError
-from tagfit.io.files import writable
+from tagfit.io.files import regular_file, writable
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES, Dataset, LabelTable
 
 #: a label of a sample as JSON has it: yes, no, or unknown
@@ -30,6 +31,7 @@ Told = Literal[1, 0] | None
 _MOST_NAMED = 10
 
 _VALUES: Mapping[Told, int] = {1: YES, 0: NO, None: UNKNOWN}
+_TOLD: Mapping[int, Told] = {value: told for told, value in _VALUES.items()}
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from"}):
@@ -82,9 +84,13 @@ def read_corrections(path: Path) -> Corrections:
         DataError: the file cannot be read, or holds lines but no decision.
     """
     try:
-        rows = path.read_bytes().split(b"\n")
+        with regular_file(path, MOST_BYTES) as stream:
+            rows = stream.read().split(b"\n")
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}", "Name a file that `append` or a review wrote.") from error
+        raise DataError(
+            f"{path}: {error.strerror or error}",
+            "Name a file of decisions about labels: JSON lines, as docs/data.md shows them.",
+        ) from error
     lines, unreadable = dict[int, Correction](), dict[int, str]()
     for number, row in enumerate(rows, 1):
         try:
@@ -200,8 +206,8 @@ def _set_aside(corrections: Corrections, aside: Mapping[int, str]) -> Iterator[s
 def _digest(file: Path) -> str:
     """Of a file's bytes, as samples are hashed; empty if it cannot be read."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        with regular_file(file, MOST_BYTES) as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
     except OSError:
         return ""
 
@@ -212,7 +218,6 @@ def decisions(dataset: Dataset, row: int, labels: Mapping[str, Told], *, who: st
     Args:
         labels: by name, each label that the person decided on.
     """
-    before: Mapping[int, Told] = {YES: 1, NO: 0, UNKNOWN: None}
     columns = {name: column for column, name in enumerate(dataset.label_names)}
     return [
         Correction(
@@ -221,7 +226,7 @@ def decisions(dataset: Dataset, row: int, labels: Mapping[str, Told], *, who: st
             sample=dataset.sample_names[row],
             sha256=dataset.hashes[row].tobytes().hex(),
             label=label,
-            before=before[int(dataset.labels_NL[row, columns[label]])],
+            before=_TOLD[int(dataset.labels_NL[row, columns[label]])],
             to=to,
         )
         for label, to in labels.items()

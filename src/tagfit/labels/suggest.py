@@ -19,7 +19,7 @@ from tagfit.diagnosis.evidence import cheapest_features
 from tagfit.errors import DataError
 from tagfit.inference.tagger import Tagger
 from tagfit.recipes import find_recipe
-from tagfit.records.data import UNKNOWN, YES, Dataset
+from tagfit.records.data import UNKNOWN, YES, Dataset, hash_keys
 from tagfit.records.runs import Fitting
 from tagfit.training.quick import fit_all
 
@@ -178,7 +178,7 @@ def _askable(dataset: Dataset) -> NDArray[np.intp]:
     open_N = (dataset.labels_NL == UNKNOWN).any(axis=1)
     known = copies_among(dataset.hashes, dataset.hashes[~open_N])
     rows = np.flatnonzero(open_N & ~known)
-    _, first = np.unique(np.ascontiguousarray(dataset.hashes[rows]).view("S32").ravel(), return_index=True)
+    _, first = np.unique(hash_keys(dataset.hashes[rows]), return_index=True)
     return rows[np.sort(first)]
 
 

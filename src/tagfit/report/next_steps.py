@@ -14,6 +14,7 @@ from tagfit.options.runs import CureOptions
 from tagfit.records.scores import Target
 from tagfit.records.verdict import MET
 from tagfit.runs.record import RunRecord
+from tagfit.search.selection import on_val
 
 #: with fewer samples, folds score a model on several times as many as val does
 FEW_SAMPLES = 3_000
@@ -91,9 +92,8 @@ def _only_train_band(record: RunRecord) -> bool:
     expected, target = record.expected, record.target
     if expected is None or expected.value is None or not target.train_ranks:
         return False
-    val = record.after.score("val", target.metric)
+    enough = min(expected.value, on_val(record.after, target)) >= target.val_at_least
     train = record.after.score("train", target.metric)
-    enough = min(expected.value, -1 if val is None else val) >= target.val_at_least
     return enough and train is not None and not target.allows_train(train)
 
 
