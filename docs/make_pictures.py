@@ -61,7 +61,8 @@ def main():
             urllib.request.urlopen(f"{address}/healthz").read()
             page.goto(address)
             page.locator("input[type=file]").set_input_files(photos(Path(folder), 3))
-            page.locator(".given").nth(2).wait_for()
+            page.locator(".given span").first.wait_for()
+            page.wait_for_timeout(3000)  # until all of them have their labels
             page.screenshot(path=IMG / "serve.png")
         browser.close()
     for picture in IMG.glob("*.png"):
