@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 EXTRAS := diagnosis,docs,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
 
-.PHONY: demo dist test lint docs tutorials check prove bench-peers format clean chromium
+.PHONY: demo dist test lint docs tutorials reference check prove bench-peers format clean chromium
 
 demo: $(VENV)/.core
 	$(BIN)/tagfit demo || [ $$? -eq 3 ]
@@ -43,6 +43,10 @@ lint: $(VENV)/.all
 # what the tutorials print, written into their pages again
 tutorials: $(VENV)/.all
 	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md
+
+# what options, records and checks say of themselves, written into the pages again
+reference: $(VENV)/.all
+	$(BIN)/python docs/reference.py
 
 # the pages as a site that reads offline; a broken link fails
 docs: $(VENV)/.all

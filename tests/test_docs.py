@@ -1,5 +1,6 @@
 """The documents say what the program does."""
 
+import importlib.util
 import os
 import pkgutil
 import re
@@ -31,9 +32,26 @@ ROOMS = [path.name for path in SOURCE.iterdir() if path.is_dir()]
 PATHS = {r"(tests|benchmarks|docs|src)/[\w/.]+": ROOT, rf"({'|'.join(ROOMS)})/[\w/]+\.py": SOURCE}
 
 
+_spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
+
+
+@pytest.mark.parametrize("page", reference.PAGES, ids=lambda page: page.name)
+def test_what_is_generated_is_what_the_program_says_now(page):
+    text = page.read_text(encoding="utf-8")
+    assert reference.PART.search(text)
+    assert reference.written(text) == text, "run make reference"
+
+
+def test_what_was_generated_before_is_replaced():
+    page = "by hand\n<!-- generated: tagfit cache -->\nold\n<!-- end -->\nby hand\n"
+    assert re.sub(r"(?s)-->\n\n## `tagfit cache`.*--clear.*\n\n<!--", "-->\nold\n<!--", reference.written(page)) == page
+
+
 @pytest.mark.parametrize("command", main.commands)
 def test_every_command_has_its_section(command):
-    assert f"## `tagfit {command}" in CLI
+    assert f"<!-- generated: tagfit {command} -->" in CLI
 
 
 OPTIONS = sorted(
