@@ -33,6 +33,19 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class NextStep:
+    """Something worth doing next.
+
+    Attributes:
+        reason: why, as a sentence.
+        command: what to type.
+    """
+
+    reason: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Expectation:
     """What the delivered model is to be expected to score on new samples: the number to quote.
 

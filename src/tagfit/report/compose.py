@@ -25,12 +25,12 @@ from tagfit.report.context import (
     ScoreShown,
 )
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search, series_of
-from tagfit.report.next_steps import next_steps
 from tagfit.report.samples import gallery, labels, together
 from tagfit.report.values import gap_of, runs_of, score_of
 from tagfit.report.visible import duration
 from tagfit.runs.folder import RunCommand
 from tagfit.runs.gallery import scored_part
+from tagfit.runs.next_steps import next_steps
 from tagfit.runs.predictions import SavedPredictions
 from tagfit.runs.record import DataRecord, ModelRecord, RunRecord
 

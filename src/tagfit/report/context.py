@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from tagfit.records.runs import Finding, RepeatsRecord
 from tagfit.records.scores import Difference
+from tagfit.records.verdict import NextStep
 from tagfit.report.labels import LabelScores
-from tagfit.report.next_steps import NextStep
 from tagfit.report.values import TriedRecipe
 from tagfit.runs.record import RunRecord
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tagfit.io.typed_json import to_plain
+from tagfit.records.verdict import NextStep
 from tagfit.report.table import as_text, evaluation_table, result_table
 from tagfit.runs.evaluation import EvaluationRecord
+from tagfit.runs.next_steps import next_steps
 from tagfit.runs.record import Delivered
 
 
@@ -13,6 +15,11 @@ class Result(Delivered):
 
     def __str__(self) -> str:
         return as_text(result_table(self.record, self.folder))
+
+    @property
+    def next_steps(self) -> tuple[NextStep, ...]:
+        """What to do next, the most promising first: commands that name the run's folder."""
+        return next_steps(self.record, self.folder)
 
     def __repr__(self) -> str:
         record = self.record

@@ -13,9 +13,10 @@ from rich.text import Text
 from tagfit.metrics.titles import SMALL_SAMPLE, TITLES
 from tagfit.records.runs import Folds, SeedSpread
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval
+from tagfit.records.verdict import NextStep
 from tagfit.report.findings import findings_lines
-from tagfit.report.next_steps import NextStep, next_steps
 from tagfit.report.values import gap_of, score_of, tried_recipes
+from tagfit.runs.next_steps import next_steps
 from tagfit.runs.record import RunRecord
 
 if TYPE_CHECKING:  # it loads torch

@@ -28,7 +28,7 @@ from tagfit.records.runs import (
     Trial,
 )
 from tagfit.records.scores import Difference, Differences, EstimatedScore, Interval, SmallSample, Target
-from tagfit.records.verdict import Choice, Expectation, Verdict
+from tagfit.records.verdict import Choice, Expectation, NextStep, Verdict
 
 #: version of the layout of result.json; 1 had other words, see `_upgrade`
 SCHEMA = 2
@@ -135,6 +135,8 @@ class RunRecord:
         tried: each further recipe that was trained.
         expected: what the delivered model is to be expected to score: the number to quote; None in old records.
         choice: how val chose it; None for `fit`, and in old records.
+        next_steps: what to do next, the most promising first; commands call the run's folder RUN, and data from memory
+            DATA. Empty in old records.
         test_run: which run it is that scored this test part, from 1, as far as the cache knows; None where there is no
             test part, and in old records.
     """
@@ -162,6 +164,7 @@ class RunRecord:
     expected: Expectation | None = None
     choice: Choice | None = None
     test_run: int | None = None
+    next_steps: tuple[NextStep, ...] = ()
 
     @property
     def baseline(self) -> ModelRecord | None:

@@ -15,6 +15,7 @@ from tagfit.records.scores import Differences, EstimatedScore, Target
 from tagfit.records.verdict import MET
 from tagfit.runs import ledger
 from tagfit.runs.guarantee_scope import scope
+from tagfit.runs.next_steps import next_steps
 from tagfit.runs.record import (
     SCHEMA,
     DataRecord,
@@ -60,7 +61,7 @@ def record_of(
         *_decisions(after, data, target),
         *_refitted(refit),
     )
-    return RunRecord(
+    record = RunRecord(
         schema=SCHEMA,
         tagfit=tagfit.__version__,
         command=command,
@@ -83,6 +84,7 @@ def record_of(
         choice=outcome.choice,
         **facts,
     )
+    return replace(record, next_steps=next_steps(record, None))
 
 
 def _case(outcome: Outcome, target: Target) -> Case:

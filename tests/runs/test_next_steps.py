@@ -4,17 +4,22 @@ from dataclasses import replace
 
 import pytest
 
+from making import QUICK, cure, feature_table, locked
 from tagfit.options.data import DataSource
 from tagfit.records.data import Preprocessing
 from tagfit.records.runs import SearchSummary
 from tagfit.records.scores import Target
-from tagfit.report.next_steps import MOST_STEPS, next_steps
 from tagfit.report.table import as_text, result_table
+from tagfit.runs.next_steps import MOST_STEPS, next_steps
+from tagfit.runs.record import read_record
 
 
-@pytest.fixture
-def record(records):
-    return records.record
+@pytest.fixture(scope="module")
+def record():
+    """The record of a cure, as if of small images; one recipe was tried."""
+    other, target = replace(QUICK, name="other"), Target(train_ranks=False)
+    record = cure(locked(feature_table()), (other,), baseline=QUICK, target=target).record
+    return replace(record, data=replace(record.data, preprocessing=Preprocessing("images", (32, 32, 3))))
 
 
 def changed(record, state="overfit", comparison="better", **data):
@@ -98,3 +103,14 @@ def test_the_verdict_and_the_steps_are_last_on_screen(record):
     last = text[text.index("\nVerdict\n") :]
     assert record.verdict.sentences[0][:40] in last
     assert last.rstrip().splitlines()[-1].strip().startswith("tagfit ")
+
+
+def test_the_record_keeps_them_for_whoever_reads_result_json(tmp_path):
+    result = cure(locked(feature_table()), (), baseline=QUICK, output=tmp_path / "run")
+    steps = result.record.next_steps
+    assert [one.command.replace("RUN", str(tmp_path / "run")) for one in steps] == [
+        one.command for one in result.next_steps
+    ]
+    assert steps == read_record(tmp_path / "run").next_steps
+    assert 1 <= len(steps) <= MOST_STEPS
+    assert steps == next_steps(read_record(tmp_path / "run"), None)

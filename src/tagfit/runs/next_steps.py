@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagfit.options.data import DataOptions
 from tagfit.options.option import command_words
 from tagfit.options.runs import CureOptions
 from tagfit.records.scores import Target
-from tagfit.records.verdict import MET
+from tagfit.records.verdict import MET, NextStep
 from tagfit.runs.record import RunRecord
 from tagfit.search.selection import on_val
 
@@ -23,24 +22,11 @@ FEW_SAMPLES = 3_000
 MOST_STEPS = 3
 
 
-@dataclass(frozen=True)
-class NextStep:
-    """Something worth doing next.
-
-    Attributes:
-        reason: why, as a sentence.
-        command: what to type.
-    """
-
-    reason: str
-    command: str
-
-
 def next_steps(record: RunRecord, folder: Path | None) -> tuple[NextStep, ...]:
     """What to do next, the most promising first; never the command that was just run.
 
     Args:
-        folder: the run's folder; None if nothing was written.
+        folder: the run's folder; if None, commands call it RUN.
     """
     run = "RUN" if folder is None else shlex.quote(str(folder))
     steps = _use(record, run) if record.verdict.state in MET else _improve(record, run)
