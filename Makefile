@@ -40,9 +40,9 @@ lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# what the tutorials print, written into their pages again
+# what the blocks of tutorials and how-to pages print, written into the pages again
 tutorials: $(VENV)/.all
-	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md
+	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md docs/how-to/*.md
 
 # what options, records and checks say of themselves, written into the pages again
 reference: $(VENV)/.all

@@ -1,4 +1,4 @@
-"""Run the tutorials, and write what their blocks print into the pages.
+"""Run tutorials and how-to pages, and write what their blocks print into the pages.
 
     python docs/run_tutorials.py docs/tutorials/1-cure-98-70.md ...
 
