@@ -384,7 +384,7 @@ def test_an_overconfident_network_on_real_data(shared, tmp_path):
 
 
 def test_the_documents_give_the_constants_of_the_code():
-    section = DOCS.read_text("utf-8").split('<a id="calibration">')[1].split("\n## ")[0]
+    section = DOCS.read_text("utf-8").split('<a id="calibration">')[1].split("<a id=")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*METHODS]
     assert f"{curves.LEAST_FOR_SIGMOID} cells" in section
     assert f"{curves.LEAST_FOR_ISOTONIC} cells" in section
