@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
-EXTRAS := diagnosis,docs,export,figures,guarantees,keras,mlflow,parquet,pretrained,ray,serve,sheets,tensorboard
+EXTRAS := diagnosis,docs,export,figures,guarantees,keras,mlflow,pandas,parquet,polars,pretrained,ray,serve,sheets,tensorboard
 
 .PHONY: demo dist test lint docs tutorials reference check prove bench-peers format clean chromium
 

@@ -38,10 +38,8 @@ from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
 
 if TYPE_CHECKING:
-    from tagfit.data.inspection import Inspection
-    from tagfit.diagnosis.registry import Diagnosis
     from tagfit.labels.suggest import Suggestions
-    from tagfit.report.result import Evaluation, Result
+    from tagfit.report.result import Diagnosis, Evaluation, Inspection, Result
     from tagfit.runs.estimation import Estimate
     from tagfit.runs.loading import DataLoad
     from tagfit.runs.record import Delivered
@@ -211,8 +209,9 @@ def inspect(data: object, *, device: str = "auto") -> Inspection:
         device: where a backbone looks at the images.
     """
     from tagfit.data.inspection import look
+    from tagfit.report.result import Inspection
 
-    return look(_locked(data, _checked(ModelOptions, {"device": device}).device))
+    return Inspection(**vars(look(_locked(data, _checked(ModelOptions, {"device": device}).device))))
 
 
 def estimate(data: object, *, device: str = "auto", plan: Plan | None = None) -> Estimate:
@@ -507,6 +506,7 @@ def diagnose(
     Raises:
         OptionError, DataError, RecipeError, BundleError: before anything is trained.
     """
+    from tagfit.report.result import Diagnosis
     from tagfit.runs import checkup
 
     chosen = _checked(DiagnoseOptions, options)
@@ -519,7 +519,7 @@ def diagnose(
         examined = examined.quick()
     for line in examined.announcement():
         say(line)
-    return examined.diagnosis()
+    return Diagnosis(**vars(examined.diagnosis()))
 
 
 @shows(SuggestOptions)

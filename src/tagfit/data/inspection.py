@@ -66,7 +66,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class InspectionRecord:
     """Counts, labels, co-occurrence, unreadable samples, copies and whatever looks suspicious.
 
     Attributes:
@@ -104,13 +104,13 @@ class Inspection:
     stored: StoredFile | None
 
 
-def look(data: LockedData) -> Inspection:
+def look(data: LockedData) -> InspectionRecord:
     """Inspect `data`; nothing is trained."""
     dataset, split, images = data.dataset, data.split, data.dataset.images
     per_sample, samples = np.unique((dataset.labels_NL == YES).sum(axis=1), return_counts=True)
     copies = _copies(dataset)
     labels = tuple(_label_counts(data))
-    return Inspection(
+    return InspectionRecord(
         name=dataset.name,
         kind=dataset.kind if images is None else "images",
         shape=dataset.x.shape[1:] if images is None else images.shape[1:],

@@ -96,7 +96,7 @@ class Unchecked:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class DiagnosisRecord:
     """What checks found, the worst first, and why others could not run.
 
     Attributes:
@@ -117,7 +117,7 @@ class Diagnosis:
 
 def look(
     evidence: Evidence, names: Iterable[str] = tuple(CHECKS), subject: str = "", ignored: tuple[str, ...] = ()
-) -> Diagnosis:
+) -> DiagnosisRecord:
     """Run the named checks; `ignored` are the names of those that were left out on request."""
     findings: list[Finding] = []
     cannot: list[Unchecked] = []
@@ -134,7 +134,7 @@ def look(
             cannot.append(Unchecked(name, str(reason)))
         except TrainingDivergedError as error:
             cannot.append(Unchecked(name, f"its training diverged at step {error.step}"))
-    return Diagnosis(worst_first(findings), tuple(cannot), tuple(checked), subject, ignored, tuple(powers))
+    return DiagnosisRecord(worst_first(findings), tuple(cannot), tuple(checked), subject, ignored, tuple(powers))
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -65,7 +65,7 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
         record=record,
         facts=tuple(_facts(record)),
         comparison=_comparison(files, others) if others else None,
-        outcome=_outcome(record),
+        outcome=outcome(record),
         learning=tuple(learning(record)),
         lock=_lock(record),
         metrics=_metrics(
@@ -97,7 +97,8 @@ def _facts(record: RunRecord) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------- scores
 
 
-def _outcome(record: RunRecord) -> OutcomeShown:
+def outcome(record: RunRecord) -> OutcomeShown:
+    """Before and after on the target's metric, by part."""
     target, metric = record.target, record.target.metric
     parts = tuple(part for part in SCORED_PARTS if record.after.scores.get(part) is not None)
     bounds = {"train": f"below {target.train_below:.3f}", "val": f"at least {target.val_at_least:.3f}"}

@@ -8,7 +8,7 @@ from textwrap import fill
 from rich.console import RenderableType, group
 from rich.text import Text
 
-from tagfit.diagnosis.registry import Diagnosis
+from tagfit.diagnosis.registry import DiagnosisRecord
 from tagfit.records.runs import Finding
 
 #: of a line of text that stands in by as much
@@ -16,7 +16,7 @@ WIDTH, INDENT = 80, "   "
 
 
 @group()
-def diagnosis_text(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def diagnosis_text(diagnosis: DiagnosisRecord) -> Iterator[RenderableType]:
     """The findings, the worst first, then the checks that found nothing."""
     yield Text(diagnosis.subject, style="bold")
     for of in ("data", "model"):

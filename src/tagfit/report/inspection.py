@@ -9,7 +9,7 @@ from rich.console import RenderableType, group
 from rich.table import Table
 from rich.text import Text
 
-from tagfit.data.inspection import Inspection, LabelPair, NeighbourReport, StoredFile
+from tagfit.data.inspection import InspectionRecord, LabelPair, NeighbourReport, StoredFile
 from tagfit.report.table import bare_table
 from tagfit.report.visible import duration
 
@@ -21,8 +21,12 @@ SHOWN = 5
 
 
 @group()
-def inspection_table(record: Inspection, estimate: Estimate) -> Iterator[RenderableType]:
-    """All of it, one after the other."""
+def inspection_table(record: InspectionRecord, estimate: Estimate | None = None) -> Iterator[RenderableType]:
+    """All of it, one after the other.
+
+    Args:
+        estimate: how long training takes, if that was estimated.
+    """
     shape = "x".join(map(str, record.shape))
     labels = record.labels
     yield Text(
@@ -50,7 +54,8 @@ def inspection_table(record: Inspection, estimate: Estimate) -> Iterator[Rendera
     yield from (Text(f"! {text}", style="yellow") for text in record.suspicions)
     yield from _files(record)
     yield from (Text(f"note: {note}", style="dim") for note in record.notes)
-    yield Text(_estimate(estimate))
+    if estimate is not None:
+        yield Text(_estimate(estimate))
     if record.stored:
         yield Text(_stored(record.stored), style="dim")
 
@@ -62,7 +67,7 @@ def _per_sample(counts: Mapping[int, int]) -> str:
     return f"{mean:.2f} on average ({spread})"
 
 
-def _label_table(record: Inspection) -> Table:
+def _label_table(record: InspectionRecord) -> Table:
     parts = [part for part, count in record.parts.items() if count]
     table = _names_table("label", 28, "yes", "share", *parts, "unknown")
     for label in sorted(record.labels, key=lambda label: -label.yes):
@@ -89,7 +94,7 @@ def _pair_table(pairs: Sequence[LabelPair]) -> Table:
     return table
 
 
-def _files(record: Inspection) -> Iterator[Text]:
+def _files(record: InspectionRecord) -> Iterator[Text]:
     set_aside, copies = record.set_aside, record.copies
     if set_aside:
         yield Text(f"! unreadable images: {len(set_aside)}", style="yellow")

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -20,7 +21,10 @@ from tagfit.report.charts.palette import DARK, LIGHT, PAGE_CSS, variables
 from tagfit.report.context import Context
 from tagfit.report.visible import number, visible, written
 
-TEMPLATE = "page.html.jinja"
+if TYPE_CHECKING:
+    from tagfit.report.notebook import Card
+
+TEMPLATE, CARD = "page.html.jinja", "card.html.jinja"
 
 #: characters of a name or a sentence that are shown
 NAME, SENTENCE = 80, 1200
@@ -35,6 +39,12 @@ def render(context: Context) -> str:
     )
     page = _environment().get_template(TEMPLATE)
     return page.render(page=context, policy=policy, style=Markup(style), script=Markup(script))
+
+
+def render_card(card: Card) -> str:
+    """What a notebook shows of one thing."""
+    colour = {"good": LIGHT["good"], "bad": LIGHT["bad"], "even": LIGHT["muted"]}[card.tone]
+    return _environment().get_template(CARD).render(card=card, colour=colour)
 
 
 @cache

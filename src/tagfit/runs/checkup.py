@@ -18,7 +18,7 @@ from tagfit.data.lock import lock
 from tagfit.decisions.appraisal import joined
 from tagfit.decisions.decider import Predictions
 from tagfit.diagnosis.evidence import Evidence, Features, cheapest_features
-from tagfit.diagnosis.registry import CHECKS, OF_DATA, Diagnosis, find_check, look
+from tagfit.diagnosis.registry import CHECKS, OF_DATA, DiagnosisRecord, find_check, look
 from tagfit.errors import DataError, InputError, TrainingDivergedError
 from tagfit.inference.tagger import Tagger
 from tagfit.options.runs import DiagnoseOptions
@@ -68,7 +68,7 @@ class Checkup:
             ", ".join(check.title for check in costly),
         ]
 
-    def diagnosis(self) -> Diagnosis:
+    def diagnosis(self) -> DiagnosisRecord:
         return look(self.evidence, self.checks, self.subject, self.ignored)
 
 
