@@ -3,19 +3,28 @@
 Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->`. The rest of a page is written by hand.
 """
 
+import dataclasses
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
+import msgspec
 
 from tagfit.cli.main import main as tagfit
-from tagfit.options.option import GROUPS
+from tagfit.diagnosis.registry import CHECKS, Check
+from tagfit.options.data import DataOptions, DataSource
+from tagfit.options.option import GROUPS, options_of
+from tagfit.recipes import Recipe
+from tagfit.records.scores import Interval, Scores
+from tagfit.runs.record import RunRecord
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS / "cli.md",)
+PAGES = (DOCS / "cli.md", DOCS / "result.md")
 PART = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 #: an option that so many commands have is explained once, for all of them
@@ -28,7 +37,12 @@ def written(page: str) -> str:
     Raises:
         KeyError: a part of a name that nothing generates.
     """
-    parts = {**dict(_commands()), "options of several commands": _shared_options()}
+    parts = {
+        **dict(_commands()),
+        "options of several commands": _shared_options(),
+        "result.json": _records(),
+        "checks": _checks(),
+    }
     return PART.sub(lambda match: f"{match[1]}\n{parts[match[2]]}\n\n{match[3]}", page)
 
 
@@ -141,6 +155,112 @@ def _shared_options() -> str:
         f"### Options on {_subject(group)}\n\n{_options_table(one for one in options if _group(one) == group)}"
         for group in groups
     )
+
+
+# --------------------------------------------------------------------------------------------- records
+
+#: records that another page explains
+ELSEWHERE: Mapping[type, str] = {
+    Recipe: "[recipe](recipes.md)",
+    Scores: "[scores by metric](metrics.md)",
+    Interval: "[low, high]",
+}
+JSON = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null", Any: "any"}
+
+
+def _records() -> str:
+    """RunRecord and every record in it, each once, in the order in which they come."""
+    held_by: dict[type, dict[type, list[str]]] = {RunRecord: {}}
+    for record in (found := [RunRecord]):  # grows while it is walked
+        for name, one in _records_in(record):
+            held_by.setdefault(one, {}).setdefault(record, []).append(_code(name))
+            found += [one] if one not in found else []
+    return "\n\n".join(_record_section(record, held_by[record]) for record in found)
+
+
+def _records_in(record: type) -> Iterator[tuple[str, type]]:
+    """The records that its fields hold, by the names of the fields."""
+    for name, kind in _fields(record).items():
+        yield from ((name, one) for one in _types_in(kind) if _is_record(one) and one not in ELSEWHERE)
+
+
+def _types_in(kind: Any) -> Iterator[Any]:
+    yield kind
+    for part in get_args(kind) if get_origin(kind) is not Literal else ():
+        yield from _types_in(part)
+
+
+def _is_record(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
+
+
+def _fields(record: type) -> dict[str, Any]:
+    """Its fields, and what they hold; a Struct's tag is the first."""
+    hints = get_type_hints(record)
+    if not issubclass(record, msgspec.Struct):
+        return {field.name: hints[field.name] for field in dataclasses.fields(record)}
+    config = record.__struct_config__
+    return {str(config.tag_field): Literal[config.tag], **{name: hints[name] for name in record.__struct_fields__}}
+
+
+def _record_section(record: type, held_by: Mapping[type, list[str]]) -> str:
+    meanings = _meanings(record)
+    summary = inspect.cleandoc(record.__doc__ or "").split("\n\n")[0]
+    rows = [(_code(name), _json_type(kind), meanings[name]) for name, kind in _fields(record).items()]
+    places = [f"{_listed(names)} of {_json_type(holder)}" for holder, names in held_by.items()]
+    head = [f"### {record.__name__}", " ".join(summary.split()), f"This is {_listed(places)}." if places else ""]
+    return "\n\n".join(filter(None, [*head, _table(("key", "type", "meaning"), rows)]))
+
+
+def _meanings(record: type) -> dict[str, str]:
+    """What docstrings say of its fields, and of those of what it extends.
+
+    The options of data have their help instead.
+    """
+    options = options_of(DataOptions) if record is DataSource else {}
+    found = {name: option.help.replace("|", "\\|") for name, option in options.items()}
+    if issubclass(record, msgspec.Struct):
+        found[str(record.__struct_config__.tag_field)] = "What this is."
+    for base in reversed(record.__mro__):
+        described = inspect.cleandoc(base.__doc__ or "").partition("\nAttributes:\n")[2].partition("\n\n")[0]
+        for entry in re.split(r"^    (?=\S)", described, flags=re.MULTILINE)[1:]:
+            name, _, meaning = " ".join(entry.split()).partition(": ")
+            found[name] = meaning[0].upper() + meaning[1:].replace("|", "\\|")
+    return {name: re.sub(r"\bNone\b", "null", meaning) for name, meaning in found.items()}
+
+
+def _json_type(kind: Any) -> str:
+    """What JSON has for a type."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind in ELSEWHERE:
+        return ELSEWHERE[kind]
+    if _is_record(kind):
+        return f"[{kind.__name__}](#{kind.__name__.lower()})"
+    if origin is Literal:
+        return " or ".join(_code(f'"{one}"' if isinstance(one, str) else str(one)) for one in parts)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_json_type, parts))
+    if origin is tuple and parts[-1] is ...:
+        return f"array of {_json_type(parts[0])}"
+    if origin is tuple:
+        return f"[{', '.join(map(_json_type, parts))}]"
+    if origin is not None:
+        return f"object of {_json_type(parts[1])}"
+    return JSON[kind]
+
+
+# ---------------------------------------------------------------------------------------------- checks
+
+
+def _checks() -> str:
+    """The registry, in the order of the codes."""
+    rows = [_check_row(name, check) for name, check in sorted(CHECKS.items(), key=lambda one: one[1].code)]
+    return _table(("code", "name", "finds", "about", "quick trainings", "in every `fit` and `cure`"), rows)
+
+
+def _check_row(name: str, check: Check) -> list[str]:
+    link, trainings = f"[{check.code}]({check.code}.md)", str(check.trainings or "none")
+    return [link, _code(name), check.finds, check.about, trainings, "yes" if check.free else "no"]
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ class Calibration:
     Attributes:
         method: the richest kind of curve in it.
         temperature: what the logits of labels without a curve of their own are divided by.
-        by_label: (L,) the curve of each label, None where the temperature has to do; empty without such curves.
+        by_label: (L,) the curve of each label, None if only the temperature applies to it; empty without such curves.
 
     Raises:
         ValueError: curves that the method does not have.

@@ -75,10 +75,10 @@ class Decider:
 
     Attributes:
         calibration: makes probabilities of scores.
-        rule: decides by the calibrated probabilities; None: yes where the score is above 0.5.
-        objective: what the rule was fitted for, as it was asked for; None where nothing was.
-        fitted_on: the part that calibration and rule were fitted on; None where neither was.
-        guaranteed: where the rule is a guarantee's threshold.
+        rule: decides by the calibrated probabilities; None if a label is given above 0.5.
+        objective: what you asked the rule to be fitted for; None if you asked for nothing.
+        fitted_on: the part that calibration and rule were fitted on; None if neither was.
+        guaranteed: the guarantee whose threshold the rule is; None without one.
     """
 
     calibration: Calibration = field(default_factory=Calibration)

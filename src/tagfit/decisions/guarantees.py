@@ -114,14 +114,14 @@ class Guarantee:
 
 @dataclass(frozen=True)
 class Resamples:
-    """How a guarantee fares on random halves of the calibrate part: fitted on one half, looked at on the other.
+    """How a guarantee holds on random halves of the calibrate part: fitted on one half, tried on the other.
 
     Attributes:
-        drawn: how many halves.
+        drawn: how many halves were drawn.
         fitted: in how many of them half the samples were enough for a threshold.
-        achieved: the mean of the metric on the other half; None where none was fitted.
-        held: in which fraction of the fitted ones it was at least the level.
-        labels_given: how many labels a sample of the other half gets, on average.
+        achieved: the mean of the metric on the other half; None if none was fitted, as are the next two.
+        held: in which fraction of the fitted ones the metric was at least the level.
+        labels_given: how many labels a sample of the other half is given, on average.
 
     Raises:
         ValueError: more fitted than drawn, or numbers where none was fitted.
@@ -156,13 +156,13 @@ class FittedGuarantee:
 
     Attributes:
         guarantee: what was asked for.
-        threshold: of the same probabilities that it was fitted on.
+        threshold: labels with a probability above it are given.
         labels: how many labels there are to give.
-        samples: how many samples of the calibrate part it rests on: for recall those with at least one label.
-        groups: how many groups those are, where a group counts as one sample.
-        labels_given: how many labels a sample of the calibrate part gets, on average.
-        unanswered: the fraction of samples of the calibrate part that get none.
-        resamples: how it fares within the calibrate part.
+        samples: how many samples of the calibrate part it rests on; for recall, those with at least one label.
+        groups: how many groups those are, if a group counts as one sample; else None.
+        labels_given: how many labels a sample of the calibrate part is given, on average.
+        unanswered: the fraction of samples of the calibrate part that are given none.
+        resamples: how it holds within the calibrate part.
         sentence: what exactly is guaranteed.
         evidence: what was observed of it within the calibrate part.
     """

@@ -21,12 +21,15 @@ _DRAWN = 4_000_000
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """The known labels whose probability lies from `low` to below `high`; the last bin holds 1 too.
+    """The known labels whose probability lies between two values.
 
     Attributes:
-        mean: their mean probability; None without labels, as the next two.
+        low: the least probability.
+        high: the probability that they stay below; the last bin holds 1 too.
+        count: how many labels these are.
+        mean: their mean probability; None without labels, as are the next two.
         yes: the fraction of them that are yes.
-        interval: of that fraction, each label taken to stand for itself.
+        interval: the 95% interval of that fraction, each label taken to be independent.
     """
 
     low: float
@@ -39,7 +42,13 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class ProbabilityReport:
-    """How far probabilities are from the truth, on rows that they were not fitted on."""
+    """How far probabilities are from the truth, on rows that they were not fitted on.
+
+    Attributes:
+        log_loss: the log loss; None without known labels.
+        ece: the expected calibration error; None without known labels.
+        reliability: the bins of the reliability curve.
+    """
 
     log_loss: float | None
     ece: float | None
@@ -51,9 +60,11 @@ class CalibrationReport:
     """What a calibration brings.
 
     Attributes:
-        fitted_on: the part that it was fitted on; None where none was.
-        before: of the scores as they are.
-        after: of calibrated probabilities; of the part it was fitted on, each row calibrated by a fit on others.
+        method: how it calibrates: [the methods](probabilities.md).
+        fitted_on: the part that it was fitted on; None if there is none.
+        before: how far the network's scores are from the truth.
+        after: the same of calibrated probabilities. On the part that it was fitted on, each row is calibrated by a fit
+            on others.
     """
 
     method: Method

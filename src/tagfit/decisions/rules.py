@@ -93,13 +93,14 @@ class Rule:
     """Which labels a sample gets, as plain numbers.
 
     Attributes:
-        thresholds: (L,) a label is given where its probability is above.
-        at_least_one: where none is, the label with the highest probability is given; of equal ones the first.
-        at_most: of more labels only these many stay, the ones with the highest probabilities; None: all.
-        label_sets: (S,) label indexes of each; where there are any, they decide instead of all this: a sample gets the
-            set with the highest product of p of its labels and 1 - p of the others.
-        set_weights: (S,) added to the logarithm of that product.
-        note: what a person should be told about how it was fitted.
+        thresholds: (L,) a label is given if its probability is above its threshold.
+        at_least_one: whether a sample without a label is given the one with the highest probability; of equal ones the
+            first.
+        at_most: the most labels of a sample: those with the highest probabilities stay. None if all stay.
+        label_sets: (S,) the label indexes of each set. If there are sets, they decide instead: a sample gets the set
+            with the highest product of p of its labels and 1 - p of the others.
+        set_weights: (S,) for each set, what is added to the logarithm of that product.
+        note: what you should know about how it was fitted.
 
     Raises:
         DataError: fields that do not fit each other; all faults at once.

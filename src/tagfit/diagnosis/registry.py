@@ -25,7 +25,8 @@ class Check:
 
     Attributes:
         code: its stable code. A code is never changed and never given to another check.
-        title: what it looks for, as a person would call it.
+        title: what it looks at, as a person would call it.
+        finds: what is wrong if it finds something.
         run: returns what it found; nothing, or its power, if all is well; raises CannotCheck if it cannot tell.
         trainings: how many quick trainings it needs.
         about: what it accuses.
@@ -34,6 +35,7 @@ class Check:
 
     code: str
     title: str
+    finds: str
     run: Callable[[Evidence], Sequence[Finding | Power]]
     trainings: int = 0
     about: Literal["data", "model"] = "data"
@@ -42,22 +44,92 @@ class Check:
 
 #: by the name that findings and JSON call them; a new check takes the next code
 CHECKS: dict[str, Check] = {
-    "gap": Check("TAG001", "the gap between train and val", gap, about="model", free=True),
-    "untrained": Check("TAG002", "whether anything was learnt", untrained, about="model", free=True),
+    "gap": Check(
+        "TAG001",
+        "the gap between train and val",
+        "overfitting, and the labels that cause it; underfitting; probabilities that are too sure on val",
+        gap,
+        about="model",
+        free=True,
+    ),
+    "untrained": Check(
+        "TAG002",
+        "whether anything was learnt",
+        "a model that has learnt nothing, not even about its training samples",
+        untrained,
+        about="model",
+        free=True,
+    ),
     "memorisation": Check(
-        "TAG003", "memorisation", memorisation.memorisation, trainings=memorisation.TRAININGS, about="model"
+        "TAG003",
+        "memorisation",
+        "a recipe that learns shuffled labels as easily as the real ones",
+        memorisation.memorisation,
+        trainings=memorisation.TRAININGS,
+        about="model",
     ),
-    "more_data": Check("TAG004", "whether more data would help", more_data.more_data, trainings=more_data.TRAININGS),
-    "shift": Check("TAG005", "whether train and val differ", shift),
-    "leakage": Check("TAG006", "leakage between train and val", leakage.leakage, trainings=leakage.TRAININGS),
-    "shortcuts": Check("TAG007", "shortcuts", shortcuts),
+    "more_data": Check(
+        "TAG004",
+        "whether more data would help",
+        "too little data: what twice as many samples would bring",
+        more_data.more_data,
+        trainings=more_data.TRAININGS,
+    ),
+    "shift": Check(
+        "TAG005",
+        "whether train and val differ",
+        "a val part that differs from train, in what samples look like or in how frequent labels are",
+        shift,
+    ),
+    "leakage": Check(
+        "TAG006",
+        "leakage between train and val",
+        "copies, near-copies, groups and runs of neighbours on both sides of the split",
+        leakage.leakage,
+        trainings=leakage.TRAININGS,
+    ),
+    "shortcuts": Check(
+        "TAG007",
+        "shortcuts",
+        "labels that the size, format, camera, folder, name, number or order of the files gives away",
+        shortcuts,
+    ),
     "pixel_shortcuts": Check(
-        "TAG012", "shortcuts in the pixels", pixel_shortcuts.pixel_shortcuts, trainings=pixel_shortcuts.TRAININGS
+        "TAG012",
+        "shortcuts in the pixels",
+        "labels that a mark on the images gives away: a watermark, a caption, a border",
+        pixel_shortcuts.pixel_shortcuts,
+        trainings=pixel_shortcuts.TRAININGS,
     ),
-    "label_errors": Check("TAG008", "wrong labels", label_errors.label_errors, trainings=label_errors.TRAININGS),
-    "unlearnable": Check("TAG009", "labels that cannot be learnt", unlearnable),
-    "flattery": Check("TAG010", "metrics that flatter", flattery, about="model", free=True),
-    "schedule": Check("TAG011", "learning rate and schedule", schedule, about="model", free=True),
+    "label_errors": Check(
+        "TAG008",
+        "wrong labels",
+        "missing and false labels, ranked, and how far to trust each list",
+        label_errors.label_errors,
+        trainings=label_errors.TRAININGS,
+    ),
+    "unlearnable": Check(
+        "TAG009",
+        "labels that cannot be learnt",
+        "labels with too few samples, labels that are never alone, labels no better than chance, synonyms",
+        unlearnable,
+    ),
+    "flattery": Check(
+        "TAG010",
+        "metrics that flatter",
+        "a model no better than a constant baseline; accuracies that look far better than F1 and mAP",
+        flattery,
+        about="model",
+        free=True,
+    ),
+    "schedule": Check(
+        "TAG011",
+        "learning rate and schedule",
+        "trainings cut short, past their best or diverging; dead units; batches too small for BatchNorm",
+        schedule,
+        about="model",
+        free=True,
+    ),
 }
 
 #: what costs a fit or a cure next to nothing

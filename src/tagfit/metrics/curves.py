@@ -33,7 +33,12 @@ class _Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class SigmoidCurve(_Curve, frozen=True, tag="sigmoid"):
-    """sigmoid(slope · logit + shift), of the clipped score's logit: a line in logits."""
+    """sigmoid(slope · logit + shift), of the clipped score's logit: a line in logits.
+
+    Attributes:
+        slope: the slope of the line.
+        shift: what is added.
+    """
 
     slope: Annotated[float, Meta(ge=0, le=LIMIT, description=f"a number from 0 to {LIMIT:g}")]
     shift: Annotated[float, Meta(ge=-LIMIT, le=LIMIT, description=f"a number from {-LIMIT:g} to {LIMIT:g}")] = 0.0

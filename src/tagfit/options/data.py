@@ -218,7 +218,11 @@ class DataKeywords(ReadKeywords, total=False):
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where data came from and how it was read, as result.json records it: `data`, and options as `load` takes them."""
+    """Where data came from and how it was read: options as `load` takes them.
+
+    Attributes:
+        data: the path that was read or, if it is none, what was given, such as `postcards:2400`.
+    """
 
     data: str
     images: str | None = None

@@ -107,13 +107,14 @@ class Backbone:
     """A vision network that was trained elsewhere: what it is, and what images it takes.
 
     Attributes:
-        name: the folder's name or the hub's, as given; for people alone.
+        name: the folder's name or the hub's, as given.
         revision: the hub's commit; empty for a folder.
-        sha256: of its weights file, in hex.
-        config: transformers' own, as plain JSON: what the network is built from.
-        features: D, what it makes of an image.
-        form: how an image becomes its (S, S, 3) pixels.
-        mean, std: of each colour, subtracted from pixels in [0, 1] and divided by.
+        sha256: the hash of its weights file, in hex.
+        config: transformers' own configuration, from which the network is built.
+        features: D, how many features it makes of an image.
+        form: how an image becomes its pixels.
+        mean: the mean of each colour, which is subtracted from pixels in [0, 1].
+        std: the deviation of each colour, which pixels are then divided by.
     """
 
     name: str
@@ -155,8 +156,12 @@ class Preprocessing:
     of images in its own form.
 
     Attributes:
-        feature_names: (D,) names of the columns, in the order that the network takes; none where they have none.
-        pixel_range: of images that come as an array of floats.
+        kind: what the network takes: images, or features.
+        shape: the shape of one sample: (height, width, 3), or (features,).
+        scale: what every value is divided by.
+        backbone: the pretrained network that makes features of images; None if there is none.
+        feature_names: (D,) the names of the features, in the order that the network takes; empty if they have none.
+        pixel_range: what white is in images that come as an array of floats.
 
     Raises:
         ValueError: a shape that is none of this kind, not what the backbone makes, or other than named.

@@ -15,10 +15,10 @@ class ImageForm:
     """An image becomes `size` x `size` pixels: all of it or, of some pretrained networks, its middle.
 
     Attributes:
-        size: width and height of what comes out.
-        filter: the resampling, by Pillow's name.
-        shrunk_to: the width and height that the image is brought to before its middle is cut out; None for `size`.
-        keeps_aspect: whether `shrunk_to` is the shorter side and the aspect ratio is kept, rather than both sides.
+        size: the width and height of the result, in pixels.
+        filter: the resampling filter, by Pillow's name.
+        shrunk_to: the width and height that the image is resized to before its middle is cut out; None for `size`.
+        keeps_aspect: whether `shrunk_to` is the shorter side and the aspect ratio is kept.
 
     Raises:
         ValueError: fields that make no image.

@@ -26,8 +26,8 @@ class FoldRun:
     """What one fold's network came to.
 
     Attributes:
-        scores: on `train`, what it was trained on, and on `val`, the fold it has not seen.
-        delivered_epoch: whose weights stayed.
+        scores: on `train`, the samples that it was trained on, and on `val`, the fold that it has not seen.
+        delivered_epoch: the epoch whose weights were kept.
     """
 
     scores: ByPart
@@ -36,7 +36,13 @@ class FoldRun:
 
 @dataclass(frozen=True)
 class Folds:
-    """All folds, and by part the mean and the standard deviation of each metric over them."""
+    """All folds.
+
+    Attributes:
+        each: one entry a fold.
+        mean: by part, the mean of each metric over the folds.
+        deviation: by part, its standard deviation over them.
+    """
 
     each: tuple[FoldRun, ...]
     mean: Mapping[str, Scores]
@@ -62,22 +68,30 @@ def _pooled(several: Sequence[Scores], least: int, pool: Callable[[list[float]],
 class Run:
     """One recipe trained on one lock.
 
-    Where there are folds, it is a network for each: its `train` scores are of all that they were trained on, together,
-    its `val` scores of every sample by the network that has not seen it.
+    With folds, it is one network a fold: `train` scores are of all that they were trained on, together, and `val`
+    scores of every sample by the network that has not seen it.
 
     Attributes:
-        scores: by part, of the delivered weights in inference mode, uncalibrated, decided at 0.5.
-        constant: what the best constant baseline, chosen on train, would get.
-        history: a row an epoch, of one fold after the other.
-        delivered_epoch: whose weights were delivered; None where each fold has its own.
-        state: finished, stopped, pruned (stopped early by a search), diverged, or failed (with the machines that it
-            was trained on); neither of the last two has scores.
+        recipe: the recipe; of an ensemble, one member's, called `ensemble of N`.
+        lock: the lock that it was trained under.
+        scores: by part, the scores of the delivered weights, uncalibrated and decided at 0.5, defined in
+            [metrics.md](metrics.md). None for a part that is empty.
+        constant: by part, what the best constant baseline scores, chosen on train.
+        history: one row an epoch, of one fold after the other: `fold` if there are folds, `epoch` from 1, `train_loss`,
+            `val_loss`, `seconds`, and the target's metric on val and, if train was scored, on train. `train_loss` is
+            what a training log shows, the mean over the epoch with dropout on; the delivered weights have another.
+        delivered_epoch: the epoch whose weights were delivered; None if each fold has its own.
+        parameters: how many numbers the network has that training changes.
+        seconds: how long it took to train.
+        state: `finished`; `stopped` by you; `pruned`, stopped early by a search; `diverged`; or `failed`, with the
+            machines of a cluster that it was trained on. The last two have no scores.
         engine: what trained it: the compiled loops or torch's.
-        recalibration: slope and shift that the network's logits were given, fitted on val, where its loss shifts
-            probabilities.
-        decided: what calibration and rules make of the same probabilities; `scores` where nothing was asked for.
-        left_out: by part and metric, how many labels or samples the mean leaves out.
-        folds: None where there are none.
+        recalibration: the slope and shift of its [logit recalibration](probabilities.md#logit-recalibration), fitted
+            on val; None if its loss needs none.
+        decided: by part, the scores after calibration and rule. They equal `scores` if no rule was asked for. On the
+            part that the rule was fitted on, each row is decided by a rule that has not seen it.
+        left_out: by part and metric, how many labels or samples a mean leaves out.
+        folds: the folds' own scores; None if there are none.
     """
 
     recipe: Recipe
@@ -109,7 +123,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Trial:
-    """A recipe that was tried; see Run."""
+    """A recipe that was tried.
+
+    Attributes:
+        recipe: the recipe.
+        scores: on train and val.
+        lock: the lock that it was trained under.
+        state: as that of a run.
+        seconds: how long it took to train.
+    """
 
     recipe: Recipe
     scores: ByPart
@@ -125,8 +147,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """How many generations were searched, in how many seconds, and the overhead: what fraction of these went neither
-    into training nor into scoring.
+    """How a search went.
+
+    Attributes:
+        generations: how many generations of recipes were trained.
+        seconds: how long it took.
+        overhead: which fraction of the seconds went neither into training nor into scoring.
     """
 
     generations: int
@@ -136,7 +162,12 @@ class SearchSummary:
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """The mean and the standard deviation of the target's metric over seeds; None where there are too few."""
+    """The target's metric over several seeds.
+
+    Attributes:
+        mean: its mean; None if no seed has a score.
+        deviation: its standard deviation; None if fewer than two have one.
+    """
 
     mean: float | None
     deviation: float | None
@@ -144,7 +175,14 @@ class SeedSpread:
 
 @dataclass(frozen=True)
 class RepeatsRecord:
-    """A recipe on several seeds."""
+    """A recipe on several seeds.
+
+    Attributes:
+        recipe: the recipe.
+        seeds: how many seeds it was trained with.
+        train: its scores on train.
+        val: its scores on val.
+    """
 
     recipe: Recipe
     seeds: int
@@ -154,7 +192,15 @@ class RepeatsRecord:
 
 @dataclass(frozen=True)
 class IngredientRecord:
-    """What an ingredient brings, as in Ingredient."""
+    """What an ingredient of the chosen recipe brings.
+
+    Attributes:
+        ingredient: the field of the recipe and its value.
+        change: the mean score on val with it less that without it; None if every run without it diverged.
+        noise: twice the standard error of that difference, over seeds and val's samples. An ingredient that brings no
+            more is not shown to help.
+        without: the scores of the recipe without it.
+    """
 
     ingredient: str
     change: float | None
@@ -172,19 +218,19 @@ class IngredientRecord:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a check of a diagnosis saw, in plain sentences.
+    """Something that a check of a diagnosis found.
 
     Attributes:
-        check: which check saw it.
-        strength: from 0 to 1; the worst is told first.
-        interval: where the strength lies with 95% confidence; None where it is counted, not estimated.
+        check: the name of the check.
+        strength: how bad it is, from 0 to 1; the worst is shown first.
+        interval: the 95% interval of the strength; None if it is counted, not estimated.
         seen: what was seen, in figures.
-        meaning: what follows from it.
-        todo: the command or the ingredient that answers it.
+        meaning: what that means.
+        todo: what to do about it.
         names: the labels or samples concerned, the worst first.
-        tries: candidates of the ladder that answer it: a cure tries them first.
-        of: what is accused: data or model, or in the record of a run `after` or `before`.
-        code: the stable code of the check, such as TAG001; empty in records of older versions.
+        tries: candidates of the [ladder](recipes.md#the-ladder) that answer it: a cure tries them first.
+        of: what it is about: in a run's record `after` or `before`, in a diagnosis `data` or `model`.
+        code: the stable code of the check, such as TAG001. Empty in records of older versions.
     """
 
     check: str

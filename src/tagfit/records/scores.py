@@ -66,9 +66,10 @@ class Target:
     """The bands to reach: train below one value, val at least another.
 
     Attributes:
-        train_below: 1 asks nothing of train.
-        val_at_least: the score on val to reach while recipes are tried; the verdict asks it of new samples.
-        train_ranks: whether a run within both bands goes before one with a better val score; otherwise val alone
+        metric: the metric that is asked for.
+        train_below: the score that train must stay below; 1 asks nothing of train.
+        val_at_least: the score to reach on val while recipes are tried; the verdict asks it of new samples.
+        train_ranks: whether a run within both bands is preferred to one with a better val score. If not, val alone
             ranks, and the train band is only reported.
     """
 
@@ -98,11 +99,12 @@ class Target:
 
 @dataclass(frozen=True)
 class SmallSample:
-    """What two metrics owe to how few the samples are.
+    """What two metrics owe to [how few samples there are](metrics.md#few-samples).
 
     Attributes:
-        perfect_ece: what a perfectly calibrated model with such probabilities reads on as many samples, on average.
-        corrected_map: mAP less what few samples of rare labels add to it, as far as random halves show that.
+        perfect_ece: the ECE that a perfectly calibrated model with such probabilities has on as many samples, on
+            average.
+        corrected_map: the mAP, less what few samples of rare labels add to it, as far as random halves show that.
     """
 
     perfect_ece: float | None
@@ -115,7 +117,12 @@ class SmallSample:
 
 @dataclass(frozen=True)
 class EstimatedScore:
-    """A score that could not be computed, where it lies with 95% confidence, and None for either that is unknown."""
+    """A score that is estimated, because no samples are left to compute it on.
+
+    Attributes:
+        value: the estimate; None if it is unknown.
+        interval: its 95% interval; None if it is unknown.
+    """
 
     value: float | None
     interval: Interval | None
@@ -123,11 +130,12 @@ class EstimatedScore:
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much a metric moved, paired: on the same samples.
+    """By how much a metric differs between two models, on the same samples.
 
     Attributes:
-        value: after minus before.
-        low, high: its 95% interval.
+        value: the one model's less the other's.
+        low: the lower end of its 95% interval.
+        high: the upper end.
         within_noise: whether the interval holds 0: other samples might show no difference, or the opposite one.
         error: its standard error.
     """

@@ -21,10 +21,13 @@ Comparison = Literal["better", "alike", "worse"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a fit or a cure came to, in plain words; the first sentence is the headline.
+    """What a fit or a cure came to, in plain words.
 
     Attributes:
-        comparison: with the baseline; None where there is none, where it is what is delivered, or in old records.
+        state: whether the target is met and, if not, why.
+        sentences: the first is the headline.
+        comparison: how the delivered model compares with the baseline on new samples; `alike` if noise cannot tell them
+            apart. None if there is no baseline, if it is what is delivered, and in old records.
     """
 
     state: State
@@ -47,16 +50,18 @@ class NextStep:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the delivered model is to be expected to score on new samples: the number to quote.
+    """What to expect of the delivered model on new samples: the number to quote.
 
     Attributes:
-        part: test where there is one, since it chose nothing; else val, its score less the choice's optimism.
-        value: the target's metric; None where it is undefined.
-        interval: where the truth lies with 95% confidence; None where the samples are too few to say.
-        probability: that the truth is at least what the target asks of val; None where the interval is.
-        averaging: of folds without a test part, what the mean of their networks is estimated to score above single
-            ones, which val scores; it is in `value`.
-        samples, groups: how many the part has; as many groups as samples where each stands alone.
+        part: `test` if there is one, since it chose nothing; else `val`.
+        value: the target's metric. On val, it is the score less the choice's `optimism` and, with folds, plus
+            `averaging`. None if it is undefined.
+        interval: the 95% interval of the value; None if there are too few samples.
+        probability: the probability that the truth is at least what the target asks of val; None without an interval.
+        samples: how many samples the part has.
+        groups: how many groups of samples it has; as many as samples if each stands alone.
+        averaging: with folds and without a test part, how much more the mean of their networks is estimated to score
+            than single ones; else 0.
     """
 
     part: Part
@@ -68,21 +73,25 @@ class Expectation:
     averaging: float = 0.0
 
 
-#: why a run that scores more on val, or meets the target there, is not delivered. Train band: it is outside, what is
-#: delivered is within. Below the baseline: on val. Simpler: it is ahead by at most a standard error, and larger. Misses
-#: on seeds, lower on seeds: on most further seeds it misses the target, or its mean over them is lower.
+#: why a run that scores more on val, or meets the target there, is not delivered: see PassedOver
 Reason = Literal["train band", "below the baseline", "simpler", "misses on seeds", "lower on seeds"]
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Runs that had a claim to be delivered, but are not, for one reason: the best of them.
+    """The best of the runs that could have been delivered, but were not for one reason.
 
     Attributes:
+        name: the name of its recipe.
+        reason: why it was not delivered: `train band`, it is outside of the train band, and what is delivered is
+            within; `below the baseline` on val; `simpler`, it is ahead by at most a standard error, and larger;
+            `misses on seeds`, on most further seeds it misses the target; `lower on seeds`, its mean over them is
+            lower.
+        val: its score on val.
         instead: the recipe that was preferred; of an ensemble, its best member.
-        ahead: its score on val less that recipe's, paired; None where that has no standard error.
-        means: its mean on val over seeds and that recipe's; None unless both were repeated.
-        others: how many more there are.
+        ahead: its score on val less that of `instead`, on the same samples; None if that has no standard error.
+        means: its mean on val over seeds and that of `instead`; None unless both were repeated.
+        others: how many more runs were passed over for this reason.
     """
 
     name: str
@@ -100,9 +109,10 @@ class Choice:
 
     Attributes:
         among: how many recipes it chose among, without the baseline.
-        optimism: how much better than new samples val makes the chosen one look, by luck alone.
-        passed_over: runs that had a claim, reason by reason.
-        ensemble: what decided for an ensemble and against its best member: the score or log_loss, ensemble less member.
+        optimism: how much better than on new samples the chosen recipe looks on val, by luck alone.
+        passed_over: for each reason, the best run that was not delivered for it.
+        ensemble: what decided for an ensemble and against its best member: a metric, and the ensemble's less the
+            member's. None for a single network.
     """
 
     among: int

@@ -39,7 +39,12 @@ IntervalsByPart = Mapping[str, Mapping[str, Interval | None]]
 
 @dataclass(frozen=True)
 class SetAside:
-    """An image that could not be read."""
+    """An image that could not be read.
+
+    Attributes:
+        sample: its path as the label file writes it.
+        reason: why it could not be read.
+    """
 
     sample: str
     reason: str
@@ -50,11 +55,21 @@ class DataRecord:
     """The data of a run.
 
     Attributes:
-        parts: samples by part.
-        folds: how many; None where there are none.
-        grouped_by: what said which samples belong together, as in Split; None in old records.
-        positives, unknown: by part, how many samples of each label are yes, and how many unknown.
-        source: where it came from and how it was read; None where it came from memory. Not part of the lock.
+        name: the short name of the data.
+        kind: images or rows of features.
+        samples: how many samples there are, in all parts together.
+        label_names: the labels, in the order of every list that has one entry a label.
+        parts: how many samples each part has.
+        folds: how many folds replace train and val; None if there are none.
+        preprocessing: how a sample becomes the network's input.
+        positives: by part, how many samples have each label.
+        unknown: by part, how many samples have no entry for each label, neither yes nor no.
+        notes: what you should know about how the data was read and split.
+        set_aside: the images that could not be read.
+        source: where the data came from, and the options it was read with; None if it came from memory. Not part of
+            the lock.
+        grouped_by: what decides which samples stay in one part: `auto`, `blocks`, `none`, `given` (groups from Python)
+            or a column. None in old records.
     """
 
     name: str
@@ -74,14 +89,23 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class TargetRecord(Target):
-    """The bands that were asked for, and whether the delivered model met them."""
+    """The bands that were asked for, and whether the delivered model met them.
+
+    Attributes:
+        met: whether the verdict is that the target is met.
+    """
 
     met: bool = False
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """The 95% intervals of the scores, and of what a rule decides."""
+    """The 95% intervals of the scores, and of what a rule decides.
+
+    Attributes:
+        scores: of `scores`, by part and metric; None if there are too few samples for one.
+        decided: the same of `decided`.
+    """
 
     scores: IntervalsByPart
     decided: IntervalsByPart
@@ -89,14 +113,17 @@ class Intervals:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModelRecord(Run):
-    """A run that was appraised.
+    """A trained recipe with its scores, their intervals, and what decides which labels are given.
 
     Attributes:
-        members: the recipes of an ensemble's networks; None of a single one.
-        calibration: what the calibration brings.
-        refusal: why a guarantee that was asked for cannot be given.
-        small_sample: what its scores owe to how few the samples are, by part; empty in old records.
-        ensemble: of folds, what the mean of their networks is estimated to score, by metric; else empty.
+        members: the recipes of an ensemble's networks; None for a single network.
+        intervals: the 95% intervals of its scores.
+        decider: what makes labels of the network's scores.
+        calibration: what the calibration changes.
+        refusal: why a guarantee that was asked for cannot be given; else None.
+        small_sample: by part, what two metrics owe to how few samples there are. Empty in old records.
+        ensemble: with folds, what the mean of their networks is estimated to score on new samples, by metric; else
+            empty.
     """
 
     members: tuple[Recipe, ...] | None
@@ -119,7 +146,11 @@ class ModelRecord(Run):
 
 @dataclass(frozen=True)
 class Refit:
-    """How many samples the network was trained on that is handed over in place of the one that was scored."""
+    """The retrained network that is delivered in place of the one that was scored.
+
+    Attributes:
+        samples: how many samples it was trained on.
+    """
 
     samples: int
 
@@ -129,16 +160,32 @@ class RunRecord:
     """What a fit or a cure came to.
 
     Attributes:
+        schema: the version of this layout. It changes if a key changes its meaning; earlier versions are still read.
+        tagfit: the version of tagfit that wrote it.
+        command: the command that ran.
+        state: whether it finished, or was stopped and delivered what it had.
+        lock: the fingerprint of data, split and preprocessing, in hex.
+        data: the data.
+        seed: the seed that was given.
+        device: where the networks ran.
+        target: the target, and whether it is met.
+        verdict: what came of it, in words: see [the verdict](result.md#the-verdict).
         before: the baseline; None for `fit`.
-        after: what is delivered; the baseline again where nothing else is.
-        differences: after minus before, by part and metric, paired.
+        after: the model that is delivered. It is the baseline again if nothing better was found.
+        differences: the score of `after` less that of `before`, by part and metric, on the same samples.
+        refit: the retrained network that is delivered, with `--refit`; else None.
         tried: each further recipe that was trained.
-        expected: what the delivered model is to be expected to score: the number to quote; None in old records.
-        choice: how val chose it; None for `fit`, and in old records.
-        next_steps: what to do next, the most promising first; commands call the run's folder RUN, and data from memory
+        search: how the search went; None if there was none.
+        finalists: the recipes that a search trained again on further seeds.
+        ingredients: what each ingredient of the chosen recipe brings, after a search.
+        findings: what the [checks](diagnosis.md) found that need no further training.
+        seconds: how long the command took.
+        expected: what to expect on new samples: the number to quote. None in old records.
+        choice: how val chose the delivered model. None for `fit`, and in old records.
+        test_run: how many commands have scored this test part on this machine, this one included. The cache counts
+            them, and `tagfit cache --clear` forgets them. None without a test part, and in old records.
+        next_steps: what to do next, the most promising first. Commands call the run's folder RUN, and data from memory
             DATA. Empty in old records.
-        test_run: which run it is that scored this test part, from 1, as far as the cache knows; None where there is no
-            test part, and in old records.
     """
 
     schema: int
