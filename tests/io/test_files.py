@@ -9,7 +9,15 @@ import pytest
 
 from tagfit.bundle.files import find_bundle
 from tagfit.errors import OutputError
-from tagfit.io.files import is_temporary, whole_file, writable, write_atomically, write_folder, write_new
+from tagfit.io.files import (
+    filled_folder,
+    is_temporary,
+    whole_file,
+    writable,
+    write_atomically,
+    write_folder,
+    write_new,
+)
 
 
 def test_writing_replaces_the_whole_file(tmp_path):
@@ -130,3 +138,35 @@ def test_what_a_killed_process_left_goes_with_the_next_that_writes_there(tmp_pat
         stream.write(b"2")
         subprocess.run([sys.executable, "-c", code, tmp_path / "b.xmp"], check=True)
     assert {path.name for path in tmp_path.iterdir()} == {"b.xmp", "living.xmp", mine.name}
+
+
+def fill(folder, asked="a", names=("1", "2", "3"), stopped_at=None):
+    with filled_folder(folder, asked):
+        for name in names:
+            if name == stopped_at:
+                raise KeyboardInterrupt
+            write_atomically(folder / name, asked)
+
+
+def test_a_half_filled_folder_is_filled_by_the_same_task_alone(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path / "maps", stopped_at="3")
+    with pytest.raises(OutputError, match="is not empty"):
+        fill(tmp_path / "maps", "b")
+    fill(tmp_path / "maps")
+    assert sorted(one.name for one in (tmp_path / "maps").iterdir()) == ["1", "2", "3"]
+    with pytest.raises(OutputError, match="is not empty"):
+        fill(tmp_path / "maps")
+
+
+def test_a_folder_in_which_nothing_was_written_is_free_for_another_task(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path / "maps", stopped_at="1")
+    fill(tmp_path / "maps", "b")
+
+
+def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(OutputError, match="is not empty"):
+        fill(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["mine"]

@@ -32,11 +32,26 @@ def test_pixels_show_what_was_drawn(cured):
     assert {(255, 255, 255), (0x0A, 0x63, 0xA8), (0xB4, 0x47, 0x0F)} <= colours
 
 
+def test_what_a_killed_command_left_half_filled_is_filled_up(cured, tmp_path):
+    context = read_context(cured)
+    write_figures(context, tmp_path)
+    whole = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for name in sorted(whole)[::2]:
+        (tmp_path / name).unlink()
+    write_figures(context, tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == whole
+    (tmp_path / min(whole)).write_text("another run's")
+    with pytest.raises(OutputError, match="is not empty"):
+        write_figures(context, tmp_path)
+    assert (tmp_path / min(whole)).read_text() == "another run's"
+
+
 def test_nothing_of_anybodys_is_written_over(cured, tmp_path):
     context = read_context(cured)
     (tmp_path / "mine.svg").write_text("mine")
-    with pytest.raises(OutputError, match="empty folder"):
+    with pytest.raises(OutputError, match="is not empty"):
         write_figures(context, tmp_path)
     with pytest.raises(OutputError, match="exists already"):
         write_report(cured, context, tmp_path / "mine.svg")
     assert (tmp_path / "mine.svg").read_text() == "mine"
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.svg"]

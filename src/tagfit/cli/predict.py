@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ def predict(bundle: str, paths: tuple[str, ...], writing: PredictOptions) -> Non
             tagger = Tagger.load(bundle)
         given = places(paths)
         _check_images(tagger, given, writing)
-        counts = _predict_here(tagger, given, writing) if ray is None else _predict_on(ray, bundle, given, writing)
+        with _overlays(bundle, given, writing):
+            counts = _predict_here(tagger, given, writing) if ray is None else _predict_on(ray, bundle, given, writing)
     if writing.output is not None:
         say(f"written to {writing.output}")
     if counts.unreadable:
@@ -74,16 +76,22 @@ def _check_images(tagger: Tagger, given: Sequence[Path], writing: PredictOptions
         raise click.UsageError(f"{', '.join(for_images)}: for image files only, and these are arrays")
 
 
+def _overlays(bundle: str, given: Sequence[Path], writing: PredictOptions) -> AbstractContextManager[None]:
+    from tagfit.inference.overlays import overlay_folder
+
+    if writing.explain is None:
+        return nullcontext()
+    return overlay_folder(Path(writing.explain), given, Path(bundle))
+
+
 def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions) -> RowCounts:
     """Write what was asked for; how many samples were read, and how many could not be."""
     from tagfit.cli.progress import reading_bar
-    from tagfit.inference.overlays import demand_new_folder, with_overlays
+    from tagfit.inference.overlays import with_overlays
     from tagfit.inference.rows import RowCounts, predicted_rows
     from tagfit.inference.sidecars import with_sidecars
 
     explain = None if writing.explain is None else Path(writing.explain)
-    if explain is not None:
-        demand_new_folder(explain, given)
     counts = RowCounts()
     with reading_bar("predicting") as on_row:
 

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tagfit.errors import DataError, OutputError
 from tagfit.inference.explain import Explanation
 from tagfit.inference.rows import PredictedRow
-from tagfit.io.files import write_new
+from tagfit.io.files import filled_folder, writable, write_atomically
 
 
-def demand_new_folder(folder: Path, read: Sequence[Path]) -> None:
+@contextmanager
+def overlay_folder(folder: Path, read: Sequence[Path], bundle: Path) -> Iterator[None]:
     """Make `folder`, for overlays, out of what is read, lest they be taken for images.
 
+    If the same command was stopped before, the folder may hold overlays already.
+
+    Args:
+        bundle: whose overlays they are.
+
     Raises:
-        OutputError: it has something in it, lies in a folder of `read`, or cannot be made.
+        OutputError: it has something else in it, lies in a folder of `read`, or cannot be made.
     """
     if inside := [place for place in read if folder.resolve().is_relative_to(place.resolve())]:
         raise OutputError(
             f"{folder} is in {inside[0]}, whose images are read", "Choose a folder elsewhere; nothing was written."
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
-    except OSError as error:
-        raise OutputError(f"{folder}: {error.strerror}") from error
-    if taken:
-        raise OutputError(f"{folder} is not empty", "Choose a new folder; nothing was overwritten.")
+    with filled_folder(folder, "\0".join(str(one.resolve()) for one in (bundle, *read))):
+        yield
 
 
 def with_overlays(
@@ -53,7 +55,8 @@ def with_overlays(
         if explanation is not None:
             for rank, label in enumerate(explanation.label_names, 1):
                 name = f"{number:06}-{_plain(Path(row.sample).stem)}-{rank}-{_plain(label)}.png"
-                write_new(folder / name, explanation.png(label))
+                with writable(folder):
+                    write_atomically(folder / name, explanation.png(label))
         yield row
 
 

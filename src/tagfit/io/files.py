@@ -25,6 +25,9 @@ from tagfit.errors import OutputError
 #: and chance; of an earlier version, chance alone
 _TEMPORARY = re.compile(r"\..+\.(?:(?P<writer>[0-9a-f]{16})|[0-9a-f]{12})\.tmp")
 
+#: the mark of a folder that is being filled
+_UNFINISHED = ".tagfit-unfinished"
+
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
@@ -107,6 +110,59 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 def aside(path: Path) -> Path:
     """Where a folder lies while another takes its place."""
     return path.with_name(f".{path.name}.old.tmp") if path.name else path
+
+
+@contextmanager
+def filled_folder(folder: Path, asked: str) -> Iterator[None]:
+    """A new or empty folder to fill, or one that a stopped process with the same task left half filled.
+
+    Half-filled folders hold a mark, which names the task. It is removed once the block ends without an error, or where
+    nothing was written.
+
+    Args:
+        asked: what the files depend on: another task is refused.
+
+    Raises:
+        OutputError: it holds something else, or cannot be made.
+    """
+    mark, asked = folder / _UNFINISHED, hashlib.sha256(os.fsencode(asked)).hexdigest()
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        if any(folder.iterdir()) and not (mark.is_file() and mark.read_bytes() == asked.encode()):
+            raise _not_empty(folder)
+        write_atomically(mark, asked)
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        if finished or [*folder.iterdir()] == [mark]:
+            mark.unlink(missing_ok=True)
+
+
+def fill_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files`, by name, into a folder that is new or empty, or holds some of them already.
+
+    Raises:
+        OutputError: it holds something else.
+        OSError: it cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    there = {one.name: one for one in folder.iterdir()}
+    if any(name not in files or not _holds(one, files[name]) for name, one in there.items()):
+        raise _not_empty(folder)
+    for name in files.keys() - there.keys():
+        write_atomically(folder / name, files[name])
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _not_empty(folder: Path) -> OutputError:
+    return OutputError(f"{folder} is not empty", "Choose a new folder; nothing was overwritten.")
 
 
 def is_temporary(path: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from tagfit.errors import OutputError, has_extra
-from tagfit.io.files import writable, write_atomically, write_new
+from tagfit.io.files import fill_folder, writable, write_atomically, write_new
 from tagfit.report.charts.palette import ALONE_CSS, LIGHT
 from tagfit.report.compose import RunFiles, compose
 from tagfit.report.context import Context, Figure
@@ -74,20 +74,17 @@ def write_report(run: Path, context: Context, output: Path | None = None) -> Pat
 def write_figures(context: Context, folder: Path) -> int:
     """Write the page's charts into a new or empty folder, as SVG and, where the extra is installed, as PNG.
 
-    Returns how many charts there are.
+    Charts of this page that are there already stay. Returns how many charts there are.
 
     Raises:
         OutputError: the folder cannot be written to, or holds something.
     """
     charts = figures(context)
+    files = {f"{chart.slug}.svg": as_svg(chart).encode() for chart in charts}
+    if has_extra("figures"):
+        files |= {f"{chart.slug}.png": as_png(chart) for chart in charts}
     with writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise OutputError(f"{folder}: expected a new or empty folder", "Choose another one with --figures.")
-        for chart in charts:
-            (folder / f"{chart.slug}.svg").write_text(as_svg(chart), encoding="utf-8")
-            if has_extra("figures"):
-                (folder / f"{chart.slug}.png").write_bytes(as_png(chart))
+        fill_folder(folder, files)
     return len(charts)
 
 
