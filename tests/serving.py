@@ -66,12 +66,38 @@ class Client:
 def running(tagger, *, name="model", **options):
     """A client of a server; what is not the server's is Limits'."""
     from tagfit.serve.limits import Limits
-    from tagfit.serve.server import access_to, bind, make_server
+    from tagfit.serve.server import make_server
 
-    token, hosts = options.pop("token", None), options.pop("hosts", ())
+    def made(listener, access):
+        return make_server(name, tagger, listener, Limits(**options), access)
+
+    with served(made, options.pop("token", None), options.pop("hosts", ())) as client:
+        yield client
+
+
+@contextmanager
+def reviewing(review, token=None):
+    """A client of a page where labels are reviewed."""
+    from tagfit.labels.gain import ExpectedGain
+    from tagfit.serve.review import create_review
+    from tagfit.serve.server import listening
+
+    def made(listener, access):
+        app = create_review(review, ExpectedGain(review.dataset, 0), access)
+        return listening(app, listener, 30, "review")
+
+    with served(made, token) as client:
+        yield client
+
+
+@contextmanager
+def served(made, token=None, hosts=()):
+    """A client of the server that `made` makes for a listener and whoever may ask."""
+    from tagfit.serve.server import access_to, bind
+
     with bind("127.0.0.1", 0) as listener:
         listener.listen()
-        server = make_server(name, tagger, listener, Limits(**options), access_to(listener, token, hosts))
+        server = made(listener, access_to(listener, token, hosts))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -18,7 +18,7 @@ from tagfit.decisions.rules import Objective
 from tagfit.errors import DataError, OptionError, RecipeError, demand_extra
 from tagfit.images.store import OnRead
 from tagfit.inference.tagger import Inputs, Prediction, Tagger
-from tagfit.options.commands import ServeOptions, SuggestKeywords, SuggestOptions
+from tagfit.options.commands import ReviewOptions, ServeOptions, SuggestKeywords, SuggestOptions
 from tagfit.options.data import DataKeywords, DataOptions, ReadKeywords, ReadOptions
 from tagfit.options.option import Meanings, OptionReader, Record, shows
 from tagfit.options.runs import (
@@ -542,27 +542,78 @@ def suggest(
     Raises:
         OptionError, DataError, BundleError: nothing can be suggested, or something cannot be read.
     """
-    from tagfit.inference.paths import image_files
     from tagfit.labels import suggest as labels
+
+    chosen = _checked(SuggestOptions, options)
+    dataset, tagger = _to_label(data, photos, chosen, on_read)
+    return labels.suggest(dataset, tagger, chosen.count, chosen.seed)
+
+
+def _to_label(
+    data: object, photos: str | Path | Sequence[str | Path], chosen: SuggestOptions, on_read: OnRead | None
+) -> tuple[Dataset, Tagger | None]:
+    """Data, or a run's, together with images that nobody has labelled; and the run's model."""
+    from tagfit.inference.paths import image_files
     from tagfit.runs.checkup import is_run
     from tagfit.runs.loading import DataLoad
     from tagfit.runs.record import read_record
 
-    chosen = _checked(SuggestOptions, options)
     words = [photos] if isinstance(photos, str | Path) else list(photos)
     files = [Path(file) for file in image_files(words)] if words else []
     tagger: Tagger | None = None
     reading: ReadOptions = chosen
     if is_run(data):
-        if settled := [name for name in chosen.changed() if name not in ("count", "seed", "device")]:
+        of_data = {one.name for one in fields(ReadOptions)} - {"device"}
+        if settled := [name for name in chosen.changed() if name in of_data]:
             raise OptionError(f"{', '.join(settled)}: a run is read as it was trained", "Remove what was given.")
         source = read_record(Path(data)).data.source
         if source is None:
-            raise DataError(f"{data} was trained on data from memory", "Name the data: tagfit.suggest(DATA, PHOTOS).")
+            raise DataError(f"{data} was trained on data from memory", "Name the data in place of the run.")
         tagger, data = Tagger.load(Path(data)), source.data
         reading = DataOptions(**source.options, device=chosen.device)
-    dataset = DataLoad(data, like=tagger, on_read=on_read).read_with(reading, files)
-    return labels.suggest(dataset, tagger, chosen.count, chosen.seed)
+    return DataLoad(data, like=tagger, on_read=on_read).read_with(reading, files), tagger
+
+
+def review(
+    data: str | Path,
+    photos: Sequence[str | Path],
+    options: ReviewOptions,
+    say: Callable[[str], None],
+    on_read: OnRead | None = None,
+) -> None:
+    """Show labels on a page, and write down what a person decides about them, until SIGTERM or ctrl-C.
+
+    Args:
+        data, photos, on_read: as in `suggest`.
+        say: called with what a person should know.
+
+    Raises:
+        MissingExtraError: what a server needs is not installed.
+        OptionError, DataError, BundleError, OutputError: before the page is served.
+    """
+    demand_extra("reviewing labels", "serve")
+    from tagfit.labels.gain import ExpectedGain
+    from tagfit.labels.review import Review
+    from tagfit.labels.scoring import scored
+    from tagfit.runs.checkup import is_run
+    from tagfit.serve import server
+    from tagfit.serve.review import create_review
+
+    token = None if options.token_file is None else server.read_token(Path(options.token_file))
+    with server.bind(options.host, options.port) as listener:
+        access = server.access_to(listener, token, options.allow_host)
+        dataset, tagger = _to_label(data, photos, options, on_read)
+        if tagger is None:
+            say(f"no run is named, so that small networks are trained on {dataset.name} first")
+        found = scored(dataset, tagger, options.seed)
+        folder = Path(data).resolve().parent if is_run(data) else Path()
+        path = Path(options.output or options.corrections or folder / "corrections.jsonl")
+        reviewed = Review(found, path, count=options.count, seed=options.seed)
+        for note in reviewed.notes:
+            say(note)
+        say(f"your decisions are appended to {path}")
+        app = create_review(reviewed, ExpectedGain(dataset, options.seed), access)
+        server.run(server.listening(app, listener, server.SECONDS, f"{dataset.name}: review", say), listener)
 
 
 # ---------------------------------------------------------------------------------------- a model at work

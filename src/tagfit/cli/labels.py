@@ -10,7 +10,7 @@ import click
 from tagfit.cli.command import command, json_option, option, say, takes
 from tagfit.cli.output import read, show, show_json
 from tagfit.io.files import write_new
-from tagfit.options.commands import SuggestOptions
+from tagfit.options.commands import ReviewOptions, SuggestOptions
 from tagfit.options.data import LabelOptions
 
 
@@ -71,3 +71,27 @@ def suggest(data: str, photos: tuple[str, ...], asking: SuggestOptions, output: 
     else:
         write_new(Path(output), as_csv(found).encode("utf-8", "surrogateescape"))
         say(f"written to {output}")
+
+
+@command(
+    "tagfit review run",
+    "tagfit review run new-photos/ -o corrections.jsonl",
+    "tagfit review photos/ --blank-is unlabelled",
+)
+@click.argument("data", metavar="RUN|DATA")
+@click.argument("photos", nargs=-1)
+@takes(reviewing=ReviewOptions, leave=("on",))
+def review(data: str, photos: tuple[str, ...], reviewing: ReviewOptions) -> None:
+    """Review labels on a page: which are likely wrong, and which to add next.
+
+    Your decisions are appended to a file of corrections. Nothing else of yours is changed: apply the file with
+    `tagfit labels DATA --apply FILE`, or train with `tagfit cure DATA --corrections FILE`.
+
+    A RUN brings its own data and model. For DATA, small networks are trained first. Only this machine can open the page
+    unless you set --host. ctrl-C ends it.
+    """
+    from tagfit import api
+    from tagfit.cli.progress import reading_bar
+
+    with reading_bar() as on_read:
+        api.review(data, photos, reviewing, say, on_read)

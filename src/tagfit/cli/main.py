@@ -11,14 +11,14 @@ import click
 import tagfit
 from tagfit.cli.command import CommandGroup
 from tagfit.cli.folder import cache, report
-from tagfit.cli.labels import labels, suggest
+from tagfit.cli.labels import labels, review, suggest
 from tagfit.cli.look import diagnose, inspect
 from tagfit.cli.predict import predict
 from tagfit.cli.train import cure, demo, fit
 from tagfit.cli.use import evaluate, export, serve
 
 _SECTIONS = {
-    "Look at data": (inspect, diagnose, labels, suggest),
+    "Look at data": (inspect, diagnose, labels, suggest, review),
     "Train": (demo, cure, fit),
     "Judge a model": (evaluate, report),
     "Use a model": (predict, export, serve),

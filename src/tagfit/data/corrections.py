@@ -30,11 +30,12 @@ Told = Literal[1, 0] | None
 #: decisions that cannot be applied, named one by one in a note; the others are counted
 _MOST_NAMED = 10
 
-_VALUES: Mapping[Told, int] = {1: YES, 0: NO, None: UNKNOWN}
-_TOLD: Mapping[int, Told] = {value: told for told, value in _VALUES.items()}
+#: a label as a matrix has it, by what JSON has
+VALUES: Mapping[Told, int] = {1: YES, 0: NO, None: UNKNOWN}
+TOLD: Mapping[int, Told] = {value: told for told, value in VALUES.items()}
 
 
-class Correction(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from"}):
+class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"before": "from"}):
     """One decision about one label of one sample: a line of the file.
 
     Attributes:
@@ -45,6 +46,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "f
         label: the label's name.
         before: what the label was when the person decided (`from` in the file).
         to: what it is now: 1, 0, or null for unknown.
+        undo: whether this takes an earlier decision back, so that nobody has decided about the label.
     """
 
     when: str
@@ -54,6 +56,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "f
     label: str
     before: Told
     to: Told
+    undo: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def with_newly_labelled(table: LabelTable, corrections: Corrections) -> LabelTab
 
     If the data brings a split of its own, these images join train.
     """
-    decided = {one.sha256: one.sample for one in corrections.lines.values()}
+    decided = {one.sha256: one.sample for _, one in corrections.latest().values() if not one.undo}
     names = {Path(sample).name for sample in decided.values()}
     candidates = [file for file in table.unlabelled if file.name in names]
     added = {file: decided[digest] for file in candidates if (digest := _digest(file)) in decided}
@@ -185,8 +188,8 @@ def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
             aside[number] = f"{one.sample} {'has changed since' if known else 'is not in this data'}"
         else:
             at = rows[one.sha256], columns[one.label]
-            outcome[bool((labels_NL[at] != _VALUES[one.to]).any())] += 1
-            labels_NL[at] = _VALUES[one.to]
+            outcome[bool((labels_NL[at] != VALUES[one.to]).any())] += 1
+            labels_NL[at] = VALUES[one.to]
     notes = [*dataset.notes, _applied(corrections, outcome), *_set_aside(corrections, aside)]
     return replace(dataset, labels_NL=labels_NL, notes=tuple(notes))
 
@@ -226,7 +229,7 @@ def decisions(dataset: Dataset, row: int, labels: Mapping[str, Told], *, who: st
             sample=dataset.sample_names[row],
             sha256=dataset.hashes[row].tobytes().hex(),
             label=label,
-            before=_TOLD[int(dataset.labels_NL[row, columns[label]])],
+            before=TOLD[int(dataset.labels_NL[row, columns[label]])],
             to=to,
         )
         for label, to in labels.items()

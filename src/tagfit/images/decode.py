@@ -106,6 +106,12 @@ def opened_head(file: Path | io.BytesIO) -> Iterator[ImageFile]:
         yield image
 
 
+def upright_size(head: Image.Image) -> tuple[int, int]:
+    """Width and height of an image once it is turned upright."""
+    width, height = head.size
+    return (height, width) if _exif(head).get(ExifTags.Base.Orientation, 1) >= 5 else (width, height)
+
+
 def _array(small: Image.Image) -> NDArray[np.uint8]:
     import numpy as np
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from tagfit.images.decode import opened_head, shrink, upright_size
+from tagfit.records.form import ImageForm
 
 #: pixels of the longer side at most, and WebP's quality
 SIDE, QUALITY = 128, 75
@@ -19,3 +23,36 @@ def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()
+
+
+def enlarged(encoded: bytes, side: int) -> bytes:
+    """A WebP file of an image file, upright, at most `side` pixels long, with the proportions that it has.
+
+    Raises:
+        UnreadableImageError: it cannot be decoded.
+    """
+    with opened_head(io.BytesIO(encoded)) as head:
+        width, height = upright_size(head)
+    longer = min(side, max(width, height))
+    square, _ = shrink(encoded, ImageForm(longer))
+    buffer = io.BytesIO()
+    _proportioned(square, width / height, longer).save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def upright_thumbnail(pixels: NDArray[np.uint8], file: Path) -> bytes:
+    """A thumbnail of pixels that a whole image was squeezed into, with the proportions that its file has."""
+    try:
+        with opened_head(file) as head:
+            width, height = upright_size(head)
+    except Exception:  # nearly anything, on a file that was changed since
+        return thumbnail(pixels)
+    image = _proportioned(Image.fromarray(np.ascontiguousarray(pixels)), width / height, SIDE)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _proportioned(image: Image.Image, ratio: float, longer: int) -> Image.Image:
+    size = (longer, max(1, round(longer / ratio))) if ratio >= 1 else (max(1, round(longer * ratio)), longer)
+    return image.resize(size, Image.Resampling.BICUBIC)

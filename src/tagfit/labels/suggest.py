@@ -32,6 +32,9 @@ _PRESELECTED = 10
 #: the network that is trained if no run is named, and over how many seeds it is averaged
 _RECIPE, _SEEDS = "dense-regularised", 3
 
+#: labelled samples that a network can be trained on, at least
+FEWEST = 10
+
 #: labels that a suggestion names
 _NAMED = 3
 
@@ -143,7 +146,7 @@ def suggest(dataset: Dataset, tagger: Tagger | None, count: int, seed: int = 0) 
     Raises:
         DataError: there is nothing to suggest, or nothing to train on.
     """
-    rows = _askable(dataset)
+    rows = askable(dataset)
     if not len(rows):
         raise DataError(
             f"{dataset.name}: every label of every sample is known, so there is nothing to suggest",
@@ -151,7 +154,10 @@ def suggest(dataset: Dataset, tagger: Tagger | None, count: int, seed: int = 0) 
         )
     features = cheapest_features(dataset.x, dataset.preprocessing)
     if tagger is None:
-        model, scores_NL = f"{_RECIPE} on {features.name}, trained for this", _quick(dataset, features.x_ND, rows, seed)
+        model, scores_NL = (
+            f"{_RECIPE} on {features.name}, trained for this",
+            quick_scores(dataset, features.x_ND, rows, seed),
+        )
     else:
         if dataset.label_names != tagger.label_names:
             raise DataError(f"{dataset.name} does not have the labels that the model gives", "Name the run's own data.")
@@ -173,7 +179,7 @@ def suggest(dataset: Dataset, tagger: Tagger | None, count: int, seed: int = 0) 
     return Suggestions(len(rows), model, tuple(told))
 
 
-def _askable(dataset: Dataset) -> NDArray[np.intp]:
+def askable(dataset: Dataset) -> NDArray[np.intp]:
     """Rows with an unknown label, each content once, and none whose copy is labelled throughout."""
     open_N = (dataset.labels_NL == UNKNOWN).any(axis=1)
     known = copies_among(dataset.hashes, dataset.hashes[~open_N])
@@ -182,11 +188,15 @@ def _askable(dataset: Dataset) -> NDArray[np.intp]:
     return rows[np.sort(first)]
 
 
-def _quick(dataset: Dataset, x_ND: NDArray[np.float32], ask: NDArray[np.intp], seed: int) -> NDArray[np.float32]:
-    """(len(ask), L) the mean of a few networks trained on the samples that have a known label."""
+def quick_scores(dataset: Dataset, x_ND: NDArray[np.float32], ask: NDArray[np.intp], seed: int) -> NDArray[np.float32]:
+    """(len(ask), L) the mean of a few networks trained on the samples that have a known label.
+
+    Raises:
+        DataError: there are too few of them.
+    """
     labelled = np.flatnonzero((dataset.labels_NL != UNKNOWN).any(axis=1))
-    if len(labelled) < 10:
-        raise DataError(f"{dataset.name}: {len(labelled)} samples with a known label are too few; label 10 first")
+    if len(labelled) < FEWEST:
+        raise DataError(f"{dataset.name}: {len(labelled)} samples with a known label are too few; label {FEWEST} first")
     fittings = [_fitting(dataset, labelled, ask, seed + number) for number in range(_SEEDS)]
     mean_NL: NDArray[np.float32] = np.mean(fit_all(fittings, x_ND, find_recipe(_RECIPE)), axis=0, dtype=np.float32)
     return mean_NL

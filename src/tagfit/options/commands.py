@@ -64,8 +64,8 @@ class SuggestKeywords(ReadKeywords, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(Options):
-    """Where a server listens, and what one request may ask for."""
+class ListenOptions(Options):
+    """Where a server listens, and who may ask."""
 
     host: str = option(
         "127.0.0.1",
@@ -87,6 +87,27 @@ class ServeOptions(Options):
         "Server",
         several=True,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOptions(SuggestOptions, ListenOptions):
+    """How data is read, what is asked about it, and where the page is."""
+
+    count: int = option(200, "How many samples to suggest for labelling.", whole(1), "Labels", short="-n")
+    output: str | None = option(
+        None,
+        "The file that your decisions are appended to.",
+        place("FILE"),
+        "Output",
+        usual="corrections.jsonl, for a run in the folder that holds it",
+        short="-o",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(ListenOptions):
+    """Where a server listens, and what one request may ask for."""
+
     device: str = device_option("Server")
     max_megabytes: int = option(32, "The largest request, in megabytes.", whole(1, 1024), "Limits")
     max_pixels: int = option(

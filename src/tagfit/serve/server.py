@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from tagfit.errors import DataError, OutputError
@@ -27,6 +28,9 @@ from tagfit.serve.limits import Limits
 
 #: seconds in which what was accepted is answered after SIGTERM
 DRAIN_SECONDS = 30
+
+#: seconds that a request to a page may take
+SECONDS = 30.0
 
 #: a token that is shorter could be guessed
 SHORTEST_TOKEN = 16
@@ -116,9 +120,24 @@ def make_server(
         say: called with a sentence that a person should know.
     """
     server: Server
+    app = create_app(name, tagger, limits, access, lambda: server.should_exit)
+    server = listening(app, listener, limits.seconds, f"serving {name}", say)
+    return server
+
+
+def listening(
+    app: ASGIApp, listener: socket.socket, seconds: float, what: str, say: Callable[[str], None] = lambda text: None
+) -> Server:
+    """A server of any app; it ends once its `should_exit` is set.
+
+    Args:
+        seconds: that a request may take.
+        what: what it does, for the sentence that names its address.
+        say: as in `make_server`.
+    """
     config = Config(
-        create_app(name, tagger, limits, access, lambda: server.should_exit),
-        http=type("Timed", (Connection,), {"seconds": 2 * limits.seconds}),  # its body, then its answer
+        app,
+        http=type("Timed", (Connection,), {"seconds": 2 * seconds}),  # its body, then its answer
         ws="none",
         lifespan="on",
         log_config=None,
@@ -131,8 +150,7 @@ def make_server(
     )
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-    server = _Server(config, f"serving {name} at {address} (ctrl-C ends it)", say)
-    return server
+    return _Server(config, f"{what} at {address} (ctrl-C ends it)", say)
 
 
 def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
@@ -140,6 +158,11 @@ def serve(server: Server, tagger: Tagger, listener: socket.socket) -> None:
     size = tagger.form.size
     image, row = np.zeros((1, size, size, 3), np.uint8), np.zeros((1, *tagger.preprocessing.shape), np.float32)
     tagger.predict_array(image if tagger.takes_images else row)
+    run(server, listener)
+
+
+def run(server: Server, listener: socket.socket) -> None:
+    """Answer until SIGTERM or ctrl-C."""
     gc.collect()
     gc.freeze()  # looking through what is loaded for garbage would hold all requests up for a tenth of a second
     logging.basicConfig(format="tagfit: %(message)s", level=logging.ERROR)  # clients hear of their own mistakes
