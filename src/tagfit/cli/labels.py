@@ -73,11 +73,7 @@ def suggest(data: str, photos: tuple[str, ...], asking: SuggestOptions, output: 
         say(f"written to {output}")
 
 
-@command(
-    "tagfit review run",
-    "tagfit review run new-photos/ -o corrections.jsonl",
-    "tagfit review photos/ --blank-is unlabelled",
-)
+@command("tagfit review run new-photos/", "tagfit review photos/ --blank-is unlabelled -o corrections.jsonl")
 @click.argument("data", metavar="RUN|DATA")
 @click.argument("photos", nargs=-1)
 @takes(reviewing=ReviewOptions, leave=("on",))
