@@ -232,7 +232,7 @@ def test_the_likely_wrong_queue_goes_down_as_labels_are_decided(tmp_path):
     assert card.suggested[: len(card.asked)] == card.asked
     assert review.dataset.label_names[card.asked[0]] in card.why[0]
     review.decide("a", [Decision(card.row, dict.fromkeys(card.asked, 0))])
-    assert review.first_left("wrong") == 1
+    assert review.progress().queues["wrong"].first == 1
     after = review.page("wrong", Filter(), 0, 1).cards[0]
     assert after.done
     assert after.asked == ()

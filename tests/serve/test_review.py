@@ -49,7 +49,7 @@ def test_the_summary_and_a_queue(client):
     assert summary["labels"] == ["green", "red"]
     assert summary["keys"] == ["g", "r"]
     assert summary["images"]
-    assert summary["progress"]["queues"]["all"] == {"total": 40, "done": 0, "note": ""}
+    assert summary["progress"]["queues"]["all"] == {"total": 40, "done": 0, "first": 0, "note": ""}
     assert summary["progress"]["queues"]["next"]["note"] == "Every label of every sample is known."
     page = client.ask("/v1/review/queue/all?start=5&count=7").json
     assert (page["total"], page["start"], len(page["cards"])) == (40, 5, 7)

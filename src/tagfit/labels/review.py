@@ -105,10 +105,16 @@ class Page:
 
 @dataclass(frozen=True)
 class QueueProgress:
-    """How far a queue is done; `note` says why it is empty."""
+    """How far a queue is done.
+
+    Attributes:
+        first: the place of the first sample that is not done; 0 if all are.
+        note: why the queue is empty.
+    """
 
     total: int
     done: int
+    first: int = 0
     note: str = ""
 
 
@@ -261,16 +267,12 @@ class Review:
                 queues={queue: self._of_queue(queue) for queue in QUEUES},
             )
 
-    def first_left(self, queue: QueueName) -> int:
-        """The place of the first sample of a queue that is not done; 0 if all are."""
-        with self._lock:
-            left = ~self._done(queue, self._order[queue])
-            return int(left.argmax()) if left.any() else 0
-
     def _of_queue(self, queue: QueueName) -> QueueProgress:
         rows = self._order[queue]
+        done = self._done(queue, rows)
+        first = 0 if done.all() else int(done.argmin())
         empty = {"wrong": "No label looks wrong.", "next": "Every label of every sample is known.", "all": ""}
-        return QueueProgress(len(rows), int(self._done(queue, rows).sum()), "" if len(rows) else empty[queue])
+        return QueueProgress(len(rows), int(done.sum()), first, "" if len(rows) else empty[queue])
 
     def _pace(self) -> float | None:
         """Samples a minute; breaks do not count."""

@@ -88,7 +88,6 @@ class Summary:
     labels: tuple[str, ...]
     keys: tuple[str, ...]
     notes: tuple[str, ...]
-    first_left: dict[QueueName, int]
     progress: Progress
 
 
@@ -138,7 +137,6 @@ class ReviewPaths:
             labels=dataset.label_names,
             keys=review.keys,
             notes=review.notes,
-            first_left={"wrong": review.first_left("wrong"), "next": review.first_left("next"), "all": 0},
             progress=review.progress(),
         )
 
