@@ -18,7 +18,7 @@ from tagfit.errors import DataError
 from tagfit.io.ranges import CountOrNone, Fraction
 from tagfit.metrics import scores
 from tagfit.metrics.scores import Bools, Counts, Ints, Keys, Labels, Mean, Values, checked_labels
-from tagfit.records.data import UNKNOWN, YES
+from tagfit.records.data import NO, UNKNOWN, YES
 from tagfit.records.scores import LOWER_IS_BETTER, Scores
 
 #: the metrics for which a label set is the answer, and those for which a ranking is
@@ -29,6 +29,18 @@ RANKING_METRICS = (*scores.ROW_RANKING_METRICS, *scores.PRECISION_METRICS)
 COMMON_SETS = 64
 
 _CELLS_A_BLOCK = 1 << 22
+
+
+def only_answers(labels_NL: Labels) -> dict[int, float]:
+    """The logits of labels, by index, of which train knows no yes or no no: nothing tells when the other would be due.
+
+    The frequency is that of Krichevsky and Trofimov: half a yes and half a no beside those that are there.
+    """
+    yes_L, no_L = ((labels_NL == value).sum(axis=0) for value in (YES, NO))
+    return {
+        int(label): float(np.log((yes_L[label] + 0.5) / (no_L[label] + 0.5)))
+        for label in np.flatnonzero(np.minimum(yes_L, no_L) == 0)
+    }
 
 
 @dataclass(frozen=True)

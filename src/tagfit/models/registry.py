@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -33,9 +33,22 @@ BUILDERS: dict[str, Callable[[Any, tuple[int, ...], int, torch.Generator], nn.Mo
 @torch.no_grad()
 def recalibrate_output(network: nn.Module, slope: float, shift: float) -> None:
     """Make every logit slope * logit + shift, in the weights of the last linear layer."""
-    output = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+    output = _output(network)
     output.weight.mul_(slope)
     output.bias.mul_(slope).add_(shift)
+
+
+@torch.no_grad()
+def fix_output(network: nn.Module, logits: Mapping[int, float]) -> None:
+    """Make the logits of some labels, by index, the same for every sample."""
+    output = _output(network)
+    for label, logit in logits.items():
+        output.weight[label] = 0.0
+        output.bias[label] = logit
+
+
+def _output(network: nn.Module) -> nn.Linear:
+    return [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
 
 
 def build_network(

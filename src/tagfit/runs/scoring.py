@@ -19,12 +19,12 @@ from tagfit.decisions.appraisal import joined, mean_of
 from tagfit.decisions.decider import Predictions
 from tagfit.decisions.recalibration import crossfitted, fit_recalibration
 from tagfit.metrics.averaging import SecondPredictions
-from tagfit.metrics.baselines import ConstantBaseline
+from tagfit.metrics.baselines import ConstantBaseline, only_answers
 from tagfit.metrics.curves import SigmoidCurve
 from tagfit.metrics.scores import count_left_out, score
 from tagfit.models.ensemble import Ensemble, members_of
-from tagfit.models.registry import recalibrate_output
-from tagfit.recipes import Recipe
+from tagfit.models.registry import fix_output, recalibrate_output
+from tagfit.recipes import SINGLE_POSITIVE_LOSSES, Recipe
 from tagfit.records.data import NO, LockedData, Part
 from tagfit.records.runs import FoldRun, Folds, Row, Run
 from tagfit.records.scores import ByPart, Scores
@@ -115,6 +115,15 @@ class Scorer:
         second = SecondPredictions.mean_of(seconds) if len(seconds) == len(several) else None
         return TrainedModel(run, Ensemble(networks), members, predictions, second)
 
+    def fixed(self, recipe: Recipe, rows: NDArray[np.intp]) -> dict[int, float]:
+        """Logits of labels that a network trained on `rows` can say nothing about, by index.
+
+        Of losses that take unknown labels for something, none are fixed.
+        """
+        if self._data.single_positive or recipe.training.loss in SINGLE_POSITIVE_LOSSES:
+            return {}
+        return only_answers(self._data.dataset.labels_NL[rows])
+
     def predict(self, network: nn.Module, rows: NDArray[np.intp]) -> Predictions:
         """What a network predicts of some rows of the data."""
         return Predictions.of(self._data, rows, probabilities(network, self._inputs, rows))
@@ -159,17 +168,20 @@ class Scorer:
         """What a network predicts of train and of what it has not seen, and the line that its logits were given.
 
         One whose loss shifts probabilities is recalibrated first, by a line fitted on its val; of val each prediction
-        is made by a line that was fitted on other rows.
+        is made by a line that was fitted on other rows. Labels of which train knows one answer alone get that answer.
         """
         split = self.trainings[fold].split
         unseen: Part = "test" if self.folded else "val"
-        line = None
+        line, fixed = None, self.fixed(recipe, split.rows("train"))
+        fix_output(result.network, fixed)
         if recipe.shifts:
             raw = self.predict(result.network, split.rows("val"))
             line = fit_recalibration(raw.labels_NL, raw.probabilities_NL)
             recalibrate_output(result.network, line.slope, line.shift)
+            fix_output(result.network, fixed)
         if line is not None and not self.folded:
             others = crossfitted(raw.labels_NL, raw.probabilities_NL, raw.groups, seed=self._seed)
+            others[:, [*fixed]] = raw.probabilities_NL[:, [*fixed]]
             new = replace(raw, probabilities_NL=others)
         else:
             new = self.predict(result.network, split.rows(unseen))

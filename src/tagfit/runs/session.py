@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,7 +20,7 @@ from tagfit.diagnosis.registry import FREE, look
 from tagfit.errors import DataError
 from tagfit.io.free_memory import memory_fault
 from tagfit.metrics.intervals import LEAST, Spread, bytes_taken
-from tagfit.models.registry import count_weights, recalibrate_output
+from tagfit.models.registry import count_weights, fix_output, recalibrate_output
 from tagfit.recipes import Recipe
 from tagfit.records.data import PARTS, LockedData, Part, Split
 from tagfit.records.runs import Finding, Units
@@ -29,7 +30,7 @@ from tagfit.runs.scoring import TRIED_ON, Scorer
 from tagfit.training.events import Listener, StageStarted
 from tagfit.training.inference import dead_units
 from tagfit.training.inputs import NetworkInputs
-from tagfit.training.job import TrainingJob, TrainingResult
+from tagfit.training.job import REFITTED, TrainingJob, TrainingResult
 from tagfit.training.trained import TrainedModel
 from tagfit.training.trainer import Trainer
 
@@ -126,6 +127,8 @@ class Session:
             return None
         if run.recalibration is not None:
             recalibrate_output(result.network, *run.recalibration)
+        rows = np.concatenate([self.data.split.rows(part) for part in REFITTED])
+        fix_output(result.network, self._scorer.fixed(run.recipe, rows))
         return TrainedModel(run, result.network, trained.members)
 
     def longest(self, recipes: Sequence[Recipe]) -> float:
