@@ -33,7 +33,7 @@ from tagfit.options.runs import (
     TrainOptions,
 )
 from tagfit.options.shared import DEFAULT_RECIPE, FINE_TUNED, ModelOptions
-from tagfit.recipes import DenseModel, Recipe, find_recipe
+from tagfit.recipes import DenseModel, FineTunedModel, Recipe, find_recipe
 from tagfit.records.data import Dataset, LockedData
 from tagfit.records.scores import Target
 
@@ -390,7 +390,7 @@ def cure_by(
     from tagfit.runs.delivery import deliver
     from tagfit.runs.session import Session
     from tagfit.search.campaign import Campaign
-    from tagfit.search.candidates import losses_for
+    from tagfit.search.candidates import losses_for, without
     from tagfit.search.space import space
     from tagfit.training.device import find_device
 
@@ -399,7 +399,8 @@ def cure_by(
     target = target or _target(options, data)
     if data.single_positive:
         first, target = first.with_loss("assume-negative"), replace(target, train_ranks=False)
-    candidates, budget = plan.recipes(data, target, options), _budget(plan, data, options)
+    start, candidates = _start(data, options), plan.recipes(data, target, options)
+    candidates, budget = without(candidates, start), _budget(plan, data, options)
     augmentation = "augmentation" in options.allow
     searched = space(data.dataset.preprocessing, target, augmentation=augmentation, losses=losses_for(data))
     command = {
@@ -416,12 +417,34 @@ def cure_by(
         "fine_tune": options.fine_tune,
         "seed": options.seed,
         **objective.to_dict(),
+        **({} if data.earlier is None else {"from": data.earlier.lock}),
     }
 
     with trainers(options.on) as trainer:
         session = Session(data, target, options.seed, find_device(options.device), on_event, objective, trainer)
-        campaign = Campaign(session, first, candidates, searched, budget)
-        return _reported(deliver(session, command, [first, *candidates], campaign.work, options.output))
+        campaign = Campaign(session, first, candidates, searched, budget, start)
+        return _reported(deliver(session, command, [first, *start, *candidates], campaign.work, options.output))
+
+
+def _start(data: LockedData, options: CureOptions) -> tuple[Recipe, ...]:
+    """What a cure tries first: the recipe that the run delivered which it goes on from.
+
+    Raises:
+        RecipeError: it needs what the options do not allow.
+    """
+    if data.earlier is None:
+        return ()
+    from tagfit.runs.record import read_record
+
+    recipe = read_record(data.earlier.folder).after.recipe
+    if recipe.training.augmentation and "augmentation" not in options.allow:
+        raise RecipeError(
+            f"{data.earlier.folder} was trained with augmentation, which changes the data",
+            "Allow it again with --allow augmentation (allow=['augmentation']).",
+        )
+    if isinstance(recipe.model, FineTunedModel) and not options.fine_tune:
+        raise RecipeError(f"{data.earlier.folder} fine-tuned its backbone", "Do so again with --fine-tune.")
+    return (recipe,)
 
 
 def _budget(plan: Plan, data: LockedData, options: CureOptions) -> Budget:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tagfit.errors import LockChangedError
 from tagfit.io.memory_maps import release
-from tagfit.records.data import Array, Dataset, LockedData, Split, hash_keys
+from tagfit.records.data import Array, Dataset, LockedData, LockedSamples, Preprocessing, Split, hash_keys
 
 
 def lock(dataset: Dataset, split: Split) -> LockedData:
@@ -27,10 +27,20 @@ def fingerprint(dataset: Dataset, split: Split) -> str:
 
     Where there are folds, a row has its fold as well.
     """
-    head = {"lock": 1, "preprocessing": dataset.preprocessing.identity(), "label_names": list(dataset.label_names)}
+    return fingerprint_of(locked_samples(dataset, split), dataset.preprocessing)
+
+
+def fingerprint_of(samples: LockedSamples, preprocessing: Preprocessing) -> str:
+    """As `fingerprint`, from what a run keeps of its samples."""
+    head = {"lock": 1, "preprocessing": preprocessing.identity(), "label_names": list(samples.label_names)}
     digest = hashlib.sha256(json.dumps(head, sort_keys=True, ensure_ascii=False).encode())
-    digest.update(_sorted_rows(dataset, split).tobytes())
+    digest.update(_sorted_rows(samples).tobytes())
     return digest.hexdigest()
+
+
+def locked_samples(dataset: Dataset, split: Split) -> LockedSamples:
+    """What the lock covers of each sample."""
+    return LockedSamples(dataset.label_names, dataset.hashes, dataset.labels_NL, split.parts, split.folds)
 
 
 def verify(data: LockedData) -> None:
@@ -80,8 +90,8 @@ def _in_chunks(x: Array) -> Iterator[tuple[int, Array]]:
         release(x)
 
 
-def _sorted_rows(dataset: Dataset, split: Split) -> NDArray[np.void]:
-    dealt = [column for column in (split.parts, split.folds) if column is not None]
-    columns = [*(column[:, None] for column in dealt), np.ascontiguousarray(dataset.labels_NL)]
-    rows = np.concatenate([dataset.hashes, *(column.view(np.uint8) for column in columns)], axis=1)
+def _sorted_rows(samples: LockedSamples) -> NDArray[np.void]:
+    dealt = [column for column in (samples.parts, samples.folds) if column is not None]
+    columns = [*(column[:, None] for column in dealt), np.ascontiguousarray(samples.labels_NL)]
+    rows = np.concatenate([samples.hashes, *(column.view(np.uint8) for column in columns)], axis=1)
     return np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").ravel(), kind="stable")

@@ -96,7 +96,7 @@ def split(
     alone = len(np.unique(grouped.of)) == len(dataset)
     by = by if isinstance(by, str) else GIVEN
     of = None if alone else grouped.of
-    return _checked(dataset, Split(parts, (*notes, *asked), known, of_fold, of, by, asked))
+    return demand_filled(dataset, Split(parts, (*notes, *asked), known, of_fold, of, by, asked))
 
 
 def _dealt(
@@ -247,7 +247,12 @@ def _check_count(groups: Groups, rows: NDArray[np.intp], needed: int, what: str)
         )
 
 
-def _checked(dataset: Dataset, split: Split) -> Split:
+def demand_filled(dataset: Dataset, split: Split) -> Split:
+    """`split`, if it has what is needed.
+
+    Raises:
+        DataError: train, or val where there are no folds, is empty or has no known label.
+    """
     parts: tuple[Part, ...] = ("train", "val") if split.folds is None else ("train",)
     faults = [
         f"the {part} part is empty: expected at least one sample in it" for part in parts if not split.counts[part]

@@ -144,6 +144,7 @@ class FormOptions(Options):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
+        yield from super().conflicts(given, name)
         if "size" in given and "backbone" in given:
             yield f"{name('size')} was given, but a backbone has its own"
 
@@ -196,9 +197,23 @@ class SplitOptions(Options):
     split_seed: int = option(
         0, "The seed of the split: another number assigns the samples to other parts.", SEED, "Data"
     )
+    from_run: str | Path | None = option(
+        None,
+        "Go on from this run: each sample stays in the part that it had there, and new samples join. A cure tries the "
+        "run's recipe first, and compares the two models.",
+        place("RUN"),
+        "Data",
+        flag="--from",
+    )
     calibrate: bool = option(
         False, "Set a calibrate part aside if there is none. A guarantee needs one.", SWITCH, "Data", flag=None
     )
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, object], name: Callable[[str], str]) -> Iterator[str]:
+        yield from super().conflicts(given, name)
+        if "from_run" in given and "folds" in given:
+            yield f"{name('from_run')} and {name('folds')} were both given, but the run decides on its folds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +228,7 @@ class DataKeywords(ReadKeywords, total=False):
     split_seed: int
     groups: str | Iterable[object] | None
     folds: int | None
+    from_run: str | Path | None
     calibrate: bool
 
 
@@ -233,6 +249,7 @@ class DataSource:
     groups: str | None = None
     calibrate: bool = False
     folds: int | None = None
+    from_run: str | None = None
     image_column: str | None = None
     label_column: tuple[str, ...] | None = None
     split_column: str | None = None
@@ -251,7 +268,7 @@ class DataSource:
     def of(cls, data: str | Path, options: DataOptions) -> DataSource:
         """With paths as they are called from anywhere."""
         values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name != "data"}
-        named = {"images": options.images, "backbone": options.backbone, "corrections": options.corrections}
+        named = {name: getattr(options, name) for name in ("images", "backbone", "corrections", "from_run")}
         places = {name: None if path is None else _place(path) for name, path in named.items()}
         return cls(**{**values, **places, "data": _place(data)})
 

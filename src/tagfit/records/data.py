@@ -335,6 +335,33 @@ class Split:
         return {part: int((self.parts == code).sum()) for code, part in enumerate(PARTS)}
 
 
+@dataclass(frozen=True, eq=False)
+class LockedSamples:
+    """The samples of a lock, as a run keeps them: what each one was, in which part, with which labels.
+
+    Attributes:
+        hashes: (N, 32) uint8, as in Dataset.
+        labels_NL: (N, L) int8 of YES, NO, UNKNOWN.
+        parts: (N,) int8 index into PARTS.
+        folds: (N,) int8 as in Split; None where there are none.
+    """
+
+    label_names: tuple[str, ...]
+    hashes: NDArray[np.uint8]
+    labels_NL: NDArray[np.int8]
+    parts: NDArray[np.int8]
+    folds: NDArray[np.int8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierRun:
+    """The run that a training goes on from: its folder, its lock and the samples of that lock."""
+
+    folder: Path
+    lock: str
+    samples: LockedSamples
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LockedData:
     """What every run of a fit or a cure is trained and scored on: data and split, fixed.
@@ -343,6 +370,7 @@ class LockedData:
         lock: the fingerprint, as hex; the same wherever and in whatever order the files lie.
         content: SHA-256 of `dataset.x` as it lies in memory, to prove that it stayed what it was.
         source: where the data came from and how it was read; None if it came from memory. Not part of the lock.
+        earlier: the run whose split is kept; None unless one was named. Not part of the lock.
     """
 
     dataset: Dataset
@@ -350,6 +378,7 @@ class LockedData:
     lock: str
     content: str
     source: DataSource | None = None
+    earlier: EarlierRun | None = None
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{part} {count:,}" for part, count in self.split.counts.items() if count)

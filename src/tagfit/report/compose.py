@@ -22,17 +22,19 @@ from tagfit.report.context import (
     ModelRow,
     OutcomeShown,
     Reproduction,
+    SameSamplesRow,
     ScoreShown,
+    SinceShown,
 )
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search, series_of
 from tagfit.report.samples import gallery, labels, together
-from tagfit.report.values import gap_of, runs_of, score_of
+from tagfit.report.values import continued_line, gap_of, runs_of, score_of
 from tagfit.report.visible import duration
 from tagfit.runs.folder import RunCommand
 from tagfit.runs.gallery import scored_part
 from tagfit.runs.next_steps import next_steps
 from tagfit.runs.predictions import SavedPredictions
-from tagfit.runs.record import DataRecord, ModelRecord, RunRecord
+from tagfit.runs.record import Continuation, DataRecord, ModelRecord, RunRecord
 
 #: images set aside that are named
 NAMED = 12
@@ -166,7 +168,20 @@ def _lock(record: RunRecord) -> LockShown:
         proof = f"All {count} trainings were done under this lock: data, split and preprocessing were the same."
     else:
         proof = "The training was done under this lock."
-    return LockShown(proof, tuple(_locked(record.data)), tuple(_changed(record)), tuple(_notes(record.data)))
+    since = None if record.continued is None else _since(record.continued)
+    return LockShown(proof, tuple(_locked(record.data)), tuple(_changed(record)), tuple(_notes(record.data)), since)
+
+
+def _since(continued: Continuation) -> SinceShown:
+    rows = []
+    for part, same in continued.compared.items():
+        change = "" if same.difference is None else str(same.difference)
+        corrected = f"{same.cells_relabelled:,}"
+        rows.append(SameSamplesRow(part, same.samples, same.earlier, same.now, change, corrected))
+        if same.cells_relabelled:
+            values = same.earlier_on_labels_then, same.now_on_labels_then
+            rows.append(SameSamplesRow(f"{part}, by the old labels", same.kept, *values, "", ""))
+    return SinceShown(continued_line(continued), tuple(rows))
 
 
 def _locked(data: DataRecord) -> Iterator[tuple[str, str]]:

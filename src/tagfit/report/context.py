@@ -80,6 +80,26 @@ class Learning:
 
 
 @dataclass(frozen=True)
+class SameSamplesRow:
+    """Both models on the same samples of a part; `corrected` counts labels that were corrected there since."""
+
+    part: str
+    samples: int
+    earlier: float | None
+    now: float | None
+    change: str
+    corrected: str
+
+
+@dataclass(frozen=True)
+class SinceShown:
+    """What changed in the data since the run that was gone on from, in a line, and what both models score."""
+
+    line: str
+    same: tuple[SameSamplesRow, ...]
+
+
+@dataclass(frozen=True)
 class LockShown:
     """What stayed as it was, and what was changed.
 
@@ -88,12 +108,14 @@ class LockShown:
         facts: (term, description) of data, split and preprocessing.
         changes: (field, before, after) of the recipe.
         notes: on how the data was read.
+        since: what changed since the run that was gone on from; None without one.
     """
 
     proof: str
     facts: tuple[tuple[str, str], ...]
     changes: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    since: SinceShown | None
 
 
 @dataclass(frozen=True)

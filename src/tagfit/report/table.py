@@ -15,9 +15,9 @@ from tagfit.records.runs import Folds, SeedSpread
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.records.verdict import NextStep
 from tagfit.report.findings import findings_lines
-from tagfit.report.values import gap_of, score_of, tried_recipes
+from tagfit.report.values import continued_line, gap_of, score_of, tried_recipes
 from tagfit.runs.next_steps import next_steps
-from tagfit.runs.record import RunRecord
+from tagfit.runs.record import Continuation, RunRecord
 
 if TYPE_CHECKING:  # it loads torch
     from tagfit.runs.evaluation import EvaluationRecord, Slices
@@ -50,6 +50,8 @@ def result_table(record: RunRecord, folder: Path | None = None) -> Iterator[Rend
     head = f"{record.command} · {data.name} · {data.samples:,} samples · {len(data.label_names)} labels"
     yield Text(f"{head} · lock {record.lock[:12]}", style="bold")
     yield from (Text(), _main_table(record), Text())
+    if record.continued is not None:
+        yield from (*_since(record.continued), Text())
     for table in _search_tables(record):
         yield from (table, Text())
     yield _other_metrics(record)
@@ -103,6 +105,21 @@ def _main_table(record: RunRecord) -> Table:
     on_train = "-" if train is None else _met(train < target.train_below)
     table.add_row("", "", on_train, _met(val is not None and val >= target.val_at_least), "", "")
     return table
+
+
+def _since(continued: Continuation) -> Iterator[RenderableType]:
+    """What changed since the run that was gone on from, and both models on the same samples."""
+    yield Text(continued_line(continued))
+    if continued.compared:
+        table = _plain_table("the same samples", "samples", "that run", "now", "difference", "relabelled")
+        for part, same in continued.compared.items():
+            change = _change(same.difference)
+            cells = f"{same.cells_relabelled:,}"
+            table.add_row(part, f"{same.samples:,}", _number(same.earlier), _number(same.now), change, cells)
+            if same.cells_relabelled:
+                values = (same.earlier_on_labels_then, same.now_on_labels_then)
+                table.add_row("  by the old labels", f"{same.kept:,}", *map(_number, values), "", "")
+        yield table
 
 
 def _search_tables(record: RunRecord) -> Iterator[Table]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tagfit.records.scores import ByPart
-from tagfit.runs.record import ModelRecord, RunRecord
+from tagfit.runs.record import Continuation, LabelChange, ModelRecord, RunRecord
+
+#: labels whose changes are named in a line
+NAMED_LABELS = 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,20 @@ def score_of(scores: ByPart, part: str, metric: str) -> float | None:
     """A metric of a part; None where the part was not scored, or the metric is undefined there."""
     of_part = scores.get(part)
     return None if of_part is None else of_part[metric]
+
+
+def continued_line(continued: Continuation) -> str:
+    """What changed in samples and labels since the run that was gone on from."""
+    samples = f"{continued.kept:,} samples kept, {continued.added:,} added, {continued.gone:,} gone"
+    changes = sorted(continued.labels, key=lambda one: -(one.added + one.changed))
+    named = [_changes(one) for one in changes[:NAMED_LABELS]]
+    more = [f"{len(changes) - NAMED_LABELS:,} more labels"] if len(changes) > NAMED_LABELS else []
+    return f"Since {continued.run}: {samples}. Labels: {'; '.join(named + more) or 'as they were'}."
+
+
+def _changes(one: LabelChange) -> str:
+    words = [f"{count:,} {what}" for count, what in ((one.added, "added"), (one.changed, "changed")) if count]
+    return f"{one.label} {', '.join(words)}"
 
 
 def gap_of(train: float | None, val: float | None) -> float | None:

@@ -21,6 +21,8 @@ from tagfit.metrics.intervals import Answers
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.recipes import Recipe
 from tagfit.records.data import LockedData, Part
+from tagfit.runs.continuation import continuation
+from tagfit.runs.earlier import SAMPLES, samples_file
 from tagfit.runs.folder import RunCommand, RunFolder, claim
 from tagfit.runs.gallery import shown
 from tagfit.runs.ledger import scored
@@ -74,6 +76,7 @@ def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: 
         session.data,
         session.target,
         test_run=scored(session.data.lock, command) if session.data.split.counts["test"] else None,
+        continued=continuation(session.data, outcome.after, session.target.metric, session.seed),
         seed=session.seed,
         device=session.device.type,
         seconds=round(time.perf_counter() - session.began, 3),
@@ -86,6 +89,7 @@ def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: 
         with writable(folder.path):
             write_bundle(folder.bundle, bundle, model_card(record))
             folder.write_predictions(predictions_of(outcome, session.data).to_files())
+            write_atomically(folder.path / SAMPLES, samples_file(session.data))
             write_atomically(folder.path / "result.json", record.to_json())
         if outcome.complete:
             folder.forget_checkpoints()

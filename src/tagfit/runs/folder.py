@@ -3,6 +3,7 @@
 RUN/run.json        the command, its options and the lock that the folder belongs to
 RUN/result.json     the result, once there is one
 RUN/bundle/         what is handed over
+RUN/samples.safetensors  the samples of the lock (runs/earlier.py)
 RUN/predictions/    what was said of each sample (report/predictions.py)
 RUN/report.html     the page for people, made of the others
 RUN/search/         the journal of a cure's search

@@ -5,27 +5,31 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagfit.data.corrections import corrected, read_corrections, with_newly_labelled, with_unlabelled
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
-from tagfit.data.lock import lock
+from tagfit.data.groups import AUTO, GIVEN
+from tagfit.data.kept_split import keep_split
+from tagfit.data.lock import lock, locked_samples
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
 from tagfit.data.sources.read import read
 from tagfit.data.sources.reading import OPTIONS
 from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
-from tagfit.errors import DataError
+from tagfit.errors import DataError, InputError
 from tagfit.images.known_features import KnownFeatures
 from tagfit.images.store import OnRead
 from tagfit.images.workers import Decode
 from tagfit.inference.tagger import Tagger
 from tagfit.options.data import DataOptions, DataSource, ReadOptions
-from tagfit.records.data import Dataset, LabelTable, LockedData, Preprocessing
+from tagfit.records.data import Dataset, EarlierRun, LabelTable, LockedData, Preprocessing
+from tagfit.runs.earlier import earlier_run
+from tagfit.runs.record import RunRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -84,25 +88,53 @@ class DataLoad:
         Raises:
             DataError: with every fault that was found.
         """
+        if options.from_run is not None:
+            return self._load_on(Path(options.from_run), options)
         dataset = self.read(options)
         if options.backbone is not None and dataset.pixels is None:
             raise DataError(
                 f"a backbone needs images, and {dataset.name} has feature rows", "Load them without a backbone."
             )
-        by = options.groups
-        groups = by if by is None or isinstance(by, str) else tuple(map(str, by))
         split = deal(
             dataset,
-            shares=parse_shares(options.split) if isinstance(options.split, str) else options.split,
+            shares=_shares(options),
             seed=options.split_seed,
-            groups=groups,
+            groups=_groups(options),
             calibrate=options.calibrate,
             folds=options.folds,
         )
-        source = None
-        if isinstance(self.data, str | Path) and self.like is None and not isinstance(groups, tuple):
-            source = DataSource.of(self.data, options)
-        return replace(lock(dataset, split), source=source)
+        return replace(lock(dataset, split), source=self._source(options))
+
+    def _load_on(self, run: Path, options: DataOptions) -> LockedData:
+        """The data with the split of an earlier run; images are read as that run took them."""
+        record = read_record(run)
+        earlier = earlier_run(run, record) or _of_its_data(run, record, options.device)
+        form, source = record.data.preprocessing, record.data.source
+        if form.takes_images and options.size is None and options.backbone is None:
+            backbone = None if source is None else source.backbone
+            options = replace(options, backbone=backbone, size=None if form.backbone else form.shape[0])
+        dataset = self.read(options)
+        missing = [name for name in earlier.samples.label_names if name not in dataset.label_names]
+        faults = [f"{run} knows the label {name!r}, which this data lacks" for name in missing]
+        if dataset.preprocessing.identity() != form.identity():
+            faults.append(f"{run} was trained on {_described(form)}; this data is {_described(dataset.preprocessing)}")
+        if faults:
+            raise DataError(faults, "Go on with data of the same form and labels, or train without --from.")
+        groups = _groups(options) or record.data.grouped_by or AUTO
+        split = keep_split(
+            dataset,
+            earlier.samples,
+            shares=_shares(options),
+            seed=options.split_seed,
+            groups=AUTO if groups == GIVEN else groups,
+        )
+        return replace(lock(dataset, split), source=self._source(options), earlier=earlier)
+
+    def _source(self, options: DataOptions) -> DataSource | None:
+        """What reads the data again; None where it came from memory."""
+        if isinstance(self.data, str | Path) and self.like is None and not isinstance(_groups(options), tuple):
+            return DataSource.of(self.data, options)
+        return None
 
     def _built(self, table: LabelTable, options: ReadOptions, size: int) -> Dataset:
         return build(
@@ -166,6 +198,35 @@ def load_again(source: DataSource, device: str) -> LockedData:
         DataError: it cannot be read any more.
     """
     return DataLoad(source.data).load(DataOptions(**source.options, device=device))
+
+
+def _of_its_data(run: Path, record: RunRecord, device: str) -> EarlierRun:
+    """The samples of a run whose folder an earlier version wrote without a list of them."""
+    lost = f"{run} was made by an earlier version, which kept no list of its samples"
+    if record.data.source is None:
+        raise DataError(f"{lost}, and its data came from memory", "Train without --from.")
+    try:
+        data = load_again(record.data.source, device)
+    except InputError as error:
+        raise DataError([f"{lost}, and its data cannot be read: {fault}" for fault in error.faults]) from error
+    if data.lock != record.lock:
+        raise DataError(f"{lost}, and its data has changed since", "Train without --from.")
+    return EarlierRun(run, data.lock, locked_samples(data.dataset, data.split))
+
+
+def _shares(options: DataOptions) -> Mapping[str, float] | None:
+    return parse_shares(options.split) if isinstance(options.split, str) else options.split
+
+
+def _groups(options: DataOptions) -> str | tuple[str, ...] | None:
+    by = options.groups
+    return by if by is None or isinstance(by, str) else tuple(map(str, by))
+
+
+def _described(form: Preprocessing) -> str:
+    if form.backbone is not None:
+        return f"features of {form.backbone}"
+    return f"{form.kind} of {'x'.join(map(str, form.shape))}"
 
 
 def _refuse(options: ReadOptions, meaningless: Set[str], what: str) -> None:

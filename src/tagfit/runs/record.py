@@ -155,6 +155,74 @@ class Refit:
     samples: int
 
 
+@dataclass(frozen=True)
+class LabelChange:
+    """What became of a label's cells since the earlier run.
+
+    Attributes:
+        added: cells that are known now, and were not: of new samples, or of samples that nobody had labelled.
+        changed: cells that were known and differ now.
+    """
+
+    label: str
+    added: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class SameSamples:
+    """Both models on the same samples of one part, which neither was trained on, by the metric of the target.
+
+    Attributes:
+        samples: all of the part.
+        kept: those of them that the earlier run had; `..._on_labels_then` and `..._on_labels_now` are of these.
+        cells_relabelled: cells of these whose label is not what it was.
+        earlier, now: the score of each model on all samples, by the labels of today.
+        difference: now minus earlier, paired.
+    """
+
+    samples: int
+    kept: int
+    cells_relabelled: int
+    earlier: float | None
+    now: float | None
+    difference: Difference | None
+    earlier_on_labels_then: float | None
+    earlier_on_labels_now: float | None
+    now_on_labels_then: float | None
+    now_on_labels_now: float | None
+
+    @property
+    def by_relabelling(self) -> float | None:
+        """By how much the corrected labels alone move the earlier model's score."""
+        if self.earlier_on_labels_now is None or self.earlier_on_labels_then is None:
+            return None
+        return self.earlier_on_labels_now - self.earlier_on_labels_then
+
+
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """What changed since the run that was gone on from.
+
+    Attributes:
+        run: its folder.
+        lock: its lock.
+        kept, added, gone: samples that both runs have, that are new, and that are no longer there.
+        relabelled: samples that both have and whose labels differ, by part.
+        labels: those whose cells differ.
+        compared: both models on the same samples, by part.
+    """
+
+    run: str
+    lock: str
+    kept: int
+    added: int
+    gone: int
+    relabelled: Mapping[Part, int]
+    labels: tuple[LabelChange, ...]
+    compared: Mapping[Part, SameSamples]
+
+
 @dataclass(frozen=True, eq=False)
 class RunRecord:
     """What a fit or a cure came to.
@@ -186,6 +254,7 @@ class RunRecord:
             them, and `tagfit cache --clear` forgets them. None without a test part, and in old records.
         next_steps: what to do next, the most promising first. Commands call the run's folder RUN, and data from memory
             DATA. Empty in old records.
+        continued: what changed since the run that was gone on from (`--from`). None without one.
     """
 
     schema: int
@@ -212,6 +281,7 @@ class RunRecord:
     choice: Choice | None = None
     test_run: int | None = None
     next_steps: tuple[NextStep, ...] = ()
+    continued: Continuation | None = None
 
     @property
     def baseline(self) -> ModelRecord | None:

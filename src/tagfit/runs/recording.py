@@ -14,10 +14,12 @@ from tagfit.records.runs import Finding
 from tagfit.records.scores import Differences, EstimatedScore, Target
 from tagfit.records.verdict import MET
 from tagfit.runs import ledger
+from tagfit.runs.continuation import sentences as since
 from tagfit.runs.guarantee_scope import scope
 from tagfit.runs.next_steps import next_steps
 from tagfit.runs.record import (
     SCHEMA,
+    Continuation,
     DataRecord,
     Intervals,
     ModelRecord,
@@ -40,12 +42,14 @@ def record_of(
     target: Target,
     *,
     test_run: int | None,
+    continued: Continuation | None = None,
     **facts: Any,
 ) -> RunRecord:
     """The record of what a fit or a cure came to.
 
     Args:
         test_run: which run it is that scores the data's test part.
+        continued: what changed since the run that was gone on from.
         facts: `seed`, `device` and `seconds`.
     """
     before, after = outcome.before, outcome.after
@@ -54,6 +58,7 @@ def record_of(
     refit = None if outcome.refit is None else Refit(len(data.dataset) - data.split.counts["test"])
     sentences = (
         *verdict.sentences,
+        *since(continued, target.metric),
         *data.split.questions,
         *_unknown(after),
         *ledger.sentences(test_run),
@@ -66,6 +71,7 @@ def record_of(
         tagfit=tagfit.__version__,
         command=command,
         test_run=test_run,
+        continued=continued,
         state="finished" if outcome.complete else "stopped",
         lock=data.lock,
         data=_data_record(data),

@@ -114,12 +114,20 @@ class Campaign:
     Args:
         first: the baseline.
         candidates: the ladder, in order.
+        start: what is tried before the ladder, whatever the baseline's findings.
         space: what is searched after it, where the budget asks for more.
     """
 
     def __init__(
-        self, session: Bench, first: Recipe, candidates: Sequence[Recipe], space: Space, budget: Budget
+        self,
+        session: Bench,
+        first: Recipe,
+        candidates: Sequence[Recipe],
+        space: Space,
+        budget: Budget,
+        start: Sequence[Recipe] = (),
     ) -> None:
+        self._start = start
         self._session, self._target = session, session.target
         self._first, self._candidates, self._space, self._budget = first, candidates, space, budget
         self._tried: list[TrainedModel] = []
@@ -133,7 +141,8 @@ class Campaign:
         before = self._session.run(replace(self._job(self._first), curve=True))
         self._floor = on_val(before.run, self._target)
         findings = self._session.findings(before)
-        self._candidates = first_of(self._candidates, [name for finding in findings for name in finding.tries])
+        tries = [name for finding in findings for name in finding.tries]
+        self._candidates = (*self._start, *first_of(self._candidates, tries))
         self._climb()
         if self._budget.searches:
             self._search()

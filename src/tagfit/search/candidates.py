@@ -100,6 +100,12 @@ def first_of(candidates: Sequence[Recipe], names: Sequence[str]) -> tuple[Recipe
     return tuple(sorted(candidates, key=lambda candidate: place.get(candidate.name, len(names))))
 
 
+def without(candidates: Sequence[Recipe], others: Sequence[Recipe]) -> tuple[Recipe, ...]:
+    """The candidates that are none of the others, whatever these are called."""
+    known = [{**other.to_dict(), "name": None} for other in others]
+    return tuple(candidate for candidate in candidates if {**candidate.to_dict(), "name": None} not in known)
+
+
 def _dense() -> tuple[Recipe, ...]:
     return (
         RECIPES["dense-regularised"],
