@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tagfit.options.commands import PredictOptions
 
 if TYPE_CHECKING:
     from tagfit.inference.rows import PredictedRow, RowCounts
+    from tagfit.inference.sidecars import SidecarWriter
     from tagfit.inference.tagger import Tagger
 
 
@@ -39,6 +41,9 @@ def predict(bundle: str, paths: tuple[str, ...], writing: PredictOptions) -> Non
     from tagfit.inference.tagger import Tagger
 
     _check_output(writing)
+    if writing.undo:
+        _take_back(places(paths), dry=writing.dry_run)
+        return
     with connected(writing.on) as ray:
         with working("loading the model"):
             tagger = Tagger.load(bundle)
@@ -89,10 +94,9 @@ def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions
     from tagfit.cli.progress import reading_bar
     from tagfit.inference.overlays import with_overlays
     from tagfit.inference.rows import RowCounts, predicted_rows
-    from tagfit.inference.sidecars import with_sidecars
 
     explain = None if writing.explain is None else Path(writing.explain)
-    counts = RowCounts()
+    counts, sidecars = RowCounts(), _sidecars(tagger, writing)
     with reading_bar("predicting") as on_row:
 
         def rows(known: Iterable[PredictedRow] = ()) -> Iterator[PredictedRow]:
@@ -100,21 +104,47 @@ def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions
             found = predicted_rows(tagger, given, writing.calibrated, lines=lines, known=known, on_row=on_row)
             if explain is not None:
                 found = with_overlays(found, tagger.explain, explain, lambda why: say(f"not explained: {why}"))
-            return counts.counted(
-                with_sidecars(found, _say_refused) if writing.write_xmp and not writing.dry_run else found
-            )
+            return counts.counted(sidecars.written(found) if writing.write_xmp and not writing.dry_run else found)
 
-        _write(rows, tagger, writing)
+        _write(rows, tagger, writing, sidecars)
+    if writing.write_xmp and not writing.dry_run:
+        say(sidecars.counts.line("added to"))
     return counts
 
 
-def _write(rows: Any, tagger: Tagger, writing: PredictOptions) -> None:
+def _sidecars(tagger: Tagger, writing: PredictOptions) -> SidecarWriter:
+    from tagfit.inference.sidecars import SidecarWriter
+
+    bundle = tagger.bundle
+    return SidecarWriter(
+        model=f"{bundle.recipe.name}, lock {bundle.lock[:12]}",
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        refused=_say_refused,
+        least=writing.min_score or 0.0,
+        only_unlabelled=writing.only_unlabelled,
+    )
+
+
+def _take_back(given: Sequence[Path], *, dry: bool) -> None:
+    from tagfit.inference.paths import images_at
+    from tagfit.inference.sidecars import take_back
+
+    def refused(why: str) -> None:
+        say(f"nothing taken back: {why}")
+
+    for told in take_back(map(Path, images_at(given, sys.stdin.buffer)), refused, dry=dry):
+        if isinstance(told, str):
+            click.echo(told)
+        elif not dry:
+            say(told.line("taken back from"))
+
+
+def _write(rows: Any, tagger: Tagger, writing: PredictOptions, sidecars: SidecarWriter) -> None:
     from tagfit.inference import row_files
-    from tagfit.inference.sidecars import planned
 
     if writing.dry_run:
         for row in rows():
-            if line := planned(row, _say_refused):
+            if line := sidecars.planned(row):
                 click.echo(line)
     elif writing.json:
         show_json({"predictions": [row.to_dict() for row in rows()]})

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Collection
+from dataclasses import dataclass
 from xml.parsers import expat
+
+import msgspec
 
 #: a larger packet is refused; those of photographs have some thousand bytes
 MAX_BYTES = 1 << 24
@@ -17,18 +21,64 @@ _HIERARCHIES = {
     "http://www.digikam.org/ns/1.0/ TagsList": "/",
 }
 
+#: our own property: which keywords a model wrote, beside dc:subject
+MACHINE_NAMESPACE = "urn:tagfit:xmp:1:"
+_MACHINE = f"{MACHINE_NAMESPACE} machineTags"
+
+
+@dataclass(frozen=True)
+class MachineTag:
+    """A keyword that a model wrote, not a person.
+
+    Attributes:
+        model: which one: the beginning of its lock, and its recipe.
+        when: ISO 8601, in UTC.
+    """
+
+    keyword: str
+    model: str
+    when: str
+
 
 class MalformedXmpError(Exception):
     """A packet cannot be read; the message is the reason, for people."""
 
 
-def xmp_keywords(packet: bytes, *, plain_only: bool = False) -> list[str]:
+def xmp_keywords(packet: bytes, *, plain_only: bool = False, without: Collection[str] = ()) -> list[str]:
     """`dc:subject` as written; where it lists nothing, unless `plain_only`, the last names of the hierarchical tags.
+
+    Args:
+        without: keywords that do not count, as those that a model wrote.
 
     Raises:
         MalformedXmpError: not well-formed XML, too large or nested too deep, or with a document type, whose entities
             could expand without end.
     """
+    found = _properties(packet)
+    plain = [keyword for keyword in found.get(_SUBJECT, []) if keyword not in without]
+    if plain_only or any(map(str.strip, plain)):
+        return plain
+    leaves = ([tag.rpartition(sign)[2] for tag in found.get(name, [])] for name, sign in _HIERARCHIES.items())
+    return next(filter(None, leaves), [])
+
+
+def machine_tags(packet: bytes) -> list[MachineTag]:
+    """The keywords that models wrote into the packet; what cannot be read among them is passed over.
+
+    Raises:
+        MalformedXmpError: as `xmp_keywords`.
+    """
+    tags = []
+    for item in _properties(packet).get(_MACHINE, []):
+        try:
+            tags.append(msgspec.json.decode(item, type=MachineTag))
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            continue
+    return tags
+
+
+def _properties(packet: bytes) -> dict[str, list[str]]:
+    """The items of each property, by its name."""
     if len(packet) > MAX_BYTES:
         raise MalformedXmpError(f"is larger than {MAX_BYTES >> 20} MB")
     reader = _XmpReader()
@@ -43,11 +93,7 @@ def xmp_keywords(packet: bytes, *, plain_only: bool = False) -> list[str]:
         raise MalformedXmpError(f"is not well-formed XML: {error}") from error
     except (ValueError, LookupError) as error:  # an encoding that expat or Python does not know
         raise MalformedXmpError(f"is not in a known encoding: {error}") from error
-    plain = reader.found.get(_SUBJECT, [])
-    if plain_only or any(map(str.strip, plain)):
-        return plain
-    leaves = ([tag.rpartition(sign)[2] for tag in reader.found.get(name, [])] for name, sign in _HIERARCHIES.items())
-    return next(filter(None, leaves), [])
+    return reader.found
 
 
 def _refuse_doctype(*_: object) -> None:
@@ -74,7 +120,7 @@ class _XmpReader:
         if len(self._open) >= _MAX_DEPTH:
             raise MalformedXmpError(f"is nested deeper than {_MAX_DEPTH} elements")
         is_own = self._open[-2:] == [f"{_RDF}RDF", f"{_RDF}Description"]
-        if is_own and (name == _SUBJECT or name in _HIERARCHIES):
+        if is_own and (name in (_SUBJECT, _MACHINE) or name in _HIERARCHIES):
             self._property = name
         self._open.append(name)
         self._text = []

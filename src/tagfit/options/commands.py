@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tagfit.options.checks import SWITCH, megapixels, number, place, several, text, whole
+from tagfit.options.checks import FRACTION, SWITCH, megapixels, number, place, several, text, whole
 from tagfit.options.data import ReadKeywords, ReadOptions
 from tagfit.options.option import Options, option
 from tagfit.options.shared import device_option, on_option, seed_option
@@ -25,6 +25,15 @@ class PredictOptions(Options):
         "Labels",
     )
     write_xmp: bool = option(False, "Add the labels to XMP sidecars beside the images.", SWITCH, "Labels")
+    min_score: float | None = option(
+        None, "With --write-xmp: write only labels with at least this score.", FRACTION, "Labels"
+    )
+    only_unlabelled: bool = option(
+        False, "With --write-xmp: leave images alone that have a keyword already.", SWITCH, "Labels"
+    )
+    undo: bool = option(
+        False, "With --write-xmp: take back the keywords that tagfit wrote, and write none.", SWITCH, "Labels"
+    )
     dry_run: bool = option(False, "With --write-xmp: print what would be added, and write nothing.", SWITCH, "Labels")
     output: str | None = option(
         None, "The .csv, .jsonl or .parquet file to write.", place("FILE"), "Output", usual="stdout", short="-o"
@@ -42,6 +51,10 @@ class PredictOptions(Options):
             yield "--json prints to stdout and -o writes a file: give one of them"
         if "dry_run" in there and ("write_xmp" not in there or there & {"output", "json"}):
             yield "--dry-run goes with --write-xmp, and with neither -o nor --json"
+        if stray := sorted(there & {"min_score", "only_unlabelled", "undo"} if "write_xmp" not in there else ()):
+            yield f"{', '.join(map(name, stray))}: only with --write-xmp"
+        if "undo" in there and there & {"min_score", "only_unlabelled", "output", "json", "explain", "calibrated"}:
+            yield "--undo goes with --write-xmp and --dry-run alone: it predicts nothing"
         if "explain" in there and there & {"resume", "dry_run"}:
             yield "--explain goes with neither --resume nor --dry-run"
         if "resume" in there and "output" not in there:

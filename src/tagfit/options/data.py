@@ -81,6 +81,12 @@ class ReadingOptions(Options):
         "Label file",
         flag="--minus-one-is",
     )
+    machine_tags: bool = option(
+        False,
+        "Also take keywords as labels that tagfit itself wrote into sidecars.",
+        SWITCH,
+        "Label file",
+    )
 
 
 class ReadingKeywords(TypedDict, total=False):
@@ -96,6 +102,7 @@ class ReadingKeywords(TypedDict, total=False):
     header: Literal["none"] | None
     label_names: Sequence[str] | None
     minus_one: Literal["no", "unknown"] | None
+    machine_tags: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +267,7 @@ class DataSource:
     header: Literal["none"] | None = None
     label_names: tuple[str, ...] | None = None
     minus_one: Literal["no", "unknown"] | None = None
+    machine_tags: bool = False
     max_pixels: int | None = None
     strict: bool = False
     corrections: str | None = None

@@ -20,7 +20,14 @@ from tagfit.data.sources.strangers import strangers
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
 from tagfit.images.packets import read_packets
-from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, xmp_keywords
+from tagfit.images.xmp import (
+    MACHINE_NAMESPACE,
+    MAX_BYTES,
+    MachineTag,
+    MalformedXmpError,
+    machine_tags,
+    xmp_keywords,
+)
 
 TODO = (
     "Put labels.csv into it, with a header such as image,labels; or give its images keywords in digiKam, darktable "
@@ -45,6 +52,7 @@ class Findings:
         unlabelled: images without a keyword.
         places: how many images have their keywords where.
         overruled: images whose own keywords are not those of their sidecar.
+        machine: images with keywords that a model wrote and that do not count.
     """
 
     keywords: dict[str, list[str]] = field(default_factory=dict)
@@ -52,6 +60,7 @@ class Findings:
     unlabelled: list[str] = field(default_factory=list)
     places: Counter[str] = field(default_factory=Counter)
     overruled: int = 0
+    machine: int = 0
 
 
 def images_in(listing: Listing) -> Iterator[Image]:
@@ -78,7 +87,7 @@ def read_keywords(source: Source, reading: Reading, faults: Faults) -> Rows:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
         for image in images_in(source.listing):
-            _look(image, image.file.relative_to(folder).as_posix(), found)
+            _look(image, image.file.relative_to(folder).as_posix(), found, machine=reading.machine_tags)
     if not found.keywords:
         told, todo = strangers(source.listing)
         lines = [_nothing_found(folder, found), *_reasons(found), *([f"{folder}: {told}."] if told else ())]
@@ -89,9 +98,10 @@ def read_keywords(source: Source, reading: Reading, faults: Faults) -> Rows:
     return replace(read, notes=tuple(_notes(found)), set_aside=tuple(found.set_aside.items()))
 
 
-def _look(image: Image, name: str, found: Findings) -> None:
+def _look(image: Image, name: str, found: Findings, *, machine: bool) -> None:
     try:
-        place, keywords, overruled = keywords_of(image)
+        place, keywords, overruled = keywords_of(image, machine=machine)
+        found.machine += not machine and any(map(machine_tags_in, image.sidecars))
     except UnreadableImageError as reason:
         found.set_aside[name] = str(reason)
         return
@@ -103,13 +113,16 @@ def _look(image: Image, name: str, found: Findings) -> None:
     found.overruled += overruled
 
 
-def keywords_of(image: Image) -> tuple[str, list[str], bool]:
+def keywords_of(image: Image, *, machine: bool = False) -> tuple[str, list[str], bool]:
     """Where an image's keywords are, the keywords, and whether a sidecar overrules others inside.
+
+    Args:
+        machine: whether keywords count that a model of ours wrote.
 
     Raises:
         UnreadableImageError: neither sidecars nor the image can be read.
     """
-    beside: list[str] = next(filter(None, map(_of_sidecar, image.sidecars)), [])
+    beside: list[str] = next(filter(None, (_of_sidecar(file, machine=machine) for file in image.sidecars)), [])
     try:
         place, inside = _of_image(image.file)
     except UnreadableImageError:
@@ -121,13 +134,33 @@ def keywords_of(image: Image) -> tuple[str, list[str], bool]:
     return "in sidecars", beside, bool(inside) and set(inside) != set(beside)
 
 
-def _of_sidecar(file: Path) -> list[str]:
+def machine_tags_in(sidecar: Path) -> list[MachineTag]:
+    """The keywords in a sidecar that a model of ours wrote.
+
+    Raises:
+        UnreadableImageError: it cannot be read.
+    """
+    packet = _packet(sidecar)
+    try:
+        # nearly no sidecar has any: they need not be read twice
+        return machine_tags(packet) if MACHINE_NAMESPACE.encode() in packet else []
+    except MalformedXmpError as reason:
+        raise UnreadableImageError(f"{sidecar.name} {reason}") from reason
+
+
+def _of_sidecar(file: Path, *, machine: bool) -> list[str]:
+    written = set() if machine else {tag.keyword for tag in machine_tags_in(file)}
+    try:
+        return _clean(xmp_keywords(_packet(file), without=written))
+    except MalformedXmpError as reason:
+        raise UnreadableImageError(f"{file.name} {reason}") from reason
+
+
+def _packet(file: Path) -> bytes:
     try:
         if not file.is_file() or file.stat().st_size > MAX_BYTES:
             raise UnreadableImageError(f"{file.name} is not a file, or larger than {MAX_BYTES >> 20} MB")
-        return _clean(xmp_keywords(file.read_bytes()))
-    except MalformedXmpError as reason:
-        raise UnreadableImageError(f"{file.name} {reason}") from reason
+        return file.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"{file.name} cannot be read: {error.strerror or error}") from error
 
@@ -174,6 +207,11 @@ def _notes(found: Findings) -> Iterator[str]:
     yield f"Labels are the keywords of {len(found.keywords)} images: {places}."
     if found.unlabelled:
         yield f"{len(found.unlabelled)} images without a keyword are not labelled, and left out."
+    if found.machine:
+        yield (
+            f"{found.machine} images have keywords that tagfit wrote, which do not count as labels: "
+            "--machine-tags takes them too."
+        )
     if found.overruled:
         yield f"{found.overruled} images have other keywords inside than in their sidecar, which counts."
 
@@ -202,6 +240,7 @@ KEYWORDS = Reader(
     "keywords (XMP or IPTC) in images or their sidecars",
     read_keywords,
     of_folder=_recognise,
+    options=frozenset({"machine_tags"}),
     takes_images=False,
     is_implicit=True,
 )
