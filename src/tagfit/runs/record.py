@@ -160,6 +160,7 @@ class LabelChange:
     """What became of a label's cells since the earlier run.
 
     Attributes:
+        label: the label's name.
         added: cells that are known now, and were not: of new samples, or of samples that nobody had labelled.
         changed: cells that were known and differ now.
     """
@@ -175,10 +176,15 @@ class SameSamples:
 
     Attributes:
         samples: all of the part.
-        kept: those of them that the earlier run had; `..._on_labels_then` and `..._on_labels_now` are of these.
-        cells_relabelled: cells of these whose label is not what it was.
-        earlier, now: the score of each model on all samples, by the labels of today.
-        difference: now minus earlier, paired.
+        kept: those of them that the earlier run had.
+        cells_relabelled: cells of the kept samples whose label is not what it was.
+        earlier: what the earlier model scores on all samples, by the labels of today.
+        now: what the delivered model scores there.
+        difference: `now` less `earlier`, on the same samples.
+        earlier_on_labels_then: what the earlier model scores on the kept samples, by the labels that they had.
+        earlier_on_labels_now: the same by the labels of today: what changed is due to the corrections alone.
+        now_on_labels_then: what the delivered model scores on the kept samples, by the labels that they had.
+        now_on_labels_now: the same by the labels of today.
     """
 
     samples: int
@@ -207,9 +213,11 @@ class Continuation:
     Attributes:
         run: its folder.
         lock: its lock.
-        kept, added, gone: samples that both runs have, that are new, and that are no longer there.
-        relabelled: samples that both have and whose labels differ, by part.
-        labels: those whose cells differ.
+        kept: how many samples both runs have.
+        added: how many are new.
+        gone: how many are no longer there.
+        relabelled: how many of the kept samples have other labels, by part.
+        labels: the labels whose cells differ.
         compared: both models on the same samples, by part.
     """
 
