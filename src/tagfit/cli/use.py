@@ -44,26 +44,34 @@ def evaluate(
     show(evaluation_table(found))
 
 
-@command("tagfit export run", "tagfit export run --to keras -o model.keras")
+@command(
+    "tagfit export run",
+    "tagfit export run --to keras -o model.keras",
+    "tagfit export run --to keras-script -o train.py",
+)
 @click.argument("bundle")
 @option(
     "--to",
     "to",
-    type=click.Choice(["onnx", "keras"]),
-    metavar="onnx|keras",
-    help="The format of the file.  [default: by FILE's ending, else onnx]",
+    type=click.Choice(["onnx", "keras", "keras-script"]),
+    metavar="onnx|keras|keras-script",
+    help="The format of the file; keras-script is a Keras program that trains the recipe.  "
+    "[default: by FILE's ending, else onnx]",
 )
-@option("--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx or .keras]")
+@option("--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx, .keras or .py]")
 @json_option
-def export(bundle: str, to: Literal["onnx", "keras"] | None, output: str | None, as_json: bool) -> None:
+def export(bundle: str, to: Literal["onnx", "keras", "keras-script"] | None, output: str | None, as_json: bool) -> None:
     """Write a BUNDLE (or RUN) as one file for other runtimes.
 
-    An ONNX file also calibrates and decides; a Keras file gives raw scores. The file is checked against the bundle
-    before it is written.
+    An ONNX file also calibrates and decides; a Keras file gives raw scores. Either is checked against the bundle
+    before it is written. A Keras script holds no weights: it is a readable program that trains the recipe anew.
     """
     import tagfit
     from tagfit.cli.progress import working
 
+    if to == "keras-script":
+        _export_script(bundle, output or f"{name_of(bundle)}.py", as_json)
+        return
     with working("exporting"):
         exported = tagfit.export(bundle, output or f"{name_of(bundle)}.{to or 'onnx'}", to=to)
     if as_json:
@@ -78,6 +86,16 @@ def export(bundle: str, to: Literal["onnx", "keras"] | None, output: str | None,
         f"{exported.max_difference:.1e}\n"
         f"written to {exported.file} ({exported.bytes / 1e6:,.1f} MB)"
     )
+
+
+def _export_script(bundle: str, file: str, as_json: bool) -> None:
+    from tagfit.inference.export.keras_script import write_keras_script
+
+    trains = write_keras_script(bundle, file)
+    if as_json:
+        show_json({"file": file, "format": "keras-script", "trains": trains})
+        return
+    show(f"{trains}\nwritten to {file}; run it where Keras 3 is installed: python {file} data.npz")
 
 
 @command(
