@@ -17,7 +17,7 @@ from tagfit.cli.main import main
 from tagfit.errors import ExportError, OutputError
 from tagfit.inference.export.keras_script import keras_script, write_keras_script
 from tagfit.inference.tagger import Tagger
-from tagfit.models.registry import build
+from tagfit.models.registry import build_network
 from tagfit.recipes import RECIPES, CnnModel, DenseModel, FineTunedModel, Recipe, Training
 from tagfit.records.data import Preprocessing
 
@@ -43,7 +43,7 @@ needs_keras = pytest.mark.skipif(importlib.util.find_spec("keras") is None, reas
 
 def run(folder, code, *arguments):
     """What the program prints, on Keras's torch backend."""
-    environment = os.environ | {"KERAS_BACKEND": "torch", "KERAS_HOME": str(folder)}
+    environment = os.environ | {"KERAS_BACKEND": "torch", "KERAS_HOME": str(folder), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
     assert done.returncode == 0, done.stderr
@@ -72,15 +72,20 @@ def test_the_program_learns_and_scores_as_ours(rows):
     assert (rows / "model.keras").is_file()
 
 
-#: a script's network, loss and score, as others can call them
+#: the networks of programs, and the loss and the score of the last
 SHAPES = """
-import json, os, sys
-module = {"__name__": "program"}
-exec(sys.argv[1], module)
-network = module["build"](json.loads(sys.argv[2]), 3)
-true, predicted = np.array([[1, 0, -1], [1, -1, -1]], "float32"), np.array([[0.9, 0.2, 0.3], [0.4, 0.9, 0.1]], "float32")
+import json, sys
+import numpy as np
+shapes = []
+for program, shape in json.loads(sys.argv[1]):
+    module = {"__name__": "program"}
+    exec(program, module)
+    network = module["build"](shape, 3)
+    shapes.append(sorted(list(weight.shape) for weight in network.get_weights()))
+true = np.array([[1, 0, -1], [1, -1, -1]], "float32")
+predicted = np.array([[0.9, 0.2, 0.3], [0.4, 0.9, 0.1]], "float32")
 print(json.dumps({
-    "shapes": sorted([list(weight.shape) for weight in network.get_weights()]),
+    "shapes": shapes,
     "loss": float(module["loss"](module["ops"].convert_to_tensor(true), module["ops"].convert_to_tensor(predicted))),
     "micro_f1": float(module["micro_f1"](true, predicted)),
 }))
@@ -88,29 +93,32 @@ print(json.dumps({
 
 
 @needs_keras
-@pytest.mark.parametrize(("recipe", "taken"), [(DENSE, ROWS), (CNN, IMAGES)], ids=["dense", "cnn"])
-def test_the_network_is_ours_and_unknown_labels_count_for_nothing(recipe, taken, tmp_path):
-    plain = recipe.changed(training={"label_smoothing": 0.0})
-    code = "import numpy as np\n" + SHAPES
-    found = json.loads(run(tmp_path, code, keras_script(plain, taken), json.dumps(taken.shape)))
-    network = build(recipe.model, taken.shape, 3, 0)
-    ours = [weight.shape for name, weight in network.state_dict().items() if "standardise" not in name]
-    turned = [[*shape[2:], shape[1], shape[0]] if len(shape) > 1 else list(shape) for shape in ours]
-    assert found["shapes"] == sorted(turned)
+def test_the_networks_are_ours_and_unknown_labels_count_for_nothing(tmp_path):
+    several = [
+        (recipe.changed(training={"label_smoothing": 0.0}), taken) for recipe, taken in ((DENSE, ROWS), (CNN, IMAGES))
+    ]
+    programs = json.dumps([(keras_script(recipe, taken), taken.shape) for recipe, taken in several])
+    found = json.loads(run(tmp_path, SHAPES, programs))
+    for (recipe, taken), theirs in zip(several, found["shapes"], strict=True):
+        weights = build_network(recipe, taken.shape, 3).state_dict()
+        ours = [list(weight.shape) for name, weight in weights.items() if "standardise" not in name]
+        assert theirs == sorted([*shape[2:], *shape[1::-1]] for shape in ours)
     assert found["loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4]).mean(), abs=1e-6)
     assert found["micro_f1"] == pytest.approx(2 / 3)  # two labels are yes, one of them is found, nothing else is given
 
 
 @needs_keras
 def test_a_cnn_is_trained_to_its_end(tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (48, 16, 16, 3), dtype=np.uint8), rng.integers(0, 2, (48, 3))
-    np.savez(tmp_path / "data.npz", x_train=x[:32], y_train=y[:32], x_val=x[32:], y_val=y[32:])
-    printed = run(tmp_path, keras_script(CNN, IMAGES), "data.npz")
+    rng, small = np.random.default_rng(0), CNN.changed(model={"width": 2, "depth": 1, "views": 2})
+    x, y = rng.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8), rng.integers(0, 2, (24, 3))
+    np.savez(tmp_path / "data.npz", x_train=x[:16], y_train=y[:16], x_val=x[16:], y_val=y[16:])
+    printed = run(tmp_path, keras_script(small, IMAGES), "data.npz")
     assert printed.splitlines()[-1].startswith("val micro-F1 0.")
 
 
-@pytest.mark.parametrize("recipe", [DENSE, CNN, *(RECIPES[name] for name in ("dense-baseline", "dense-regularised", "cnn"))])
+@pytest.mark.parametrize(
+    "recipe", [DENSE, CNN, *(RECIPES[name] for name in ("dense-baseline", "dense-regularised", "cnn"))]
+)
 def test_a_program_holds_nothing_that_its_recipe_does_not_use(recipe):
     program = keras_script(recipe, IMAGES)
     compile(program, "train.py", "exec")

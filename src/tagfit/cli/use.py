@@ -58,7 +58,9 @@ def evaluate(
     help="The format of the file; keras-script is a Keras program that trains the recipe.  "
     "[default: by FILE's ending, else onnx]",
 )
-@option("--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx, .keras or .py]")
+@option(
+    "--output", "-o", metavar="FILE", help="The file to write.  [default: the folder's name with .onnx, .keras or .py]"
+)
 @json_option
 def export(bundle: str, to: Literal["onnx", "keras", "keras-script"] | None, output: str | None, as_json: bool) -> None:
     """Write a BUNDLE (or RUN) as one file for other runtimes.

@@ -197,7 +197,7 @@ _BEST = """\
             self.model.stop_training = True
 """
 
-_MAIN = '''
+_MAIN = """
 
 def main():
     data = np.load(sys.argv[1])
@@ -223,7 +223,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 
 _STANDARDISE = """\
     # mean 0 and deviation 1 on train; what hardly changes is only shifted
