@@ -36,10 +36,10 @@ def kinds(kind, found=None):
 
 
 def used():
-    """Every attribute that the template asks for."""
+    """Every attribute that the template, or what it includes, asks for."""
     environment = rendering._environment()
-    source = environment.loader.get_source(environment, rendering.TEMPLATE)[0]
-    return {node.attr for node in environment.parse(source).find_all(nodes.Getattr)}
+    sources = [environment.loader.get_source(environment, name)[0] for name in (rendering.TEMPLATE, "why.html.jinja")]
+    return {node.attr for source in sources for node in environment.parse(source).find_all(nodes.Getattr)}
 
 
 def test_every_field_is_shown_and_every_name_is_a_field():

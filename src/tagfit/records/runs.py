@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.recipes import Recipe
-from tagfit.records.scores import METRICS, ByPart, Interval, Scores
+from tagfit.records.scores import METRICS, ByPart, Difference, Interval, Scores
 
 #: the row of an epoch: `epoch` from 1, `fold` where there are folds, `train_loss`, `val_loss`, `seconds`, and the
 #: target's metric on val and, where train was scored, on train
@@ -211,6 +211,25 @@ class IngredientRecord:
     def remark(self) -> str:
         """What the seeds and val's samples show of it."""
         return "not shown to help" if self.change is not None and self.change <= self.noise else ""
+
+
+@dataclass(frozen=True)
+class GainRecord:
+    """A change on the way from the baseline to what is delivered.
+
+    Attributes:
+        recipe: the recipe that it led to.
+        networks: how many networks it has: above 1 for an ensemble.
+        changed: the fields that differ from the recipe before it.
+        change: by how much the target's metric on val moved, on one seed; None if val is too small to say.
+        why: what the change that matters most does, in a sentence.
+    """
+
+    recipe: Recipe
+    networks: int
+    changed: tuple[str, ...]
+    change: Difference | None
+    why: str
 
 
 # ------------------------------------------------------------------------------------------- diagnosis

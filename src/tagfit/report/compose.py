@@ -25,10 +25,11 @@ from tagfit.report.context import (
     SameSamplesRow,
     ScoreShown,
     SinceShown,
+    WhyShown,
 )
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search, series_of
 from tagfit.report.samples import gallery, labels, together
-from tagfit.report.values import continued_line, gap_of, runs_of, score_of
+from tagfit.report.values import continued_line, gains_of, gains_remark, gap_of, runs_of, score_of
 from tagfit.report.visible import duration
 from tagfit.runs.folder import RunCommand
 from tagfit.runs.gallery import scored_part
@@ -69,6 +70,7 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
         comparison=_comparison(files, others) if others else None,
         outcome=outcome(record),
         learning=tuple(learning(record)),
+        why=WhyShown(gains_of(record), gains_remark(record)) if record.gains else None,
         lock=_lock(record),
         metrics=_metrics(
             {**{name: run.scores for name, run in runs_of(record).items()}, "constant": constant},

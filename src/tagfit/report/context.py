@@ -12,7 +12,7 @@ from tagfit.records.runs import Finding, RepeatsRecord
 from tagfit.records.scores import Difference
 from tagfit.records.verdict import NextStep
 from tagfit.report.labels import LabelScores
-from tagfit.report.values import TriedRecipe
+from tagfit.report.values import GainShown, TriedRecipe
 from tagfit.runs.record import RunRecord
 
 
@@ -66,6 +66,14 @@ class OutcomeShown:
     changes: tuple[Difference | None, ...]
     asked: tuple[str, ...]
     figure: Figure
+
+
+@dataclass(frozen=True)
+class WhyShown:
+    """Why it is better: what each change on the way from the baseline brought."""
+
+    gains: tuple[GainShown, ...]
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -302,6 +310,7 @@ class Context:
     comparison: Comparison | None
     outcome: OutcomeShown
     learning: tuple[Learning, ...]
+    why: WhyShown | None
     lock: LockShown
     metrics: MetricTable
     findings: tuple[Finding, ...]

@@ -21,6 +21,7 @@ from tagfit.report.context import Figure, OutcomeShown, ScoreShown
 from tagfit.report.drawn import learning
 from tagfit.report.page import render_card
 from tagfit.report.plot import Plot
+from tagfit.report.values import gains_of
 from tagfit.report.visible import number, written
 from tagfit.runs.evaluation import EvaluationRecord
 from tagfit.runs.record import RunRecord
@@ -83,7 +84,7 @@ def result_card(record: RunRecord, steps: tuple[NextStep, ...]) -> Card:
         lead=" ".join(verdict.sentences[:1]),
         tone="bad" if worse else "good" if record.target.met else "even",
         sentences=verdict.sentences[1:],
-        tables=(_outcome_table(shown),),
+        tables=(_outcome_table(shown), *([_gains_table(record)] if record.gains else [])),
         charts=tuple(map(Plot, charts)),
         steps=steps,
     )
@@ -95,6 +96,14 @@ def _outcome_table(shown: OutcomeShown) -> CardTable:
         rows.append(("change", "in brackets: noise", *map(_change, shown.changes), ""))
     rows.append(("asked", "", *shown.asked, ""))
     return CardTable.of((shown.metric, "recipe", *shown.parts, "gap"), rows)
+
+
+def _gains_table(record: RunRecord) -> CardTable:
+    rows = [
+        (one.name, one.fields, _change(one.change), "–" if one.share is None else f"{one.share:.0%}", one.why)
+        for one in gains_of(record)
+    ]
+    return CardTable.of(("why it is better", "changed", "on val", "share", "what it does"), rows)
 
 
 def _score(one: ScoreShown) -> str:

@@ -15,7 +15,7 @@ from tagfit.records.runs import Folds, SeedSpread
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.records.verdict import NextStep
 from tagfit.report.findings import findings_lines
-from tagfit.report.values import continued_line, gap_of, score_of, tried_recipes
+from tagfit.report.values import continued_line, gains_of, gains_remark, gap_of, score_of, tried_recipes
 from tagfit.runs.next_steps import next_steps
 from tagfit.runs.record import Continuation, RunRecord
 
@@ -52,6 +52,8 @@ def result_table(record: RunRecord, folder: Path | None = None) -> Iterator[Rend
     yield from (Text(), _main_table(record), Text())
     if record.continued is not None:
         yield from (*_since(record.continued), Text())
+    if record.gains:
+        yield from (_gains_table(record), Text(gains_remark(record), style="dim"), Text())
     for table in _search_tables(record):
         yield from (table, Text())
     yield _other_metrics(record)
@@ -120,6 +122,16 @@ def _since(continued: Continuation) -> Iterator[RenderableType]:
                 values = (same.earlier_on_labels_then, same.now_on_labels_then)
                 table.add_row("  by the old labels", f"{same.kept:,}", *map(_number, values), "", "")
         yield table
+
+
+def _gains_table(record: RunRecord) -> Table:
+    """Why it is better: change by change, from the baseline to what is delivered."""
+    table = _plain_table("why it is better", "change on val", "share")
+    for one in gains_of(record):
+        share = "-" if one.share is None else f"{one.share:.0%}"
+        table.add_row(f"{_shorten(one.name, 28)}: {_shorten(one.fields, 24)}".rstrip(": "), _change(one.change), share)
+        table.add_row(Text(f"  {one.why}", style="dim", overflow="fold"), "", "")
+    return table
 
 
 def _search_tables(record: RunRecord) -> Iterator[Table]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagfit.records.scores import ByPart
+from tagfit.records.runs import GainRecord
+from tagfit.records.scores import ByPart, Difference
 from tagfit.runs.record import Continuation, LabelChange, ModelRecord, RunRecord
 
 #: labels whose changes are named in a line
@@ -36,6 +37,48 @@ def tried_recipes(record: RunRecord) -> list[TriedRecipe]:
         remark = trial.state if trial.state != "finished" else "delivered" * (trial.recipe == record.after.recipe)
         tried.append(TriedRecipe(trial.recipe.name, train, val, gap_of(train, val), trial.seconds, remark))
     return tried
+
+
+@dataclass(frozen=True)
+class GainShown:
+    """A change on the way from the baseline to what is delivered.
+
+    Attributes:
+        name: the recipe that it led to, or that it is an ensemble.
+        fields: what was changed.
+        share: of the whole gain; None unless that is above 0.
+        why: what the change does, in a sentence.
+    """
+
+    name: str
+    fields: str
+    change: Difference | None
+    share: float | None
+    why: str
+
+
+def gains_of(record: RunRecord) -> tuple[GainShown, ...]:
+    """In order."""
+    whole = sum(one.change.value for one in record.gains if one.change is not None)
+    return tuple(_gain(one, whole) for one in record.gains)
+
+
+def _gain(one: GainRecord, whole: float) -> GainShown:
+    ensemble = one.networks > 1 and not one.changed
+    name = f"ensemble of {one.networks} networks" if ensemble else one.recipe.name
+    fields = ", ".join(field.partition(".")[2] for field in one.changed)
+    share = one.change.value / whole if one.change is not None and whole > 0 else None
+    return GainShown(name, fields, one.change, share, one.why)
+
+
+def gains_remark(record: RunRecord) -> str:
+    """What the gains are of, and what would tell more."""
+    remark = "Measured on val, which chose among these models, with one seed each; in brackets: inside the noise."
+    if record.untried:
+        return f"{remark} There was no time to leave out {', '.join(record.untried)}: give more with --minutes."
+    if record.ingredients or len(record.gains[-1].changed) < 2:
+        return remark
+    return f"{remark} If you give the cure time (--minutes 30), each ingredient is left out by itself, on three seeds."
 
 
 def runs_of(record: RunRecord) -> dict[str, ModelRecord]:

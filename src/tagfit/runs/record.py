@@ -21,6 +21,7 @@ from tagfit.recipes import Recipe
 from tagfit.records.data import Kind, Part, Preprocessing
 from tagfit.records.runs import (
     Finding,
+    GainRecord,
     IngredientRecord,
     RepeatsRecord,
     Run,
@@ -260,6 +261,9 @@ class RunRecord:
         choice: how val chose the delivered model. None for `fit`, and in old records.
         test_run: how many commands have scored this test part on this machine, this one included. The cache counts
             them, and `tagfit cache --clear` forgets them. None without a test part, and in old records.
+        gains: why it is better: what each change on the way from the baseline brought on val. They add up to the whole.
+            Empty for `fit`, if the baseline is delivered, and in old records.
+        untried: the ingredients that there was no time to leave out: with more `--minutes`, they would be.
         next_steps: what to do next, the most promising first. Commands call the run's folder RUN, and data from memory
             DATA. Empty in old records.
         continued: what changed since the run that was gone on from (`--from`). None without one.
@@ -290,6 +294,8 @@ class RunRecord:
     test_run: int | None = None
     next_steps: tuple[NextStep, ...] = ()
     continued: Continuation | None = None
+    gains: tuple[GainRecord, ...] = ()
+    untried: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> ModelRecord | None:

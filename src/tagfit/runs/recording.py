@@ -85,6 +85,8 @@ def record_of(
         search=outcome.search,
         finalists=tuple(repeats.record for repeats in outcome.finalists),
         ingredients=tuple(ingredient.record for ingredient in outcome.ingredients),
+        gains=outcome.gains,
+        untried=outcome.untried,
         findings=_findings(before, after),
         expected=case.expected,
         choice=outcome.choice,

@@ -13,11 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from tagfit.recipes import CnnModel, DenseModel, Recipe
-from tagfit.records.runs import Finding, Run, SearchSummary
+from tagfit.records.runs import Finding, GainRecord, Run, SearchSummary
 from tagfit.records.scores import Difference, Target
 from tagfit.records.verdict import Choice
 from tagfit.search.candidates import first_of
 from tagfit.search.finals import Claim, Final, ValScores, best_final, lost, passed_over
+from tagfit.search.gains import gains
 from tagfit.search.ingredients import ingredients
 from tagfit.search.repeats import Ingredient, Repeats
 from tagfit.search.sampler import GENERATION, MedianPruner, Search
@@ -94,6 +95,8 @@ class Outcome:
         complete: False where it was asked to stop before all was done.
         finalists: the best recipes, each on several seeds.
         ingredients: what each ingredient of the chosen recipe brings.
+        gains: what each change on the way from the baseline brought.
+        untried: ingredients that there was no time for.
         refit: the chosen recipe, trained on all labelled rows but test, to be handed over instead; it was not scored.
     """
 
@@ -105,6 +108,8 @@ class Outcome:
     finalists: tuple[Repeats, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()
     search: SearchSummary | None = None
+    gains: tuple[GainRecord, ...] = ()
+    untried: tuple[str, ...] = ()
     refit: TrainedModel | None = None
 
 
@@ -149,7 +154,7 @@ class Campaign:
         runs = [trained.run for trained in self._tried]
         chosen = self._choose(before, runs)
         after = chosen.model
-        brought = self._ingredients(chosen.final) if chosen.final is not None else ()
+        brought, untried = self._ingredients(chosen.final) if chosen.final is not None else ((), ())
         scored = self._session.appraise(before)
         appraised = scored if after is before else self._session.appraise(after)
         refit = self._session.refit(appraised) if self._budget.refit and not self._session.stopped else None
@@ -162,6 +167,8 @@ class Campaign:
             finalists=chosen.finalists,
             ingredients=brought,
             search=self._searched,
+            gains=gains(before, self._tried, chosen.single, after, self._val_scores.ahead),
+            untried=untried,
             refit=refit,
         )
 
@@ -270,7 +277,7 @@ class Campaign:
             passed_over=passed_over(claims, taken, delivered, self._val_scores),
             ensemble=preference,
         )
-        return _Chosen(delivered, choice, final, tuple(one.repeats for one in finals))
+        return _Chosen(delivered, taken, choice, final, tuple(one.repeats for one in finals))
 
     def _finals(self, order: Sequence[TrainedModel], contest: Contest) -> list[Final]:
         """The best recipes on several seeds."""
@@ -304,23 +311,24 @@ class Campaign:
 
     # -------------------------------------------------------------------------------------- ingredients
 
-    def _ingredients(self, final: Final) -> tuple[Ingredient, ...]:
-        """What each ingredient of the chosen recipe brings, on the seeds of the finalists."""
+    def _ingredients(self, final: Final) -> tuple[tuple[Ingredient, ...], tuple[str, ...]]:
+        """What each ingredient of the chosen recipe brings, on the seeds of the finalists; and those without time."""
         whole = final.repeats
-        left_out = ingredients(whole.recipe)
+        every = ingredients(whole.recipe)
         seconds = sum(run.seconds for run in whole.runs)
-        costs = [seconds * _views(recipe) / _views(whole.recipe) for _, recipe in left_out]
-        left_out = left_out[: sum(cost <= self._limit - self._spent for cost in accumulate(costs))]
+        costs = [seconds * _views(recipe) / _views(whole.recipe) for _, recipe in every]
+        left_out = every[: sum(cost <= self._limit - self._spent for cost in accumulate(costs))]
         trained = self._session.attempt(
             [self._job(recipe, seed=seed) for _, recipe in left_out for seed in self._seeds]
         )
         by_recipe = [trained[first : first + SEEDS] for first in range(0, len(trained) - SEEDS + 1, SEEDS)]
-        return tuple(
+        brought = tuple(
             Ingredient.of(
                 name, whole, self._repeats(recipe, without), self._val_scores.error_of_means(final.trained, without)
             )
             for without, (name, recipe) in zip(by_recipe, left_out, strict=False)
         )
+        return brought, tuple(name for name, _ in every[len(brought) :])
 
     @property
     def _seeds(self) -> list[int]:
@@ -332,9 +340,12 @@ class Campaign:
 
 @dataclass(frozen=True, eq=False)
 class _Chosen:
-    """What is delivered, and how it was chosen; of a search, its recipe on several seeds, and all finalists."""
+    """What is delivered, `single` of it if it is an ensemble, and how it was chosen; of a search, its recipe on several
+    seeds, and all finalists.
+    """
 
     model: TrainedModel
+    single: TrainedModel
     choice: Choice
     final: Final | None
     finalists: tuple[Repeats, ...]
