@@ -42,7 +42,7 @@ lint: $(VENV)/.all
 
 # what the blocks of tutorials and how-to pages print, written into the pages again
 tutorials: $(VENV)/.all
-	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md docs/how-to/*.md
+	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md docs/checks/*.md docs/how-to/*.md
 
 # what options, records and checks say of themselves, written into the pages again
 reference: $(VENV)/.all

@@ -24,7 +24,7 @@ from tagfit.records.scores import Interval, Scores
 from tagfit.runs.record import RunRecord
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS / "cli.md", DOCS / "result.md")
+PAGES = (DOCS / "cli.md", DOCS / "result.md", DOCS / "checks" / "index.md")
 PART = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 #: an option that so many commands have is explained once, for all of them

@@ -1,4 +1,4 @@
-"""Tutorials run as they are written, on less data; how-to pages as they are."""
+"""Tutorials run as they are written, on less data; how-to pages and those of checks as they are."""
 
 import importlib.util
 import re
@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from making import PROVE
+from tagfit.diagnosis.registry import CHECKS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted((DOCS / "tutorials").glob("[0-9]*.md"))
+CHECK_PAGES = sorted((DOCS / "checks").glob("TAG*.md"))
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
 
 _spec = importlib.util.spec_from_file_location("run_tutorials", DOCS / "run_tutorials.py")
@@ -35,6 +37,29 @@ def test_a_how_to_page_runs_and_is_short(page):
     text = page.read_text(encoding="utf-8")
     assert tutorials.BLOCK.findall(tutorials.rewritten(text))
     assert len(re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE).split()) <= 300
+
+
+def findings(page):
+    """What blocks print of findings of the page's own check, line breaks aside."""
+    printed = " ".join(" ".join(re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)).split())
+    return re.findall(rf"\d\. ([^\[\]]+) \[{page.stem}\]", printed)
+
+
+@pytest.mark.parametrize("page", CHECK_PAGES, ids=lambda page: page.stem)
+def test_the_planted_fault_on_the_page_of_a_check_is_found(page, tmp_path):
+    again = tmp_path / page.name
+    again.write_text(tutorials.rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+    assert findings(page)
+    assert findings(again) == findings(page), "run make tutorials"
+
+
+def test_every_check_has_its_page():
+    assert [page.stem for page in CHECK_PAGES] == sorted(check.code for check in CHECKS.values())
+    for page, (name, check) in zip(CHECK_PAGES, sorted(CHECKS.items(), key=lambda one: one[1].code), strict=True):
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# {check.code}: {check.title}\n")
+        for part in ("## What to do", "## How it is found", "## How often it is wrong", f"`--ignore {name}`"):
+            assert part in text
 
 
 def test_what_fails_is_told():

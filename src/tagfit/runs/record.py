@@ -255,7 +255,7 @@ class RunRecord:
         search: how the search went; None if there was none.
         finalists: the recipes that a search trained again on further seeds.
         ingredients: what each ingredient of the chosen recipe brings, after a search.
-        findings: what the [checks](diagnosis.md) found that need no further training.
+        findings: what the [checks](checks/index.md) found that need no further training.
         seconds: how long the command took.
         expected: what to expect on new samples: the number to quote. None in old records.
         choice: how val chose the delivered model. None for `fit`, and in old records.
