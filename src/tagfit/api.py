@@ -191,10 +191,11 @@ def _source(
     if like is not None and (options.size is not None or options.backbone is not None):
         raise OptionError("the tagger decides how images are read, so you cannot give a size or a backbone")
     from tagfit.cluster.loading import decoding
+    from tagfit.report.progress import notebook_bar
     from tagfit.runs.loading import DataLoad
 
-    with connected(options.on) as ray:
-        yield DataLoad(data, labels, like, on_read, None if ray is None else decoding(ray))
+    with connected(options.on) as ray, notebook_bar("reading") as shown:
+        yield DataLoad(data, labels, like, on_read or shown, None if ray is None else decoding(ray))
 
 
 def _locked(data: object, device: str, *, calibrate: bool = False) -> LockedData:
@@ -490,6 +491,7 @@ def evaluate(
         BundleError: the bundle cannot be read.
         DataError: no labels in common, samples of another kind or shape, no rows in that part, no such column.
     """
+    from tagfit.report.progress import notebook_bar
     from tagfit.report.result import Evaluation
     from tagfit.runs.evaluation import evaluation_of
 
@@ -497,7 +499,8 @@ def evaluate(
     model = _in_torch(tagger)
     other = None if compare is None else _in_torch(compare)
     there = None if other is None else (other, _samples(data if compare_data is None else compare_data, other))
-    return Evaluation(**vars(evaluation_of(model, _samples(data, model), chosen, there)))
+    with notebook_bar("scoring, computing intervals"):
+        return Evaluation(**vars(evaluation_of(model, _samples(data, model), chosen, there)))
 
 
 def _in_torch(tagger: Tagger | str | Path) -> Tagger:
@@ -531,18 +534,21 @@ def diagnose(
     """
     from tagfit.report.result import Diagnosis
     from tagfit.runs import checkup
+    from tagfit.training.events import StageStarted
 
     chosen = _checked(DiagnoseOptions, options)
-    if checkup.is_run(data):
-        examined = checkup.of_run(Path(data), chosen.seed, chosen.device)
-    else:
-        examined = checkup.of_data(_locked(data, chosen.device), chosen, on_event)
-    examined = examined.without(chosen.ignore)
-    if chosen.quick:
-        examined = examined.quick()
-    for line in examined.announcement():
-        say(line)
-    return Diagnosis(**vars(examined.diagnosis()))
+    with _shown(None, on_event) as listen:
+        if checkup.is_run(data):
+            examined = checkup.of_run(Path(data), chosen.seed, chosen.device)
+        else:
+            examined = checkup.of_data(_locked(data, chosen.device), chosen, listen)
+        examined = examined.without(chosen.ignore)
+        if chosen.quick:
+            examined = examined.quick()
+        for line in examined.announcement():
+            say(line)
+        listen(StageStarted("running the checks"))
+        return Diagnosis(**vars(examined.diagnosis()))
 
 
 @shows(SuggestOptions)

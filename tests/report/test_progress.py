@@ -7,6 +7,7 @@ from rich.console import Console
 
 import tagfit
 from making import QUICK, feature_table, locked
+from tagfit.report import progress
 from tagfit.report.progress import EVERY, TrainingProgress
 from tagfit.training.events import EpochEnded, ImagesPassed, RunEnded, RunStarted, StageStarted
 
@@ -25,9 +26,9 @@ def shown(*, terminal=False, seconds=EVERY):
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=80, color_system=None)
     ticks = count()
-    with TrainingProgress(console, lambda: next(ticks) * seconds) as progress:
+    with TrainingProgress(console, lambda: next(ticks) * seconds) as listener:
         for event in EVENTS:
-            assert not progress(event)
+            assert not listener(event)
     return file.getvalue()
 
 
@@ -60,3 +61,51 @@ def test_python_shows_progress_if_it_is_asked_to_and_its_listener_still_counts(c
     assert "training 1 of 1: quick finished" in capsys.readouterr().err
     tagfit.fit(data, recipe=QUICK)
     assert not capsys.readouterr().err
+
+
+def test_a_notebook_is_told_what_goes_on_and_a_program_is_not(monkeypatch, capsys):
+    """What a notebook would show goes to a console that counts its bars here."""
+    data, shown = locked(feature_table()), []
+    result = tagfit.fit(data, recipe=QUICK)
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    monkeypatch.setattr(progress, "bar", lambda console: _Counted(shown))
+    tagfit.evaluate(result.tagger, data)
+    tagfit.load(data.dataset.x, data.dataset.labels_NL)
+    tagfit.diagnose(data, quick=True)
+    assert shown[:2] == ["scoring, computing intervals", "reading"]
+    assert "running the checks" in shown
+    assert not capsys.readouterr().out
+
+
+class _Counted:
+    """In place of a bar: takes down what tasks are called."""
+
+    disable = False
+
+    def __init__(self, names):
+        self._names = names
+
+    def add_task(self, name, **more):
+        self._names.append(name)
+        return 0
+
+    def reset(self, task, description="", **more):
+        self._names.append(description)
+
+    def update(self, task, **more):
+        pass
+
+    def start(self):
+        pass
+
+    stop = start
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        pass
+
+    @property
+    def console(self):
+        return Console(file=io.StringIO())

@@ -45,11 +45,13 @@ def diagnose(data: str, reading: DataOptions, looking: DiagnoseOptions, as_json:
     For DATA, a model is trained quickly to examine the data; with --recipe, that recipe is trained and examined itself.
     For a RUN, its own model is examined.
     """
-    from tagfit import api
-    from tagfit.cli.progress import TrainingBar
-    from tagfit.runs.checkup import is_run
+    from tagfit.cli.progress import TrainingBar, working
 
-    of_run = is_run(data)
+    with working("starting"):
+        from tagfit import api
+        from tagfit.runs.checkup import is_run
+
+        of_run = is_run(data)
     if of_run:
         _refuse(reading, looking)
     subject = data if of_run else load(data, reading)

@@ -121,9 +121,12 @@ def _trained(
     log: Log | None,
 ) -> tuple[Result, int | None]:
     """The result, and the signal that stopped it, if one did. What can be refused is refused before data is read."""
-    from tagfit import api, trackers
-    from tagfit.cluster.connection import connected
-    from tagfit.runs.folder import free_folder
+    from tagfit.cli.progress import working
+
+    with working("starting"):
+        from tagfit import api, trackers
+        from tagfit.cluster.connection import connected
+        from tagfit.runs.folder import free_folder
 
     trackers.demand(log)
     api.recipe_of(training)

@@ -25,12 +25,14 @@ def evaluate(
     bundle: str, data: str, reading: LabelOptions, scoring: EvaluateOptions, compare: str | None, as_json: bool
 ) -> None:
     """Score a BUNDLE (or RUN) on labelled DATA, with 95% intervals."""
-    from tagfit import api
     from tagfit.cli.progress import working
-    from tagfit.inference.tagger import Tagger
 
-    tagger = Tagger.load(bundle, runtime="torch")
-    other = None if compare is None else Tagger.load(compare, runtime="torch")
+    with working("loading the model"):
+        from tagfit import api
+        from tagfit.inference.tagger import Tagger
+
+        tagger = Tagger.load(bundle, runtime="torch")
+        other = None if compare is None else Tagger.load(compare, runtime="torch")
     samples = theirs = read(data, reading, tagger)
     if other is not None and other.preprocessing != tagger.preprocessing:
         theirs = read(data, reading, other)
@@ -68,13 +70,14 @@ def export(bundle: str, to: Literal["onnx", "keras", "keras-script"] | None, out
     An ONNX file also calibrates and decides; a Keras file gives raw scores. Either is checked against the bundle
     before it is written. A Keras script holds no weights: it is a readable program that trains the recipe anew.
     """
-    import tagfit
     from tagfit.cli.progress import working
 
     if to == "keras-script":
         _export_script(bundle, output or f"{name_of(bundle)}.py", as_json)
         return
     with working("exporting"):
+        import tagfit
+
         exported = tagfit.export(bundle, output or f"{name_of(bundle)}.{to or 'onnx'}", to=to)
     if as_json:
         show_json(exported)

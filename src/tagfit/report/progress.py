@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from tagfit.images.store import OnRead
 from tagfit.report.visible import duration
 from tagfit.training.events import EpochEnded, Event, ImagesPassed, RunEnded, RunStarted, StageStarted, StepEnded
 
@@ -51,6 +53,17 @@ def bar(console: Console) -> Progress:
 def in_notebook() -> bool:
     """Whether a notebook runs this, and can show a bar."""
     return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+
+
+@contextmanager
+def notebook_bar(what: str) -> Iterator[OnRead]:
+    """A bar in a notebook, nothing elsewhere; call what it yields to say how far it is."""
+    if not in_notebook():
+        yield lambda done, total: None
+        return
+    with bar(Console(force_jupyter=True)) as progress:
+        task = progress.add_task(what, total=None, extra="")
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)
 
 
 class TrainingProgress:
