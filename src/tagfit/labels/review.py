@@ -64,7 +64,7 @@ _PACE_OVER, _BREAK = 30, 120.0
 
 
 @dataclass(frozen=True)
-class Card:
+class SampleCard:
     """One sample, as a page shows it.
 
     Attributes:
@@ -100,7 +100,7 @@ class Page:
 
     total: int
     start: int
-    cards: tuple[Card, ...]
+    cards: tuple[SampleCard, ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class QueueProgress:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReviewProgress:
     """What was decided.
 
     Attributes:
@@ -168,7 +168,7 @@ class Decision:
 class Neighbourhood:
     """A sample's neighbours in feature space, and in which labels it differs from them."""
 
-    cards: tuple[Card, ...]
+    cards: tuple[SampleCard, ...]
     differences: tuple[str, ...]
 
 
@@ -236,7 +236,7 @@ class Review:
             rows = self._filtered(queue, chosen)
             return Page(len(rows), start, tuple(self._card(int(row), queue) for row in rows[start : start + count]))
 
-    def cards(self, rows: Iterable[int], queue: QueueName) -> tuple[Card, ...]:
+    def cards(self, rows: Iterable[int], queue: QueueName) -> tuple[SampleCard, ...]:
         """Samples as they are now."""
         with self._lock:
             return tuple(self._card(row, queue) for row in rows)
@@ -253,13 +253,13 @@ class Review:
             told = differences(self._labels_NL[row], self._labels_NL[near], self._source.label_names)
             return Neighbourhood(tuple(self._card(int(one), "all") for one in near), told)
 
-    def progress(self) -> Progress:
+    def progress(self) -> ReviewProgress:
         """What was decided so far, other windows' decisions included."""
         with self._lock:
             self._catch_up()
             changed_NL = self._decided_NL & (self._labels_NL != self._first_NL)
             decided = int(self._decided_NL.sum())
-            return Progress(
+            return ReviewProgress(
                 changed=int(changed_NL.sum()),
                 confirmed=decided - int(changed_NL.sum()),
                 pictures=int(self._decided_NL.any(axis=1).sum()),
@@ -311,14 +311,14 @@ class Review:
             return np.asarray(~(self._asked_NL[rows] & ~decided_nL).any(axis=1))
         return np.asarray(decided_nL.any(axis=1))
 
-    def _card(self, row: int, queue: QueueName) -> Card:
+    def _card(self, row: int, queue: QueueName) -> SampleCard:
         names = self._source.label_names
         labels_L, decided_L, scores_L = self._labels_NL[row], self._decided_NL[row], self._scores_NL[row]
         asked = [label for label in self._asked.get(row, ()) if not decided_L[label]]
         unknown = np.flatnonzero((labels_L == UNKNOWN) & (scores_L >= SUGGESTED))
         rules = broken(self._rules, labels_L)
         why = [_odd(names[label], int(labels_L[label]), float(scores_L[label])) for label in asked]
-        return Card(
+        return SampleCard(
             row=row,
             name=self._source.sample_names[row],
             labels="".join(_LETTERS[TOLD[value]] for value in labels_L.tolist()),

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from tagfit.errors import InputError, OutputError
 from tagfit.labels.gain import ExpectedGain
-from tagfit.labels.review import Card, Decision, Filter, Order, Progress, QueueName, Review, Said
+from tagfit.labels.review import Decision, Filter, Order, QueueName, Review, ReviewProgress, Said, SampleCard
 from tagfit.serve.guard import Access, Guard
 from tagfit.serve.pictures import Pictures
 from tagfit.serve.problems import ProblemError
@@ -88,15 +88,15 @@ class Summary:
     labels: tuple[str, ...]
     keys: tuple[str, ...]
     notes: tuple[str, ...]
-    progress: Progress
+    progress: ReviewProgress
 
 
 @dataclass(frozen=True)
 class Changed:
     """The samples that a decision changed, and how far all is; `kept` labels were changed by somebody else since."""
 
-    cards: tuple[Card, ...]
-    progress: Progress
+    cards: tuple[SampleCard, ...]
+    progress: ReviewProgress
     gain: str
     kept: int = 0
 

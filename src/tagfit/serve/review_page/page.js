@@ -111,7 +111,7 @@ async function start() {
   showProgress(summary.progress, "");
   const left = ["wrong", "next"].filter((name) => summary.progress.queues[name].total > summary.progress.queues[name].done);
   await open(left[0] ?? "all");
-  $("grid").focus();
+  $("grid").focus({ preventScroll: true });
 }
 
 async function open(name) {
@@ -569,12 +569,12 @@ $("find").addEventListener("keydown", (event) => {
   $("find").value = "";
   if (event.key === "Enter" && typed && label >= 0) turn(label);
   drawPanel();
-  $("grid").focus();
+  $("grid").focus({ preventScroll: true });
 });
 
 $("queues").addEventListener("click", (event) => {
   const button = event.target.closest("[data-queue]");
-  if (button) open(button.dataset.queue).then(() => $("grid").focus());
+  if (button) open(button.dataset.queue).then(() => $("grid").focus({ preventScroll: true }));
 });
 $("actions").addEventListener("click", (event) => {
   const action = event.target.closest("[data-do]")?.dataset.do;
@@ -584,7 +584,7 @@ $("zoom").addEventListener("click", zoom);
 $("help").addEventListener("click", () => $("keys").showModal());
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => $("grid").focus());
+  dialog.addEventListener("close", () => $("grid").focus({ preventScroll: true }));
 }
 $("before").addEventListener("click", () => back());
 $("after").addEventListener("click", further);
@@ -593,7 +593,7 @@ $("filter").addEventListener("submit", (event) => {
   const { name, label, said, low, high, order, left } = $("filter").elements;
   filter = { ...(name.value && { name: name.value }), ...(left.checked && { left: true }) };
   if (label.value) Object.assign(filter, { label: label.value, said: said.value, low: low.value / 100, high: high.value / 100, order: order.value });
-  load(0).then(() => $("grid").focus());
+  load(0).then(() => $("grid").focus({ preventScroll: true }));
 });
 $("filter").querySelector("[type=reset]").addEventListener("click", () => {
   filter = {};
