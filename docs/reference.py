@@ -4,6 +4,7 @@ Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->`. The re
 """
 
 import dataclasses
+import html
 import inspect
 import re
 from collections import Counter
@@ -53,8 +54,8 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _code(text: str) -> str:
-    """As code, also in a cell of a table."""
-    return "`{}`".format(text.replace("|", "\\|"))
+    """As code, also in a table: GitHub and the site differ about an escaped | in backticks."""
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 # -------------------------------------------------------------------------------------------- commands
@@ -84,8 +85,11 @@ def _paragraphs(text: str) -> list[str]:
 
 def _prose(text: str) -> str:
     """Help as Markdown: flags as code, and no letter with a meaning of its own."""
-    escaped = re.sub(r"([*|])", r"\\\1", text)
-    return re.sub(r"(?<![\w`-])--[a-z][a-z-]+", r"`\g<0>`", escaped)
+    plain = re.split(r"(`[^`]*`)", text)
+    plain[::2] = [
+        re.sub(r"(?<![\w-])--[a-z][a-z-]+", r"`\g<0>`", re.sub(r"[*|]", r"\\\g<0>", part)) for part in plain[::2]
+    ]
+    return "".join(plain)
 
 
 def _record(option: click.Option) -> tuple[str, str]:
@@ -255,7 +259,7 @@ def _json_type(kind: Any) -> str:
 def _checks() -> str:
     """The registry, in the order of the codes."""
     rows = [_check_row(name, check) for name, check in sorted(CHECKS.items(), key=lambda one: one[1].code)]
-    return _table(("code", "name", "finds", "about", "quick trainings", "in every `fit` and `cure`"), rows)
+    return _table(("code", "name", "finds", "about", "quick trainings", "in `fit`"), rows)
 
 
 def _check_row(name: str, check: Check) -> list[str]:
