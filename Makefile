@@ -40,9 +40,10 @@ lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# what the blocks of tutorials and how-to pages print, written into the pages again
+# what the blocks of tutorials and how-to pages print, written into the pages again; then the notebooks
 tutorials: $(VENV)/.all
 	$(BIN)/python docs/run_tutorials.py docs/tutorials/*.md docs/checks/*.md docs/how-to/*.md
+	$(BIN)/python docs/make_notebooks.py
 
 # what options, records and checks say of themselves, written into the pages again
 reference: $(VENV)/.all

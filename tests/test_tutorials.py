@@ -1,11 +1,13 @@
-"""Tutorials run as they are written, on less data; how-to pages and those of checks as they are."""
+"""Pages run: tutorials on less data, how-to pages and those of checks as they are; notebooks are their tutorials."""
 
-import importlib.util
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
+import make_notebooks
+import run_tutorials
 from making import PROVE
 from tagfit.diagnosis.registry import CHECKS
 
@@ -14,28 +16,43 @@ PAGES = sorted((DOCS / "tutorials").glob("[0-9]*.md"))
 CHECK_PAGES = sorted((DOCS / "checks").glob("TAG*.md"))
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
 
-_spec = importlib.util.spec_from_file_location("run_tutorials", DOCS / "run_tutorials.py")
-tutorials = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tutorials)
-
 
 def shorter(code):
-    for long, short in {} if PROVE else tutorials.SHORT.items():
+    for long, short in {} if PROVE else run_tutorials.SHORT.items():
         code = code.replace(long, short)
     return code
 
 
+def as_read(page):
+    """The page's text or, where it is a notebook too, that of the notebook's cells."""
+    if page.stem in make_notebooks.TUTORIALS:
+        return make_notebooks.page(nbformat.read(make_notebooks.notebook_of(page.stem), 4))
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray leaves files open
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_tutorial_runs(page):
-    text = page.read_text(encoding="utf-8")
-    written = tutorials.rewritten(text, shorter)
-    assert len(tutorials.BLOCK.findall(written)) == len(tutorials.BLOCK.findall(text)) >= 3
+    text = as_read(page)
+    if run_tutorials.lacks_backbones(text):
+        pytest.skip(f"needs the real backbones at {run_tutorials.BACKBONES}")
+    written = run_tutorials.rewritten(text, shorter)
+    assert len(run_tutorials.BLOCK.findall(written)) == len(run_tutorials.BLOCK.findall(text)) >= 3
+
+
+@pytest.mark.parametrize("tutorial", make_notebooks.TUTORIALS)
+def test_a_notebook_is_what_its_page_gives(tutorial):
+    page = make_notebooks.page_of(tutorial).read_text(encoding="utf-8")
+    made = nbformat.read(make_notebooks.notebook_of(tutorial), 4)
+    nbformat.validate(made)
+    assert made == make_notebooks.notebook(page), "make tutorials writes it again"
+    assert make_notebooks.page(made) == page
 
 
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
 def test_a_how_to_page_runs_and_is_short(page):
     text = page.read_text(encoding="utf-8")
-    assert tutorials.BLOCK.findall(tutorials.rewritten(text))
+    assert run_tutorials.BLOCK.findall(run_tutorials.rewritten(text))
     assert len(re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE).split()) <= 300
 
 
@@ -48,7 +65,7 @@ def findings(page):
 @pytest.mark.parametrize("page", CHECK_PAGES, ids=lambda page: page.stem)
 def test_the_planted_fault_on_the_page_of_a_check_is_found(page, tmp_path):
     again = tmp_path / page.name
-    again.write_text(tutorials.rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+    again.write_text(run_tutorials.rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
     assert findings(page)
     assert findings(again) == findings(page), "run make tutorials"
 
@@ -62,11 +79,17 @@ def test_every_check_has_its_page():
             assert part in text
 
 
+def test_a_page_leaves_the_environment_as_it_is(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    run_tutorials.rewritten("```python\nimport os\n\nos.environ['RAY_ADDRESS'] = 'x'\n```\n")
+    assert "RAY_ADDRESS" not in run_tutorials.os.environ
+
+
 def test_what_fails_is_told():
     with pytest.raises(RuntimeError, match="there is no command 'nothing'"):
-        tutorials.rewritten("```console\n$ tagfit nothing\n```\n")
+        run_tutorials.rewritten("```console\n$ tagfit nothing\n```\n")
 
 
 def test_what_a_block_prints_replaces_the_text_after_it():
     page = "```python\nx = 2\n```\n\n```python\nprint(x)\n```\n\n```text\n1\n```\n"
-    assert tutorials.rewritten(page) == page.replace("\n1\n", "\n2\n")
+    assert run_tutorials.rewritten(page) == page.replace("\n1\n", "\n2\n")
