@@ -40,7 +40,7 @@ def test_they_are_in_result_json_and_on_screen(record):
     assert len(as_json(record)["gains"]) == len(record.gains)
     text = as_text(result_table(record))
     assert "why it is better" in text
-    assert all(one.why[:30] in text for one in record.gains)
+    assert all(one.why[:20] in text for one in record.gains)
     assert max(map(len, text[text.index("why it is better") :].splitlines()[:3])) <= 80
 
 

@@ -53,7 +53,7 @@ def result_table(record: RunRecord, folder: Path | None = None) -> Iterator[Rend
     if record.continued is not None:
         yield from (*_since(record.continued), Text())
     if record.gains:
-        yield from (_gains_table(record), Text(gains_remark(record), style="dim"), Text())
+        yield from (*_gains(record), Text())
     for table in _search_tables(record):
         yield from (table, Text())
     yield _other_metrics(record)
@@ -124,14 +124,16 @@ def _since(continued: Continuation) -> Iterator[RenderableType]:
         yield table
 
 
-def _gains_table(record: RunRecord) -> Table:
+def _gains(record: RunRecord) -> Iterator[RenderableType]:
     """Why it is better: change by change, from the baseline to what is delivered."""
-    table = _plain_table("why it is better", "change on val", "share")
-    for one in gains_of(record):
+    shown = gains_of(record)
+    table = _plain_table("why it is better", "", "on val", "share")
+    for one in shown:
         share = "-" if one.share is None else f"{one.share:.0%}"
-        table.add_row(f"{_shorten(one.name, 28)}: {_shorten(one.fields, 24)}".rstrip(": "), _change(one.change), share)
-        table.add_row(Text(f"  {one.why}", style="dim", overflow="fold"), "", "")
-    return table
+        table.add_row(_shorten(one.name), _shorten(one.fields, 34), _change(one.change), share)
+    yield table
+    yield from (Text(f"{_shorten(one.name)}: {one.why}") for one in shown)
+    yield Text(f"note: in brackets: inside the noise. {gains_remark(record)}", style="dim")
 
 
 def _search_tables(record: RunRecord) -> Iterator[Table]:

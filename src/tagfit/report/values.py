@@ -73,7 +73,7 @@ def _gain(one: GainRecord, whole: float) -> GainShown:
 
 def gains_remark(record: RunRecord) -> str:
     """What the gains are of, and what would tell more."""
-    remark = "Measured on val, which chose among these models, with one seed each; in brackets: inside the noise."
+    remark = "Measured on val, which chose among these models, with one seed each."
     if record.untried:
         return f"{remark} There was no time to leave out {', '.join(record.untried)}: give more with --minutes."
     if record.ingredients or len(record.gains[-1].changed) < 2:
