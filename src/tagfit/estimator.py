@@ -170,15 +170,15 @@ def _demand_known(*arrays: object) -> None:
     if any(map(is_masked, arrays)):
         raise DataError(
             "masked values are unknown, and TagClassifier takes known values only",
-            "Fill in features; where labels are unknown: tagfit.fit(tagfit.load(X, y)).",
+            "Fill in missing features. If labels are unknown, use tagfit.fit(tagfit.load(X, y)).",
         )
 
 
 def _refuse(unsupported: Mapping[str, object]) -> None:
     if "sample_weight" in unsupported:
         raise TypeError(
-            "TagClassifier.fit takes no sample_weight: samples count alike. To weigh rare labels, choose a recipe "
-            "whose loss does: Recipe(..., training=Training(loss='weighted'))."
+            "TagClassifier.fit takes no sample_weight: samples count alike. To weight rare labels, choose a recipe "
+            "with a weighted loss: Recipe(..., training=Training(loss='weighted'))."
         )
     if unsupported:
         raise TypeError(f"TagClassifier.fit got an unexpected argument {next(iter(unsupported))!r}")

@@ -411,7 +411,7 @@ def test_predict_from_folders_patterns_and_stdin_to_every_form(tagfit, tagged, t
     np.testing.assert_allclose(columns["red"], [float(row["red"]) for row in rows], atol=1e-6)
     for words, expected in (
         (["-", "-"], "2 times"),
-        (["no*.png"], "fits this pattern"),
+        (["no*.png"], "matches this pattern"),
         (["x", "-o", "x.txt"], ".jsonl"),
     ):
         refused = tagfit("predict", "run", *words)
@@ -454,7 +454,7 @@ def test_resuming_with_another_model_is_refused(tagfit, tagged, quick, tmp_path)
     tagfit("fit", tagged, "--size", "16", "--recipe", quick, "--seed", "1", "-o", "other")
     before = (tmp_path / "out.csv").read_bytes()
     refused = tagfit("predict", "other", "images", "-o", "out.csv", "--resume")
-    assert (refused.exit_code, "another than this model" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "differs from what this model" in refused.stderr) == (2, True)
     assert (tmp_path / "out.csv").read_bytes() == before
 
 

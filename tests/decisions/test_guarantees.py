@@ -76,7 +76,7 @@ def test_unknown_cells_and_too_few_samples_are_refused_at_once():
     labels[0] = UNKNOWN
     labels[1:4] = 0
     refused = refusal(RECALL, labels, p)
-    assert "unknown are 6 labels of 1 samples" in refused.faults[0]
+    assert "6 labels of 1 samples are unknown" in refused.faults[0]
     assert "at least 9 samples with at least one label in the calibrate part; got 2 samples" in refused.faults[1]
     assert "fully labelled samples" in refused.todo
     assert "needs at least 15 samples in the calibrate part; got 6" in refusal(PRECISION, labels, p).faults[1]
@@ -165,7 +165,7 @@ def test_the_sentences_say_what_is_promised():
         f"label and over calibrate parts like this one of {recall.samples} samples, as long as new samples come from "
         "where these came from."
     )
-    assert recall.evidence.startswith("Fitted on 200 random halves of the calibrate part and looked at on the other")
+    assert recall.evidence.startswith("Fitted on 200 random halves of the calibrate part and tested on the other")
     assert recall.evidence.endswith("of 6 labels given to a sample.")
     precision = fit_guarantee(PRECISION, labels, p, np.arange(400) // 2)
     assert precision.sentence == (
@@ -202,7 +202,7 @@ def test_halves_that_are_too_small_are_said():
     labels[:11, 0], p[:, 0] = 1, 0.9
     found = fit_guarantee(RECALL, labels[:14], p[:14])
     assert (found.samples, found.resamples.fitted, found.resamples.achieved) == (11, 0, None)
-    assert "too little" in found.evidence
+    assert "too small" in found.evidence
     labels[:16, 0] = 1
     found = fit_guarantee(RECALL, labels, p)
     assert 0 < found.resamples.fitted < 200

@@ -66,7 +66,7 @@ def test_reasons(tmp_path, content, reason):
 @pytest.mark.parametrize(
     ("block", "reason"),
     [
-        (iptc_block(b"\xe9", utf8=True), "not the UTF-8"),
+        (iptc_block(b"\xe9", utf8=True), "declared as UTF-8, but are not"),
         (b"\x1c\x02\x19\xff\xff", "its IPTC cannot be read"),
         (b"nonsense", "its IPTC cannot be read"),
     ],

@@ -193,7 +193,7 @@ def test_on_the_command_line_names_never_leave_the_folder(tmp_path):
     assert "is not empty" in again.output
     within = CliRunner().invoke(main, [*arguments[:-2], str(other / "maps"), "-o", str(tmp_path / "out.csv")])
     assert within.exit_code == 2
-    assert f"is in {other}, whose images are read" in " ".join(within.output.split())
+    assert f"is in {other}, from which images are read" in " ".join(within.output.split())
     assert not (tmp_path / "out.csv").exists()
     assert not (other / "maps").exists()
     assert all(file.read_bytes() == content for file, content in before.items())

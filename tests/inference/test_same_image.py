@@ -132,7 +132,7 @@ def test_where_onnx_runtime_does_not_load_torch_predicts(photos, trained, monkey
     monkeypatch.setattr("tagfit.inference.onnx_runtime.session_of", broken)
     np.testing.assert_array_equal(Tagger.load(result.folder).predict(file).scores, expected)
     said = [record.getMessage() for record in caplog.records if record.name.startswith("tagfit")]  # not what torch logs
-    assert said == ["torch predicts, as ONNX Runtime cannot be used: DLL load failed"]
+    assert said == ["torch predicts, because ONNX Runtime cannot be used: DLL load failed"]
 
 
 def test_what_is_kept_does_not_stand_in_for_a_bundle_that_was_changed(trained, tmp_path):

@@ -204,7 +204,7 @@ def test_nothing_that_could_be_read_is_an_error(images, features, tmp_path):
         (tmp_path / "absent.png", "absent.png: .*No such file"),
         ([tmp_path / "broken.jpg"], "broken.jpg: .*known format"),
         (tmp_path / "empty", "no image in it or below it"),
-        (str(tmp_path / "*.png"), "fits this pattern"),
+        (str(tmp_path / "*.png"), "matches this pattern"),
     ]:
         with pytest.raises(DataError, match=expected):
             tagger.predict(inputs)
@@ -277,7 +277,7 @@ def test_sparse_and_masked_features(features):
     assert (tagger.predict(sparse.csr_matrix(x)).scores == tagger.predict(x).scores).all()
     with pytest.raises(DataError, match="NaN"):
         tagger.predict(np.ma.masked_array(x, mask=x > 1))
-    with pytest.raises(DataError, match="cannot be made an array"):
+    with pytest.raises(DataError, match="cannot be converted to an array"):
         tagger.predict([[1.0] * 8, [1.0] * 7])
 
 

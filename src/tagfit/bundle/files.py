@@ -101,12 +101,12 @@ def sha256(content: bytes) -> str:
 def folder_faults(folder: Path, files: Mapping[str, ListedFile]) -> list[str]:
     """How the folder differs from what is listed, as far as that is seen without opening a file."""
     entries = {entry.name: entry for entry in os.scandir(folder)}
-    faults = [f"{name!r:.60} is listed, but no such file is there" for name in files if name not in entries]
+    faults = [f"{name!r:.60} is listed but missing" for name in files if name not in entries]
     for name, entry in sorted(entries.items()):
         if entry.is_symlink():
             faults.append(f"{name!r:.60} is a link; expected a file")
         elif not entry.is_file(follow_symlinks=False):
-            faults.append(f"{name!r:.60} is no file")
+            faults.append(f"{name!r:.60} is not a file")
         elif name in files:
             size = entry.stat(follow_symlinks=False).st_size
             if size != files[name].size:
@@ -136,7 +136,7 @@ def read_listed(folder: Path, files: Mapping[str, ListedFile]) -> dict[str, byte
         with opened(folder / name) as file:
             contents[name] = file.read(entry.size) if os.fstat(file.fileno()).st_size == entry.size else b""
         if len(contents[name]) != entry.size or sha256(contents[name]) != entry.sha256:
-            faults.append(f"{folder / name}: its content is not what was handed over (size or SHA-256 differ)")
+            faults.append(f"{folder / name}: its content has changed since it was written (size or SHA-256 differ)")
     if faults:
         raise BundleError(faults)
     return contents

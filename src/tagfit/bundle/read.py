@@ -81,7 +81,7 @@ def _shape_faults(found: Audited) -> list[str]:
                 faults += unfit(partial(_built, manifest, member), own)
     if count > 1:
         prefixes = tuple(map(prefix, range(count)))
-        faults += [f"the tensor {name!r:.80} is of no member" for name in stored if not name.startswith(prefixes)]
+        faults += [f"the tensor {name!r:.80} belongs to no member" for name in stored if not name.startswith(prefixes)]
     return faults
 
 

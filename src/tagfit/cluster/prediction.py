@@ -35,7 +35,7 @@ PART = 8 * PATHS_AT_ONCE
 
 _INPUTS, _BUNDLE = "inputs", "inputs/bundle"
 
-_OTHER = "Go on with the job that the same command began, or choose another folder with -o; nothing was written."
+_OTHER = "Continue the job that the same command began, or choose another folder with -o; nothing was written."
 
 
 def predict_parts(

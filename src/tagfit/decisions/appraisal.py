@@ -64,7 +64,7 @@ class Appraisal:
         gain = difference(decided, at_half)[metric]
         if gain is not None:
             old, new = (getattr(spread.scores, metric) for spread in (at_half, decided))
-            told.append(f"On {part}, {TITLES[metric]} moves by that from {old:.3f} to {new:.3f}, {gain}.")
+            told.append(f"On {part}, {TITLES[metric]} changes with this from {old:.3f} to {new:.3f}, {gain}.")
         return tuple(told)
 
     @property

@@ -97,8 +97,8 @@ class Guarantee:
         unknown_NL = labels_NL == UNKNOWN
         if unknown_NL.any():
             faults.append(
-                f"{self} needs every label of the calibrate part to be known; unknown are {unknown_NL.sum()} labels "
-                f"of {unknown_NL.any(axis=1).sum()} samples"
+                f"{self} needs every label of the calibrate part to be known; {unknown_NL.sum()} labels of "
+                f"{unknown_NL.any(axis=1).sum()} samples are unknown"
             )
         counts_N = (labels_NL == YES).any(axis=1) if self.metric == "recall" else np.ones(len(labels_NL), np.bool_)
         units = len(np.unique(unit_N[counts_N]))
@@ -206,12 +206,12 @@ class FittedGuarantee:
     def _evidence(self) -> str:
         seen, metric = self.resamples, self.guarantee.metric
         if seen.achieved is None or seen.held is None or seen.labels_given is None:
-            return "Half of the calibrate part is too little to fit it on, so it could not be tried within that part."
+            return "Half of the calibrate part is too small to fit it on, so it could not be tried within that part."
         tried = f"{seen.drawn} random halves of the calibrate part"
         if seen.fitted < seen.drawn:
             tried = f"{seen.fitted} of {seen.drawn} random halves of the calibrate part (the others were not enough)"
         return (
-            f"Fitted on {tried} and looked at on the other half, {metric} is {_percent(seen.achieved)} on average "
+            f"Fitted on {tried} and tested on the other half, {metric} is {_percent(seen.achieved)} on average "
             f"and at least {_percent(self.guarantee.level)} in {_percent(seen.held)} of them, with "
             f"{seen.labels_given:.2f} of {self.labels} labels given to a sample."
         )
@@ -312,8 +312,8 @@ def _nothing_keeps(guarantee: Guarantee, risk: Recall | Precision, everyone_BU: 
     """Why it is refused after all."""
     if isinstance(risk, Recall):
         return DataError(
-            f"{guarantee} could only be kept by giving every label to every sample: labels that samples of the "
-            f"calibrate part really have got its lowest probability, {risk.steps[0]:g}, and too few may be missed",
+            f"{guarantee} could only be kept by giving every label to every sample: true labels in the calibrate "
+            f"part have its lowest probability, {risk.steps[0]:g}, and too few of them may be missed",
             "Ask for a lower recall, set more samples aside to calibrate, or train a model that tells them apart.",
         )
     precision_BT, units_BT = risk.measured(everyone_BU)

@@ -71,7 +71,7 @@ def fit_rule(
     rows = FitRows(labels_NL[usable_N], p_NL[usable_N].astype(np.float64))
     group_N = np.arange(len(rows)) if groups is None else np.unique(groups[usable_N], return_inverse=True)[1].ravel()
     if reason := _too_little(rows, group_N):
-        return Rule.flat(labels_NL.shape[1], note=f"flat at 0.5, as {reason}")
+        return Rule.flat(labels_NL.shape[1], note=f"0.5 for all labels, because {reason}")
     fold_N = folds(len(rows), group_N, seed=seed)
     if objective.level is not None:
         return fit_level(objective, rows, fold_N, group_N)

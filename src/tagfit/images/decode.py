@@ -156,7 +156,7 @@ def _small(image: Image.Image, form: ImageForm) -> Image.Image:
 def _plain(image: Image.Image) -> Image.Image:
     """The image as L, RGB, RGBA or CMYK; greys of 16 bits are scaled to 8."""
     if image.mode == "F":
-        raise UnreadableImageError("its pixels are floating-point numbers, of which no white is known")
+        raise UnreadableImageError("its pixels are floating-point numbers, so it is unknown which of them is white")
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _eight_bits(image)
     if image.has_transparency_data:

@@ -62,7 +62,7 @@ def _iptc(image: ImageFile) -> tuple[tuple[str, ...], str]:
         keywords = written if isinstance(written, list) else [written]
         return tuple(_text(keyword, is_utf8) for keyword in keywords if keyword), ""
     except UnicodeDecodeError:
-        return (), "its IPTC keywords are not the UTF-8 that they are said to be"
+        return (), "its IPTC keywords are declared as UTF-8, but are not"
     except Exception as error:  # as above
         return (), f"its IPTC cannot be read: {error}"
 

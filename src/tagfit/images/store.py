@@ -88,7 +88,7 @@ def open_images(
         with closing(_Store(made_folder(), form, max_pixels, on_pixels, decode)) as store:
             return store.open(sources, on_read)
     except (OSError, RuntimeError, sqlite3.Error) as error:
-        note = f"Decoded images are not kept for the next run, as the cache folder cannot be used: {error}."
+        note = f"Decoded images are not kept for the next run, because the cache folder cannot be used: {error}."
         log.warning(note)
         return _in_memory(sources, form, max_pixels, on_read, note, decode)
 

@@ -27,7 +27,7 @@ def overlay_folder(folder: Path, read: Sequence[Path], bundle: Path) -> Iterator
     """
     if inside := [place for place in read if folder.resolve().is_relative_to(place.resolve())]:
         raise OutputError(
-            f"{folder} is in {inside[0]}, whose images are read", "Choose a folder elsewhere; nothing was written."
+            f"{folder} is in {inside[0]}, from which images are read", "Choose a folder elsewhere; nothing was written."
         )
     with filled_folder(folder, "\0".join(str(one.resolve()) for one in (bundle, *read))):
         yield

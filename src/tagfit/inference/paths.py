@@ -33,7 +33,7 @@ def places(words: Sequence[str]) -> list[Path]:
         elif matches := sorted(_fitting(word)):
             found += matches
         else:
-            faults.append(f"{word}: no file or folder fits this pattern")
+            faults.append(f"{word}: no file or folder matches this pattern")
     if faults:
         raise DataError(faults)
     return found

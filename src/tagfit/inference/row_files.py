@@ -30,7 +30,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: of a CSV cell, what takes quotes around it
 _QUOTED = re.compile('[",\r\n]|^ | $')
 
-_OTHER = "Go on with the file that the same command began, or choose another with -o; nothing was written."
+_OTHER = "Continue the file that the same command began, or choose another with -o; nothing was written."
 
 
 class Lines(Protocol):
@@ -190,8 +190,8 @@ def demand_form(path: Path, resume: bool = False) -> None:
         raise OutputError(f"{path}: expected a name that ends in .csv, .jsonl or .parquet; got {path.suffix!r}")
     if path.suffix == ".parquet" and resume:
         raise OutputError(
-            f"{path}: a Parquet file is whole or absent, as what says where its rows are stands at its end",
-            "To be able to go on after a stop, write .csv or .jsonl.",
+            f"{path}: a Parquet file cannot be continued, because its index is written last",
+            "If you want to continue after an interruption, write .csv or .jsonl.",
         )
     if path.suffix == ".parquet":
         demand_extra("a Parquet file", "parquet")

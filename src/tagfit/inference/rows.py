@@ -102,8 +102,8 @@ def _after(known: Sequence[PredictedRow], rows: Iterator[PredictedRow]) -> Itera
         _demand(row, None if again is None else again.sample, number)
         if row is known[-1] and again is not None and not _alike(row, again):
             raise OutputError(
-                f"{row.sample}: its row is another than this model gives",
-                "Go on with the same bundle and the same options, or choose another file with -o.",
+                f"{row.sample}: its row differs from what this model gives",
+                "Continue with the same bundle and options, or choose another file with -o.",
             )
     yield from rows
 
@@ -112,7 +112,7 @@ def _demand(row: PredictedRow, sample: str | None, number: int) -> None:
     if sample is None or readable(row.sample) != readable(sample):
         raise OutputError(
             f"row {number + 1} is of {row.sample}; expected {sample or 'no such row'}",
-            "Go on with the same paths, or choose another file with -o; nothing was written.",
+            "Continue with the same paths, or choose another file with -o; nothing was written.",
         )
 
 

@@ -241,7 +241,7 @@ class Tagger:
                     faults.append("expected features that are finite in float32; got NaN, infinite or larger values")
         if not (seen or faults) and self._fine_tuned:
             faults.append(
-                f"expected images, as the backbone of this bundle was trained further; got {x.shape[1]} features"
+                f"expected images, because the backbone of this bundle was fine-tuned; got {x.shape[1]} features"
             )
         if faults:
             raise DataError(faults, f"This model was trained on {kind} of that shape.")
@@ -424,7 +424,7 @@ def _in_onnx(found: Audited) -> Networks | None:
         content = onnx_of(_constructed(found)).content
         networks = onnx_networks.OnnxNetworks(content, found.manifest.preprocessing)
     except (ImportError, ExportError) as error:
-        log.warning("torch predicts, as ONNX Runtime cannot be used: %s", error)
+        log.warning("torch predicts, because ONNX Runtime cannot be used: %s", error)
         return None
     onnx_networks.keep(found, content)
     return networks

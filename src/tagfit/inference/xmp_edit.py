@@ -100,7 +100,7 @@ def _places(packet: bytes, wanted: _Property) -> _Places:
         packet.decode("utf-8")
         parser.Parse(packet, True)
     except (UnicodeDecodeError, expat.ExpatError) as error:
-        raise MalformedXmpError(f"is not UTF-8 without padding, so that nothing is added to it: {error}") from error
+        raise MalformedXmpError(f"is not UTF-8 without padding, so nothing is added to it: {error}") from error
     return places
 
 
@@ -125,7 +125,7 @@ class _Places:
         kind = self._kind(_plain(name))
         if kind == "description" and any(_plain(one) == self.wanted.in_full for one in given):
             name = f"{self.wanted.prefix}:{self.wanted.name}"
-            raise MalformedXmpError(f"has its {name} as an attribute, which nothing is added to")
+            raise MalformedXmpError(f"has its {name} as an attribute, so nothing can be added to it")
         self._open.append((kind, _prefix(name), at))
         self._text = ""
 

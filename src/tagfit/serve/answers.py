@@ -22,7 +22,9 @@ class PredictedSample(BaseModel):
     labels: list[str] = Field(description="The labels that the model's rule gives.")
     scores: dict[str, float] | None = Field(description="The network's score of each label.")
     probabilities: dict[str, float] | None = Field(description="The same, calibrated.")
-    error: str | None = Field(description="Why there are none: it could not be read, or its scores are not finite.")
+    error: str | None = Field(
+        description="Why there are no scores: the sample could not be read, or they are not finite."
+    )
 
 
 class PredictedSamples(BaseModel):
@@ -114,10 +116,10 @@ _WHY = {
     403: "Another page's request.",
     408: "The body came too slowly.",
     413: "Too large, or too many images.",
-    415: "A type of body that is not taken.",
+    415: "This type of body is not accepted.",
     421: "Another host's request.",
-    422: "What came does not fit: images that cannot be read, features of another shape.",
-    429: "Too many requests are waiting; Retry-After says for how long.",
+    422: "The content does not fit the model: images that cannot be read, features of another shape.",
+    429: "Too many requests are waiting. Retry-After holds the seconds to wait.",
     503: "It took too long, or the server is about to end.",
 }
 

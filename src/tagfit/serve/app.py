@@ -209,7 +209,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.post(
         PREDICT,
         summary="Labels for images or feature rows",
-        response_description="What was asked for.",
+        response_description="The answer.",
         response_model=answers.PredictedSamples,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": answers.PREDICT_BODY},
@@ -224,7 +224,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.get(
         "/v1/labels",
         summary="The labels, their thresholds and how they are given",
-        response_description="What was asked for.",
+        response_description="The answer.",
         response_model=answers.ModelLabels,
     )
     async def labels(request: Request) -> Response:
@@ -242,7 +242,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.get(
         "/readyz",
         summary="Whether it takes requests",
-        response_description="What was asked for.",
+        response_description="The answer.",
         response_model=answers.State,
         responses={503: {"model": answers.State}},
     )
@@ -285,7 +285,7 @@ def _add_explain(app: FastAPI) -> None:
     @app.post(
         "/v1/explain",
         summary="Which part of an image speaks for a label",
-        response_description="As large as what the network sees, to be laid over it.",
+        response_description="It has the size of what the network sees, so that you can lay it over the image.",
         response_class=Response,
         responses={**answers.problems(408, 413, 415, 422, 429, 503), 200: png},
         openapi_extra={"requestBody": answers.IMAGE_BODY},

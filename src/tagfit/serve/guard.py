@@ -79,7 +79,7 @@ class Access:
             raise ProblemError(400, "A request needs one Host header that names a host.")
         if name not in self.hosts and not _is_number(name):
             raise ProblemError(
-                421, "This server does not answer to that host name; --allow-host NAME lets it.", headers=_CLOSE
+                421, "This server does not accept that host name. Allow it with --allow-host NAME.", headers=_CLOSE
             )
         return given[0].lower()
 

@@ -24,14 +24,14 @@ class ServerMetrics:
         self.seconds = Histogram(
             "tagfit_request_seconds", "From request to answer.", ["path"], buckets=_SECONDS, registry=to
         )
-        self.rows = Counter("tagfit_rows", "Images and rows that the network was asked about.", registry=to)
+        self.rows = Counter("tagfit_rows", "Images and rows that the network scored.", registry=to)
         self.unreadable = Counter("tagfit_unreadable_images", "Images that could not be read.", registry=to)
-        self.crashes = Counter("tagfit_decoder_crashes", "Images that took their decoder down.", registry=to)
+        self.crashes = Counter("tagfit_decoder_crashes", "Images that crashed their decoder.", registry=to)
         self.batch_rows = Histogram(
             "tagfit_batch_rows", "Rows of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128), registry=to
         )
         self.batch_seconds = Histogram(
-            "tagfit_batch_seconds", "What the network took for a batch.", buckets=_SECONDS, registry=to
+            "tagfit_batch_seconds", "Seconds that the network took for a batch.", buckets=_SECONDS, registry=to
         )
         Gauge("tagfit_waiting_rows", "Images and rows that wait to be answered.", registry=to).set_function(waiting)
 

@@ -140,7 +140,7 @@ def test_every_faulty_row_is_told_at_once(folder, faults):
     text = "\n".join(found)
     for piece in ("expected 4 values", "'b' must be a number; got 'two'", "must be one of 0, 1; got 5", "twice"):
         assert piece in text
-    assert "counted from 0 to 3" in text
+    assert "numbers go from 0 to 3" in text
 
 
 def test_missing_and_infinite_features_are_faults(folder, faults):
@@ -155,7 +155,7 @@ def test_missing_and_infinite_features_are_faults(folder, faults):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD.replace(": -C -2", "") + "1,2,0,1\n", "not said which attributes are labels"),
+        (HEAD.replace(": -C -2", "") + "1,2,0,1\n", "does not mark which attributes are labels"),
         (HEAD.replace("-C -2", "-C 4") + "1,2,0,1\n", "-C 4; expected 1 to 3"),
         (HEAD.replace("-C -2", "-C 0") + "1,2,0,1\n", "-C 0"),
         (HEAD, "no rows below @data"),
@@ -185,7 +185,7 @@ def test_options_of_images_are_refused(folder, faults):
 @pytest.mark.parametrize(
     ("xml", "message"),
     [
-        (XML.format("x", "Y"), "label 'Y' is no attribute of r.arff"),
+        (XML.format("x", "Y"), "label 'Y' is not an attribute of r.arff"),
         (XML.format("x", "x"), "'x' occurs 2 times"),
         ("<labels></labels>", "no labels in it"),
         ("<labels><label name='x'></labels>", "not well-formed"),
@@ -208,7 +208,7 @@ def test_entities_do_not_expand(folder):
 
 def test_a_sparse_file_that_claims_too_much(folder, faults, monkeypatch):
     monkeypatch.setattr("tagfit.data.sources.arff.MAX_VALUES", 7)
-    assert "more than memory holds" in faults(read, folder(r_arff=HEAD + "{}\n{}\n"))[0]
+    assert "more memory than there is" in faults(read, folder(r_arff=HEAD + "{}\n{}\n"))[0]
 
 
 @pytest.mark.parametrize("row", ["{" + " " * 60_000 + "'", "1," + " " * 60_000 + "'", "{0" + " " * 60_000 + "x'y}"])

@@ -74,7 +74,7 @@ def test_a_space_separates_only_when_said(folder):
 def test_numbers_in_text_are_names(folder):
     table = read(folder("a.jpg", "b.jpg", l_csv="file_name,label\na.jpg,3\nb.jpg,12\n"))
     assert table.label_names == ("12", "3")
-    assert table.notes == ("The labels are whole numbers, which are taken for their names.",)
+    assert table.notes == ("The labels are whole numbers, which are used as their names.",)
 
 
 def test_two_separators_are_ambiguous(folder, faults):
@@ -103,7 +103,7 @@ def test_a_matrix_of_minus_and_plus_one_asks_what_it_means(folder, faults):
 
 def test_minus_one_cannot_be_no_beside_zero(folder, faults):
     where = folder("a.jpg", "b.jpg", l_csv="image,x\na.jpg,0\nb.jpg,-1\n")
-    assert "0 occurs beside it" in faults(read, where, minus_one="no", label_column="x")[0]
+    assert "0 occurs as well" in faults(read, where, minus_one="no", label_column="x")[0]
 
 
 def test_options_that_cannot_apply_are_refused(folder, faults):
@@ -111,7 +111,7 @@ def test_options_that_cannot_apply_are_refused(folder, faults):
     assert "lists its labels by name" in faults(read, where / "listed.csv", minus_one="no")[0]
     assert "no cell lists labels" in faults(read, where / "binary.csv", label_separator=";")[0]
     assert len(faults(read, where / "binary.csv", label_separator="", minus_one="maybe")) == 3
-    assert "changed nothing" in read(where / "binary.csv", minus_one="no").notes[0]
+    assert "has no effect" in read(where / "binary.csv", minus_one="no").notes[0]
 
 
 # ---------------------------------------------------------------------------------- metadata or label
@@ -195,7 +195,7 @@ def test_every_fault_is_told_at_once(folder, faults):
         (b"", "empty"),
         (b"  \n\n", "empty"),
         (b"image,tags\n", "no rows"),
-        (b"image\na.jpg\n", "no column holds labels"),
+        (b"image\na.jpg\n", "no column certainly holds labels"),
         (b"image,tags\na.jpg,\n", "no labels at all"),
         (b"image,camera\na.jpg,x\n", "only one column could be a label"),
         (b"name,tags\nb,sea\n", "expected a column with the images' paths"),
@@ -205,13 +205,13 @@ def test_every_fault_is_told_at_once(folder, faults):
         (b"image,sea, sea\na.jpg,1,1\n", "'sea' occurs 2 times"),
         (b"image,tags\na.jpg,s\x00ea\n", ":2: holds NUL"),
         (b"image,tags\na.jpg,pl\xe8ge\n", ":2: expected UTF-8 text; got byte 0xe8"),
-        ("image,tags\na.jpg,sea\n".encode("utf-16")[:-1], "its mark says utf-16-le"),
-        ("image,tags\na.jpg,sea\n".encode("utf-32")[:-1], "its mark says utf-32-le"),
+        ("image,tags\na.jpg,sea\n".encode("utf-16")[:-1], "its byte order mark means utf-16-le"),
+        ("image,tags\na.jpg,sea\n".encode("utf-32")[:-1], "its byte order mark means utf-32-le"),
         (b'image,tags\na.jpg,"sea\nb.jpg,sea\n', ":2: cannot be read as delimited text"),
         (b'image,tags\na.jpg,"' + b"x" * 200_000 + b'"\n', "field larger than"),
         (b"image,tags\na.jpg,\"['sea', 'sky'\"\n", "a list that is not closed"),
         (b"image,tags\na.jpg,nan\n", "no labels at all"),
-        (b"image,tags\na.jpg,?\n", "'?' is no label name"),
+        (b"image,tags\na.jpg,?\n", "'?' is not a label name"),
         (b'image,tags\na.jpg,"s\x07ea"\n', "control characters"),
     ],
 )
@@ -238,8 +238,8 @@ def test_repeated_rows(folder, faults):
     assert len(table) == 2
     assert table.notes == ("1 rows that repeat an image with the same labels are left out.",)
     found = faults(read, folder(l_csv="image,tags,split\na.jpg,x;z,val\nb.jpg,x,val\na.jpg,y,val\nb.jpg,x,train\n"))
-    assert found[0] == "l.csv:4: names the image of l.csv:2, 'a.jpg', with other labels."
-    assert found[1] == "l.csv:5: names the image of l.csv:3, 'b.jpg', with another split."
+    assert found[0] == "l.csv:4: repeats the image of l.csv:2, 'a.jpg', with other labels."
+    assert found[1] == "l.csv:5: repeats the image of l.csv:3, 'b.jpg', with another split."
 
 
 def test_names_that_differ_in_case_are_kept_and_said(folder):

@@ -131,7 +131,7 @@ def test_parts_must_agree(folder, faults):
     (where / "test.csv").write_text("image,tags,split\nb.jpg,sea,val\n")
     assert any("has a `split` column" in fault for fault in faults(read, where))
     (where / "test.csv").write_text("image,tags\na.jpg,sea\n")
-    assert faults(read, where)[0] == "train.csv:2: names the image of test.csv:2, 'a.jpg', with another split."
+    assert faults(read, where)[0] == "train.csv:2: repeats the image of test.csv:2, 'a.jpg', with another split."
 
 
 def test_parts_of_arrays(folder):

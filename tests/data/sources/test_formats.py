@@ -212,7 +212,7 @@ def test_attributes_of_three_values(folder, faults):
     assert read(where, minus_one="unknown").labels_NL.tolist() == [[1, UNKNOWN], [1, 1], [0, 1], [UNKNOWN, UNKNOWN]]
     (where / "list.txt").write_text("5\nsea sky\na.jpg 1 -1\nb.jpg 1\n")
     found = faults(read, where, minus_one="no")
-    assert "says that it has 5 images; it has 2" in found[0]
+    assert "counts 5 images, but it lists 2" in found[0]
     assert found[1].startswith("list.txt:4: expected an image and 2 values")
 
 
@@ -343,7 +343,7 @@ def test_the_sheet_that_names_images_is_read(folder, faults):
     workbook(where / "labels.xlsx", one=ROWS, two=ROWS)
     assert "of one, two, 2 do" in faults(read, where)[0]
     workbook(where / "labels.xlsx", one=(("image", "sea", "sea"), ("a.jpg", 1, 0)))
-    assert "labels.xlsx:1: two columns have one name" in faults(read, where)[0]
+    assert "labels.xlsx:1: two columns have the same name" in faults(read, where)[0]
 
 
 @pytest.mark.parametrize(("module", "name"), [("openpyxl", "x.xlsx"), ("pyarrow", "x.parquet")])
@@ -427,7 +427,7 @@ def test_files_that_are_named_and_not_read(tmp_path, faults, content, message):
 def test_fiftyone_stays_in_its_folder(folder, faults):
     index = {"index": [{"data": "a.jpg", "labels": "../../secret.json"}]}
     where = folder("a.jpg", manifest_json=json.dumps(index, indent=1))
-    assert "lies outside of the folder" in faults(read, where)[0]
+    assert "is outside the folder" in faults(read, where)[0]
 
 
 def test_open_images_without_a_name(folder, faults):

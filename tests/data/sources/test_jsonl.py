@@ -89,7 +89,7 @@ def test_labels_as_text_and_as_lists(folder):
 def test_class_numbers_need_names(folder, faults, expected):
     text = lines(*({"file_name": "a.jpg", **one} for one in expected))
     message, todo = faults(read, folder("a.jpg", metadata_jsonl=text))
-    assert "class numbers, whose names the data does not hold; metadata.jsonl:1 has" in message
+    assert "class numbers, and the data does not name the classes; metadata.jsonl:1 has" in message
     assert "--label-names" in todo
     assert "ClassLabel" in todo
 
@@ -104,12 +104,12 @@ def test_every_fault_is_told_at_once(folder, faults):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"image": "a.jpg"}]', "no column holds labels"),
+        ('[{"image": "a.jpg"}]', "no column certainly holds labels"),
         ('[{"a": "a.jpg"}, 3]', "one JSON document"),
         ('{\n"image": "a.jpg"}', "one JSON document"),
         ('{"images": [], "annotations": []}', "COCO"),
         ('{"labels": ["x"]}', "expected a column with the images' paths"),
-        ('{"image": "a.jpg"}', "no column holds labels"),
+        ('{"image": "a.jpg"}', "no column certainly holds labels"),
         ('{"image": "a.jpg", "labels": []}', "no labels at all"),
         ('{"image": "a.jpg", "labels": {"x": 2}}', "'x' must be 0, 1 or null"),
         ('{"image": "a.jpg", "labels": {"x": 1, "x ": 1}}', "occurs twice"),

@@ -44,7 +44,7 @@ def test_keywords_become_labels(tmp_path):
     assert table.given_split is None
     assert table.notes == (
         "Labels are the keywords of 6 images: 2 in IPTC, 4 in embedded XMP.",
-        "1 images without a keyword are not labelled, and left out.",
+        "1 images without a keyword are unlabelled and left out.",
     )
 
 
@@ -61,7 +61,7 @@ def test_a_sidecar_comes_before_the_image_and_xmp_before_iptc(tmp_path):
     found = [tags(table, f"{letter}.jpg") for letter in "abcde"]
     assert found == [{"full name"}, {"stem"}, {"inside"}, {"inside"}, {"inside"}]
     assert "2 in embedded XMP, 3 in sidecars" in table.notes[0]
-    assert table.notes[1] == "2 images have other keywords inside than in their sidecar, which counts."
+    assert table.notes[1] == "2 images have different keywords inside and in their sidecar. The sidecar's are used."
 
 
 def test_what_cannot_be_read_is_set_aside(tmp_path):
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_is_set_aside(tmp_path):
         "bad.jpg": "its XMP is not well-formed XML",
         "beside.jpg": "beside.xmp has a document type",
         "control.jpg": "control characters",
-        "charset.jpg": "not the UTF-8",
+        "charset.jpg": "declared as UTF-8, but are not",
         "empty.jpg": "the file is empty",
         "text.png": "not an image",
     }.items():

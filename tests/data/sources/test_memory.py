@@ -73,7 +73,7 @@ def test_faults_of_arrays(faults):
     found = faults(from_arrays, X, Y, split=["train", "trian"])
     assert "split has 2 entries for 4 samples" in found[0]
     assert "split[1]: split must be" in found[1]
-    assert "cannot be made an array" in faults(from_arrays, [[1, 2], [3]], Y)[0]
+    assert "cannot be converted to an array" in faults(from_arrays, [[1, 2], [3]], Y)[0]
     assert "must hold numbers; got dtype object" in faults(from_arrays, np.array([[None]]), [[1]])[0]
 
 

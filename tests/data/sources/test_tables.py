@@ -177,7 +177,7 @@ def test_never_no_is_told_by_part(folder):
     rows += ["0,1,val", "1,0,val"]
     found = read(folder(*NAMES, l_csv=table(rows, "image,No Finding,Edema,split")))
     assert [note for note in found.notes if note.startswith("Never no")] == [
-        "Never no in the train part, only yes or unknown: No Finding. Nothing there shows when it does not apply."
+        "Never no in the train part, only yes or unknown: No Finding. No sample there is without them."
     ]
 
 
@@ -196,7 +196,7 @@ def test_rows_of_one_image_and_label(folder, faults):
         "sea": 1,
     }
     scored = text.replace("image,label", "image,label,score").replace("\n", ",0.5\n").replace("score,0.5", "score")
-    assert "from which number on" in faults(read, folder(*NAMES, l_csv=scored))[0]
+    assert "which numbers mean" in faults(read, folder(*NAMES, l_csv=scored))[0]
     people = "image,label,annotator\na,x,anna\na,y,ben\nb,x,anna\n"
     assert "several people" in faults(read, folder("a.jpg", "b.jpg", l_csv=people))[0]
 
@@ -306,7 +306,7 @@ def test_labels_with_scores_are_asked_for(folder, faults):
     ("cells", "said"),
     [
         (("A dog runs through snow.", "Two children play outside.", "The sea lies still today."), "Sentences are no"),
-        (("5", "0", "3"), "Ratings and other numbers are no labels yet"),
+        (("5", "0", "3"), "Ratings and other numbers are not labels"),
     ],
 )
 def test_what_is_no_label_yet_is_not_offered_as_one(folder, cells, said):

@@ -85,7 +85,7 @@ def read_arff(path: Path, faults: Faults) -> Arff:
     if at < len(told) and not rows:
         faults.add(f"{path.name}: there are no rows below @data.")
     if len(rows) * len(attributes) > MAX_VALUES:
-        faults.add(f"{path.name}: {len(rows)} rows of {len(attributes)} attributes are more than memory holds.")
+        faults.add(f"{path.name}: {len(rows)} rows of {len(attributes)} attributes need more memory than there is.")
     faults.check()
     values_NA, kept = _matrix(rows, attributes, path.name, faults)
     where = tuple(f"{path.name}:{rows[row][0]}" for row in kept)
@@ -223,7 +223,7 @@ class _Reader:
         if "'" in line or '"' in line:
             cells = _quoted_cells(line)
         if len(cells) != len(self._attributes):
-            raise _RowError(f"expected {len(self._attributes)} values, one an attribute; got {len(cells)}.")
+            raise _RowError(f"expected {len(self._attributes)} values, one for each attribute; got {len(cells)}.")
         return [self._cell(at, cell.strip()) for at, cell in enumerate(cells)]
 
     def _sparse(self, line: str) -> NDArray[np.float64]:
@@ -232,7 +232,7 @@ class _Reader:
         body, values_A = line[1:-1].strip(), self._left_out.copy()
         places, values = self._plain_pairs(body) or self._pairs(body)
         if places and max(places) >= len(values_A):
-            raise _RowError(f"attribute {max(places)} does not exist: they are counted from 0 to {len(values_A) - 1}.")
+            raise _RowError(f"attribute {max(places)} does not exist: their numbers go from 0 to {len(values_A) - 1}.")
         if len(set(places)) < len(places):
             raise _RowError("an attribute occurs twice in a sparse row.")
         values_A[places] = values

@@ -32,7 +32,7 @@ def plain_array(value: Any, name: str) -> NDArray[Any]:
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         why = str(error) or type(error).__name__
         todo = "Are rows of unequal length? Is a tensor on a GPU?"
-        raise DataError(f"{name} cannot be made an array: {why}.", todo) from error
+        raise DataError(f"{name} cannot be converted to an array: {why}.", todo) from error
 
 
 def names_of_columns(value: object) -> tuple[str, ...]:
@@ -59,7 +59,8 @@ def _dense(matrix: Any, name: str) -> NDArray[Any]:
     size, shape = math.prod(matrix.shape) * matrix.dtype.itemsize, tuple(matrix.shape)
     if fault := memory_fault(size, f"{name}: a sparse matrix of shape {shape}, with its zeros stored,"):
         raise DataError(
-            fault, "Give fewer columns: the commonest, or sklearn.decomposition.TruncatedSVD(256).fit_transform(X)."
+            fault,
+            "Give fewer columns: the most common ones, or sklearn.decomposition.TruncatedSVD(256).fit_transform(X).",
         )
     dense: NDArray[Any] = matrix.toarray()
     return dense

@@ -243,7 +243,9 @@ def _label_names(
         notes.append(f"No label names were given, so the columns of y are called label_1 to label_{n_labels}.")
         return tuple(f"label_{number}" for number in range(1, (n_labels or 0) + 1))
     if n_labels is not None and len(names) != n_labels:
-        faults.add(f"{source}: {len(names)} label names for {n_labels} columns of y.", "Give one name a column of y.")
+        faults.add(
+            f"{source}: {len(names)} label names for {n_labels} columns of y.", "Give one name for each column of y."
+        )
     return label_names(map(str, names), f"{source}: label_names", faults)
 
 
@@ -280,7 +282,7 @@ def _features(x_ND: NDArray[Any], name: str, faults: Faults, notes: list[str]) -
         faults.add(
             f"{name}: {int((~finite_ND).sum())} cells are nan, infinite or beyond float32; "
             f"the first is {name}[{row}, {column}] = {x_ND[row, column]}.",
-            "Fill in missing features, or leave out those samples, before they come here.",
+            "Fill in missing features, or leave out those samples, before you load the data.",
         )
     elif narrow_ND.dtype != x_ND.dtype and not _same(narrow_ND, x_ND):
         notes.append(f"Features are rounded from {x_ND.dtype} to float32.")
@@ -288,7 +290,7 @@ def _features(x_ND: NDArray[Any], name: str, faults: Faults, notes: list[str]) -
         if lost:
             notes.append(
                 f"{name}: rounding to float32 makes {lost} distinct rows equal to others. "
-                "Subtract what the values of a column have in common: X - X.mean(axis=0)."
+                "Subtract the mean of each column: X - X.mean(axis=0)."
             )
     return _without_minus_zero(narrow_ND)
 
@@ -322,14 +324,14 @@ def _without_minus_zero(x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 def _codes(y: NDArray[Any], name: str, faults: Faults) -> NDArray[np.int8] | None:
     """(N, L) int8 of YES, NO, UNKNOWN and MINUS; None after a fault."""
     if y.dtype.kind not in "biuf":
-        faults.add(f"{name} must hold 0 and 1, one column a label; got dtype {y.dtype}.{_object_hint(y)}")
+        faults.add(f"{name} must hold 0 and 1, one column for each label; got dtype {y.dtype}.{_object_hint(y)}")
     elif y.ndim == 1:
         faults.add(
-            f"{name} must be (N, L), one 0/1 column a label; got shape {y.shape}.",
+            f"{name} must be (N, L), one 0/1 column for each label; got shape {y.shape}.",
             "One label: y[:, None]. Class numbers: keras.utils.to_categorical(y).",
         )
     elif y.ndim != 2 or y.shape[1] == 0:
-        faults.add(f"{name} must be (N, L), one 0/1 column a label; got shape {y.shape}.")
+        faults.add(f"{name} must be (N, L), one 0/1 column for each label; got shape {y.shape}.")
     else:
         codes_NL = np.select([y == 1, y == 0, y == -1, y != y], [YES, NO, MINUS, UNKNOWN], _WRONG).astype(np.int8)
         _check_values(y, codes_NL == _WRONG, name, faults)

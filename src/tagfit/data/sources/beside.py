@@ -54,7 +54,7 @@ def _image(name: str, listing: Listing) -> str:
     best = [image for image in near if _folder(image) == _folder(name)]
     best = best or [image for image in near if near[image] == max(near.values())] or _in_folder(name, listing)
     if len(best) > 1:
-        raise DataError(f"{name}: its image may be {' or '.join(best[:3])}.", "Give images names of their own.")
+        raise DataError(f"{name}: its image may be {' or '.join(best[:3])}.", "Give each image its own name.")
     return best[0] if best else stem
 
 

@@ -120,7 +120,7 @@ def settle_minus_one(
     if not count:
         unused = minus_one is not None
         return codes_NL, (
-            f"{source}: no label is written as -1, so its given meaning changed nothing.",
+            f"{source}: no label is written as -1, so the meaning given for -1 has no effect.",
         ) if unused else ()
     has_zero = bool((codes_NL == NO).any())
     if minus_one is None and not has_zero:
@@ -130,7 +130,7 @@ def settle_minus_one(
         )
     if minus_one == "no" and has_zero:
         faults.add(
-            f"{source}: -1 was said to mean no, but 0 occurs beside it.",
+            f"{source}: -1 cannot mean no, because 0 occurs as well.",
             "Write no as 0 and unknown as -1 or an empty cell, or leave out --minus-one-is (minus_one).",
         )
     meaning, word = (NO, "no") if minus_one == "no" else (UNKNOWN, "unknown")

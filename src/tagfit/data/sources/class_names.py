@@ -113,7 +113,9 @@ def count_of_classes(numbers: Sequence[Sequence[int]], where: Sequence[str]) -> 
     ((count, _),) = Counter(map(len, numbers)).most_common(1)
     for row, place, is_right in zip(numbers, where, is_vector, strict=True):
         if not is_right or len(row) != count:
-            raise DataError(f"{place}: expected {count} values of 0, 1 or -1, one a class; got {shortened(list(row))}.")
+            raise DataError(
+                f"{place}: expected {count} values of 0, 1 or -1, one for each class; got {shortened(list(row))}."
+            )
     return count
 
 

@@ -76,7 +76,9 @@ def read_coco(source: Source, reading: Reading, faults: Faults) -> Rows:
         ]
     parents = frozenset.intersection(*(one.parents for one in parsed))
     parts = [(_rows(one, file, parents, faults), file.part) for one, file in zip(parsed, source.files, strict=True)]
-    dropped = f"Category {', '.join(sorted(parents))} only groups the others, and is no label." if parents else ""
+    dropped = (
+        f"Category {', '.join(sorted(parents))} only groups other categories, so it is not a label." if parents else ""
+    )
     rows = join(parts, faults)
     return replace(rows, reading=(*rows.reading, dropped)) if dropped else rows
 
@@ -263,7 +265,7 @@ def _add_stray(stray: Mapping[str, Counter[str]], name: str, faults: Faults) -> 
             these = "1 annotation is" if count == 1 else f"{count:,} annotations are"
             faults.add(
                 f"{name}: {these} of {what} {key}, which is not among its {of_key}.",
-                "Is the file cut, or made of two files whose ids differ?",
+                "Is the file incomplete, or made of two files whose ids differ?",
             )
 
 

@@ -141,10 +141,10 @@ class Column:
         """What to do with cells that are sentences or ratings; nothing where they may be labels."""
         cells = [text for cell in self.cells if (text := "" if cell is None else str(cell).strip())]
         if cells and all(map(_WHOLE.fullmatch, cells)) and self.flags is None:
-            return "Ratings and other numbers are no labels yet: write 1 where a label applies and 0 where it does not."
+            return "Ratings and other numbers are not labels: write 1 if a label applies and 0 if it does not."
         words = sorted(len(text.split()) for text in self.texts)
         if words and words[len(words) // 2] >= _SENTENCE and not self.lists_labels and not self.has_vocabulary:
-            return "Sentences are no labels yet: write those that apply into a column of their own, such as sea;boat."
+            return "Sentences are not labels: list the labels that apply in a column of their own, such as sea;boat."
         return ""
 
     @property

@@ -53,7 +53,7 @@ def table_of(text: str, name: str, reading: Reading, faults: Faults) -> Table:
     records = _records(text[start:].removeprefix("#"), delimiter, name, skipped, faults)
     first = list(islice(records, _MOST_ABOVE))
     at = 0 if reading.header == "none" else header_at([cells for _, cells in first])
-    lines = (*lines, *(f"Line {line} stands above the header, and is skipped." for line, _ in first[:at]))
+    lines = (*lines, *(f"Line {line} is above the header and is skipped." for line, _ in first[:at]))
     (head_line, header), *rest = first[at:] or [(1, [])]
     records = chain(rest, records)
     names = [cell.strip() for cell in header]

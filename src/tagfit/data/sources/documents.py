@@ -141,7 +141,7 @@ def label_keys(values: Mapping[str, Sequence[object]], reading: Reading, name: s
         raise DataError(f"{beside}, and no {missing[0]!r}.")
     if not reading.label_columns and (not found or (len(found) > 1 and (recurring or not structured))):
         option = f"--label-column {(found or ['choice'])[0]} (label_column)"
-        raise DataError(f"{beside}; it is not clear what the labels are.", f"Name what they are with {option}.")
+        raise DataError(f"{beside}; it is not clear what the labels are.", f"Name them with {option}.")
     return reading.label_columns or found
 
 

@@ -58,7 +58,7 @@ def _lines(
     features: Sequence[str], labels: Sequence[str], split: str | None, left_out: Sequence[str]
 ) -> tuple[str, ...]:
     lines = [f"{len(features)} columns are features: {', '.join(features[:8])}{', ...' if len(features) > 8 else ''}."]
-    lines.append(f"Labels are one column a label: {', '.join(labels[:8])}{', ...' if len(labels) > 8 else ''}.")
+    lines.append(f"Labels are in one column each: {', '.join(labels[:8])}{', ...' if len(labels) > 8 else ''}.")
     lines += [f"The split is column {split!r}."] if split else []
     return (*lines, f"Left out as row numbers: {', '.join(left_out)}.") if left_out else tuple(lines)
 

@@ -285,7 +285,7 @@ class _Folder:
     def __init__(self, folder: Path, base: Path | None) -> None:
         self._base = base
         self._entries: dict[str, os.DirEntry[str]] = {}
-        self._fault = "" if self._is_inside(folder) else "is led out of the folder of images by a symbolic link."
+        self._fault = "" if self._is_inside(folder) else "leads out of the folder of images through a symbolic link."
         if not self._fault:
             self._list(folder)
 
@@ -309,8 +309,8 @@ class _Folder:
         if entry is None:
             return _MISSING
         if entry.is_symlink() and not self._is_inside(Path(entry.path)):
-            return "is led out of the folder of images by a symbolic link."
+            return "leads out of the folder of images through a symbolic link."
         try:
             return "" if entry.is_file() else "is not a file."
         except OSError as error:
-            return f"cannot be looked at: {error.strerror}."
+            return f"cannot be read: {error.strerror}."

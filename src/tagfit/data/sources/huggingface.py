@@ -135,7 +135,7 @@ def _images(
         if not (image.get("bytes") or image.get("path")):
             faults.add(f"{place}: there is no image.", "Leave out rows without an image.")
         elif has_bytes and not image.get("bytes"):
-            faults.add(f"{place}: the image is a file, others are bytes.", "Keep all images in one way.")
+            faults.add(f"{place}: the image is a file, others are bytes.", "Store all images in the same way.")
     return [image.get("path") for image in held], None
 
 

@@ -72,7 +72,7 @@ def _with_labels_of_objects(
     labels = [_labels_of(objects) for objects in columns[name]]
     for objects, found, place in zip(columns[name], labels, where, strict=True):
         if found is None:
-            faults.add(f"{place}: {name} says no categories; got {shortened(objects)}.", _OBJECTS)
+            faults.add(f"{place}: {name} has no categories; got {shortened(objects)}.", _OBJECTS)
     return {key: cells for key, cells in columns.items() if key != name} | {"labels": [found or [] for found in labels]}
 
 

@@ -206,14 +206,14 @@ def _notes(found: Findings) -> Iterator[str]:
     places = ", ".join(f"{count} {place}" for place, count in sorted(found.places.items()))
     yield f"Labels are the keywords of {len(found.keywords)} images: {places}."
     if found.unlabelled:
-        yield f"{len(found.unlabelled)} images without a keyword are not labelled, and left out."
+        yield f"{len(found.unlabelled)} images without a keyword are unlabelled and left out."
     if found.machine:
         yield (
             f"{found.machine} images have keywords that tagfit wrote, which do not count as labels: "
             "--machine-tags takes them too."
         )
     if found.overruled:
-        yield f"{found.overruled} images have other keywords inside than in their sidecar, which counts."
+        yield f"{found.overruled} images have different keywords inside and in their sidecar. The sidecar's are used."
 
 
 # ------------------------------------------------------------------------------------------------ the reader

@@ -43,7 +43,7 @@ def label_table(rows: Rows, name: str, root: Root, reading: Reading, faults: Fau
         DataError: with every fault, and those gathered before.
     """
     if not len(rows) and not len(faults):
-        faults.add(f"{rows.source}: there are no rows.", "Expected one row an image.")
+        faults.add(f"{rows.source}: there are no rows.", "Expected one row for each image.")
     is_nowhere = rows.names_files and not root.folder.is_dir()
     if is_nowhere:
         faults.add(f"{root.folder}: the folder of images does not exist.", "Name a folder with --images (images).")
@@ -75,7 +75,7 @@ def _found(rows: Rows, root: Root, reading: Reading, faults: Faults) -> Found:
             )
     found = find_images(images, root, rows.bases, rows.hints)
     is_bearable = len(found.missing) <= MOST_MISSING * len(rows)
-    todo = f"Images are looked for in {root.folder}; say with --images (images) if they start elsewhere."
+    todo = f"Images are looked for in {root.folder}; name another folder with --images (images)."
     for row, complaint in found.complaints.items():
         if row not in found.missing or not is_bearable:
             faults.add(f"{rows.where[row]}: image {shortened(found.names[row])} {complaint}", todo)
@@ -131,7 +131,7 @@ def _merged(rows: Rows, found: Found, split_N: NDArray[np.int8] | None, faults: 
         if what := what or _difference(rows, codes_NL[earlier], codes_NL[row]):
             image = f"the image of {rows.where[earlier]}, {shortened(found.names[row])},"
             faults.add(
-                f"{rows.where[row]}: names {image} with {what}.",
+                f"{rows.where[row]}: repeats {image} with {what}.",
                 "Correct one of the rows, or write all labels of the image into one.",
             )
         codes_NL[earlier] = np.maximum(codes_NL[earlier], codes_NL[row])
@@ -166,7 +166,7 @@ def _settle_blank(rows: Rows, images: _Images, reading: Reading, faults: Faults)
         return replace(images, kept_M=~unlabelled_M, reading=tuple(lines))
     samples, word = f"{count:,} sample{'s' if count > 1 else ''} without an entry", rows.labels.none_word
     if reading.blank_is == "unlabelled" or (reading.blank_is is None and word):
-        why = "" if reading.blank_is else f", as {word!r} is written where there is none of the labels"
+        why = "" if reading.blank_is else f", because {word!r} is written for samples with none of the labels"
         unlabelled_M |= left_M
         lines.append(f"{samples} were never labelled{why}: left out.")
     elif reading.blank_is is None and count > max(1, MOST_BLANK * among):
@@ -239,14 +239,14 @@ def _never_no(rows: Rows, images: _Images) -> Iterator[str]:
         if has[NO].any() and len(never):
             where = "" if images.split_M is None else f" in the {PARTS[code]} part"
             names = ", ".join(rows.labels.names[column] for column in never[:8])
-            yield f"Never no{where}, only yes or unknown: {names}. Nothing there shows when it does not apply."
+            yield f"Never no{where}, only yes or unknown: {names}. No sample there is without them."
 
 
 def _found_lines(rows: Rows, found: Found) -> Iterator[str]:
     if rows.metadata:
         yield f"Kept as metadata, not as labels: {', '.join(rows.metadata)}."
     if merges := rows.merges and len(rows) - len(set(found.names)):
-        yield f"{merges:,} rows were put together with others of the same image."
+        yield f"{merges:,} rows were merged with others of the same image."
     if count := len(found.differently):
         written, inner = (shortened(names[found.differently[0]]) for names in (rows.images, found.names))
         yield f"{count:,} images were found by the end of their names: {written} is {inner}."

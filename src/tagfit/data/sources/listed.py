@@ -43,7 +43,7 @@ _UNLABELLED = {"unlabeled", "unlabelled", "not labeled", "not labelled", "unanno
 _PIECE = re.compile(r"""[\[({]\s*['"]|['"]\s*[\])}]""")
 #: a label with a score: `beach:0.9`, `beach (0.9)`
 _SCORED = re.compile(r".*\w\s*[:=(]\s*[01]?[.,]\d+%?\)?")
-NUMBERS_NOTE = "The labels are whole numbers, which are taken for their names."
+NUMBERS_NOTE = "The labels are whole numbers, which are used as their names."
 _NO_NAME = "?"
 #: the keys that name a label in a list of objects
 _NAMED_BY = ("label", "name", "tag", "class", "category", "class_name", "title")
@@ -178,7 +178,7 @@ def _split_text(column: LabelCells, reading: Reading, faults: Faults) -> tuple[L
         odd = [name for name in split[cell] if name == _NO_NAME or name in _NONE] if isinstance(cell, str) else ()
         if odd:
             todo = "Leave the cell empty where there are no labels."
-            faults.add(f"{column.where[row]}: {odd[0]!r} is no label name.", todo)
+            faults.add(f"{column.where[row]}: {odd[0]!r} is not a label name.", todo)
     for text, place in places.items() if reading.label_separator is None else ():
         if broken := next(filter(_is_broken, split[text]), None):
             faults.add(f"{place}: {shortened(text)} would be read as a label {broken!r}.", "Correct the cell.")
@@ -204,8 +204,8 @@ def _number_note(lists: Sequence[Sequence[str]], column: LabelCells, faults: Fau
         faults.add(f"{column.source}: holds numbers such as {min(names)}, not labels.", "Labels are names, or 0 and 1.")
     if names and all(map(_SCORED.fullmatch, names)):
         faults.add(
-            f"{column.source}: labels have scores, as in {shortened(min(names))}, and it is not known from which "
-            "score on they apply.",
+            f"{column.source}: labels have scores, as in {shortened(min(names))}, and it is not clear which "
+            "scores mean that a label applies.",
             "Keep the labels that apply, without their scores.",
         )
     if not names or not all(map(str.isdecimal, names)) or column.declared:
@@ -250,7 +250,7 @@ def _named(column: LabelCells, faults: Faults) -> LabelCells:
 def _refuse_numbers(column: LabelCells, faults: Faults) -> None:
     cell, place = next(pair for pair in zip(column.cells, column.where, strict=True) if _is_filled(pair[0]))
     faults.add(
-        f"{column.source}: labels are class numbers, whose names the data does not hold; "
+        f"{column.source}: labels are class numbers, and the data does not name the classes; "
         f"{place} has {shortened(cell)}.",
         "Give the names in the order of the numbers: --label-names (in Python: label_names). Write names in place "
         "of the numbers if you can; a column of a Hugging Face dataset can be cast to ClassLabel(names=[...]).",
@@ -308,7 +308,7 @@ def _checked_lists(column: LabelCells, faults: Faults) -> list[list[str]]:
         if not all(isinstance(name, str) for name in names):
             faults.add(
                 f"{place}: expected labels as a list of names; got {shortened(cell)}.",
-                "Write the labels of every sample in one way: as names in a list, or as a 0/1 column a label.",
+                "Write the labels of every sample in the same way: a list of names, or one 0/1 column for each label.",
             )
             names = []
         lists.append([name.strip() for name in names if isinstance(name, str) and name.strip()])

@@ -85,7 +85,7 @@ def from_arrays(
         return table
     parts = list(split)
     if len(parts) != len(table):
-        faults.add(f"split has {len(parts)} entries for {len(table)} samples.", "Give one part a sample.")
+        faults.add(f"split has {len(parts)} entries for {len(table)} samples.", "Give one part for each sample.")
     codes = part_codes(parts, [f"split[{row}]" for row in range(len(parts))], faults)
     faults.check()
     return replace(table, given_split=codes)

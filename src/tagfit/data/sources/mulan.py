@@ -94,7 +94,7 @@ def _labels(path: Path, arff: Arff, faults: Faults) -> tuple[list[int], tuple[st
         return _by_xml(xml, arff, faults)
     if meka is not None:
         return _by_meka(int(meka[1]), arff, faults), ()
-    faults.add(f"{path.name}: it is not said which attributes are labels.", _TODO)
+    faults.add(f"{path.name}: it does not mark which attributes are labels.", _TODO)
     return [], ()
 
 
@@ -112,7 +112,7 @@ def _by_meka(count: int, arff: Arff, faults: Faults) -> list[int]:
     """MEKA counts labels from the start, and with a negative number from the end."""
     n = len(arff.attributes)
     if not 0 < abs(count) < n:
-        faults.add(f"{arff.source}: @relation says -C {count}; expected 1 to {n - 1} labels among {n} attributes.")
+        faults.add(f"{arff.source}: @relation has -C {count}; expected 1 to {n - 1} labels among {n} attributes.")
         return []
     return list(range(count)) if count > 0 else list(range(n + count, n))
 
@@ -127,7 +127,7 @@ def _by_xml(xml: Path, arff: Arff, faults: Faults) -> tuple[list[int], tuple[str
         if name not in column_of:
             unknown += 1
             hint = did_you_mean(name, column_of) if unknown <= DataError.SHOWN else ""  # the search takes time
-            faults.add(f"{xml.name}: label {name!r} is no attribute of {arff.source}.{hint}")
+            faults.add(f"{xml.name}: label {name!r} is not an attribute of {arff.source}.{hint}")
         elif count > 1:
             faults.add(f"{xml.name}: label {name!r} occurs {count} times.")
     note = f"The hierarchy of labels in {xml.name} is flattened: each is a label of its own."
@@ -246,7 +246,7 @@ def _compare(first: MultiLabelArff, other: MultiLabelArff, faults: Faults) -> No
     for what in ("label_names", "feature_names"):
         if getattr(first, what) != getattr(other, what):
             faults.add(
-                f"{other.block.x_name}: its {what.replace('_', ' ')} are not those of {first.block.x_name}, in order.",
+                f"{other.block.x_name}: its {what.replace('_', ' ')} are not those of {first.block.x_name}, in that order.",
                 "Give the parts of a split the same attributes, or name a single label file.",
             )
 

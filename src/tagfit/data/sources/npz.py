@@ -108,7 +108,7 @@ def _refuse_header(member: IO[bytes], info: zipfile.ZipInfo) -> str:
         )
     size = dtype.itemsize * math.prod(shape)
     if not size and math.prod(shape[:1]) > _MOST_OF_NOTHING:
-        return f"claims shape {shape} of {dtype}, which is nothing {shape[0]} times."
+        return f"claims shape {shape} of {dtype}, which holds no values."
     if member.tell() + size != info.file_size:
         return f"claims shape {shape} of {dtype}, {size} bytes; its data is {info.file_size - member.tell()} bytes."
     return ""
@@ -139,7 +139,7 @@ def _blocks(file: LabelFile, found: Sequence[Block], faults: Faults) -> Sequence
     if file.part is None:
         return found
     if any(block.part is not None for block in found):
-        faults.add(f"{file.name}: is the {file.part} part by its name, and holds parts of a split itself.")
+        faults.add(f"{file.name}: is the {file.part} part by its name, but holds parts of a split itself.")
     return [
         replace(block, part=file.part, x_name=f"{file.name}: {block.x_name}", y_name=f"{file.name}: {block.y_name}")
         for block in found

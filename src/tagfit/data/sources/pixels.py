@@ -116,8 +116,8 @@ def flattened_note(x: NDArray[Any]) -> list[str]:
     channels_first = ".transpose(0, 2, 3, 1)" if best[0] == 3 else ""
     arranged = f"X.reshape(-1, {', '.join(map(str, best))}){channels_first}"
     return [
-        f"The rows of X look like flattened images of {height} x {width} x {colours}. They are read as features, of "
-        f"which no network knows which are neighbours; to read them as images, give {arranged}."
+        f"The rows of X look like flattened images of {height} x {width} x {colours}. They are read as features, so "
+        f"a network cannot know which values are neighbours. To read them as images, pass {arranged}."
     ]
 
 

@@ -29,7 +29,7 @@ def read_postcards(data: str, on_draw: OnDraw | None = None) -> LabelTable:
     """
     count = data.removeprefix(POSTCARDS)
     if not (count.isdecimal() and int(count) > 0):
-        raise DataError(f"the embedded set is asked for as postcards:COUNT, e.g. postcards:2400; got {data!r}")
+        raise DataError(f"the embedded set is called postcards:COUNT, e.g. postcards:2400; got {data!r}")
     x, labels_NL, notes = _drawn(int(count), on_draw)
     return LabelTable(
         name="postcards",
@@ -48,6 +48,6 @@ def _drawn(count: int, on_draw: OnDraw | None) -> tuple[NDArray[np.uint8], NDArr
     try:
         return *stack(count, on_draw), ()
     except (OSError, RuntimeError) as error:
-        note = f"The postcards are held in memory, as the cache folder cannot be used: {error}."
+        note = f"The postcards are held in memory, because the cache folder cannot be used: {error}."
         log.warning(note)
         return *draw(0, count), (note,)

@@ -38,7 +38,7 @@ class Reading(ReadingOptions):
         """An option that cannot apply is a fault, never silently ignored."""
         for name in self.changed():
             if name in names:
-                why = _MEANINGLESS.get(name, f"{name} was given, but means nothing here.")
+                why = _MEANINGLESS.get(name, f"{name} was given, but has no effect here.")
                 faults.add(f"{source}: {why}", f"Leave out {option_of(name)} ({name}).")
 
 

@@ -125,7 +125,7 @@ def _check_exists(data: Path) -> None:
 def _several(data: Path, sources: Sequence[Source]) -> DataError:
     found = "; ".join(f"{source.title} ({source.reader.title})" for source in sources)
     first = next((file.path for source in sources for file in source.files), None)
-    todo = f"Name the label file that counts, e.g. {first}; images are then still looked for in its folder."
+    todo = f"Name the label file to use, e.g. {first}. Images are still looked for in its folder."
     expected = "expected one label file, or the train, val and test parts of one split"
     return DataError(f"{data}: {expected}; got {found}.", todo if first else "Put a labels.csv into the folder.")
 

@@ -298,15 +298,15 @@ class _Judged:
             return tuple(column.name for column in flagged), True
         if flagged or texts or words:
             why = "only one column could be a label" if len(flagged) == 1 and not (texts or words) else ""
-            raise _Question([*texts, *words, *flagged], why or "no column is called as one that holds labels")
+            raise _Question([*texts, *words, *flagged], why or "no column has the name of a column of labels")
         others = [column for column in self._columns.values() if column.name != self.image]
-        raise _Question(others, "no column holds labels for certain")
+        raise _Question(others, "no column certainly holds labels")
 
     # ----------------------------------------------------------------------------------------------- what is said
 
     def lines(self, image: str | None, labels: Sequence[str], are_flags: bool, split: str) -> tuple[str, ...]:
         many = f"{', '.join(labels[:8])}{', ...' if len(labels) > 8 else ''}"
-        what = f"one column a label: {many}" if are_flags else f"column {', '.join(map(repr, labels))}"
+        what = f"one column for each label: {many}" if are_flags else f"column {', '.join(map(repr, labels))}"
         return tuple(
             filter(None, (f"Image names are column {image!r}." if image else "", f"Labels are {what}.", split))
         )

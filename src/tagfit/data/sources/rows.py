@@ -208,8 +208,8 @@ def _check_parts(every: Sequence[Rows], faults: Faults) -> None:
     for rows in every:
         if rows.split is not None:
             faults.add(
-                f"{rows.source}: says the split itself, and is one part of a split by its file name.",
-                "Say the split once: remove it from the file, or name a single label file.",
+                f"{rows.source}: holds a split, but is one part of a split by its file name.",
+                "Give the split once: remove it from the file, or name a single label file.",
             )
 
 

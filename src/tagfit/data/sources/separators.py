@@ -97,7 +97,7 @@ def _refuse_odd(texts: Texts, odd: Sequence[str], sign: str, usual: str, faults:
         faults.add(
             f"{texts.places[text]}: {shortened(text)} holds {named(sign)}, while other cells separate labels by "
             f"{named(usual)}.",
-            f"Correct it, or say what separates labels: --label-separator '{usual}' (in Python: label_separator).",
+            f"Correct it, or name what separates labels: --label-separator '{usual}' (in Python: label_separator).",
         )
 
 
@@ -113,7 +113,7 @@ def _without_signs(texts: Texts, faults: Faults) -> tuple[str | None, tuple[str,
         _refuse_sentences(texts, faults)
     return None, (
         f"No label cell holds ; , or |, so each is read as one label; {spaced} hold a space: "
-        "if it separates labels, say so with --label-separator ' '.",
+        "if it separates labels, add --label-separator ' '.",
     ) if spaced else ()
 
 

@@ -100,6 +100,6 @@ def _compare(first: Table, table: Table, faults: Faults) -> None:
         )
     if any(name.lower() == "split" for name in table.columns):
         faults.add(
-            f"{table.head}: has a `split` column, and is one part of a split by its file name.",
-            "Say the split once: remove the column, or name a single label file.",
+            f"{table.head}: has a `split` column, but is one part of a split by its file name.",
+            "Give the split once: remove the column, or name a single label file.",
         )

@@ -57,7 +57,7 @@ def rows_of_table(table: Table, root: Root | None, reading: Reading, faults: Fau
     table = _without_own(table)
     table = table if root is None else _without_total(table)
     if not len(table) and table.columns and not len(faults):
-        faults.add(f"{table.source}: there are no rows.", "Expected one row an image.")
+        faults.add(f"{table.source}: there are no rows.", "Expected one row for each image.")
         faults.check()
     if root is not None and names_image(tuple(table.columns)) and not table.is_headless:
         _refuse_headless(table, faults)
@@ -164,8 +164,8 @@ def _with_values(table: Table, labels: Labels, role: Roles, faults: Faults) -> L
             continue
         if column.flags is None:
             faults.add(
-                f"{table.head}: each row gives a label, and column {name!r} {column.described}: it is not known from "
-                "which number on a label applies.",
+                f"{table.head}: each row gives a label, and column {name!r} {column.described}: it is not clear "
+                "which numbers mean that the label applies.",
                 "Keep the rows whose labels apply, without that column; or write 1 and 0 into it.",
             )
         elif NO in column.flags.codes:
@@ -212,7 +212,7 @@ def _without_total(table: Table) -> Table:
         return table
     if not is_total and not all(map(_as_name, next(iter(table.columns.values()))[:-1])):
         return table  # the first column names no images: it is blank elsewhere too
-    line = f"The last row, {table.where[-1]}, is taken for totals and left out."
+    line = f"The last row, {table.where[-1]}, looks like totals and is left out."
     return replace(table.only(range(len(table) - 1)), reading=(*table.reading, line))
 
 
@@ -226,7 +226,7 @@ def _is_number(cell: str) -> bool:
 def _refuse_headless(table: Table, faults: Faults) -> None:
     faults.add(
         f"{table.head}: there is no header line; the first line is {', '.join(map(shortened, [*table.columns][:6]))}.",
-        "Put a header above it, such as image,labels or image,beach,sea,sunset; or say --header none and name the "
+        "Put a header above it, such as image,labels or image,beach,sea,sunset; or use --header none, and name the "
         "labels: --label-names (in Python: header='none', label_names=[...]).",
     )
     faults.check()

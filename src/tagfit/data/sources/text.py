@@ -81,7 +81,7 @@ def _raw_text(path: Path, name: str) -> bytes:
             raw = _recoded(raw.removeprefix(mark), encoding, name)
     raw = raw.removeprefix(codecs.BOM_UTF8)
     if not raw.strip():
-        raise DataError(f"{name}: the file is empty.", "Expected a header line and one line a sample.")
+        raise DataError(f"{name}: the file is empty.", "Expected a header line and one line for each sample.")
     if b"\0" in raw:
         raise DataError(
             f"{name}:{_line(raw, raw.index(0))}: holds NUL bytes: a binary file, or UTF-16 without a mark.",
@@ -106,7 +106,7 @@ def _recoded(raw: bytes, encoding: str, name: str) -> bytes:
     try:
         return raw.decode(encoding).encode()
     except UnicodeError as error:
-        raise DataError(f"{name}: its mark says {encoding}, and it is not: {error}.", _SAVE_AS) from error
+        raise DataError(f"{name}: its byte order mark means {encoding}, but it is not: {error}.", _SAVE_AS) from error
 
 
 def _line(raw: bytes, at: int) -> int:

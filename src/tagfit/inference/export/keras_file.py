@@ -48,8 +48,8 @@ def keras_of(bundle: Bundle, examples: Array | None = None) -> MadeFile:
     """
     if bundle.preprocessing.backbone is not None:
         raise ExportError(
-            "a bundle with a pretrained backbone cannot be written as a Keras file, as that network is not Keras's. "
-            "An ONNX file (--to onnx) has it inside."
+            "a bundle with a pretrained backbone cannot be written as a Keras file, because Keras lacks its layers. "
+            "Write an ONNX file (--to onnx), which can hold it."
         )
     demand_extra("a Keras file", "keras")
     samples, networks = samples_of(bundle, examples), TorchNetworks(bundle, "cpu")

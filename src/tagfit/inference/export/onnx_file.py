@@ -96,11 +96,11 @@ def _compared(bundle: Bundle, content: bytes, samples: list[Array], files: list[
         try:
             scores, probabilities, decisions = session.run(list(OUTPUTS), {bundle.preprocessing.input_name: taken})
         except Exception as error:  # pybind's own kinds, which derive from nothing else
-            raise ExportError(f"ONNX Runtime does not take the file for {len(x)} samples: {error}") from error
+            raise ExportError(f"ONNX Runtime cannot run the file on {len(x)} samples: {error}") from error
         worst = difference(scores, networks.scores(x), "ONNX")
         moved = float(np.abs(probabilities - decider.probabilities(scores)).max(initial=0))
         if moved > _ROUNDED or not np.array_equal(decisions, decider.decide(scores)):
-            raise ExportError("the ONNX file would make other labels of the same scores; nothing was written")
+            raise ExportError("the ONNX file would give other labels for the same scores; nothing was written")
         yield worst
 
 

@@ -32,9 +32,12 @@ def _records(task: Task) -> list[Record]:
         found = class_names(task, width)
         names = [found.name(at, task.name) for at in range(width)]
     if count != [str(len(rows))]:
-        faults.add(f"{task.name}: says that it has {' '.join(count)} images; it has {len(rows)}.", "Is the file cut?")
+        faults.add(
+            f"{task.name}: its first line counts {' '.join(count)} images, but it lists {len(rows)}.",
+            "Is the file complete?",
+        )
     if len({"image", "split", *names}) < width + 2:
-        faults.add(f"{task.name}: attributes need names of their own, other than image and split.")
+        faults.add(f"{task.name}: attributes must have different names, other than image and split.")
     for place, cells in rows:
         if len(cells) != width + 1 or not set(cells[1:]) <= _VALUES:
             faults.add(f"{place}: expected an image and {width} values of 1, 0 or -1; got {' '.join(cells)[:40]!r}.")
@@ -50,8 +53,8 @@ def _codes(values: set[str], task: Task) -> Mapping[str, str]:
     """What to read for each value: where -1 is no beside 0, 0 is unknown."""
     if values == _VALUES and task.reading.minus_one is None:
         raise DataError(
-            f"{task.name}: values are 1, 0 and -1, so that either 0 or -1 may mean unknown.",
-            "Say what -1 means: --minus-one-is no, so that 0 is unknown, or --minus-one-is unknown (minus_one).",
+            f"{task.name}: values are 1, 0 and -1, so either 0 or -1 may mean unknown.",
+            "Choose what -1 means: --minus-one-is no (0 is then unknown) or --minus-one-is unknown (minus_one).",
         )
     is_no = values == _VALUES and task.reading.minus_one == "no"
     return {"1": "1", "0": "", "-1": "0"} if is_no else {value: value for value in _VALUES}

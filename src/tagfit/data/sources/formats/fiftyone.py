@@ -32,7 +32,7 @@ def _of_manifest(entry: Node, task: Task) -> Row:
     """The values of the attributes in an image's own JSON, and the labels of the objects there."""
     name, folder = entry.get("labels").text, task.file.path.parent
     if not is_writable(name) or not Path(realpath(folder / name)).is_relative_to(realpath(folder)):
-        raise DataError(f"{entry.place}: {name} lies outside of the folder of the data.")
+        raise DataError(f"{entry.place}: {name} is outside the folder of the data.")
     labels = read_document(folder / name, name, task.faults)
     objects = labels.get("objects").get("objects").items
     values = [one.get("value") for holder in (labels, *objects) for one in holder.get("attrs").get("attrs").items]

@@ -68,7 +68,7 @@ def _read(source: Source, reading: Reading, faults: Faults) -> Rows:
         names = [folders[_folder(image)].split(reading.label_separator or "/") for image in same]
         rows.append(Row(same[0], same[0], {name.strip() for listed in names for name in listed if name.strip()}))
         copies += len(same) > 1
-    joined = f"{copies:,} images lie in several folders: each is read once, with all of their labels."
+    joined = f"{copies:,} images are in several folders: each is read once, with the labels of all of them."
     lines = (f"Labels are the names of {len(set(folders.values()))} folders.", *[joined] * bool(copies))
     return replace(collect(rows, source.name, faults), reading=lines)
 
@@ -80,7 +80,7 @@ def _ask(names: Sequence[str], source: Source, faults: Faults) -> None:
         if len(columns) > 1 and all(len(set(column)) < len(names) for column in columns):
             faults.add(
                 f"{source.folder}: the names of folders may be one label or several: {', '.join(names[:4])}.",
-                f"Say --label-separator {shortened(sign)} (label_separator) if that separates labels, and "
+                f"Use --label-separator {shortened(sign)} (label_separator) if that separates labels, and "
                 "--label-separator / if each name is one label.",
             )
             return
@@ -97,7 +97,7 @@ def _ask_of_files(folders: Mapping[str, str], source: Source, faults: Faults) ->
         faults.add(
             f"{source.folder}: the names of folders may be the labels, or files in them hold these: "
             f"{', '.join(found[:3])}{', ...' if len(found) > 3 else ''} ({len(found):,} in all).",
-            "Say --label-separator / (label_separator) if each folder's name is one label. Else write the labels of "
+            "Use --label-separator / (label_separator) if each folder's name is one label. Or write the labels of "
             "these files to a labels.csv: image,labels.",
         )
 

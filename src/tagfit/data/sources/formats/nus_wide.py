@@ -49,7 +49,7 @@ def _rows(part: Part | None, concepts: Sequence[str], texts: _Texts, task: Task)
     fitting.sort(key=lambda name: (part or "image") not in _stem(name).lower())
     if not fitting or any(len(texts[name]) != count for name in concepts):
         lengths = ", ".join(f"{name} has {len(texts[name]):,}" for name in (*concepts[:3], *lists))
-        raise DataError(f"{concepts[0]}: expected a list of images with a line for each of its own; {lengths}.")
+        raise DataError(f"{concepts[0]}: expected a list of images with as many lines; {lengths}.")
     stems = {name: _PART.sub("", _stem(name)) if part else _stem(name) for name in concepts}
     is_prefixed = len({stem.partition("_")[0] for stem in stems.values()}) == 1  # Labels_sky, Labels_sea
     labels = {name: stem.partition("_")[2] if is_prefixed else stem for name, stem in stems.items()}

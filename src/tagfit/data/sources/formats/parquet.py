@@ -48,7 +48,7 @@ def _rows(task: Task) -> tuple[list[dict[str, Any]], Node]:
         raise DataError(f"{task.name}: cannot be read as Parquet: {str(error)[:200]}.") from error
     if size > MOST_BYTES:
         todo = "Write its images as files, and its labels as a CSV with their names."
-        raise DataError(f"{task.name}: holds {size >> 30} GB, which memory would have to hold.", todo)
+        raise DataError(f"{task.name}: holds {size >> 30} GB, more than memory can take.", todo)
     return rows, Node(written, task.name).get("info").get("features")
 
 

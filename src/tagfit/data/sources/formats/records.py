@@ -1,4 +1,4 @@
-"""JSON with one object an image, where a table of such objects is not enough.
+"""JSON with one object for each image, where a table of such objects is not enough.
 
 In a list `[{"file_name": "a.jpg", "labels": [1, 3]}]` the labels are class numbers, as in ML-GCN's `train_anno.json`
 beside `category.json`; `{"images": [{"file_name": "a.jpg", "labels": ["sea"]}]}` holds the list in a larger object;
@@ -69,7 +69,7 @@ def _of_file(file: Beside) -> Record:
     return Record(file.name, {**cells, "image": file.image})
 
 
-RECORDS = records_reader("records", "JSON with one object an image", _recognise, _records)
+RECORDS = records_reader("records", "JSON with one object for each image", _recognise, _records)
 RECORDS_BESIDE = folder_reader(
     "records-beside",
     "JSON beside each image",

@@ -99,7 +99,7 @@ def _of_sheet(rows: Sequence[Sequence[object]], name: str) -> list[Record]:
     used = sorted({column for _, row in filled for column, cell in enumerate(row) if cell is not None})
     names = {column: str(_at(header, column) or f"column {column + 1}").strip() for column in used}
     if len(set(names.values())) < len(names):
-        raise DataError(f"{name}:{head}: two columns have one name.", "Give each column its own name.")
+        raise DataError(f"{name}:{head}: two columns have the same name.", "Give each column its own name.")
     return [Record(f"{name}:{at}", {names[column]: _at(row, column) for column in used}) for at, row in body]
 
 

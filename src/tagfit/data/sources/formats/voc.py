@@ -52,7 +52,7 @@ def _read(task: Task) -> Rows:
     parts = {_key(line.split()[0]): _label_and_part(name)[1] for name in lists for _, line in task.lines(name)}
     listed = [replace(row, split=parts[_key(row.image)]) for row in rows if _key(row.image) in parts]
     left_out = f"{len(rows) - len(listed)} images are in none of its lists and are left out."
-    how = [f"The split is that of {_LISTS}."] * bool(listed) + [left_out] * bool(listed and len(listed) < len(rows))
+    how = [f"The split is read from {_LISTS}."] * bool(listed) + [left_out] * bool(listed and len(listed) < len(rows))
     return task.rows(listed or rows, lambda row: row, reading=tuple(how))
 
 
@@ -89,9 +89,9 @@ def _read_lists(task: Task) -> Rows:
             image, *rest = line.split()
             places.setdefault(image, place)
             if len(rest) != 1 or rest[0] not in ("-1", "0", "1"):
-                task.faults.add(f"{place}: expected 1, -1 or 0 behind the image; got {' '.join(rest)[:40]!r}.")
+                task.faults.add(f"{place}: expected 1, -1 or 0 after the image; got {' '.join(rest)[:40]!r}.")
             elif codes.setdefault(image, {}).setdefault(label, rest[0]) != rest[0]:
-                task.faults.add(f"{place}: gives {label!r} to {image} otherwise than another list.")
+                task.faults.add(f"{place}: another list contradicts it about {label!r} of {image}.")
             if part in PART_NAMES:
                 parts[image] = part
 

@@ -34,7 +34,9 @@ def _members(path: Path, name: str) -> Iterator[tuple[str, str, tarfile.TarFile,
                 if member.isreg() and f"{dot}{ending.lower()}".endswith((*IMAGE_SUFFIXES, *_LABELS)):
                     yield f"{folder}{sign}{stem}", f"{dot}{ending.lower()}", archive, member
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        raise DataError(f"{name}: cannot be read as a tar archive: {error}.", "Is it cut? Copy it again.") from error
+        raise DataError(
+            f"{name}: cannot be read as a tar archive: {error}.", "Is it incomplete? Copy it again."
+        ) from error
 
 
 def _is_meant(head: Head) -> bool:
@@ -55,7 +57,7 @@ def _records(task: Task) -> list[Record]:
     size = task.file.path.stat().st_size
     if size * len(task.source.files) > MOST_BYTES:
         todo = "Unpack them, and name the folder."
-        raise DataError(f"{task.source.title}: hold too many GB, which memory would have to hold.", todo)
+        raise DataError(f"{task.source.title}: hold more than memory can take.", todo)
     images: dict[str, tuple[str, bytes]] = {}
     labels: dict[str, dict[str, object]] = {}
     for key, ending, archive, member in _members(task.file.path, task.name):

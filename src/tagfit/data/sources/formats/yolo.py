@@ -42,7 +42,7 @@ def _row(file: Beside) -> Row:
     lines = lines_of(read_text(file.path, file.name)) if read_bytes(file.path).strip() else []
     matches = {line: _LINE.fullmatch(line.strip()) for line in lines if line.strip()}
     if wrong := [line for line, match in matches.items() if match is None]:
-        raise DataError(f"{file.name}: expected a class number and a box a line; got {shortened(wrong[0])}.")
+        raise DataError(f"{file.name}: expected a class number and a box on each line; got {shortened(wrong[0])}.")
     return Row(file.image, file.name, {match[1] for match in matches.values() if match})
 
 
