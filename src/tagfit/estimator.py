@@ -35,19 +35,19 @@ from tagfit.training.trained import TrainedModel
 
 
 class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Trains a recipe on an array; works in Pipeline, cross_val_score and GridSearchCV.
+    """A scikit-learn classifier that trains a recipe. It works in Pipeline, cross_val_score and GridSearchCV.
 
-    15% of the samples become val, which early stopping needs.
+    15% of the samples become val, for early stopping.
 
     Args:
         recipe: a name, a TOML file or a Recipe.
-        random_state: of the first weights, the order of samples, dropout and the choice of val.
+        random_state: seeds the initial weights, the order of samples, dropout and the choice of val.
         device: auto, cpu, cuda or mps.
 
     Attributes:
-        classes_: (2,) the classes of a 1-D target, or (L,) column numbers of a multi-label target.
-        tagger_: the delivered model; calibrated when it is first asked for, which a grid search never does.
-        history_: a row an epoch, as in a Run.
+        classes_: (2,) the classes of a 1-D target, or (L,) the column numbers of a multi-label target.
+        tagger_: the trained model, which you can export or use without scikit-learn. It is calibrated on first use.
+        history_: one row for each epoch, as in a Run.
     """
 
     def __init__(
@@ -62,13 +62,15 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike, **unsupported: object) -> Self:
-        """Train on (N, D) features, dense or sparse, and (N,) binary or (N, L) indicator targets.
+        """Train on features and labels.
 
-        The columns of frames name features and labels, in the tagger and in all that is made of it.
+        Args:
+            X: (N, D) features, dense or sparse. The columns of a frame become the names of features.
+            y: (N,) two classes, or (N, L) indicators of 0 and 1. The columns of a frame become the names of labels.
 
         Raises:
-            ValueError: other shapes or targets, as scikit-learn's own estimators do.
-            TypeError: further arguments, such as `sample_weight`.
+            ValueError: shapes or targets do not fit, as in scikit-learn's own estimators.
+            TypeError: there are further arguments, such as `sample_weight`.
         """
         _refuse(unsupported)
         _demand_known(X, y)
@@ -97,12 +99,12 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._calibrated
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """(N, 2) probabilities of the two classes, or (N, L) of the labels."""
+        """Scores from 0 to 1: (N, 2) of two classes, or (N, L) of the labels."""
         scores = self._predict(X).scores
         return np.hstack([1 - scores, scores]) if self._is_binary else scores
 
     def predict(self, X: ArrayLike) -> Array:
-        """(N,) classes, or (N, L) indicators."""
+        """The predicted (N,) classes, or (N, L) indicators of 0 and 1."""
         decisions = self._predict(X).decisions
         classes: Array = self.classes_
         return classes[decisions[:, 0].astype(int)] if self._is_binary else decisions.astype(int)

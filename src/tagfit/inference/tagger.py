@@ -1,4 +1,4 @@
-"""The tagger: a bundle at work."""
+"""The tagger: a bundle that predicts."""
 
 from __future__ import annotations
 
@@ -53,16 +53,17 @@ Inputs = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a tagger makes of n samples, in their order.
+    """The predictions for n samples, in order.
 
     Attributes:
-        scores: (n, L) float32, the network's probabilities as they are; NaN where there is an error.
-        probabilities: (n, L) float32, the same calibrated: of all cells given 0.8, about 80% are yes.
-        decisions: (n, L) bool: the labels given by the bundle's rule or, where it has none, to scores above 0.5;
-            none where there is an error.
-        label_names: (L,).
-        errors: by its position, why a sample has none: an unreadable image, or scores that are not finite.
-        samples: (n,) the path of each image file; none of images and arrays in memory.
+        scores: (n, L) float32 from 0 to 1, as the network gives them; NaN for a sample with an error.
+        probabilities: (n, L) float32, calibrated: of all labels given 0.8, about 80% are right.
+        decisions: (n, L) bool, the labels given: by the bundle's rule or, without one, if the score is above 0.5. A
+            sample with an error has none.
+        label_names: (L,) in the order of the columns.
+        errors: the reason for each sample without scores, by its position: an unreadable image, or scores that are
+            not finite.
+        samples: (n,) the paths of image files; empty for images and arrays in memory.
     """
 
     scores: NDArray[np.float32]
@@ -73,7 +74,7 @@ class Prediction:
     samples: tuple[str, ...] = ()
 
     def labels(self, row: int) -> tuple[str, ...]:
-        """Names of the labels given to one sample."""
+        """The names of the labels given to one sample."""
         return tuple(name for name, given in zip(self.label_names, self.decisions[row], strict=True) if given)
 
     def __len__(self) -> int:
@@ -88,12 +89,12 @@ class Networks(Protocol):
 
 
 class Tagger:
-    """Gives labels to images or feature rows.
+    """Predicts labels of images or feature rows.
 
     Attributes:
-        label_names: (L,).
-        preprocessing: what a sample goes through before the network.
-        decider: what makes labels of scores.
+        label_names: (L,) in the order of the scores.
+        preprocessing: how a sample is prepared for the network.
+        decider: turns scores into labels: a calibration, and a rule if you asked for one.
     """
 
     def __init__(
@@ -115,14 +116,15 @@ class Tagger:
     ) -> Tagger:
         """Read a bundle, or the bundle of a run folder.
 
-        On a CPU, ONNX Runtime gives the scores where it is installed (`tagfit[export]`): it needs a third of the time
-        or less for a single sample, and no torch. What it runs is made of the bundle the first time, which takes
-        seconds, compared with torch, and kept in the cache.
+        On a CPU, ONNX Runtime computes the scores if it is installed (the extra `export`). It needs no torch, and a
+        third of the time or less for a single sample. The first load of a bundle takes some seconds: its ONNX file is
+        written, compared with torch and kept in the cache.
 
         Args:
+            path: a bundle or a run folder.
             device: auto, cpu, cuda or mps.
-            processes: that decode images, at most; one for each core unless given.
-            runtime: `torch` gives the scores that training gave, to the bit; others differ by at most 1e-5.
+            runtime: auto or torch. `torch` gives exactly the scores of training; ONNX Runtime's differ by at most 1e-5.
+            processes: how many processes decode images at most; one for each core by default.
 
         Raises:
             OptionError: an option cannot be used.
@@ -135,10 +137,10 @@ class Tagger:
 
     @cached_property
     def bundle(self) -> Bundle:
-        """What this was made of.
+        """The bundle with its weights.
 
         Raises:
-            BundleError: it was changed or taken away since.
+            BundleError: it was changed or removed after it was loaded.
         """
         from tagfit.bundle.read import read_bundle
 
@@ -146,14 +148,14 @@ class Tagger:
 
     @cached_property
     def in_torch(self) -> TorchNetworks:
-        """The networks in torch, whatever gives the scores."""
+        """The networks in torch, even if ONNX Runtime computes the scores."""
         from tagfit.inference.torch_runtime import TorchNetworks
 
         return TorchNetworks(self.bundle, self._device)
 
     @property
     def form(self) -> ImageForm:
-        """What image files are brought to; the default where the bundle takes none."""
+        """The size and colours that image files are converted to; the default if the bundle takes features."""
         return self.preprocessing.form or ImageForm(DEFAULT_SIZE)
 
     @property
@@ -161,18 +163,22 @@ class Tagger:
         return self.preprocessing.takes_images
 
     def predict(self, inputs: Inputs) -> Prediction:
-        """Scores and decisions for images or feature rows.
+        """Predict images or feature rows.
 
         Args:
-            inputs: one path or a list of paths: files, folders, which stand for all images below them, and patterns
-                such as `photos/**/*.jpg`; one PIL image or a list, of which large JPEGs come out a little different,
-                as files are shrunk while they are decoded; (n, D) numeric features: an array, a sparse matrix or a
-                frame, whose columns may come in any order if the bundle knows their names; or an array of (n, H, W, 3)
-                images of the size that the bundle was trained on, uint8 or floats of the range that training took. A
-                bundle with a backbone takes both: images of the backbone's size, and features that it has made.
+            inputs: one of:
+
+                - a path or a list of paths: image files, folders (all images below them), or patterns such as
+                  `photos/**/*.jpg`
+                - a PIL image or a list of them; results for large JPEGs differ slightly from those for files, because
+                  files are shrunk while they are decoded
+                - (n, D) numeric features: an array, a sparse matrix or a frame; if the bundle knows the columns' names,
+                  they may come in any order
+                - (n, H, W, 3) images of the size that the bundle was trained on, as uint8 or as floats in the range of
+                  the training data; a bundle with a backbone takes images of the backbone's size, or its features
 
         Raises:
-            DataError: not what this bundle takes, or not one image could be read.
+            DataError: the bundle does not take these inputs, or no image could be read.
         """
         several: Any = [inputs] if isinstance(inputs, str | Path | Image.Image) else inputs
         if isinstance(several, list | tuple) and not several:
@@ -186,19 +192,20 @@ class Tagger:
         return self._decided(self._scores(self.prepared(several)))
 
     def prepared(self, samples: ArrayLike) -> Array:
-        """(n, ...) uint8 images or float32 features of an array, a sparse matrix or a frame, its columns in order.
+        """(n, ...) uint8 images or float32 features from an array, a sparse matrix or a frame, with columns in order.
 
         Raises:
-            DataError: not what this bundle takes.
+            DataError: the bundle does not take these samples.
         """
         x = plain_array(samples, "the input")
         order = feature_order(names_of_columns(samples), self.preprocessing.feature_names, "the input")
         return self._taken(x if order is None else x[:, order])
 
     def predict_stream(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
-        """Predictions for image files, in order, `PATHS_AT_ONCE` at a time; the next are decoded meanwhile.
+        """Predict image files in order, `PATHS_AT_ONCE` at a time, while the next are being decoded.
 
-        Images are decoded in processes of their own, as for training: one that crashes a decoder is unreadable.
+        Images are decoded in separate processes, as for training. An image that crashes its decoder is reported as
+        unreadable.
 
         Raises:
             DataError: the bundle takes features, not images.
@@ -210,10 +217,10 @@ class Tagger:
                 yield self._predict_outcomes(batch)
 
     def predict_array(self, x: Array) -> Prediction:
-        """Scores and decisions of (n, ...) images, uint8 or of the range that training took, or of numeric features.
+        """Predict (n, ...) images, as uint8 or in the range of the training data, or numeric features.
 
         Raises:
-            DataError: another shape or range than the bundle was trained on, or values that are not finite.
+            DataError: the shape or range differs from the training data, or values are not finite.
         """
         return self._decided(self._scores(self._taken(x)))
 
@@ -261,10 +268,10 @@ class Tagger:
         return x if found is None else found
 
     def predict_dataset(self, dataset: Dataset) -> Prediction:
-        """Scores and decisions of samples that were read as this bundle takes them.
+        """Predict samples that were loaded for this bundle.
 
         Raises:
-            DataError: as `predict_array`; and samples whose scores are not finite.
+            DataError: as `predict_array`, or scores of a sample are not finite.
         """
         if self._fine_tuned and dataset.pixels is not None:
             found = self.predict_array(dataset.pixels)
@@ -281,14 +288,14 @@ class Tagger:
     def explain(
         self, image: str | Path | Image.Image | NDArray[np.uint8], labels: Sequence[str] | None = None
     ) -> Explanation:
-        """Which parts of an image speak for labels: of a CNN by Grad-CAM, else by occlusion (`delivery.explaining`).
+        """Show which parts of an image speak for its labels: by Grad-CAM for a CNN, otherwise by occlusion.
 
         Args:
-            image: as `predict` takes one.
-            labels: names of labels; unless given, those that `predict` gives, or the one with the highest score.
+            image: one image, as `predict` takes it.
+            labels: names of labels. By default, those that `predict` gives, or else the one with the highest score.
 
         Raises:
-            DataError: an image that cannot be read, labels that there are not, a bundle that takes no images.
+            DataError: the image cannot be read, there is no such label, or the bundle takes no images.
         """
         self._demand_images()
         small = self._pixels(image)
@@ -337,7 +344,7 @@ class Tagger:
         return [self] if len(networks) == 1 else [Tagger(replace(self.bundle, network=one)) for one in networks]
 
     def dead_units(self, x: Array) -> list[Units]:
-        """The units that answer 0 to every sample of `x`, as `predict_array` takes them, by layer."""
+        """By layer, the units that output 0 for every sample of `x`, which `predict_array` takes."""
         return self.in_torch.dead_units(x)
 
     @cached_property

@@ -16,49 +16,51 @@ _DIGITS = 6
 
 
 class PredictedSample(BaseModel):
-    """One image or row; without labels and scores where there is an error."""
+    """The prediction for one image or row."""
 
     sample: str = Field(description="The file's name, or its number from 1.")
     labels: list[str] = Field(description="The labels that the model's rule gives.")
     scores: dict[str, float] | None = Field(description="The network's score of each label.")
-    probabilities: dict[str, float] | None = Field(description="The same, calibrated.")
+    probabilities: dict[str, float] | None = Field(description="The scores, calibrated.")
     error: str | None = Field(
         description="Why there are no scores: the sample could not be read, or they are not finite."
     )
 
 
 class PredictedSamples(BaseModel):
-    """In the order of the request."""
+    """Predictions, in the order of the request."""
 
     predictions: list[PredictedSample]
 
 
 class LabelThreshold(BaseModel):
-    """A label, and the value above which it is given."""
+    """A label, and the threshold above which it is given."""
 
     name: str
     threshold: float
 
 
 class ModelLabels(BaseModel):
-    """What the model tells, and how it decides."""
+    """The labels of the model, and how it decides."""
 
     model: str = Field(description="The bundle's name.")
     takes: str = Field(description="images or features.")
-    features: int | None = Field(description="Numbers of a feature row; null for a model that takes only images.")
+    features: int | None = Field(description="How many numbers a feature row has; null if the model takes only images.")
     labels: list[LabelThreshold]
-    decides_by: str = Field(description="What is compared with the thresholds: scores or probabilities.")
+    decides_by: str = Field(description="What the thresholds apply to: scores or probabilities.")
     rule: str = Field(description="How labels are given, in words.")
     at_least_one: bool
     at_most: int | None
-    by_sets: bool = Field(description="Whether labels are given as sets seen in training, whatever the thresholds.")
+    by_sets: bool = Field(description="Whether labels are given as sets seen in training, without thresholds.")
     explains: bool = Field(description="Whether /v1/explain answers.")
-    shown: float | None = Field(description="The part of an image's shorter side that the network sees; null for all.")
-    limits: dict[str, int | float] = Field(description="Bytes, images, pixels and seconds of a request.")
+    shown: float | None = Field(
+        description="The fraction of an image's shorter side that the network sees; null if all of it."
+    )
+    limits: dict[str, int | float] = Field(description="The most bytes, images, pixels and seconds of a request.")
 
 
 class Problem(BaseModel):
-    """RFC 9457."""
+    """Why a request was refused (RFC 9457)."""
 
     title: str
     status: int
@@ -67,7 +69,7 @@ class Problem(BaseModel):
 
 
 class State(BaseModel):
-    """ok, or why not."""
+    """ok, or the reason."""
 
     state: str
 
@@ -113,14 +115,14 @@ def answer(record: BaseModel, status: int = 200) -> Response:
 _WHY = {
     400: "The request cannot be read.",
     401: "A token is needed.",
-    403: "Another page's request.",
+    403: "The request comes from another website.",
     408: "The body came too slowly.",
     413: "Too large, or too many images.",
     415: "This type of body is not accepted.",
-    421: "Another host's request.",
+    421: "This host name is not allowed.",
     422: "The content does not fit the model: images that cannot be read, features of another shape.",
     429: "Too many requests are waiting. Retry-After holds the seconds to wait.",
-    503: "It took too long, or the server is about to end.",
+    503: "The request took too long, or the server is stopping.",
 }
 
 

@@ -190,7 +190,7 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
     app = FastAPI(
         title="tagfit",
         version=tagfit.__version__,
-        description="Labels for images or feature rows.",
+        description="Predicts labels of images or feature rows.",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -208,14 +208,14 @@ def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending
 def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
     @app.post(
         PREDICT,
-        summary="Labels for images or feature rows",
+        summary="Predict images or feature rows",
         response_description="The answer.",
         response_model=answers.PredictedSamples,
         responses=answers.problems(408, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": answers.PREDICT_BODY},
     )
     async def predict(request: Request) -> Response:
-        """One image as the body, several as the files of a form, each called images, or as base64 in JSON."""
+        """Send one image as the body, or several as files of a form (in fields called images) or as base64 in JSON."""
         service: Service = request.app.state.service
         with service.bodies.room(request) as room:
             found = await service.predictions(await service.brought(request, room))
@@ -223,7 +223,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 
     @app.get(
         "/v1/labels",
-        summary="The labels, their thresholds and how they are given",
+        summary="Labels, thresholds and limits of the model",
         response_description="The answer.",
         response_model=answers.ModelLabels,
     )
@@ -232,8 +232,8 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 
     @app.get(
         "/healthz",
-        summary="Whether it lives",
-        response_description="It does.",
+        summary="Is the server alive?",
+        response_description="It is.",
         response_model=answers.State,
     )
     async def healthz() -> Response:
@@ -241,7 +241,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 
     @app.get(
         "/readyz",
-        summary="Whether it takes requests",
+        summary="Does the server take requests?",
         response_description="The answer.",
         response_model=answers.State,
         responses={503: {"model": answers.State}},
@@ -255,7 +255,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 
     @app.get(
         "/metrics",
-        summary="For Prometheus",
+        summary="Metrics for Prometheus",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
@@ -284,8 +284,8 @@ def _add_explain(app: FastAPI) -> None:
 
     @app.post(
         "/v1/explain",
-        summary="Which part of an image speaks for a label",
-        response_description="It has the size of what the network sees, so that you can lay it over the image.",
+        summary="Show which part of an image speaks for a label",
+        response_description="A PNG in the size of what the network sees, to lay over the image.",
         response_class=Response,
         responses={**answers.problems(408, 413, 415, 422, 429, 503), 200: png},
         openapi_extra={"requestBody": answers.IMAGE_BODY},

@@ -246,7 +246,7 @@ def _compare(first: MultiLabelArff, other: MultiLabelArff, faults: Faults) -> No
     for what in ("label_names", "feature_names"):
         if getattr(first, what) != getattr(other, what):
             faults.add(
-                f"{other.block.x_name}: its {what.replace('_', ' ')} are not those of {first.block.x_name}, in that order.",
+                f"{other.block.x_name}: its {what.replace('_', ' ')} are not those of {first.block.x_name}, in order.",
                 "Give the parts of a split the same attributes, or name a single label file.",
             )
 

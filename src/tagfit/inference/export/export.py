@@ -23,11 +23,15 @@ _ENDINGS: Mapping[str, Format] = {".onnx": "onnx", ".keras": "keras"}
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, and how it compares with the tagger.
+    """An exported file, and how it compares with the tagger.
 
     Attributes:
-        input: name, dtype and shape of what it takes, N for any number of samples.
-        samples: how many it was run on.
+        file: its path.
+        format: onnx or keras.
+        input: name, dtype and shape of its input, with N for any number of samples.
+        outputs: the names of its outputs.
+        bytes: its size.
+        samples: how many samples it was compared on.
         max_difference: the largest difference of a raw score.
     """
 
@@ -47,26 +51,27 @@ class Exported:
 def export(
     bundle: Tagger | str | Path, output: str | Path, *, to: Format | None = None, examples: ArrayLike | None = None
 ) -> Exported:
-    """Write `bundle` to `output` as a file for other runtimes, which appears whole or not at all.
+    """Write a bundle as one file for other runtimes.
 
-    It takes `features`, (N, D) float32 in the order of its `feature_names`, or `images`, (N, H, W, 3), of any N. Images
-    go from 0 to 255, in an ONNX file as uint8; after a training on an array of floats from 0 to 1, they are float32
-    from 0 to 1. Images of another range are refused: by their type, or with NaN as their scores.
+    Before the file is written, its scores are compared with torch's, in ONNX Runtime or in Keras.
 
-    An ONNX file gives `scores`, `probabilities` and `decisions`, a Keras file (dense networks and CNNs) `scores`.
-    Before it is written, it is run in ONNX Runtime or in Keras beside torch.
+    An ONNX file gives `scores`, `probabilities` and `decisions`. A Keras file (dense networks and CNNs) gives `scores`.
+
+    The file takes `features`, (N, D) float32 in the order of its `feature_names`, or `images`, (N, H, W, 3), for any N.
+    Images are uint8 in an ONNX file, from 0 to 255. If the model was trained on an array of floats from 0 to 1, they
+    are float32 from 0 to 1. Images in another range are refused by their type, or get NaN as scores.
 
     Args:
         bundle: a tagger, or a folder that `Tagger.load` reads.
-        output: a file whose name ends with `.onnx` or `.keras`.
-        to: `onnx` or `keras`; unless given, what the name ends with.
-        examples: samples to compare on, as `Tagger.predict` takes arrays; random ones are taken as well.
+        output: a new file whose name ends with `.onnx` or `.keras`.
+        to: `onnx` or `keras`; by default, the ending of the name.
+        examples: arrays of samples to compare on, in addition to random ones.
 
     Raises:
         OptionError: there is no such format.
-        MissingExtraError: what writes or runs the file is not installed.
-        OutputError: there is such a file already, its name is of no format or of the other, or it cannot be written.
-        ExportError: the network cannot be written so, or the file would give other scores.
+        MissingExtraError: the package that writes or runs the file is not installed.
+        OutputError: the file exists already, its name does not fit the format, or it cannot be written.
+        ExportError: the network cannot be written in this format, or the file would give other scores.
     """
     if to not in (None, *_ENDINGS.values()):
         raise OptionError(f"to must be one of {', '.join(_ENDINGS.values())}; got {to!r}")

@@ -53,7 +53,7 @@ async function start() {
   document.title = `${model.model} · tagfit`;
   $("model").textContent = `${model.model} · ${plural(model.labels.length, "label")}`;
   if (model.takes === "features") {
-    say(`This model takes rows of ${plural(model.features, "number")}, not photos: POST /v1/predict, as "For programs" says.`);
+    say(`This model takes rows of ${plural(model.features, "number")}, not photos. Send them to POST /v1/predict: see API.`);
     return;
   }
   thresholds = new Map(model.labels.map((label) => [label.name, label.threshold]));
@@ -80,7 +80,7 @@ const highest = (by) => model.labels.map((label) => label.name).reduce((best, na
 // ------------------------------------------------------------------------------------------ showing
 
 function buildSliders() {
-  $("rule").textContent = `Labels are given by ${model.decides_by}: ${model.rule}.` + (model.by_sets ? " Once a threshold is moved, thresholds decide." : "");
+  $("rule").textContent = `Labels are given by ${model.decides_by}: ${model.rule}.` + (model.by_sets ? " If you move a threshold, the thresholds decide instead." : "");
   for (const { name } of model.labels) {
     const label = make("label");
     const [at, count] = [make("span", "at"), make("span", "count")];
@@ -115,7 +115,7 @@ function addCard(photo) {
   image.addEventListener("error", () => { image.hidden = true; });
   image.src = photo.url;
   image.alt = photo.file.name;
-  card.querySelector(".given").textContent = "waits …";
+  card.querySelector(".given").textContent = "waiting …";
   const more = card.querySelector(".more");
   more.hidden = true;
   more.addEventListener("click", () => {
@@ -141,7 +141,7 @@ function buildBars(photo) {
       bar.append(make("span", "name", name), track, make("span", "value", value.toFixed(2)));
       if (model.explains) {
         bar.type = "button";
-        bar.title = `What speaks for ${name}?`;
+        bar.title = `Show what speaks for ${name}`;
         bar.setAttribute("aria-pressed", "false");
         bar.addEventListener("click", () => explain(photo, name));
       }
@@ -286,7 +286,7 @@ async function explain(photo, name) {
     heat.src = URL.createObjectURL(blob);
     place(heat, photo.card.querySelector(".image"));
     heat.hidden = false;
-    caption.textContent = `Warm: speaks for ${name}`;
+    caption.textContent = `Warm colours speak for ${name}`;
   } catch (error) {
     heat.hidden = true;
     caption.className = "bad";
