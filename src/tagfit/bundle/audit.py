@@ -90,7 +90,7 @@ def _manifest(folder: Path, values: dict[str, Any]) -> Manifest:
 
 
 def _listed_faults(folder: Path, files: object) -> list[str]:
-    """What is wrong with the folder as well, where the manifest says what should be in it."""
+    """What is wrong with the folder as well, if the manifest says what should be in it."""
     try:
         return folder_faults(folder, from_plain(files, dict[str, ListedFile], surplus=False))
     except BundleError:
@@ -109,7 +109,7 @@ def gathered(faults: list[str]) -> Iterator[None]:
 
 
 def refuse(folder: Path, faults: Sequence[str]) -> None:
-    """Raises BundleError where there are faults."""
+    """Raises BundleError if there are faults."""
     if faults:
         raise _refusal(folder, faults)
 

@@ -1,4 +1,4 @@
-"""What a bundle says of the model that it holds, and of its own files."""
+"""How a bundle describes its model and its own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundle in memory: a network, and what is said of it."""
+"""The bundle in memory: a network and its description."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Bundle(Description):
     """What is handed over.
 
     Attributes:
-        network: in inference mode, on the CPU; an Ensemble where there are several members.
+        network: in inference mode, on the CPU; an Ensemble if there are several members.
         trained_on: (n, 32) uint8 SHA-256 of the samples, by part.
         signatures: (n, 32) uint8 of their images, as `images.signatures` has them, by part; none of features
             and of old bundles.
-        pretrained: what makes features of images, where the preprocessing has a backbone.
+        pretrained: what makes features of images, if the preprocessing has a backbone.
     """
 
     network: nn.Module

@@ -2,8 +2,8 @@
 
 MODEL_CARD.md         what a person should know of it before it is used
 manifest.json         protocol, recipe, preprocessing, label names, what decides, scores, lock; hashes of the files
-model.safetensors     the delivered weights, of all members where it is an ensemble
-backbone.safetensors  the weights of the pretrained backbone, where there is one; its config is in the preprocessing
+model.safetensors     the delivered weights, of all members if it is an ensemble
+backbone.safetensors  the weights of the pretrained backbone, if there is one; its config is in the preprocessing
 samples.safetensors   SHA-256 of every sample by part, and a signature of its image, so that what was trained on is
                       recognised later
 """
@@ -33,7 +33,7 @@ def write_bundle(path: Path, bundle: Bundle, card: str | None = None) -> None:
     """Write `bundle` to the folder `path`, which appears whole or not at all.
 
     Args:
-        card: what MODEL_CARD.md says.
+        card: the text of MODEL_CARD.md.
 
     Raises:
         OutputError: its manifest would be longer than is read again.

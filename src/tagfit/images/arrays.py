@@ -61,7 +61,7 @@ class Arrays:
         return np.memmap(self._folder / name, np.uint8, "r", shape=(rows, *self._shape))
 
     def checked(self, name: str, entries: Sequence[Entry]) -> NDArray[np.uint8]:
-        """As `mapped`, where the array holds `entries`, in order, as they were written.
+        """As `mapped`, if the array holds `entries`, in order, as they were written.
 
         Raises:
             GoneError: it does not; then it is not there any more either.
@@ -79,7 +79,7 @@ class Arrays:
             raise GoneError(name)
 
     def rows(self, name: str) -> int:
-        """How many images it holds: none where it is not there."""
+        """How many images it holds: none if it is not there."""
         try:
             return (self._folder / name).stat().st_size // self.row_bytes
         except OSError:

@@ -188,7 +188,7 @@ def _over_white(small: Image.Image, profile: object) -> Image.Image:
 
 
 def _srgb(small: Image.Image, profile: object) -> Image.Image:
-    """RGB from L, RGB or CMYK, by the image's colour profile where it has one that fits."""
+    """RGB from L, RGB or CMYK, by the image's colour profile if it has one that fits."""
     transform = _to_srgb(profile, small.mode) if isinstance(profile, bytes) and profile else None
     return small.convert("RGB") if transform is None else transform.apply(small)
 
@@ -199,7 +199,7 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """None where the profile is broken or of another colour space: an image is not lost for that."""
+    """None if the profile is broken or of another colour space: an image is not lost for that."""
     try:
         given, srgb = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         return ImageCms.ImageCmsTransform(given, ImageCms.ImageCmsProfile(srgb), mode, "RGB")
@@ -211,7 +211,7 @@ _kept_transform = lru_cache(maxsize=16)(_transform)
 
 
 def _exif(image: Image.Image) -> Image.Exif:
-    """Nothing where it cannot be read: an image is not lost for that either."""
+    """Nothing if it cannot be read: an image is not lost for that either."""
     try:
         return image.getexif()
     except Exception:  # as above

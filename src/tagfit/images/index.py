@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 class Index:
     """The index for one preprocessing; what is written is whole or not there, whatever happens.
 
-    Raises (every method): sqlite3.Error, where the file cannot be used.
+    Raises (every method): sqlite3.Error, if the file cannot be used.
     """
 
     def __init__(self, folder: Path, preprocessing: str) -> None:

@@ -17,7 +17,7 @@ VERSION = 1
 
 
 def known_near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], ...]:
-    """What `near_copies` finds, found anew only where no earlier run had the same images, in whatever order.
+    """What `near_copies` finds, found anew only if no earlier run had the same images, in whatever order.
 
     Without a cache that can be written to, it is found every time.
     """
@@ -35,7 +35,7 @@ def known_near_copies(x: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> tuple[
 
 
 def _groups(content: bytes | None, count: int) -> list[list[int]] | None:
-    """Groups of numbers below `count`; None where there is nothing usable."""
+    """Groups of numbers below `count`; None if there is nothing usable."""
     try:
         groups = json.loads(content or b"")
         usable = all(len(group) > 1 and min(group) >= 0 and max(group) < count for group in groups)

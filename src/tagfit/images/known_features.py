@@ -95,7 +95,7 @@ class KnownFeatures:
         return row
 
     def _read(self, digest: bytes) -> bytes | None:
-        """None where there is none, or another one than was written."""
+        """None if there is none, or another one than was written."""
         if self._connection is not None:
             for (stored,) in self._connection.execute("SELECT row FROM features WHERE digest = ?", (digest,)):
                 row = bytes(stored[:-_CHECK])

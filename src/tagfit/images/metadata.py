@@ -35,7 +35,7 @@ class Traits:
 
 
 def traits(files: Sequence[Path | bytes]) -> list[Traits | None]:
-    """Of each; None where it cannot be read (any more)."""
+    """Of each; None if it cannot be read (any more)."""
     return [_traits(file) for file in files]
 
 
@@ -51,7 +51,7 @@ def _traits(file: Path | bytes) -> Traits | None:
 
 
 def _camera(image: Image.Image) -> str:
-    """Nothing where EXIF cannot be read."""
+    """Nothing if EXIF cannot be read."""
     try:
         exif = image.getexif()
         named = [str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]

@@ -83,7 +83,7 @@ class _Distinct:
     coarse: NDArray[np.uint8]
 
     def pair(self, pairs: NDArray[np.intp], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(P, side, side, 3) the firsts of the (P, 3) pairs, and the seconds, mirrored where they are to be."""
+        """(P, side, side, 3) the firsts of the (P, 3) pairs, and the seconds, mirrored if they are to be."""
         if side == COARSE:
             first, second = (self.coarse[pairs[:, place]].astype(np.float32) for place in (0, 1))
         else:
@@ -218,7 +218,7 @@ def _same(images: _Distinct, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
 def _correlation(
     first: NDArray[np.float32], second: NDArray[np.float32], covered: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """(P,) correlation of all colours where `covered`; a colour cast counts against it, brightness does not."""
+    """(P,) correlation of all colours if `covered`; a colour cast counts against it, brightness does not."""
     weight = covered[..., None].astype(np.float32)
     total = 3 * weight.sum(axis=(1, 2, 3), keepdims=True) + 1e-3
     one, other = ((p - (p * weight).sum(axis=(1, 2, 3), keepdims=True) / total) * weight for p in (first, second))

@@ -35,7 +35,7 @@ class Series:
 
     Attributes:
         by: what it is read from: `file numbers` of one folder and stem, or `capture times` of one folder.
-        series: (N,) int, -1 where there is neither number nor time.
+        series: (N,) int, -1 if there is neither number nor time.
         position: (N,) float64, file number or seconds.
         place: (N,) int, the place of each sample's name among the sorted names, which decides between equals.
     """
@@ -47,7 +47,7 @@ class Series:
 
     @classmethod
     def of(cls, names: Sequence[str], times: Sequence[str] = ()) -> Series:
-        """From sample names, or from capture times (ISO text, or nothing) where half of the samples have one."""
+        """From sample names, or from capture times (ISO text, or nothing) if half of the samples have one."""
         seconds = [_seconds(text) for text in times]
         if sum(second is not None for second in seconds) * 2 > len(names):
             folders = [name.rpartition("/")[0] for name in names]
@@ -99,7 +99,7 @@ def runs_of_neighbours(x: NDArray[np.uint8], labels_NL: NDArray[np.int8], series
         labels_NL: (N, L) int8.
 
     Returns:
-        What came of it, or None where there are too few neighbours.
+        What came of it, or None if there are too few neighbours.
     """
     pairs = series.neighbours()
     _, label_set = np.unique(labels_NL, axis=0, return_inverse=True)

@@ -19,7 +19,7 @@ class Packets:
     """What was found.
 
     Attributes:
-        xmp: the packet as written; empty where there is none.
+        xmp: the packet as written; empty if there is none.
         iptc: IPTC-IIM keywords (record 2:25).
         iptc_fault: why there are none though there is a block; XMP may still say all that is needed.
     """
@@ -54,7 +54,7 @@ def read_packets(file: Path) -> Packets:
 
 
 def _iptc(image: ImageFile) -> tuple[tuple[str, ...], str]:
-    """The keywords, and why there are none where they cannot be read."""
+    """The keywords, and why there are none if they cannot be read."""
     try:
         records = IptcImagePlugin.getiptcinfo(image) or {}
         written = records.get(_KEYWORDS) or b""
@@ -68,7 +68,7 @@ def _iptc(image: ImageFile) -> tuple[tuple[str, ...], str]:
 
 
 def _text(keyword: bytes, is_utf8: bool) -> str:
-    """UTF-8 where it was declared or fits, else Latin-1 as Windows writes it; declared and wrong, it raises."""
+    """UTF-8 if it was declared or fits, else Latin-1 as Windows writes it; declared and wrong, it raises."""
     try:
         return keyword.decode("utf-8")
     except UnicodeDecodeError:

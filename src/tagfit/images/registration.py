@@ -40,7 +40,7 @@ def registered(
 
 
 def moved(images: NDArray[np.float32], moves: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(P, S, S, C) images after their (P, 4) moves, bilinear; (P, S, S) where there was an image to take from."""
+    """(P, S, S, C) images after their (P, 4) moves, bilinear; (P, S, S) if there was an image to take from."""
     count, side, _, colours = images.shape
     down, inside_down = _taken(moves[:, :2], side)
     across, inside_across = _taken(moves[:, 2:], side)
@@ -51,7 +51,7 @@ def moved(images: NDArray[np.float32], moves: NDArray[np.float32]) -> tuple[NDAr
 
 
 def _taken(moves: NDArray[np.float32], side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(P, side, side) share of each pixel of a line in each after the (P, 2) moves; (P, side) where there is any."""
+    """(P, side, side) share of each pixel of a line in each after the (P, 2) moves; (P, side) if there is any."""
     at = (_places(side) * moves[:, :1] + moves[:, 1:]) * side + (side - 1) / 2
     inside = (at > -0.5) & (at < side - 0.5)
     at = np.clip(at, 0, side - 1)

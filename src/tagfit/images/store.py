@@ -54,12 +54,12 @@ class Images:
     """Images as pixels: n of them, in the order of their sources.
 
     Attributes:
-        x: (n, size, size, 3) uint8, a read-only memory map where there is a cache.
+        x: (n, size, size, 3) uint8, a read-only memory map if there is a cache.
         rows: (n,) the number of each one's source.
         hashes: (n, 32) uint8, SHA-256 of the encoded bytes.
         times: (n,) when each was taken, as ISO text, or nothing.
         set_aside: the reason for each of the other sources, by number.
-        notes: what the person should be told.
+        notes: messages for the user.
     """
 
     x: NDArray[np.uint8]
@@ -79,7 +79,7 @@ def open_images(
     on_pixels: OnPixels | None = None,
     decode: Decode | None = None,
 ) -> Images:
-    """The images at `sources` (files, or the bytes of files), decoded only where they never were before.
+    """The images at `sources` (files, or the bytes of files), decoded only if they never were before.
 
     `on_pixels` is shown those that are decoded now, as they come; `decode` decodes them, `decoded` unless given.
     """
@@ -124,7 +124,7 @@ class _Known:
     """What is known of N sources.
 
     Attributes:
-        digests: (N,) SHA-256 of each; None where it was not read, or cannot be.
+        digests: (N,) SHA-256 of each; None if it was not read, or cannot be.
         entries: what became of the content, by digest.
         failed: reasons that are not remembered, by number: the next run tries again.
     """
@@ -159,7 +159,7 @@ class _Store:
         self._index.close()
 
     def open(self, sources: Sequence[Source], on_read: OnRead | None) -> Images:
-        """Raises OSError or sqlite3.Error where the folder cannot be used."""
+        """Raises OSError or sqlite3.Error if the folder cannot be used."""
         failed: dict[int, str] = {}
         for _ in range(_ATTEMPTS):
             known = _Known(self._digests(sources), failed=failed)
@@ -253,7 +253,7 @@ class _Store:
     # ------------------------------------------------------------------------------ one array for a data set
 
     def _images(self, known: _Known) -> Images:
-        """Raises GoneError where an array was taken away meanwhile."""
+        """Raises GoneError if an array was taken away meanwhile."""
         rows, digests, entries, set_aside = [], [], [], dict(known.failed)
         for number, digest in enumerate(known.digests):
             entry = known.entry(number)

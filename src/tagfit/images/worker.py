@@ -1,7 +1,7 @@
 """The process that opens images, and nothing else: an image that takes it down takes nothing with it.
 
 It speaks over its stdin and stdout in frames of eight bytes of length and the content: a path or a file's bytes come
-in; where a digest is asked for, it goes out, and whether pixels are wanted comes in; if so, they go out.
+in; if a digest is asked for, it goes out, and whether pixels are wanted comes in; if so, they go out.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _told(**values: Any) -> bytes:
 
 
 def _encoded(request: bytes, most: int) -> tuple[bytes, tuple[int, int, int, int] | None]:
-    """A file's bytes, `most` of them; and its stamp, where a later change is sure to change that too."""
+    """A file's bytes, `most` of them; and its stamp, if a later change is sure to change that too."""
     if request[:1] == BYTES:
         return request[1:], None
     with regular_file(Path(os.fsdecode(request[1:])), most) as file:

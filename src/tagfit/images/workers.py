@@ -48,10 +48,10 @@ class DecodeOutcome:
     """What came of one image.
 
     Attributes:
-        digest: SHA-256 of the encoded bytes; empty where none was asked for, they could not be read, or crashed the
+        digest: SHA-256 of the encoded bytes; empty if none was asked for, they could not be read, or crashed the
             decoder.
-        stamp: size, times and number of the file that was read; None where it changed meanwhile, or is no file.
-        pixels: (size, size, 3) uint8; None where there are none, or none were wanted.
+        stamp: size, times and number of the file that was read; None if it changed meanwhile, or is no file.
+        pixels: (size, size, 3) uint8; None if there are none, or none were wanted.
         time: when it was taken, as ISO text, or nothing.
         reason: why there are no pixels, or nothing.
     """
@@ -83,7 +83,7 @@ def decoded(
 
 
 class Decoders:
-    """Processes that open images, one for each core unless told otherwise, and stay for the next ones.
+    """Processes that open images, one for each core unless set otherwise, and stay for the next ones.
 
     May be used from several threads.
     """
@@ -162,7 +162,7 @@ def cores() -> int:
 
 
 class Decoder:
-    """One process that opens images; where an image takes it down, the next one gets a new process.
+    """One process that opens images; if an image takes it down, the next one gets a new process.
 
     Attributes:
         abandoned: whether it was given up, and opens no more images.
@@ -174,7 +174,7 @@ class Decoder:
         self.abandoned = False
 
     def read(self, source: Source, wanted: Wanted | None = None) -> DecodeOutcome:
-        """Read and decode one image, and hash it where `wanted` is to be told.
+        """Read and decode one image, and hash it if `wanted` is to be told.
 
         A crash is tried once more, as memory may have been short.
         """
@@ -198,7 +198,7 @@ class Decoder:
             process.kill()
 
     def close(self) -> int | None:
-        """End the process; its exit status, where there was one."""
+        """End the process; its exit status, if there was one."""
         process, self._process = self._process, None
         if process is None:
             return None

@@ -3,7 +3,7 @@
 Of a CNN, Grad-CAM (Selvaraju et al. 2017): maps of the network, times how a label's logit grows with them. Taken are
 the first stage's maps, each place with a gradient of its own (HiResCAM, Draelos & Carin 2020): the last maps are
 coarse, each of their places sees much of the image, and they say less of where (benchmarks/explain_deletion.py). Of
-any other network, occlusion (Zeiler & Fergus 2014): how much lower the logit is where a window is hidden behind the
+any other network, occlusion (Zeiler & Fergus 2014): how much lower the logit is if a window is hidden behind the
 image's mean colour. Both say what this network looks at, which need not be what makes the label true.
 
 Shapes: S x S pixels, K labels.
@@ -106,7 +106,7 @@ def _png(image: Image.Image) -> bytes:
 def hidden(image: NDArray[np.uint8], labels: Sequence[int], scores: Scores) -> NDArray[np.float32]:
     """(K, S, S) by occlusion: of each pixel the mean drop of the logit over the windows that hide it.
 
-    Logits beyond 16 are clipped: where a network is surer than that, with the image and without, nothing shows.
+    Logits beyond 16 are clipped: if a network is surer than that, with the image and without, nothing shows.
     """
     starts, side = _windows(len(image))
     mean = image.mean((0, 1)).round().astype(np.uint8)

@@ -72,7 +72,7 @@ def installed() -> bool:
 
 
 def kept(bundle: Audited) -> OnnxNetworks | None:
-    """The networks of `bundle` as they were made earlier; None where there are none that only this user can change."""
+    """The networks of `bundle` as they were made earlier; None if there are none that only this user can change."""
     with suppress(OSError, RuntimeError):
         for file in cache.cache_folder().glob(_name(bundle, "*")):
             content = cache.own_content(file)
@@ -82,7 +82,7 @@ def kept(bundle: Audited) -> OnnxNetworks | None:
 
 
 def keep(bundle: Audited, content: bytes) -> None:
-    """Remember what was made of `bundle`, where the cache can be used."""
+    """Remember what was made of `bundle`, if the cache can be used."""
     cache.keep(_name(bundle, _short(content)), content)
 
 

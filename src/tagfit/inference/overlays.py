@@ -41,7 +41,7 @@ def with_overlays(
     Files are called after the row's number, the image and the label, with `_` for what names of files cannot hold.
 
     Args:
-        say: told of each image that could not be read a second time.
+        say: called for each image that could not be read a second time.
 
     Raises:
         OutputError: `folder` cannot be written to.

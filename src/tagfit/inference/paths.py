@@ -71,7 +71,7 @@ def image_files(words: Sequence[str | Path]) -> list[str]:
 
 
 def demand_images(given: Sequence[Path]) -> int | None:
-    """How many images there are; None where some come on stdin.
+    """How many images there are; None if some come on stdin.
 
     Raises:
         DataError: folders without images, and those that cannot be listed, all of them named.

@@ -202,7 +202,7 @@ def _lines(suffix: str, label_names: Sequence[str]) -> Lines:
 
 
 def _write_parquet(stream: BinaryIO, label_names: Sequence[str], rows: Iterable[PredictedRow]) -> None:
-    """Columns: sample, labels (a list), error, and the score of each label; both null where there is none."""
+    """Columns: sample, labels (a list), error, and the score of each label; both null if there is none."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -58,7 +58,7 @@ def predicted_rows(
     Args:
         given: files, folders, and STDIN for the paths in `lines`.
         known: rows of the first samples, from an earlier time; all are taken before the first row is handed out.
-        on_row: told how many rows there are so far, and how many there will be; 0 where that is not known.
+        on_row: called with how many rows there are so far, and how many there will be; 0 if that is not known.
 
     Raises:
         DataError: folders without images, all of them named; features that do not fit.
@@ -183,7 +183,7 @@ def _feature_rows(tagger: Tagger, paths: Sequence[Path]) -> Iterator[tuple[str, 
 
 
 def _features_at(path: Path) -> tuple[Sequence[str], Array, tuple[str, ...]]:
-    """Names of the samples, what goes in, and names of its columns where they have any."""
+    """Names of the samples, what goes in, and names of its columns if they have any."""
     found = _array_at(path)
     if found is not None:
         x, columns = found

@@ -332,7 +332,7 @@ class Tagger:
         return outcome.pixels
 
     def __reduce__(self) -> tuple[Callable[..., Tagger], tuple[object, ...]]:
-        """All that it is made of, so that it needs no file where it is unpickled; no processes, and no session."""
+        """All that it is made of, so that it needs no file when it is unpickled; no processes, and no session."""
         audited = self._given if isinstance(self._given, Audited) else None
         return _unpickled, (self.bundle, audited, self._device, self._processes)
 
@@ -411,7 +411,7 @@ def _constructed(found: Audited) -> Bundle:
 
 
 def _on_cpu(device: str) -> bool:
-    """Whether that is the CPU; torch is asked only where there may be something else."""
+    """Whether that is the CPU; torch is asked only if there may be something else."""
     other = sys.platform == "darwin" or shutil.which("nvidia-smi") or shutil.which("rocm-smi")
     if device != "auto" or not other:
         return device in ("auto", "cpu")
@@ -421,7 +421,7 @@ def _on_cpu(device: str) -> bool:
 
 
 def _in_onnx(found: Audited) -> Networks | None:
-    """What ONNX Runtime runs for a bundle, made now if it was not before; None where it cannot be made."""
+    """What ONNX Runtime runs for a bundle, made now if it was not before; None if it cannot be made."""
     try:
         if (known := onnx_networks.kept(found)) is not None:
             found.contents()  # raises where they have changed

@@ -37,7 +37,7 @@ class TorchNetworks:
         return True
 
     def scores(self, x: Array) -> NDArray[np.float32]:
-        """(n, L) float32 of n samples: features, or images, which a backbone looks at where there is one."""
+        """(n, L) float32 of n samples: features, or images, which a backbone looks at if there is one."""
         demand_own_threads()
         return probabilities(self.network, self._inputs(x), np.arange(len(x)))
 
@@ -47,7 +47,7 @@ class TorchNetworks:
 
     @property
     def cnn(self) -> CnnNetwork | None:
-        """The network, where it is one CNN."""
+        """The network, if it is one CNN."""
         return self.network if isinstance(self.network, CnnNetwork) else None
 
     @property

@@ -321,7 +321,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 class _Counted:
-    """Counts, times and, where there is no room, refuses requests; logs what nobody foresaw."""
+    """Counts, times and, if there is no room, refuses requests; logs what nobody foresaw."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app

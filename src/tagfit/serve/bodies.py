@@ -112,7 +112,7 @@ class Bodies:
         """All of it.
 
         Raises:
-            ProblemError: 400 where the client is gone, 408 where it hardly sends, 413, 429.
+            ProblemError: 400 if the client is gone, 408 if it hardly sends, 413, 429.
         """
         body, loop, recent = bytearray(), asyncio.get_running_loop(), 0
         try:

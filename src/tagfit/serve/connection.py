@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 1.0
 
 
 def most_connections() -> int:
-    """As many as leave half of the files that this process may open, where the system limits them."""
+    """As many as leave half of the files that this process may open, if the system limits them."""
     try:
         import resource
     except ImportError:  # Windows

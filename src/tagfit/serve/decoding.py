@@ -28,7 +28,7 @@ class _Request:
         self.given_up = False
 
     def put(self, number: int, outcome: DecodeOutcome | None) -> None:
-        """In the thread of the loop; None where there is no process that could open images."""
+        """In the thread of the loop; None if there is no process that could open images."""
         if self.done.done():
             return
         if outcome is None:
@@ -41,7 +41,7 @@ class _Request:
 
 
 class RequestDecoders:
-    """One process a core. What a request gives up is left, or, where a process is at it, that process is ended.
+    """One process a core. What a request gives up is left, or, if a process is at it, that process is ended.
 
     Args:
         on_crash: told, in a thread of its own, when an image has taken its process down.

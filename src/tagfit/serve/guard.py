@@ -46,7 +46,7 @@ class Access:
     """Who may ask.
 
     Attributes:
-        token: SHA-256 of what has to come as `Authorization: Bearer`; None where nothing has to.
+        token: SHA-256 of what has to come as `Authorization: Bearer`; None if nothing has to.
         hosts: names that requests may be addressed to, in small letters. Numbers always may: only a name can be made to
             lead here by someone else (DNS rebinding).
     """
@@ -56,7 +56,7 @@ class Access:
 
     @classmethod
     def of(cls, token: str | None, hosts: Iterable[str], loopback: bool) -> Access:
-        """With the names that this machine has by itself, where it is asked from outside."""
+        """With the names that this machine has by itself, if it is asked from outside."""
         own = {"localhost"} if loopback else {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
         digest = None if token is None else sha256(token.encode()).digest()
         return cls(digest, frozenset(own | {host.lower() for host in hosts}))
@@ -148,7 +148,7 @@ class Guard:
 class _Strict:
     """One request: its answer gets the headers; what is left of its body is read before the answer ends.
 
-    A client that is still sending hears a refusal at once, and can go on with the next request; not so where more is
+    A client that is still sending hears a refusal at once, and can go on with the next request; not so if more is
     left than is worth reading.
     """
 

@@ -16,7 +16,7 @@ class ProblemError(HTTPException):
     Args:
         status: the status code.
         detail: what was expected, what came, what to do.
-        faults: where there are several, each by itself.
+        faults: if there are several, each by itself.
         headers: further headers of the answer.
     """
 

@@ -41,7 +41,7 @@ class Attribute:
 
     @property
     def codes(self) -> tuple[float, ...]:
-        """What stands for each nominal value in a matrix: the value itself where all are numbers, else its index."""
+        """What stands for each nominal value in a matrix: the value itself if all are numbers, else its index."""
         values = self.values or ()
         return tuple(map(float, values if self.is_plain else range(len(values))))
 
@@ -58,7 +58,7 @@ class Arff:
     Attributes:
         relation: the name, with MEKA's options in it.
         attributes: (A,) columns.
-        values_NA: float32, nan where the file has `?`; nominal values as their `codes`.
+        values_NA: float32, nan if the file has `?`; nominal values as their `codes`.
         where: (N,) the place of each row (`scene.arff:305`).
     """
 
@@ -139,7 +139,7 @@ def _attribute(line: str, place: str, faults: Faults) -> list[Attribute]:
 
 
 def _values(text: str) -> list[str] | None:
-    """Comma-separated values without their quotes; None where quotes do not close."""
+    """Comma-separated values without their quotes; None if quotes do not close."""
     values, at = [], 0
     while True:
         match = _VALUE.match(text, at)
@@ -199,7 +199,7 @@ def _matrix(
 
 
 class _Reader:
-    """Reads rows by the attributes: quickly where all cells are plain numbers, else cell by cell."""
+    """Reads rows by the attributes: quickly if all cells are plain numbers, else cell by cell."""
 
     def __init__(self, attributes: Sequence[Attribute]) -> None:
         self._attributes = attributes

@@ -37,7 +37,7 @@ class Block:
         y: (N, L) of 0, 1, -1 and nan, unchecked.
         x_name, y_name: what messages call them.
         part: of which part of a split they are.
-        feature_names: (D,) names of the columns of x; none where they have none.
+        feature_names: (D,) names of the columns of x; none if they have none.
     """
 
     x: NDArray[Any]
@@ -218,7 +218,7 @@ def _check_against_each_other(blocks: Sequence[Block], faults: Faults) -> None:
 
 
 def _sample_names(blocks: Sequence[Block]) -> tuple[str, ...]:
-    """`row 17`, or `train row 17` where there are parts: counted from 1."""
+    """`row 17`, or `train row 17` if there are parts: counted from 1."""
     return tuple(
         f"{block.part} row {row}" if block.part and len(blocks) > 1 else f"row {row}"
         for block in blocks
@@ -314,7 +314,7 @@ def _distinct(x_ND: NDArray[Any]) -> int:
 
 
 def _without_minus_zero(x_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-    """With 0.0 for -0.0, so that equal rows are equal bytes; a copy only where there is one."""
+    """With 0.0 for -0.0, so that equal rows are equal bytes; a copy only if there is one."""
     has_any = any(
         (np.signbit(rows_ND) & (rows_ND == 0)).any() for rows_ND in np.array_split(x_ND, -(-len(x_ND) // 4096))
     )

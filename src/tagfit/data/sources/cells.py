@@ -1,4 +1,4 @@
-"""Cells that say yes, no or unknown, one column a label.
+"""Cells of yes, no or unknown, one column for each label.
 
 People write 0 and 1, true and false, yes and no in several languages, or a tick. A column is one of yes and no only if
 all that it holds belongs to one of these alphabets.

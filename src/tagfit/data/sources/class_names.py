@@ -100,7 +100,7 @@ def with_class_names(rows: Rows, source: Source, reading: Reading, faults: Fault
 
 
 def count_of_classes(numbers: Sequence[Sequence[int]], where: Sequence[str]) -> int:
-    """How many classes there are where rows hold 0, 1 or -1 for each; 0 where they hold numbers of classes.
+    """How many classes there are if rows hold 0, 1 or -1 for each; 0 if they hold numbers of classes.
 
     These do not occur twice in a row.
 
@@ -130,7 +130,7 @@ def named(numbers: Sequence[Sequence[int]], where: Sequence[str], task: Task) ->
 
 
 def _names_in(head: Head) -> Mapping[int, str]:
-    """Names by number; nothing where a file holds something else."""
+    """Names by number; nothing if a file holds something else."""
     if not head.is_whole or b"\0" in head.raw or "�" in head.text:
         return {}
     if head.document is not None:

@@ -1,4 +1,4 @@
-"""What the name of a column and its cells say about its role."""
+"""What a column's name and cells suggest about its role."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Column:
 
     @property
     def names_labels(self) -> bool:
-        """Whether its name says that it lists labels."""
+        """Whether its name suggests that it lists labels."""
         return bool(self.words & _LABEL_WORDS) and not self.words & (_TECHNICAL - {"ids"} | _ABOUT_LABELS)
 
     @cached_property
@@ -138,7 +138,7 @@ class Column:
 
     @property
     def no_label_yet(self) -> str:
-        """What to do with cells that are sentences or ratings; nothing where they may be labels."""
+        """What to do with cells that are sentences or ratings; nothing if they may be labels."""
         cells = [text for cell in self.cells if (text := "" if cell is None else str(cell).strip())]
         if cells and all(map(_WHOLE.fullmatch, cells)) and self.flags is None:
             return "Ratings and other numbers are not labels: write 1 if a label applies and 0 if it does not."

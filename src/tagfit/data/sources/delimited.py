@@ -1,7 +1,7 @@
 """Delimited text: CSV and its relatives, read into a `Table`.
 
 The delimiter is the one that gives most lines the same number of cells. Lines that begin with # above the header are
-comments; `sep=;`, as Excel writes it, names the delimiter. Without a header (`header="none"`, or where label names are
+comments; `sep=;`, as Excel writes it, names the delimiter. Without a header (`header="none"`, or if label names are
 given and the first line names an image) columns are called by their numbers.
 """
 
@@ -102,7 +102,7 @@ def _preamble(text: str) -> tuple[int, str | None, tuple[str, ...]]:
 def header_at(rows: Sequence[Sequence[str]]) -> int:
     """Which of the first rows of a table names its columns: above it may stand titles and the names of groups.
 
-    A title is a row of one cell where all others are wider. Names of groups stand above a row that has a name in each
+    A title is a row of one cell if all others are wider. Names of groups stand above a row that has a name in each
     cell, that of the images among them, and leave cells blank, as merged cells do, or name no column of images.
     """
     at = next((at for at, row in enumerate(rows) if sum(map(bool, row)) > 1 or names_image(row)), 0)

@@ -36,7 +36,7 @@ class Node:
     """A value of a document and its place; asked for something that it is not, it raises `DataError`.
 
     Attributes:
-        lines: the line of each item, where each is a record on a line of its own.
+        lines: the line of each item, if each is a record on a line of its own.
     """
 
     value: object
@@ -44,7 +44,7 @@ class Node:
     lines: Sequence[int] = ()
 
     def get(self, key: str) -> Node:
-        """The value of a key; null where it is missing, or where this is null itself."""
+        """The value of a key; null if it is missing, or if this is null itself."""
         return Node(self._object().get(key), f"{self.place}.{key}")
 
     def first(self, *keys: str) -> Node:
@@ -53,7 +53,7 @@ class Node:
 
     @property
     def pairs(self) -> list[tuple[str, Node]]:
-        """The keys of an object with their values; nothing where this is null."""
+        """The keys of an object with their values; nothing if this is null."""
         return [(str(key).strip(), Node(value, f"{self.place}.{key}")) for key, value in self._object().items()]
 
     def _object(self) -> dict[str, object]:
@@ -63,7 +63,7 @@ class Node:
 
     @property
     def items(self) -> list[Node]:
-        """What is in a list; nothing where this is null."""
+        """What is in a list; nothing if this is null."""
         if not isinstance(self.value, list | None):
             raise self.wrong("a list")
         places = [f":{line}" for line in self.lines] or [f"[{at}]" for at in range(len(self.value or ()))]
@@ -89,7 +89,7 @@ class Node:
 
     @property
     def texts(self) -> list[str]:
-        """The texts of a list; of a single text, itself; nothing where this is null or blank."""
+        """The texts of a list; of a single text, itself; nothing if this is null or blank."""
         return [] if self.value in (None, "") else [node.text for node in self.records]
 
     @property
@@ -104,7 +104,7 @@ class Node:
 
 
 def gather(records: Iterable[T], make: Callable[[T], U | None], faults: Faults) -> list[U]:
-    """What is made of each record, where it makes something; what is wrong with the others is collected."""
+    """What is made of each record, if it makes something; what is wrong with the others is collected."""
     made = []
     for record in records:
         try:

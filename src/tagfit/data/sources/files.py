@@ -65,7 +65,7 @@ class Found:
 
     Attributes:
         files: (N,) their paths below the root, equal for equal files however they were spelled; None without one.
-        names: (N,) the name of each: as written, or its path below the root where it was found differently.
+        names: (N,) the name of each: as written, or its path below the root if it was found differently.
         complaints: what is wrong, by row.
         missing: the rows whose image is nowhere, or may be one of several; the other complaints are graver.
         differently: the rows whose image was found in another way than as written.
@@ -158,9 +158,9 @@ class _Place:
 
     Attributes:
         inner: the path below the root.
-        complaint: what is wrong with it; nothing where the image can be used.
+        complaint: what is wrong with it; nothing if the image can be used.
         by_ending: whether it was found by its ending.
-        unmatched: the written folder, where that is relative and not all of it is in `inner`.
+        unmatched: the written folder, if that is relative and not all of it is in `inner`.
         instead: the complaint in case that what was found by its ending is not meant.
     """
 

@@ -29,9 +29,9 @@ class Columns:
     """A dataset, or one part of it, as read. Images that are files are a column `image` of the table.
 
     Attributes:
-        table: all that is said of the samples; class numbers have become names.
-        encoded: (N,) bytes of the image files where the dataset holds them, else None.
-        x: (N, D) features where the samples are such, else None.
+        table: all that is known of the samples; class numbers have become names.
+        encoded: (N,) bytes of the image files if the dataset holds them, else None.
+        x: (N, D) features if the samples are such, else None.
         left_out: columns that are none of these.
     """
 
@@ -126,7 +126,7 @@ def _samples(
 def _images(
     stored: Sequence[Mapping[str, Any] | None], where: Sequence[str], faults: Faults
 ) -> tuple[list[object] | None, tuple[bytes, ...] | None]:
-    """Encoded images where all rows hold bytes, else paths."""
+    """Encoded images if all rows hold bytes, else paths."""
     held = [image or {} for image in stored]
     if all(image.get("bytes") for image in held):
         return None, tuple(image["bytes"] for image in held)

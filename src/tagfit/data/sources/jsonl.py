@@ -39,7 +39,7 @@ def _of_lines(text: str, name: str, faults: Faults) -> Iterator[tuple[str, Mappi
 
 
 def _of_document(text: str, name: str) -> list[tuple[str, Mapping[str, object]]]:
-    """The objects of one document over the whole file; none where it is no such document."""
+    """The objects of one document over the whole file; none if it is no such document."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

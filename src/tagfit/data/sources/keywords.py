@@ -1,4 +1,4 @@
-"""Keywords inside images or in sidecars beside them, where there is no label file."""
+"""Keywords inside images or in sidecars beside them, if there is no label file."""
 
 from __future__ import annotations
 

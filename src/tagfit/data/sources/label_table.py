@@ -83,7 +83,7 @@ def _found(rows: Rows, root: Root, reading: Reading, faults: Faults) -> Found:
 
 
 def _split_of_folders(found: Found) -> NDArray[np.int8] | None:
-    """The person's own split, where every image is in a folder that is called as a part, one of them train."""
+    """The person's own split, if every image is in a folder that is called as a part, one of them train."""
     folders = [None if file is None else posixpath.dirname(file) for file in found.files]
     part_of = {folder: part_of_folders(folder.split("/"), exact=True) for folder in set(folders) if folder is not None}
     if len(set(part_of.values())) < 2 or None in part_of.values() or "train" not in part_of.values():

@@ -192,7 +192,7 @@ def _is_broken(name: str) -> bool:
 
 
 def _numbered(names: list[str], declared: Sequence[str] | None) -> list[str] | list[int]:
-    """Numbers in text are class numbers where names are given for them."""
+    """Numbers in text are class numbers if names are given for them."""
     is_number = declared and names and all(name.isdecimal() and name not in declared for name in names)
     return [int(name) for name in names] if is_number else names
 
@@ -230,7 +230,7 @@ def _is_numbers(cell: object) -> bool:
 
 
 def _named(column: LabelCells, faults: Faults) -> LabelCells:
-    """Class numbers by name, counted from 0, or from 1 where the last number asks for it."""
+    """Class numbers by name, counted from 0, or from 1 if the last number asks for it."""
     names = column.declared or ()
     numbers = [
         one for cell in column.cells if _is_filled(cell) for one in _items(cell) if isinstance(one, int | np.integer)

@@ -68,14 +68,14 @@ class Head:
 
     @cached_property
     def document(self) -> object:
-        """The JSON document that the file is; None where it is none, or does not end within the head."""
+        """The JSON document that the file is; None if it is none, or does not end within the head."""
         if not (self.is_whole and self.text.lstrip()[:1] in ("{", "[")):
             return None
         return _json(self.text)
 
     @cached_property
     def row(self) -> Mapping[str, object]:
-        """The first line as a JSON object; empty where it is none."""
+        """The first line as a JSON object; empty if it is none."""
         first = _json(self.lines[0]) if self.lines and self.lines[0].startswith("{") else None
         return first if isinstance(first, dict) else {}
 
@@ -86,7 +86,7 @@ class Head:
 
     @cached_property
     def members(self) -> tuple[str, ...]:
-        """The names in a zip archive; none where it is none."""
+        """The names in a zip archive; none if it is none."""
         if not self.raw.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return ()
         try:
@@ -146,7 +146,7 @@ class Listing:
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[str]]:
-        """Images by `key_of` their file names, with and without extension; by number, where the name is one."""
+        """Images by `key_of` their file names, with and without extension; by number, if the name is one."""
         index: dict[str, list[str]] = {}
         for inner in self.images:
             file = key_of(inner.rpartition("/")[2])

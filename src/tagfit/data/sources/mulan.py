@@ -72,7 +72,7 @@ def _names(arff: Arff, columns: Sequence[int]) -> tuple[str, ...]:
 
 
 def _column_names(arff: Arff, columns: Sequence[int]) -> tuple[str, ...]:
-    """A name for each of the D features, such as `colour=red` where one-hot; none if one occurs twice."""
+    """A name for each of the D features, such as `colour=red` if one-hot; none if one occurs twice."""
     names = [name for at in columns for name in _one_hot_names(arff.attributes[at])]
     return tuple(names) if len(set(names)) == len(names) else ()
 

@@ -45,7 +45,7 @@ def range_of_pixels(arrays: Mapping[str, NDArray[Any]], faults: Faults) -> Pixel
 
 
 def _range_of(x: NDArray[Any]) -> PixelRange | None:
-    """None where there are only 0 and 1."""
+    """None if there are only 0 and 1."""
     if x.dtype in (np.uint8, np.bool_):
         return 255 if x.dtype == np.uint8 else 1
     if not x.max() <= 1:  # or nan, which is no image
@@ -59,7 +59,7 @@ def pixels(
     """Read (N, H, W), (N, H, W, 1) or (N, H, W, 3) of uint8, of whole numbers from 0 to 255, or of these over 255.
 
     Args:
-        pixel_range: 1 where the images go from 0 to 1; uint8 always goes to 255.
+        pixel_range: 1 if the images go from 0 to 1; uint8 always goes to 255.
 
     Returns:
         (N, H, W, 3) uint8; None after a fault.
@@ -105,7 +105,7 @@ def _range(x: NDArray[Any]) -> str:
 
 
 def flattened_note(x: NDArray[Any]) -> list[str]:
-    """What to say where (N, D) rows look like flattened images: values as pixels have, and neighbours alike."""
+    """The message if (N, D) rows look like flattened images: values as pixels have, and neighbours alike."""
     if x.ndim != 2 or not _like_pixels(sample := x[:_ROWS]):
         return []
     shapes = [shape for shape in _image_shapes(x.shape[1]) if _smooth(sample, shape)]

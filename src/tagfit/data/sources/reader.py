@@ -47,7 +47,7 @@ class Source:
     Attributes:
         reader: what recognised it.
         listing: the folder of the data.
-        files: the label files; none where the images, their folders or files beside them hold the labels.
+        files: the label files; none if the images, their folders or files beside them hold the labels.
         name: short name of the data.
         left_out: files and folders that look as if they belonged to it, with the reason.
         images: the folder of the images that the person named, if any.

@@ -1,4 +1,4 @@
-"""What only the person can say about how a source is to be read."""
+"""How to read a source, as far as only you can know."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A folder is listed once, and every reader is asked about it. What people wrote down in files counts before keywords
 inside images and names of folders. If exactly one source is found it is read; several are a question, and none is a
-refusal that says what each file is.
+refusal that names what each file is.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _of_folder(listing: Listing, within: str) -> Sequence[Source]:
 
 
 def _implicit(listing: Listing) -> Sequence[Source]:
-    """What the first reader finds where nobody wrote labels down in files."""
+    """What the first reader finds if nobody wrote labels down in files."""
     readers = (reader.of_folder for reader in READERS if reader.is_implicit and reader.of_folder is not None)
     return next(filter(None, (of_folder(listing) for of_folder in readers)), ())
 
@@ -240,7 +240,7 @@ def _levels(listing: Listing) -> Iterator[tuple[bool, Sequence[str]]]:
 
 
 def _grouped(listing: Listing, readers: Mapping[str, Reader], by_folder: bool) -> Sequence[Source]:
-    """One source a reader where its files are the parts of one split, else one source a file."""
+    """One source a reader if its files are the parts of one split, else one source a file."""
     sources = []
     for reader in dict.fromkeys(readers.values()):
         names = [name for name in readers if readers[name] is reader]

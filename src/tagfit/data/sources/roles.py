@@ -177,7 +177,7 @@ class _Judged:
 
     @cached_property
     def split(self) -> tuple[tuple[str, ...], Sequence[object] | None, str]:
-        """The columns that say the split, the part of each row, and how that was read."""
+        """The columns that hold the split, the part of each row, and how that was read."""
         name = self._reading.split_column or pick(self._columns, ("split",))
         if name is not None:
             return (name,), self._parts(self._columns[name], True), f"The split is column {name!r}."

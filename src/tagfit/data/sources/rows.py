@@ -32,9 +32,9 @@ class Labels:
         absent: what a label that the source does not mention means, NO or UNKNOWN.
         blank_N: (N,) rows for which nothing at all is written, so that they may have none of the labels, or may never
             have been labelled; codes are NO or UNKNOWN there.
-        none_word: how the source writes that a row has none of the labels; empty where it has no such word.
+        none_word: how the source writes that a row has none of the labels; empty if it has no such word.
         is_declared: whether the source declares its label names, so that the parts of a split have to agree on them.
-        notes: what the person should be told.
+        notes: messages for the user.
     """
 
     names: tuple[str, ...]
@@ -56,16 +56,16 @@ class Rows:
         where: (N,) the place of each row (`labels.csv:17`).
         labels: theirs.
         bases: (N,) the folder that each name starts in, relative to the folder of the data; or one for all.
-        split: (N,) the part of each as written; None where the source has no split.
+        split: (N,) the part of each as written; None if the source has no split.
         hints: (N,) the part of the file that each row came from, to find its image by; or one for all.
         metadata: further columns, each (N,).
-        encoded: (N,) bytes of the image files where the source holds them.
-        x: (N, D) features where the samples are such.
+        encoded: (N,) bytes of the image files if the source holds them.
+        x: (N, D) features if the samples are such.
         unlabelled_parts: the parts of the split that nobody labelled, as a file without labels says.
-        merges: whether rows of one image are put together, as where each row gives one label.
+        merges: whether rows of one image are put together, as when each row gives one label.
         set_aside: (name, reason) of images whose labels could not be read; not among the N.
         reading: how the source was read: which column or file gave what, what was left out and why.
-        notes: what else the person should be told.
+        notes: further messages for the user.
     """
 
     source: str
@@ -101,12 +101,12 @@ class Row:
         image: its name as written.
         where: the place of the row, for messages.
         yes: the labels that it has; None if nobody labelled it.
-        no: the labels that it is known not to have, where others are unknown.
-        unknown: the labels that are neither, where others are no.
+        no: the labels that it is known not to have, if others are unknown.
+        unknown: the labels that are neither, if others are no.
         is_blank: whether nothing is written, which may mean "none" or "never labelled".
         split: its part as written.
         metadata: what else is written about it.
-        encoded: the bytes of the image file where the source holds them.
+        encoded: the bytes of the image file if the source holds them.
     """
 
     image: str
@@ -126,8 +126,8 @@ def collect(
     """Rows of images that list their labels by name.
 
     Args:
-        declared: the label names in their order where the source declares them; otherwise those that occur, sorted.
-        absent: what a label that a row does not mention means there: NO where rows list all their labels.
+        declared: the label names in their order if the source declares them; otherwise those that occur, sorted.
+        absent: what a label that a row does not mention means there: NO if rows list all their labels.
     """
     occurring = {name.strip() for row in rows for part in (row.yes or (), row.no, row.unknown) for name in part}
     names = label_names(sorted(occurring) if declared is None else declared, source, faults)

@@ -49,7 +49,7 @@ def split_by(text: str, separator: str | None) -> list[str]:
 
 
 def find_separator(texts: Texts, given: str | None, faults: Faults) -> tuple[str | None, tuple[str, ...]]:
-    """The separator, None where each cell is one label; and a note where that could be doubted."""
+    """The separator, None if each cell is one label; and a note if that could be doubted."""
     if given is not None:
         return given, ()
     found = {sign: sum(texts.counts[text] for text in texts.places if sign in text) for sign in SIGNS}

@@ -20,10 +20,10 @@ class Table:
         columns: (N,) cells by stripped column name: text from delimited text, any object from elsewhere, None for a
             cell that is not there.
         where: (N,) the place of each row (`labels.csv:17`).
-        label_names: the names that may be listed, in their order, where the source declares them.
+        label_names: the names that may be listed, in their order, if the source declares them.
         bases: (N,) the folder that paths start in, relative to the folder of the data; or one for all.
         hints: (N,) the part that the file's name speaks of, to find images by; or one for all.
-        file_parts: (N,) the part of each row, where the files are the parts of one split.
+        file_parts: (N,) the part of each row, if the files are the parts of one split.
         lacking: the columns that the file of a part does not have at all.
         is_headless: whether its first line is a row already, so that columns have numbers for names.
         reading: how the file was read, as far as that is worth a word.

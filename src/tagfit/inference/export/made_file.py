@@ -55,7 +55,7 @@ def samples_of(bundle: Bundle, examples: Array | None = None) -> list[Array]:
 
 
 def given(bundle: Bundle, x: Array) -> Array:
-    """Samples as training took them: floats where its images went from 0 to 1."""
+    """Samples as training took them: floats if its images went from 0 to 1."""
     from_floats = bundle.preprocessing.takes_images and bundle.preprocessing.pixel_range == 1
     return (x / np.float32(255)).astype(np.float32) if from_floats else x
 
@@ -67,7 +67,7 @@ def _images(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> NDA
 
 
 def told_of(bundle: Bundle) -> dict[str, Any]:
-    """What a file says of itself, as plain data."""
+    """A file's description of itself, as plain data."""
     return {
         "tagfit": tagfit.__version__,
         "label_names": list(bundle.label_names),

@@ -35,7 +35,7 @@ def onnx_of(bundle: Bundle, examples: Array | None = None, *, as_trained: bool =
 
     Args:
         examples: samples to compare on, images as uint8; random ones are taken as well.
-        as_trained: take images as training took them, from 0 to 1 where it was so; else uint8.
+        as_trained: take images as training took them, from 0 to 1 if it was so; else uint8.
 
     Raises:
         MissingExtraError: onnx or ONNX Runtime is not installed.

@@ -50,7 +50,7 @@ def _records(task: Task) -> list[Record]:
 
 
 def _codes(values: set[str], task: Task) -> Mapping[str, str]:
-    """What to read for each value: where -1 is no beside 0, 0 is unknown."""
+    """What to read for each value: if -1 is no beside 0, 0 is unknown."""
     if values == _VALUES and task.reading.minus_one is None:
         raise DataError(
             f"{task.name}: values are 1, 0 and -1, so either 0 or -1 may mean unknown.",

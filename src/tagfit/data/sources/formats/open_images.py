@@ -1,6 +1,6 @@
 """Open Images: a row an image and label; 1 is a verified yes, 0 a verified no, and what is absent is unknown.
 
-Boxes say yes, and are not read where image-level labels lie beside them. Labels that only a machine gave, with a
+Boxes say yes, and are not read if image-level labels lie beside them. Labels that only a machine gave, with a
 confidence between 0 and 1, are left out. Names of classes come from a `class-descriptions` file.
 """
 

@@ -1,4 +1,4 @@
-"""JSON with one object for each image, where a table of such objects is not enough.
+"""JSON with one object for each image, if a table of such objects is not enough.
 
 In a list `[{"file_name": "a.jpg", "labels": [1, 3]}]` the labels are class numbers, as in ML-GCN's `train_anno.json`
 beside `category.json`; `{"images": [{"file_name": "a.jpg", "labels": ["sea"]}]}` holds the list in a larger object;

@@ -47,7 +47,7 @@ def _row(record: Node, attributes: Sequence[str], is_named: bool) -> Row:
 
 
 def _labels(value: Node, metadata: Node, is_named: bool) -> list[str] | None:
-    """Names of the classes, or their numbers where there are none; None if nobody labelled it, or this failed."""
+    """Names of the classes, or their numbers if there are none; None if nobody labelled it, or this failed."""
     if value.value is None or metadata.get("failure-reason").value:
         return None
     if metadata.get("class-name").value:

@@ -74,7 +74,7 @@ def _row(file: Beside) -> Row | None:
 
 
 def _class_lists(listing: Listing) -> Sequence[str]:
-    """Only where there are no annotations, which say the same."""
+    """Only if there are no annotations, which say the same."""
     lists = _lists(listing)
     return lists if any(_label_and_part(name)[0] for name in lists) and not _annotations(listing) else ()
 
