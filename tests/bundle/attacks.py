@@ -290,7 +290,7 @@ ATTACKS = [
         ("as long as listed", FEATURES, longer(MODEL, listed=True), NOT_WHOLE),
         ("as long as listed and described", FEATURES, enormous, "has shape"),
         ("a backbone that nobody named", FEATURES, file(SEEING, b"1"), f"has no '{SEEING}'"),
-        ("a card that is not there", FEATURES, put("files", CARD, to={"size": 1, "sha256": "0" * 64}), "no such file"),
+        ("a card that is not there", FEATURES, put("files", CARD, to={"size": 1, "sha256": "0" * 64}), "is listed but missing"),
         ("a card that was changed", FEATURES, card_of(9), "has changed since it was written"),
         ("a card without an end", FEATURES, card_of(HUGE), "may have 4,000,000 bytes"),
         # the manifest as JSON
