@@ -69,7 +69,7 @@ def with_keywords(packet: bytes, keywords: Sequence[str], tags: Sequence[Machine
     added = [keyword for keyword in xmp_keywords(changed) if keyword in keywords]
     kept = set(before) <= set(xmp_keywords(changed)) and set(tags) <= set(machine_tags(changed))
     if not set(keywords) <= set(added) or not kept:
-        raise MalformedXmpError("is written in a way in which keywords cannot be added")
+        raise MalformedXmpError("has a form to which keywords cannot be added")
     return changed
 
 
@@ -84,7 +84,7 @@ def without_machine_tags(packet: bytes) -> bytes:
     listed = _places(packet, _MACHINE).without_property()
     changed = _places(listed, _SUBJECT).without_items(written)
     if xmp_keywords(changed, plain_only=True) != kept or machine_tags(changed):
-        raise MalformedXmpError("is written in a way in which keywords cannot be removed")
+        raise MalformedXmpError("has a form from which keywords cannot be removed")
     return changed
 
 
