@@ -48,7 +48,7 @@ def test_every_field_is_shown_and_every_name_is_a_field():
     own = {kind: names for kind, names in all_of.items() if kind.__module__ == Context.__module__}
     assert len(own) > 15
     assert set().union(*own.values()) <= used()
-    assert used() - {"first", "last", "format"} <= set().union(*all_of.values())
+    assert used() - {"first", "last", "index0", "format"} <= set().union(*all_of.values())
 
 
 class Found(HTMLParser):

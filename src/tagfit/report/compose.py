@@ -29,6 +29,7 @@ from tagfit.report.context import (
 )
 from tagfit.report.drawn import bands, compared, curves, ingredients, learning, search, series_of
 from tagfit.report.samples import gallery, labels, together
+from tagfit.report.summary import summary
 from tagfit.report.values import continued_line, gains_of, gains_remark, gap_of, runs_of, score_of
 from tagfit.report.visible import duration
 from tagfit.runs.folder import RunCommand
@@ -67,6 +68,7 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
     return Context(
         record=record,
         facts=tuple(_facts(record)),
+        summary=summary(record),
         comparison=_comparison(files, others) if others else None,
         outcome=outcome(record),
         learning=tuple(learning(record)),
@@ -74,6 +76,7 @@ def compose(files: RunFiles, others: Sequence[RunFiles] = ()) -> Context:
         lock=_lock(record),
         metrics=_metrics(
             {**{name: run.scores for name, run in runs_of(record).items()}, "constant": constant},
+            {**{name: series_of(name) for name in runs_of(record)}, "constant": "constant"},
             {name: run.small_sample for name, run in runs_of(record).items()},
         ),
         findings=tuple(sorted(record.findings, key=lambda one: (one.of != "after", -one.strength))),
@@ -132,13 +135,22 @@ def _scores(by_part: ByPart, parts: Sequence[str], metric: str) -> tuple[ScoreSh
     return tuple(ScoreShown(score_of(by_part, part, metric)) for part in parts)
 
 
-def _metrics(models: Mapping[str, ByPart], few: Mapping[str, Mapping[Part, SmallSample]] | None = None) -> MetricTable:
-    """Every metric of models that have scores by part, and what some of them owe to how few the samples are."""
+def _metrics(
+    models: Mapping[str, ByPart],
+    kinds: Mapping[str, str],
+    few: Mapping[str, Mapping[Part, SmallSample]] | None = None,
+) -> MetricTable:
+    """Every metric of models that have scores by part, and what some of them owe to how few the samples are.
+
+    Args:
+        kinds: the series of each model.
+    """
     parts = {name: [part for part in SCORED_PARTS if scores.get(part) is not None] for name, scores in models.items()}
     columns = [(model, part) for model, scored in parts.items() for part in scored]
     return MetricTable(
         heads=tuple((model, len(scored)) for model, scored in parts.items()),
         columns=tuple(part for _, part in columns),
+        kinds=tuple(kinds[model] for model, _ in columns),
         rows=tuple(_metric_rows(models, few or {}, columns)),
     )
 
@@ -151,7 +163,8 @@ def _metric_rows(
         yield MetricRow(title, lower, tuple(score_of(models[model], part, name) for model, part in columns))
         if name in SMALL_SAMPLE and any(few.values()):
             beside = [few.get(model, {}).get(part) for model, part in columns]
-            yield MetricRow(SMALL_SAMPLE[name], lower, tuple(None if one is None else one[name] for one in beside))
+            values = tuple(None if one is None else one[name] for one in beside)
+            yield MetricRow(SMALL_SAMPLE[name], lower, values)
 
 
 def _without_train(scores: ByPart) -> ByPart:
@@ -266,7 +279,9 @@ def _comparison(files: RunFiles, others: Sequence[RunFiles]) -> Comparison:
         parts=parts,
         runs=shown,
         figure=compared(TITLES[metric], shown, parts),
-        metrics=_metrics({run.name: _without_train(run.record.after.scores) for run in shown}),
+        metrics=_metrics(
+            {run.name: _without_train(run.record.after.scores) for run in shown}, {run.name: run.kind for run in shown}
+        ),
     )
 
 

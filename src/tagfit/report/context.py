@@ -41,6 +41,41 @@ class ScoreShown:
 
 
 @dataclass(frozen=True)
+class Badge:
+    """A few words of the verdict; `tone` is good, plain, or bad, which is for harm alone."""
+
+    text: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class SummaryChange:
+    """One part's score before and after; `before` and `change` are None if there is no baseline."""
+
+    part: str
+    before: float | None
+    after: ScoreShown
+    change: Difference | None
+    constant: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The card on top.
+
+    Attributes:
+        badges: whether the model is better than the baseline, and whether the target is met: two things.
+        changes: test before val, which chose the model.
+        gaps: train minus val, before and after.
+    """
+
+    metric: str
+    badges: tuple[Badge, ...]
+    changes: tuple[SummaryChange, ...]
+    gaps: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
 class ModelRow:
     """A model, or a constant baseline; `kind` is its series in the palette, `gap` train minus val."""
 
@@ -128,7 +163,7 @@ class LockShown:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric, of all models and parts side by side."""
+    """One metric, of all models and parts side by side; those where more is better are fractions."""
 
     title: str
     lower_is_better: bool
@@ -137,10 +172,17 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """All metrics side by side; `heads` are models with how many columns each has, `columns` the part of each."""
+    """All metrics side by side.
+
+    Attributes:
+        heads: models, with how many columns each has.
+        columns: the part of each column.
+        kinds: the series of each column in the palette.
+    """
 
     heads: tuple[tuple[str, int], ...]
     columns: tuple[str, ...]
+    kinds: tuple[str, ...]
     rows: tuple[MetricRow, ...]
 
 
@@ -230,13 +272,28 @@ class LabelGiven:
 
 @dataclass(frozen=True)
 class ImageShown:
-    """A sample, its thumbnail as a data URL (empty for feature rows), and what to look at."""
+    """A sample, and what to look at.
+
+    Attributes:
+        source: its thumbnail as a data URL; empty for feature rows.
+        about: numbers of the labels that it is found by.
+    """
 
     name: str
     part: str
     source: str
     labels: tuple[LabelGiven, ...]
+    about: tuple[int, ...]
     remark: str = ""
+
+
+@dataclass(frozen=True)
+class LabelFilter:
+    """A label by which samples can be filtered, and how many samples are about it."""
+
+    number: int
+    name: str
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -245,11 +302,13 @@ class Gallery:
 
     Attributes:
         note: what cannot be shown, and why.
+        filters: the labels that the samples shown are about.
         suspects: whose label is likely wrong.
         near_copies: groups of images that are nearly the same, some of `groups`.
     """
 
     note: str
+    filters: tuple[LabelFilter, ...]
     worst: tuple[ImageShown, ...]
     suspects: tuple[ImageShown, ...]
     near_copies: tuple[tuple[ImageShown, ...], ...]
@@ -307,6 +366,7 @@ class Context:
 
     record: RunRecord
     facts: tuple[str, ...]
+    summary: Summary
     comparison: Comparison | None
     outcome: OutcomeShown
     learning: tuple[Learning, ...]

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from tagfit.records.runs import SeedSpread
 from tagfit.report.charts.palette import DARK, LIGHT, PAGE_CSS, variables
 from tagfit.report.context import Context
+from tagfit.report.glossary import anchor, glossary, word_of
 from tagfit.report.visible import number, visible, written
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def render(context: Context) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     page = _environment().get_template(TEMPLATE)
-    return page.render(page=context, policy=policy, style=Markup(style), script=Markup(script))
+    return page.render(page=context, words=glossary(), policy=policy, style=Markup(style), script=Markup(script))
 
 
 def render_card(card: Card) -> str:
@@ -70,7 +71,8 @@ def _style() -> str:
         f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}"
         ":root[data-theme=light]{color-scheme:light}"
     )
-    return colours + PAGE_CSS + _file("page.css")
+    bars = "".join(f".b{percent}{{--share:{percent}%}}" for percent in range(101))
+    return colours + PAGE_CSS + bars + _file("page.css")
 
 
 @cache
@@ -89,6 +91,11 @@ def _name(text: str) -> Markup:
     """A stranger's name: isolated, so that it turns no text around it."""
     escaped = escape(visible(text, NAME)).replace("/", Markup("/<wbr>"))
     return Markup("<bdi>{}</bdi>").format(escaped)
+
+
+def _brief(text: str) -> str:
+    """A stranger's name where only text may stand."""
+    return visible(text, NAME)
 
 
 def _said(text: str) -> Markup:
@@ -125,8 +132,26 @@ def _key(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
+def _bar(value: float | None) -> str:
+    """The class that draws a fraction as a bar; the policy allows no style of an element's own."""
+    return "" if value is None else f"b{round(100 * min(max(value, 0.0), 1.0))}"
+
+
+def _term(text: str, word: str = "") -> str | Markup:
+    """A link to what a word means, if the glossary has it.
+
+    Args:
+        word: what the glossary calls it, if that is not the text.
+    """
+    if (known := word_of(word or text)) is None:
+        return text
+    link = '<a class="term" href="#{}" title="{}">{}</a>'
+    return Markup(link).format(anchor(known), glossary()[known], text)
+
+
 FILTERS: Mapping[str, Callable[..., object]] = {
     "name": _name,
+    "brief": _brief,
     "said": _said,
     "code": _code,
     "number": number,
@@ -134,5 +159,8 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "signed": _signed,
     "spread": _spread,
     "key": _key,
+    "bar": _bar,
+    "term": _term,
+    "anchor": anchor,
     "drawn": Markup,
 }

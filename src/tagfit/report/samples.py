@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from tagfit.report.context import (
     Figure,
     Gallery,
     ImageShown,
+    LabelFilter,
     LabelGiven,
     LabelRow,
     LabelsShown,
@@ -116,29 +120,40 @@ def _map(slug: str, title: str, caption: str, names: list[str], values_LL: Float
 def gallery(saved: SavedPredictions, record: RunRecord) -> Gallery:
     """The samples worth looking at."""
     names = record.data.label_names
+    worst = tuple(_image(saved, place, names) for place in chosen.worst(saved))
+    suspects = tuple(_suspect(saved, one, names) for one in chosen.suspects(saved))
+    copies = tuple(tuple(_image(saved, place, names) for place in group) for group in chosen.near_copies(saved))
     return Gallery(
         note="" if saved.thumbnails else "There are no images to show: the samples are rows of features.",
-        worst=tuple(_image(saved, place, names) for place in chosen.worst(saved)),
-        suspects=tuple(_suspect(saved, one, names) for one in chosen.suspects(saved)),
-        near_copies=tuple(tuple(_image(saved, place, names) for place in group) for group in chosen.near_copies(saved)),
+        filters=tuple(_filters((*worst, *suspects, *chain(*copies)), names)),
+        worst=worst,
+        suspects=suspects,
+        near_copies=copies,
         groups=len(saved.near_copies),
     )
+
+
+def _filters(images: Sequence[ImageShown], names: Sequence[str]) -> Iterator[LabelFilter]:
+    """The labels that the images are about, in order."""
+    samples = Counter(number for image in images for number in image.about)
+    yield from (LabelFilter(number, names[number], samples[number]) for number in sorted(samples))
 
 
 def _suspect(saved: SavedPredictions, suspect: chosen.Suspect, names: Sequence[str]) -> ImageShown:
     label = names[suspect.number]
     given = "labelled" if suspect.given else "not labelled"
-    return _image(saved, suspect.place, names, remark=f"{given} {label}; the model gives it {suspect.score:.2f}")
+    remark = f"{given} {label}; the model gives it {suspect.score:.2f}"
+    return replace(_image(saved, suspect.place, names), labels=(), about=(suspect.number,), remark=remark)
 
 
-def _image(saved: SavedPredictions, place: Place, names: Sequence[str], remark: str = "") -> ImageShown:
-    """With a remark in place of its labels, or with all that are yes or were given, what is wrong first."""
+def _image(saved: SavedPredictions, place: Place, names: Sequence[str]) -> ImageShown:
+    """With all labels that are yes or were given, what is wrong first."""
     part, row = place
     answers = saved.runs["after"][part]
     labels_L, given_L, scores_L = (
         one[row] for one in (answers.labels_NL, decisions(answers), answers.probabilities_NL)
     )
-    there = np.flatnonzero((labels_L == YES) | given_L).tolist() if not remark else []
+    there = np.flatnonzero((labels_L == YES) | given_L).tolist()
     numbers = sorted(there, key=lambda one: (labels_L[one] == YES) == given_L[one])
     return ImageShown(
         name=saved.names[part][row],
@@ -148,7 +163,7 @@ def _image(saved: SavedPredictions, place: Place, names: Sequence[str], remark: 
             LabelGiven(names[one], _verdict(int(labels_L[one]), bool(given_L[one])), float(scores_L[one]))
             for one in numbers[:GIVEN]
         ),
-        remark=remark,
+        about=tuple(there),
     )
 
 
