@@ -1,6 +1,6 @@
 """Copies the definitions of docs/glossary.md to where the report's page reads them, without links.
 
-    python docs/make_glossary.py
+python docs/make_glossary.py
 """
 
 import json

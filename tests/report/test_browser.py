@@ -131,7 +131,9 @@ def test_commands_tables_and_names_are_copied_from_a_file(opened):
 def test_where_no_clipboard_is_allowed_it_copies_too(opened):
     page = opened("plain")
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')); }")
-    page.evaluate("() => { document.execCommand = () => { document.body.dataset.it = document.activeElement.value; }; }")
+    page.evaluate(
+        "() => { document.execCommand = () => { document.body.dataset.it = document.activeElement.value; }; }"
+    )
     page.locator("#verdict .copied button").first.click()
     page.locator("#verdict .copied button", has_text="Copied").wait_for()
     assert page.evaluate("document.body.dataset.it") == page.locator("#verdict pre").first.inner_text()
