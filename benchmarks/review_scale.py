@@ -103,12 +103,12 @@ def measured(url, keys):
         turns = [page.evaluate(TURN, "PageDown") for _ in range(10)]
         yield f"next page       {quantiles(turns)} (60 images each, not seen before)"
         page.click("[data-queue=all]")
-        page.wait_for_function("document.getElementById('place').textContent.endsWith('20,000')")
+        page.wait_for_function("() => document.getElementById('place').textContent.endsWith('20,000')")
         page.keyboard.press("/")
         page.keyboard.type("19999")
         begun = time.monotonic()
         page.keyboard.press("Enter")
-        page.wait_for_function("document.getElementById('place').textContent.endsWith('of 1')")
+        page.wait_for_function("() => document.getElementById('place').textContent.endsWith('of 1')")
         yield f"search by name  {1000 * (time.monotonic() - begun):.0f} ms"
         browser.close()
 

@@ -25,6 +25,9 @@ from tagfit.records.data import UNKNOWN, Dataset
 from tagfit.records.runs import Fitting
 from tagfit.training.quick import fit_all
 
+#: foldings over which the networks' scores are averaged
+FOLDINGS = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -78,15 +81,15 @@ def _standardised(x_ND: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[
 
 def _unseen(dataset: Dataset, x_ND: NDArray[np.float32], labelled: NDArray[np.intp], seed: int) -> NDArray[np.float32]:
     """(M, L) what networks say of labelled samples that they were not trained on, nor on near-copies of them."""
-    groups = group(dataset, AUTO, likeness(dataset, neighbours=False)).of
-    of_fold = folds(len(labelled), groups[labelled], number=FOLDS, seed=seed)
-    held = [of_fold == fold for fold in np.unique(of_fold)]
+    groups = group(dataset, AUTO, likeness(dataset, neighbours=False)).of[labelled]
+    foldings = [folds(len(labelled), groups, number=FOLDS, seed=seed + number) for number in range(FOLDINGS)]
+    held = [of_fold == fold for of_fold in foldings for fold in np.unique(of_fold)]
     fittings = [
         Fitting(dataset.labels_NL, labelled[~here], labelled[here], seed + number) for number, here in enumerate(held)
     ]
-    scores_ML = np.empty((len(labelled), len(dataset.label_names)), np.float32)
+    scores_ML = np.zeros((len(labelled), len(dataset.label_names)), np.float32)
     for here, found in zip(held, fit_all(fittings, x_ND, RECIPE), strict=True):
-        scores_ML[here] = found
+        scores_ML[here] += found / FOLDINGS
     return scores_ML
 
 

@@ -23,6 +23,8 @@ let selected = new Set();
 let several = false;
 let alike = false;
 const skipped = new Set();
+const known = new Map(); // cards of this page as the server has them, by row
+const pending = new Map(); // decisions that are on their way, by row
 const ahead = new Map(); // pages that were asked for beforehand, by what they were asked with
 
 function make(tag, className, text) {
@@ -135,6 +137,8 @@ async function load(start, place = 0) {
   } catch (error) {
     return failed(error);
   }
+  known.clear();
+  for (const card of page.cards) known.set(card.row, { ...card });
   current = anchor = place < 0 ? page.cards.length - 1 : Math.min(place, Math.max(0, page.cards.length - 1));
   selected = new Set(page.cards.length ? [current] : []);
   drawGrid();
@@ -381,8 +385,8 @@ function onward() {
 function decide(changes, text) {
   const decisions = changes.filter(({ labels }) => Object.keys(labels).length);
   if (!decisions.length) return;
-  const before = decisions.map(({ card }) => ({ ...card }));
   for (const { card, labels } of decisions) {
+    pending.set(card.row, (pending.get(card.row) ?? 0) + 1);
     const [letters, decided] = [[...card.labels], [...card.decided]];
     for (const [label, told] of Object.entries(labels)) {
       letters[label] = told === null ? "?" : "ny"[told];
@@ -396,10 +400,14 @@ function decide(changes, text) {
   say(text);
   const body = { window: WINDOW, queue, decisions: decisions.map(({ card, labels }) => ({ row: card.row, labels })) };
   inOrder(async () => {
+    const rows = decisions.map(({ card }) => card.row);
     try {
-      take(await (await ask("/v1/review/decide", body)).json());
+      const changed = await (await ask("/v1/review/decide", body)).json();
+      settle(rows);
+      take(changed);
     } catch (error) {
-      for (const card of before) put(card);
+      settle(rows);
+      for (const row of rows) if (known.has(row)) put(known.get(row));
       failed(error);
     }
   });
@@ -410,8 +418,13 @@ function take(changed) {
   showProgress(changed.progress, changed.gain);
 }
 
+const settle = (rows) => rows.forEach((row) => pending.set(row, pending.get(row) - 1));
+
+// The server's word, unless a later decision about the same card is still on its way: what is shown is that already.
 function put(card) {
   ahead.clear();
+  if (known.has(card.row)) known.set(card.row, { ...card });
+  if (pending.get(card.row)) return;
   const there = page.cards.find((one) => one.row === card.row);
   if (!there) return;
   Object.assign(there, card);
