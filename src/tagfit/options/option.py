@@ -30,6 +30,9 @@ Group = Literal[
 #: the headings that help is grouped under, in the order in which people need them
 GROUPS: tuple[Group, ...] = get_args(Group)
 
+#: characters of a value in a message, at most
+LONGEST_SHOWN = 100
+
 
 Value = TypeVar("Value")
 
@@ -107,6 +110,12 @@ def flag_of(kind: type[Options], name: str) -> str:
     return options_of(kind)[name].flag or "--" + name.replace("_", "-")
 
 
+def _quoted(value: object) -> str:
+    """A value as a message shows it, in one line, long ones cut."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
 def command_words(kind: type[Options], values: Mapping[str, object]) -> Iterator[str]:
     """The words of a command line for these values, without defaults and without what only Python has."""
     defaults = defaults_of(kind)
@@ -165,7 +174,7 @@ class OptionReader:
                 values[name] = check.accept(value)
             except ValueError as hint:
                 dot = "." if str(hint) else ""
-                self.faults.append(f"{spelled(name)} must be {check.expected}; got {value!r}{dot}{hint}")
+                self.faults.append(f"{spelled(name)} must be {check.expected}; got {_quoted(value)}{dot}{hint}")
         self.faults += kind.conflicts(values, spelled)
         return values
 
