@@ -41,6 +41,10 @@ LONG = {
     "cache": "cache",
     "demo": "demo --count 60 --trials 1 -o out/demo",
 }
+SERVERS = {
+    "serve": "serve out/run --port 0",
+    "review": "review images --port 0 -o out/corrections.jsonl",
+}
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +123,11 @@ def test_no_host_is_looked_up_and_nothing_is_written_elsewhere(name, watched):
 
 
 def test_no_command_is_left_out():
-    assert {*COMMANDS, *LONG, "serve"} == set(main.commands)
+    assert {*COMMANDS, *LONG, *SERVERS} == set(main.commands)
 
 
-def test_a_server_looks_nobody_up(watched):
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_looks_nobody_up(name, watched):
     pytest.importorskip("fastapi")
 
     def until(process):
@@ -131,7 +136,7 @@ def test_a_server_looks_nobody_up(watched):
                 break
         time.sleep(1)
 
-    _, _, hosts, written = watched("serve out/run --port 0", until=until)
+    _, _, hosts, written = watched(SERVERS[name], until=until)
     assert hosts == []
     assert written == []
 

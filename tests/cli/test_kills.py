@@ -151,5 +151,5 @@ def test_the_same_end_whenever_it_was_killed(name, forkery, tmp_path):
 
 
 def test_no_command_is_left_out():
-    assert {command.split()[0] for command, _ in COMMANDS.values()} | {"serve"} == set(main.commands)
+    assert {command.split()[0] for command, _ in COMMANDS.values()} | {"serve", "review"} == set(main.commands)
     assert sum(times for _, times in COMMANDS.values()) >= 300
