@@ -660,8 +660,11 @@ def predict(model: Tagger | str | Path, inputs: Inputs, *, device: str = "auto")
         BundleError: the folder cannot be read.
         DataError: not what this model takes.
     """
+    from tagfit.report.progress import notebook_bar
+
     device = _checked(ModelOptions, {"device": device}).device
-    return (model if isinstance(model, Tagger) else Tagger.load(model, device)).predict(inputs)
+    with notebook_bar("predicting"):
+        return (model if isinstance(model, Tagger) else Tagger.load(model, device)).predict(inputs)
 
 
 def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[str], None]) -> None:

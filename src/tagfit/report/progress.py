@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from tagfit.images.store import OnRead
 from tagfit.report.visible import duration
 from tagfit.training.events import EpochEnded, Event, ImagesPassed, RunEnded, RunStarted, StageStarted, StepEnded
+
+if TYPE_CHECKING:
+    from tagfit.images.store import OnRead
 
 #: seconds from one line to the next where there is no bar
 EVERY = 10.0
