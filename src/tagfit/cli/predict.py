@@ -115,14 +115,17 @@ def _predict_here(tagger: Tagger, given: Sequence[Path], writing: PredictOptions
 def _sidecars(tagger: Tagger, writing: PredictOptions) -> SidecarWriter:
     from tagfit.inference.sidecars import SidecarWriter
 
-    bundle = tagger.bundle
     return SidecarWriter(
-        model=f"{bundle.recipe.name}, lock {bundle.lock[:12]}",
+        model=_model_name(tagger) if writing.write_xmp else "",  # to read the bundle's weights would load torch
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         refused=_say_refused,
         least=writing.min_score or 0.0,
         only_unlabelled=writing.only_unlabelled,
     )
+
+
+def _model_name(tagger: Tagger) -> str:
+    return f"{tagger.bundle.recipe.name}, lock {tagger.bundle.lock[:12]}"
 
 
 def _take_back(given: Sequence[Path], *, dry: bool) -> None:
