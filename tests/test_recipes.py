@@ -1,3 +1,4 @@
+import os
 import pickle
 import time
 
@@ -137,6 +138,13 @@ def test_a_file_that_would_take_long_is_refused_quickly(content, tmp_path):
     with pytest.raises(RecipeError):
         find_recipe(file)
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(RecipeError, match="not a file"):
+        find_recipe(tmp_path / "pipe.toml")
 
 
 def test_a_missing_file():

@@ -29,6 +29,7 @@ from msgspec import Meta
 
 from tagfit.errors import BundleError, RecipeError, did_you_mean, nearest_file
 from tagfit.io.faults import field_faults
+from tagfit.io.files import regular_file
 from tagfit.io.ranges import Count, CountOrNone, NotNegative, Positive, Share, SomeShare
 from tagfit.io.scalars import plain
 from tagfit.io.typed_json import from_plain, to_plain
@@ -328,10 +329,8 @@ class Recipe:
             RecipeError: no such file, not TOML, or faults in it.
         """
         try:
-            with path.open("rb") as file:
-                content = file.read(MOST_TOML + 1)
-            if len(content) > MOST_TOML:
-                raise RecipeError(f"{path}: a recipe file may have {MOST_TOML:,} bytes; this one has more")
+            with regular_file(path, MOST_TOML) as file:
+                content = file.read(MOST_TOML)
             values = tomllib.loads(content.decode("utf-8"))
         except FileNotFoundError:
             raise RecipeError(f"{path}: no such recipe file.{nearest_file(path)}") from None

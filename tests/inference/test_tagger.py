@@ -271,6 +271,14 @@ def test_predicting_files_of_named_features(named, tmp_path):
     assert [row.labels for row in rows] == [expected.labels(row) for row in range(len(frame))]
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there are no devices")
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_an_array_that_is_a_device_is_refused(features, tmp_path, name):
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="a pipe or a device"):
+        list(predicted_rows(features[1], [tmp_path / name]))
+
+
 def test_sparse_and_masked_features(features):
     sparse = pytest.importorskip("scipy.sparse")
     x, tagger = features

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tagfit.bundle.files import find_bundle
-from tagfit.errors import OutputError
+from tagfit.errors import BundleError, OutputError
 from tagfit.io.files import (
     filled_folder,
     is_temporary,
@@ -18,6 +18,7 @@ from tagfit.io.files import (
     write_folder,
     write_new,
 )
+from tagfit.runs.record import read_record
 
 
 def test_writing_replaces_the_whole_file(tmp_path):
@@ -170,3 +171,10 @@ def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path):
     with pytest.raises(OutputError, match="is not empty"):
         fill(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_sparse_file_of_gigabytes_is_no_record(tmp_path):
+    with (tmp_path / "result.json").open("wb") as stream:
+        stream.truncate(200 << 30)
+    with pytest.raises(BundleError, match="at most"):
+        read_record(tmp_path)

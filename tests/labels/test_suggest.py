@@ -103,6 +103,14 @@ def test_images_of_the_data_and_of_other_folders(photos, tmp_path, monkeypatch):
     assert (tmp_path / "next.csv").read_text() == printed.stdout
 
 
+def test_a_link_that_leads_to_itself_ends_in_no_traceback(photos, tmp_path):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    words = ["suggest", str(photos), str(tmp_path / "loop.png"), "--blank-is", "unlabelled", "-n", "3"]
+    asked = CliRunner().invoke(main, words)
+    assert asked.exit_code in (0, 2)
+    assert isinstance(asked.exception, SystemExit | None)
+
+
 def test_a_run_suggests_with_its_own_model(photos, tmp_path):
     data = tagfit.load(photos, blank_is="unlabelled", size=8)
     tagfit.fit(data, recipe="dense-regularised", output=tmp_path / "run")

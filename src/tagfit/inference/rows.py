@@ -206,6 +206,8 @@ def _features_at(path: Path) -> tuple[Sequence[str], Array, tuple[str, ...]]:
 
 def _array_at(path: Path) -> tuple[Array, tuple[str, ...]] | None:
     """The array of an .npy, or X and `feature_names` of an .npz; None of another file."""
+    if path.suffix in (".npy", ".npz") and path.exists() and not path.is_file():
+        raise DataError(f"{path}: expected a file with an array; it is a folder, a pipe or a device")
     if path.suffix == ".npy":
         try:
             with np.errstate(over="ignore"):  # of a shape that lies

@@ -9,9 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tagfit.errors import BundleError
+from tagfit.io.files import regular_file
 
 #: how deep lists and objects may be nested; ours are not half as deep
 DEEPEST = 32
+
+#: bytes that a file may have; what it says takes several times as much memory
+MOST_BYTES = 1 << 29
 
 
 def read_json(path: Path) -> dict[str, object]:
@@ -21,7 +25,8 @@ def read_json(path: Path) -> dict[str, object]:
         BundleError: it cannot be read, or as `json_object`.
     """
     try:
-        content = path.read_bytes()
+        with regular_file(path, MOST_BYTES) as stream:
+            content = stream.read()
     except OSError as error:
         raise BundleError(f"{path}: expected JSON; {error}") from error
     return json_object(path, content)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from tagfit.errors import DataError, demand_extra
+from tagfit.io.files import regular_file
 from tagfit.models.folding import one_thread
 from tagfit.models.image_form import read_form
 from tagfit.records.data import Backbone, Dataset
@@ -218,7 +219,8 @@ def _found(source: str) -> tuple[Path, str]:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_bytes())
+        with regular_file(file, 1 << 24) as stream:
+            content = json.loads(stream.read())
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", "A backbone has config.json and model.safetensors.") from None
     except ValueError as error:

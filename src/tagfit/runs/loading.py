@@ -5,6 +5,7 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -63,8 +64,8 @@ class DataLoad:
         All their labels are unknown.
         """
         table = self._table(options)
-        known = {file.resolve() for file in table.files or ()}
-        further = [file for file in (*table.unlabelled, *files) if file.resolve() not in known]
+        known = {os.path.realpath(file) for file in table.files or ()}
+        further = [file for file in (*table.unlabelled, *files) if os.path.realpath(file) not in known]
         return self._read(with_unlabelled(table, {file: str(file) for file in further}), options)
 
     def _read(self, table: LabelTable, options: ReadOptions) -> Dataset:

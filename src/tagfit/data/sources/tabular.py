@@ -16,6 +16,7 @@ from tagfit.data.sources.rows import Rows
 from tagfit.data.sources.table import Table
 from tagfit.data.sources.tables import TABLE, rows_of_table
 from tagfit.data.sources.task import Task
+from tagfit.errors import DataError
 
 #: the options of tables, and names for class numbers
 OPTIONS = TABLE.options | {"label_names"}
@@ -82,6 +83,8 @@ def rows_of_records(read: Sequence[tuple[Task, Sequence[Record]]]) -> Rows:
     ]
     keys = dict.fromkeys(key for row in cells for key in row)
     name = " + ".join(each.name for each, _ in read)
+    if not keys:
+        raise DataError(f"{name}: there are no rows, or none has a column.", "Write a row for each sample.")
     where = [record.where for record in records]
     columns = {key: [row.get(key) for row in cells] for key in keys}
     bases, hints = [file.base for file in files], [file.hint for file in files]

@@ -6,13 +6,18 @@ Class numbers are named by the features that Hugging Face writes into a file, by
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tagfit.data.sources.documents import Node
 from tagfit.data.sources.tabular import MOST_BYTES, Record, records_reader
 from tagfit.data.sources.task import Task
 from tagfit.errors import DataError, demand_extra
+
+#: bytes that Python takes for a row and for a cell of it, at least
+_ROW, _CELL = 232, 32
+#: bytes and rows that are unpacked at a time
+_PIECE, _FEWEST_AT_ONCE, _MOST_AT_ONCE = 1 << 28, 1 << 4, 1 << 13
 
 
 def _records(task: Task) -> list[Record]:
@@ -43,13 +48,36 @@ def _rows(task: Task) -> tuple[list[dict[str, Any]], Node]:
         groups = (opened.metadata.row_group(at) for at in range(opened.metadata.num_row_groups))
         size = sum(group.total_byte_size for group in groups)
         written = json.loads((opened.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
-        rows = opened.read().to_pylist() if size <= MOST_BYTES else []
+        size = max(size, opened.metadata.num_rows * (_ROW + _CELL * opened.metadata.num_columns))
+        rows = list(_unpacked(opened, task)) if size <= MOST_BYTES else []
     except (pa.ArrowException, OSError, ValueError, KeyError, RecursionError) as error:
         raise DataError(f"{task.name}: cannot be read as Parquet: {str(error)[:200]}.") from error
     if size > MOST_BYTES:
-        todo = "Write its images as files, and its labels as a CSV with their names."
-        raise DataError(f"{task.name}: holds {size >> 30} GB, more than memory can take.", todo)
+        raise _too_large(task, size)
     return rows, Node(written, task.name).get("info").get("features")
+
+
+def _unpacked(opened: Any, task: Task) -> Iterator[dict[str, Any]]:
+    """The rows; what a file says of its size is of values as they are packed."""
+    groups = [opened.metadata.row_group(at) for at in range(opened.metadata.num_row_groups)]
+    chunks = [group.column(at).total_uncompressed_size for group in groups for at in range(group.num_columns)]
+    at_once = min(max(_PIECE // max([1, *chunks]), _FEWEST_AT_ONCE), _MOST_AT_ONCE)
+    size = opened.metadata.num_rows * (_ROW + _CELL * opened.metadata.num_columns)
+    for batch in opened.iter_batches(batch_size=at_once):
+        size += sum(_plain(column).nbytes for column in batch.columns)
+        if size > MOST_BYTES:
+            raise _too_large(task, size)
+        yield from batch.to_pylist()
+
+
+def _plain(column: Any) -> Any:
+    """A column of which each value stands for itself."""
+    return column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
+
+
+def _too_large(task: Task, size: int) -> DataError:
+    todo = "Write its images as files, and its labels as a CSV with their names."
+    return DataError(f"{task.name}: holds more than {size >> 30} GB, more than memory can take.", todo)
 
 
 def _bytes(cell: object) -> bytes | None:
