@@ -60,7 +60,7 @@ def _overfit(evidence: Evidence, wide: Difference, loss: Difference) -> Finding:
         seen=f"{TITLES[metric]} is {on_train:.3f} on train and {on_val:.3f} on val: a gap of {_value(wide)}. "
         f"Log loss is {-loss.value:.3f} higher on val. {told}",
         meaning="The model overfits: it does far better on its training samples than on new ones.",
-        todo="Run tagfit cure, which tries recipes that overfit less; --minutes 30 searches longer.",
+        todo="Try recipes that overfit less: tagfit cure does, and with --minutes 30 it searches longer.",
         names=names,
     )
 
