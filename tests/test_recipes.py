@@ -111,7 +111,7 @@ def test_an_unknown_name_gets_a_suggestion():
         find_recipe("dense-basline")
 
 
-@pytest.mark.parametrize("content", ["name = ", "\xff\xfe"])
+@pytest.mark.parametrize("content", ["name = ", "\xff\xfe", f"seed = {'9' * 5000}"])
 def test_a_file_that_is_not_toml(content, tmp_path):
     file = tmp_path / "bad.toml"
     file.write_bytes(content.encode("latin-1"))
