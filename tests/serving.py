@@ -17,10 +17,10 @@ def png(colour=(200, 30, 30), size=(20, 20), format="PNG"):
     return file.getvalue()
 
 
-def form(images, boundary="b0"):
+def form(images, boundary="b0", field="images"):
     """The body and the type of a form with (name, bytes) files."""
     parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="{name}"\r\n\r\n'.encode()
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
         + content
         + b"\r\n"
         for name, content in images

@@ -671,7 +671,7 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
     """Answer over HTTP until SIGTERM or ctrl-C.
 
     Args:
-        name: what the model is called.
+        name: what the model is called, if its bundle has no name of its data.
         say: called with what a person should know.
 
     Raises:
@@ -689,5 +689,6 @@ def serve(bundle: str | Path, name: str, options: ServeOptions, say: Callable[[s
     with server.bind(options.host, options.port) as listener:
         access = server.access_to(listener, token, options.allow_host)
         tagger = Tagger.load(bundle, options.device)
+        name = name if tagger.origin is None else tagger.origin.data
         made = server.make_server(name, tagger, listener, limits, access, say)
         server.serve(made, tagger, listener)

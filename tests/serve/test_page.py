@@ -83,6 +83,7 @@ def test_a_threshold_that_is_moved_acts_on_all_photos_and_the_csv(opened, images
     assert rows[3][2].startswith("not an image")
     assert page.locator(".photo h2").nth(1).inner_text() == HOSTILE
     assert page.title() == "model · tagfit"
+    assert page.locator("#reset").inner_text() == "Reset"
     page.click("#reset")
     assert page.locator("#sliders .at").nth(1).inner_text() == "0.50"
     page.click("#clear")
@@ -100,6 +101,41 @@ def test_what_speaks_for_a_label_is_laid_over_the_photo_and_taken_away(opened, i
     assert bar.get_attribute("aria-pressed") == "true"
     bar.click()
     assert page.locator(".heat").is_hidden()
+
+
+def test_the_page_says_what_the_model_is_and_how_good_at_each_label(opened, images_served, image_tagger):
+    page, origin = opened(images_served.url), image_tagger.origin
+    page.wait_for_selector("#known li")
+    about = page.locator("#model").inner_text()
+    assert f"trained {origin.made}" in about
+    assert f"micro-F1 {origin.score:.2f}" in about
+    chips = page.locator("#known li").all_inner_texts()
+    f1s = ["" if f1 is None else f" {f1:.2f}" for f1 in origin.label_f1]
+    assert chips == [name + f1 for name, f1 in zip(image_tagger.label_names, f1s, strict=True)]
+    assert page.locator("nav a").inner_text() == "API"
+
+
+def test_the_least_certain_photo_comes_first_when_asked_for(opened, images_served, image_tagger):
+    page = opened(images_served.url)
+    colours = {"a.png": (210, 10, 10), "b.png": (10, 10, 10), "c.png": (90, 120, 80)}
+    drop(page, *((name, png(colour)) for name, colour in colours.items()))
+    page.locator(".photo:nth-child(3) .bars li").first.wait_for()
+    page.select_option("#sort", "uncertain")
+    scores = images_served.predict(*map(png, colours.values())).json["predictions"]
+    nearest = {
+        name: min(abs(value - 0.5) for value in record["scores"].values())
+        for name, record in zip(colours, scores, strict=True)
+    }
+    assert page.locator(".photo h2").all_inner_texts() == sorted(nearest, key=nearest.get)
+    page.select_option("#sort", "added")
+    assert page.locator(".photo h2").all_inner_texts() == list(colours)
+
+
+def test_a_bar_shows_that_it_explains_itself(opened, images_served):
+    page = opened(images_served.url)
+    drop(page, ("a.png", png()))
+    assert page.locator(".hint").is_visible()
+    assert page.locator("button.bar .why").count() == page.locator("button.bar").count() > 0
 
 
 def test_photos_are_chosen_and_pasted_too(opened, images_served):

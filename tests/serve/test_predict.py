@@ -122,7 +122,6 @@ B64 = base64.b64encode(RED).decode()
         (400, form([("a", RED)])[0][:-6], "multipart/form-data; boundary=b0"),
         (400, form([("a", RED)])[0], "multipart/form-data; boundary=" + "b" * 300),
         (422, form([])[0], "multipart/form-data; boundary=b0"),
-        (422, form([("a", RED)])[0].replace(b"images", b"image"), "multipart/form-data; boundary=b0"),
         (413, form([("a", b"x")] * 65)[0], "multipart/form-data; boundary=b0"),
         (413, json.dumps({"images": [B64] * 65}).encode(), "application/json"),
     ],
@@ -169,7 +168,7 @@ def test_limits_of_bytes_and_pixels_and_no_compression(image_tagger):
 
 def test_labels_say_how_they_are_given(images_served, features_served, image_tagger):
     found = images_served.ask("/v1/labels").json
-    assert found["labels"] == [{"name": name, "threshold": 0.5} for name in image_tagger.label_names]
+    assert [(one["name"], one["threshold"]) for one in found["labels"]] == [(n, 0.5) for n in image_tagger.label_names]
     assert (found["takes"], found["decides_by"], found["features"]) == ("images", "scores", None)
     assert features_served.ask("/v1/labels").json["features"] == 8
 
@@ -246,3 +245,23 @@ def test_json_of_too_many_values_is_refused_unparsed(features_served, monkeypatc
     answer = features_served.ask("/v1/predict", b"{" + inside + b"}", "application/json")
     assert answer.status == 413
     assert "more values than" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("field", ["images", "file", "files", "image", "pictures", "photos[]"])
+def test_files_of_a_form_may_have_any_name(images_served, field):
+    answer = images_served.ask("/v1/predict", *form([("a.png", png()), ("b.png", png())], field=field))
+    assert [one["sample"] for one in answer.json["predictions"]] == ["a.png", "b.png"]
+
+
+def test_a_field_that_is_no_file_is_refused(images_served):
+    body = b'--b0\r\nContent-Disposition: form-data; name="threshold"\r\n\r\n0.5\r\n--b0--\r\n'
+    answer = images_served.ask("/v1/predict", body, "multipart/form-data; boundary=b0")
+    assert answer.status == 422
+    assert "not a file" in answer.json["detail"]
+
+
+def test_labels_tell_where_the_model_is_from(images_served, image_tagger):
+    told, origin = images_served.ask("/v1/labels").json, image_tagger.origin
+    assert told["origin"]["data"] == origin.data
+    assert told["origin"]["part"] == origin.part
+    assert [one["f1"] for one in told["labels"]] == list(origin.label_f1)

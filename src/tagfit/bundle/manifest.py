@@ -13,7 +13,7 @@ from tagfit.errors import BundleError
 from tagfit.metrics.baselines import ConstantBaseline
 from tagfit.recipes import Recipe
 from tagfit.records.data import Part, Preprocessing
-from tagfit.records.scores import Scores
+from tagfit.records.scores import Interval, Scores
 
 MOST_MEMBERS, MOST_LABELS = 100, 100_000
 
@@ -37,6 +37,27 @@ class ListedFile:
     sha256: Sha256
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What people know a model by: its data, its day, and what it scores. Without scores if no part scored it.
+
+    Attributes:
+        data: the name of the data set.
+        made: the day it was trained, as 2026-11-30, in UTC.
+        metric: what `score` is.
+        part: what `score` and `label_f1` are of: test, or val if there is no test part.
+        label_f1: of what the decisions make of each label; None for a label that nobody in `part` has.
+    """
+
+    data: Annotated[str, Meta(max_length=1000)]
+    made: Annotated[str, Meta(max_length=40)]
+    metric: Annotated[str, Meta(max_length=40)] = ""
+    part: Part | None = None
+    score: float | None = None
+    interval: Interval | None = None
+    label_f1: Annotated[tuple[float | None, ...], Meta(max_length=MOST_LABELS)] = ()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Description:
     """What a person, or a program, has to know of a model to use it. A field that is added here is in every bundle.
@@ -47,6 +68,7 @@ class Description:
         decider: what makes labels of scores.
         scores: of the delivered weights, by part; none of a refitted network.
         grouped_by: what said which samples belong together, as in Split; None in old bundles.
+        origin: None in old bundles.
     """
 
     recipe: Recipe
@@ -58,6 +80,7 @@ class Description:
     scores: Mapping[Part, Scores | None]
     lock: Sha256
     grouped_by: Annotated[str, Meta(max_length=1000)] | None = None
+    origin: Origin | None = None
 
     @property
     def described(self) -> dict[str, Any]:
@@ -82,6 +105,8 @@ class Manifest(Description):
         faults = self.decider.label_faults(labels)
         if frequencies != labels:
             faults.append(f"constant_baseline is for {frequencies:,} labels; {labels:,} are named")
+        if self.origin is not None and len(self.origin.label_f1) not in (0, labels):
+            faults.append(f"origin is for {len(self.origin.label_f1):,} labels; {labels:,} are named")
         if len(set(self.label_names)) < labels:
             faults.append("label_names are not all different")
         if faults:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from tagfit.bundle.manifest import Description
+from tagfit.bundle.manifest import Description, Origin
 from tagfit.decisions.decider import Decider
 from tagfit.images.signatures import signatures
 from tagfit.metrics.baselines import ConstantBaseline
@@ -72,6 +72,7 @@ class Bundle(Description):
             network=network.cpu().eval(),
             members=(self.recipe,),
             scores={},
+            origin=None if self.origin is None else Origin(data=self.origin.data, made=self.origin.made),
             trained_on=_all_in_train(self.trained_on),
             signatures=_all_in_train(self.signatures),
         )

@@ -95,6 +95,7 @@ class Tagger:
         label_names: (L,) in the order of the scores.
         preprocessing: how a sample is prepared for the network.
         decider: turns scores into labels: a calibration, and a rule if you asked for one.
+        origin: the name of its data, its day and what it scores; None for old bundles.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Tagger:
         self._given, self._device, self._processes = bundle, device, processes
         described = bundle.manifest if isinstance(bundle, Audited) else bundle
         self.label_names, self.preprocessing = described.label_names, described.preprocessing
-        self.decider = described.decider
+        self.decider, self.origin = described.decider, described.origin
         self._networks = self.in_torch if networks is None else networks
 
     @classmethod

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagfit.bundle.manifest import Origin
 from tagfit.bundle.record import Bundle
 from tagfit.bundle.write import write_bundle
 from tagfit.data.folds import trainings
@@ -20,7 +22,7 @@ from tagfit.io.files import writable, write_atomically
 from tagfit.metrics.intervals import Answers
 from tagfit.metrics.scores import THRESHOLD
 from tagfit.recipes import Recipe
-from tagfit.records.data import LockedData, Part
+from tagfit.records.data import UNKNOWN, YES, LockedData, Part
 from tagfit.runs.continuation import continuation
 from tagfit.runs.earlier import SAMPLES, samples_file
 from tagfit.runs.folder import RunCommand, RunFolder, claim
@@ -28,7 +30,7 @@ from tagfit.runs.gallery import shown
 from tagfit.runs.ledger import scored
 from tagfit.runs.model_card import model_card
 from tagfit.runs.predictions import Place, SavedPredictions
-from tagfit.runs.record import Delivered, finished_record
+from tagfit.runs.record import Delivered, RunRecord, finished_record
 from tagfit.runs.recording import record_of
 from tagfit.runs.session import Session
 from tagfit.search.campaign import Outcome
@@ -81,7 +83,7 @@ def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: 
         device=session.device.type,
         seconds=round(time.perf_counter() - session.began, 3),
     )
-    bundle = bundle_of(session, outcome.after)
+    bundle = replace(bundle_of(session, outcome.after), origin=_origin(record, outcome.after))
     if outcome.refit is not None:
         bundle = bundle.refitted(outcome.refit.network)
     if folder is not None:
@@ -94,6 +96,32 @@ def _delivered(session: Session, command: RunCommand, outcome: Outcome, folder: 
         if outcome.complete:
             folder.forget_checkpoints()
     return Delivered(record, Tagger(bundle, session.device.type), None if folder is None else folder.path)
+
+
+def _origin(record: RunRecord, trained: TrainedModel) -> Origin:
+    """What people know the model by: scored on test or, if there is none, on val."""
+    metric, after = record.target.metric, record.after
+    part: Part = "test" if after.score("test", metric) is not None else "val"
+    answers = _answers(trained).get(part)
+    return Origin(
+        data=record.data.name[:1000],
+        made=datetime.now(UTC).date().isoformat(),
+        metric=metric,
+        part=part,
+        score=after.score(part, metric),
+        interval=after.interval(part, metric),
+        label_f1=() if answers is None else tuple(_label_f1(answers)),
+    )
+
+
+def _label_f1(answers: Answers) -> Iterator[float | None]:
+    """Each label's, as far as it is known; None for a label that nobody has."""
+    assert answers.decisions_NL is not None
+    yes_NL = answers.labels_NL == YES
+    given_NL = answers.decisions_NL & (answers.labels_NL != UNKNOWN)
+    counts = ((yes_NL & given_NL).sum(axis=0), yes_NL.sum(axis=0), given_NL.sum(axis=0))
+    for hits, yes, given in zip(*(one.tolist() for one in counts), strict=True):
+        yield round(2 * hits / (yes + given), 4) if yes else None
 
 
 # ----------------------------------------------------------------------------------------- predictions

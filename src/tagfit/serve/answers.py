@@ -34,16 +34,29 @@ class PredictedSamples(BaseModel):
 
 
 class LabelThreshold(BaseModel):
-    """A label, and the threshold above which it is given."""
+    """A label, the threshold above which it is given, and how well it was given to samples that trained nothing."""
 
     name: str
     threshold: float
+    f1: float | None = Field(description="Its F1; null if it is not known.")
+
+
+class ModelOrigin(BaseModel):
+    """What people know a model by."""
+
+    data: str = Field(description="The name of the data it was trained on.")
+    made: str = Field(description="The day it was trained, in UTC.")
+    metric: str | None = Field(description="What score is.")
+    part: str | None = Field(description="What score and F1 are of: test, or val if there was no test part.")
+    score: float | None
+    interval: tuple[float, float] | None = Field(description="Where the score lies with 95% confidence.")
 
 
 class ModelLabels(BaseModel):
     """The labels of the model, and how it decides."""
 
-    model: str = Field(description="The bundle's name.")
+    model: str = Field(description="What the model is called.")
+    origin: ModelOrigin | None = Field(description="Its data, its day and its score; null for older bundles.")
     takes: str = Field(description="images or features.")
     features: int | None = Field(description="How many numbers a feature row has; null if the model takes only images.")
     labels: list[LabelThreshold]
@@ -147,13 +160,19 @@ def _given(name: str) -> dict[str, object]:
 
 _IMAGE = {"schema": {"type": "string", "format": "binary", "description": "One image."}}
 _FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+_FORM = {
+    "type": "object",
+    "properties": {"images": {**_FILES, "description": "image files; any other name of the field will do"}},
+    "additionalProperties": _FILES,
+    "minProperties": 1,
+}
 
 #: the body of a request to explain, and of one for predictions
 IMAGE_BODY = {"required": True, "content": {"image/*": _IMAGE, "application/octet-stream": _IMAGE}}
 PREDICT_BODY = {
     "required": True,
     "content": {
-        "multipart/form-data": {"schema": _object("images", _FILES)},
+        "multipart/form-data": {"schema": _FORM},
         "application/json": {"schema": {"oneOf": [_given("images"), _given("features")]}},
         "image/*": _IMAGE,
         "application/octet-stream": _IMAGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.resources import files
@@ -21,6 +21,7 @@ import tagfit
 from tagfit.errors import DataError
 from tagfit.inference.tagger import Tagger
 from tagfit.metrics.scores import THRESHOLD
+from tagfit.metrics.titles import TITLES
 from tagfit.serve import answers
 from tagfit.serve.batching import Batcher
 from tagfit.serve.bodies import Bodies, FeatureRows, RequestImages, Room
@@ -152,9 +153,13 @@ class Service:
         thresholds = (THRESHOLD,) * len(names) if rule is None else rule.thresholds
         return answers.ModelLabels(
             model=self.name,
+            origin=_origin(tagger),
             takes="images" if tagger.takes_images else "features",
             features=tagger.preprocessing.shape[0] if tagger.preprocessing.kind == "features" else None,
-            labels=[answers.LabelThreshold(name=n, threshold=t) for n, t in zip(names, thresholds, strict=True)],
+            labels=[
+                answers.LabelThreshold(name=name, threshold=threshold, f1=f1)
+                for name, threshold, f1 in zip(names, thresholds, _label_f1(tagger), strict=True)
+            ],
             decides_by="scores" if rule is None else "probabilities",
             rule="above 0.5" if rule is None else rule.describe(names),
             at_least_one=rule is not None and rule.at_least_one,
@@ -169,6 +174,24 @@ class Service:
                 "seconds": limits.seconds,
             },
         )
+
+
+def _origin(tagger: Tagger) -> answers.ModelOrigin | None:
+    if (origin := tagger.origin) is None:
+        return None
+    return answers.ModelOrigin(
+        data=origin.data,
+        made=origin.made,
+        metric=TITLES.get(origin.metric),
+        part=origin.part,
+        score=origin.score,
+        interval=origin.interval,
+    )
+
+
+def _label_f1(tagger: Tagger) -> Sequence[float | None]:
+    known = () if tagger.origin is None else tagger.origin.label_f1
+    return known or (None,) * len(tagger.label_names)
 
 
 def create_app(name: str, tagger: Tagger, limits: Limits, access: Access, ending: Callable[[], bool]) -> ASGIApp:
@@ -215,7 +238,7 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
         openapi_extra={"requestBody": answers.PREDICT_BODY},
     )
     async def predict(request: Request) -> Response:
-        """Send one image as the body, or several as files of a form (in fields called images) or as base64 in JSON."""
+        """Send one image as the body, or several as files of a form (under any name) or as base64 in JSON."""
         service: Service = request.app.state.service
         with service.bodies.room(request) as room:
             found = await service.predictions(await service.brought(request, room))

@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field as FormField
 from python_multipart.multipart import File, FormParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from tagfit.serve.limits import Limits
 from tagfit.serve.problems import ProblemError, busy
+
+#: what a field of a form that holds an image may be called, if it is not sent as a file; as a file it may have any name
+_IMAGE_FIELDS = (b"images", b"image", b"files", b"file", b"pictures")
 
 #: letters of a file's name that are handed back
 _NAME = 255
@@ -160,23 +164,26 @@ class Bodies:
         names: list[str] = []
         ended: list[bool] = []
 
-        def add(field: bytes | None, name: bytes, content: bytes) -> None:
-            if field not in (b"images", b"pictures"):  # what they were called before
-                raise ProblemError(422, "The form has a field that is not called images.")
+        def add(name: bytes, content: bytes) -> None:
             self._demand_few(len(encoded) + 1)
             encoded.append(content)
             names.append(name.decode("utf-8", "replace")[:_NAME] or str(len(encoded)))
 
         def add_file(file: File) -> None:
             file.file_object.seek(0)
-            add(file.field_name, file.file_name or b"", file.file_object.read())
+            add(file.file_name or b"", file.file_object.read())
+
+        def add_field(field: FormField) -> None:
+            if field.field_name not in _IMAGE_FIELDS:
+                raise ProblemError(422, "The form has a field that is not a file: send each image as a file.")
+            add(b"", field.value or b"")
 
         try:
             if not boundary:
                 raise FormParserError("its Content-Type names no boundary")
             parser = FormParser(
                 "multipart/form-data",
-                on_field=lambda field: add(field.field_name, b"", field.value or b""),
+                on_field=add_field,
                 on_file=add_file,
                 on_end=lambda: ended.append(True),
                 boundary=boundary,
@@ -189,7 +196,7 @@ class Bodies:
         if not ended:
             raise ProblemError(400, "The multipart body cannot be read: its last boundary is missing.")
         if not encoded:
-            raise ProblemError(422, "The form holds no image; expected files in fields called images.")
+            raise ProblemError(422, "The form holds no image; send each one as a file, under any name.")
         return RequestImages(tuple(encoded), tuple(names))
 
     def _json(self, body: bytes) -> RequestImages | FeatureRows:

@@ -51,7 +51,7 @@ async function start() {
   $("ask-token").hidden = true;
   say("");
   document.title = `${model.model} · tagfit`;
-  $("model").textContent = `${model.model} · ${plural(model.labels.length, "label")}`;
+  $("model").textContent = about();
   if (model.takes === "features") {
     say(`This model takes rows of ${plural(model.features, "number")}, not photos. Send them to POST /v1/predict: see API.`);
     return;
@@ -59,6 +59,18 @@ async function start() {
   thresholds = new Map(model.labels.map((label) => [label.name, label.threshold]));
   $("drop").hidden = false;
   buildSliders();
+}
+
+// What the model is, in a line: its data, its labels, its day, what it scores.
+function about() {
+  const { model: name, labels, origin } = model;
+  const facts = [name, plural(labels.length, "label")];
+  if (origin) facts.push(`trained ${origin.made}`);
+  if (origin?.score != null) {
+    const ends = origin.interval ? ` (95%: ${origin.interval.map((end) => end.toFixed(2)).join(" to ")})` : "";
+    facts.push(`${origin.metric} ${origin.score.toFixed(2)}${ends} on ${origin.part}`);
+  }
+  return facts.join(" · ");
 }
 
 // ------------------------------------------------------------------------------------------ deciding
@@ -81,7 +93,9 @@ const highest = (by) => model.labels.map((label) => label.name).reduce((best, na
 
 function buildSliders() {
   $("rule").textContent = `Labels are given by ${model.decides_by}: ${model.rule}.` + (model.by_sets ? " If you move a threshold, the thresholds decide instead." : "");
-  for (const { name } of model.labels) {
+  if (model.labels.some(({ f1 }) => f1 !== null)) $("known-f1").textContent = `, with their F1 on ${model.origin.part}`;
+  for (const { name, f1 } of model.labels) {
+    const worth = f1 === null ? "" : f1.toFixed(2);
     const label = make("label");
     const [at, count] = [make("span", "at"), make("span", "count")];
     const slider = make("input");
@@ -90,8 +104,12 @@ function buildSliders() {
       thresholds.set(name, Number(slider.value));
       refresh();
     });
-    label.append(make("span", "name", name), slider, at, count);
-    $("known").append(make("li", "", name));
+    const named = make("span", "name", name);
+    if (worth) named.append(make("small", "f1", ` F1 ${worth}`));
+    label.append(named, slider, at, count);
+    const known = make("li", "", name);
+    if (worth) known.append(make("span", "f1", ` ${worth}`));
+    $("known").append(known);
     const item = make("li");
     item.append(label);
     item.show = (times) => {
@@ -140,6 +158,9 @@ function buildBars(photo) {
       track.append(fill, tick);
       bar.append(make("span", "name", name), track, make("span", "value", value.toFixed(2)));
       if (model.explains) {
+        const why = make("span", "why", "why?");
+        why.setAttribute("aria-hidden", "true");
+        bar.append(why);
         bar.type = "button";
         bar.title = `Show what speaks for ${name}`;
         bar.setAttribute("aria-pressed", "false");
@@ -160,6 +181,7 @@ function showPhoto(photo) {
   }
   if (!photo.values) return;
   const names = given(photo.values);
+  photo.card.querySelector(".hint").hidden = !model.explains;
   said.replaceChildren(...(names.size ? [...names].map((name) => make("span", "", name)) : ["no label"]));
   photo.bars.forEach(({ name, bar, tick, item }, rank) => {
     const is = names.has(name);
@@ -172,6 +194,24 @@ function showPhoto(photo) {
   const more = photo.card.querySelector(".more");
   more.hidden = photo.bars.length <= SHOWN;
   more.textContent = photo.all ? "Fewer" : `All ${photo.bars.length} labels`;
+}
+
+// How near the value of some label is to its threshold: the nearer, the less certain.
+function distance(photo) {
+  if (!photo.values) return Infinity;
+  return Math.min(...model.labels.map(({ name }) => Math.abs(photo.values[model.decides_by][name] - thresholds.get(name))));
+}
+
+const ORDERS = {
+  added: () => 0,
+  uncertain: (a, b) => distance(a) - distance(b),
+  name: (a, b) => a.file.name.localeCompare(b.file.name, undefined, { numeric: true }),
+};
+
+function sortPhotos() {
+  const order = $("sort").value;
+  $("sort-note").textContent = order === "uncertain" ? "Photos with a value close to its threshold come first." : "";
+  $("photos").append(...photos.toSorted(ORDERS[order]).map((photo) => photo.card));
 }
 
 function refresh() {
@@ -253,6 +293,7 @@ function take(files) {
       done += part.length;
       refresh();
     }
+    if ($("sort").value !== "added") sortPhotos();
     const failed = fresh.filter((photo) => photo.error).length;
     say(failed ? `${failed} of ${plural(fresh.length, "photo")} could not be read.` : "", failed > 0);
   });
@@ -360,6 +401,7 @@ $("files").addEventListener("change", (event) => {
   event.target.value = "";
 });
 $("download").addEventListener("click", download);
+$("sort").addEventListener("change", sortPhotos);
 $("reset").addEventListener("click", () => {
   for (const { name, threshold } of model.labels) thresholds.set(name, threshold);
   refresh();
