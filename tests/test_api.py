@@ -317,10 +317,25 @@ class TestLoad:
         assert data.dataset.x.shape == (60, 64, 64, 3)
         assert data.lock == tagfit.load("postcards:60").lock
 
-    @pytest.mark.parametrize("data", ["postcards:", "postcards:many", "postcards:0", "postcards:-5"])
+    @pytest.mark.parametrize(
+        "data",
+        [
+            "postcards:",
+            "postcards:many",
+            "postcards:0",
+            "postcards:-5",
+            f"postcards:{10**14}",
+            "postcards:" + "9" * 5000,
+        ],
+    )
     def test_postcards_without_a_number(self, data):
         with pytest.raises(DataError, match="postcards:COUNT"):
             tagfit.load(data)
+
+    def test_a_size_that_an_array_does_not_take_is_refused_not_ignored(self):
+        assert tagfit.load("postcards:20", size=64).lock == tagfit.load("postcards:20").lock
+        with pytest.raises(DataError, match="size of 16 was given, but the images of postcards come as an array"):
+            tagfit.load("postcards:20", size=16)
 
     def test_the_size_is_part_of_the_lock(self, tmp_path):
         folder = image_folder(tmp_path)

@@ -241,6 +241,7 @@ def test_predict_images_and_what_cannot_be_read(tagfit, quick, tmp_path):
         (["predict", "nowhere", "a.jpg"], "no such folder"),
         (["report", "."], "result.json"),
         (["inspect", "postcards:x"], "postcards:COUNT"),
+        (["demo", "--count", "99999999999"], "postcards:COUNT"),
     ],
 )
 @pytest.mark.usefixtures("arrays")

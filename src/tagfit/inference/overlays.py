@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,12 +26,17 @@ def overlay_folder(folder: Path, read: Sequence[Path], bundle: Path) -> Iterator
     Raises:
         OutputError: it has something else in it, lies in a folder of `read`, or cannot be made.
     """
-    if inside := [place for place in read if folder.resolve().is_relative_to(place.resolve())]:
+    if inside := [place for place in read if _real(folder).is_relative_to(_real(place))]:
         raise OutputError(
             f"{folder} is in {inside[0]}, from which images are read", "Choose a folder elsewhere; nothing was written."
         )
-    with filled_folder(folder, "\0".join(str(one.resolve()) for one in (bundle, *read))):
+    with filled_folder(folder, "\0".join(str(_real(one)) for one in (bundle, *read))):
         yield
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; one that leads in a circle is left as it is."""
+    return Path(os.path.realpath(path))
 
 
 def with_overlays(

@@ -31,9 +31,11 @@ _UNFINISHED = ".tagfit-unfinished"
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Whatever the operating system refuses within is an OutputError."""
+    """Whatever the operating system refuses within is an OutputError, and so is a folder a thousand folders deep."""
     try:
         yield
+    except RecursionError as error:  # of Path.mkdir(parents=True)
+        raise OutputError(f"{path}: too many folders inside each other", "Choose another place with -o.") from error
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written to: {error.strerror or error}", "Choose another place with -o."

@@ -78,6 +78,8 @@ class DataLoad:
         if options.backbone is None and (self.like is None or self.like.preprocessing.backbone is None):
             size = options.size or DEFAULT_SIZE if self.like is None else self.like.form.size
             dataset = self._built(table, options, size)
+            if self.like is None and options.size is not None and dataset.kind == "images":
+                _demand_size(dataset, options.size)
             return dataset if self.like is None else align_features(dataset, self.like.preprocessing.feature_names)
         if table.kind == "features":
             return self._built(table, options, DEFAULT_SIZE)
@@ -199,6 +201,16 @@ def load_again(source: DataSource, device: str) -> LockedData:
         DataError: it cannot be read any more.
     """
     return DataLoad(source.data).load(DataOptions(**source.options, device=device))
+
+
+def _demand_size(dataset: Dataset, size: int) -> None:
+    """Images that come as an array keep their size, so that another one is not silently ignored."""
+    height, width, _ = dataset.preprocessing.shape
+    if (height, width) != (size, size):
+        raise DataError(
+            f"a size of {size} was given, but the images of {dataset.name} come as an array of {width} x {height}",
+            "Remove --size, or resize the array.",
+        )
 
 
 def _of_its_data(run: Path, record: RunRecord, device: str) -> EarlierRun:

@@ -27,7 +27,7 @@ from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.files import Found, Root, find_images, unlabelled
 from tagfit.data.sources.parts import part_codes, part_of_folders
 from tagfit.data.sources.reading import Reading
-from tagfit.data.sources.rows import Rows
+from tagfit.data.sources.rows import EMPTY_ANNOTATION, Rows
 from tagfit.records.data import NO, PARTS, UNKNOWN, YES, LabelTable, Part
 
 #: up to this share of rows may be blank without a question
@@ -166,9 +166,10 @@ def _settle_blank(rows: Rows, images: _Images, reading: Reading, faults: Faults)
         return replace(images, kept_M=~unlabelled_M, reading=tuple(lines))
     samples, word = f"{count:,} sample{'s' if count > 1 else ''} without an entry", rows.labels.none_word
     if reading.blank_is == "unlabelled" or (reading.blank_is is None and word):
-        why = "" if reading.blank_is else f", because {word!r} is written for samples with none of the labels"
+        told = reading.blank_is or word == EMPTY_ANNOTATION
+        why = "" if told else f", because {word!r} is written for samples with none of the labels"
         unlabelled_M |= left_M
-        lines.append(f"{samples} were never labelled{why}: left out.")
+        lines.append(f"{samples} {'were' if count > 1 else 'was'} never labelled{why}: left out.")
     elif reading.blank_is is None and count > max(1, MOST_BLANK * among):
         example = rows.where[images.rows_M[np.flatnonzero(left_M)[0]]]
         faults.add(

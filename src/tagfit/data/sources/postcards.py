@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 POSTCARDS = "postcards:"
 
+#: more take more than 100 GB
+MOST = 10_000_000
+
 #: more images than these are drawn into the cache, and are not held in memory
 IN_MEMORY = 4096
 
@@ -28,8 +31,12 @@ def read_postcards(data: str, on_draw: OnDraw | None = None) -> LabelTable:
         DataError: no usable number.
     """
     count = data.removeprefix(POSTCARDS)
-    if not (count.isdecimal() and int(count) > 0):
-        raise DataError(f"the embedded set is called postcards:COUNT, e.g. postcards:2400; got {data!r}")
+    digits = count.lstrip("0") if count.isascii() and count.isdecimal() else ""
+    if not digits or len(digits) > len(str(MOST)) or int(digits) > MOST:
+        raise DataError(
+            f"the embedded set is called postcards:COUNT, e.g. postcards:2400, with COUNT up to {MOST:,}; "
+            f"got {data if len(data) < 60 else data[:57] + '...'!r}"
+        )
     x, labels_NL, notes = _drawn(int(count), on_draw)
     return LabelTable(
         name="postcards",

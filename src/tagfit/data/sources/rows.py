@@ -18,6 +18,9 @@ from tagfit.records.data import NO, UNKNOWN, YES, Part
 
 T = TypeVar("T", bound=str | None)
 
+#: `none_word` of sources that tell a sample without labels from one that nobody has labelled
+EMPTY_ANNOTATION = "an annotation without labels"
+
 #: more entries than this in a label matrix are free text read as labels
 MAX_CELLS = 1 << 31
 
@@ -141,7 +144,7 @@ def collect(
         for code, listed in ((NO, row.no), (UNKNOWN, row.unknown), (YES, row.yes or ())):
             codes_NL[at, [column_of[name.strip()] for name in listed if name.strip() in column_of]] = code
     blank_N = np.array([row.is_blank or row.yes is None for row in rows], bool)
-    none_word = "an annotation without labels" if any(row.yes is None for row in rows) else ""
+    none_word = EMPTY_ANNOTATION if any(row.yes is None for row in rows) else ""
     labels = Labels(names, codes_NL, absent, blank_N, none_word, declared is not None, alike_note(names))
     return Rows(
         source,
