@@ -621,6 +621,7 @@ def review(
         OptionError, DataError, BundleError, OutputError: before the page is served.
     """
     demand_extra("reviewing labels", "serve")
+    from tagfit.data.corrections import corrected, read_corrections
     from tagfit.labels.gain import ExpectedGain
     from tagfit.labels.review import Review
     from tagfit.labels.scoring import scored
@@ -634,9 +635,11 @@ def review(
         dataset, tagger = _to_label(data, photos, options, on_read)
         if tagger is None:
             say(f"no run is named, so that small networks are trained on {dataset.name} first")
-        found = scored(dataset, tagger, options.seed)
         folder = Path(data).resolve().parent if is_run(data) else Path()
         path = Path(options.output or options.corrections or folder / "corrections.jsonl")
+        # models learn from what was decided before; the page shows what is decided on top of the source
+        decided = corrected(dataset, read_corrections(path)) if path.exists() else dataset
+        found = replace(scored(decided, tagger, options.seed), dataset=dataset)
         reviewed = Review(found, path, count=options.count, seed=options.seed)
         for note in reviewed.notes:
             say(note)

@@ -7,12 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import tagfit
 from making import image_folder
 from tagfit.cli.main import main
 from tagfit.data.corrections import append, decisions, read_corrections
-from tagfit.errors import DataError
+from tagfit.errors import DataError, OutputError
 
 #: a process that appends fifty decisions, one by one
 WINDOW = """
@@ -57,6 +58,19 @@ def test_the_last_decision_counts(photos, tmp_path):
     append(file, decided(data, 1, red=0))
     append(file, decided(data, 1, red=1))
     assert tagfit.load(photos, corrections=file).lock == data.lock
+
+
+def test_what_was_taken_back_is_as_the_source_has_it(photos, tmp_path):
+    data, file = tagfit.load(photos), tmp_path / "corrections.jsonl"
+    (taken_back,) = decided(data, row_of(data, "images/1.png"), red=None)
+    append(file, [replace(taken_back, to=0), replace(taken_back, undo=True)])
+    assert tagfit.load(photos, corrections=file).lock == data.lock
+
+
+def test_a_full_disk_is_an_error_though_a_part_was_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
+    with pytest.raises(OutputError, match="No space left"):
+        append(tmp_path / "corrections.jsonl", decided(tagfit.load("postcards:20"), 0, sea=1))
 
 
 def test_lines_say_who_when_and_what(photos, tmp_path):

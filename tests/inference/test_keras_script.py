@@ -141,6 +141,12 @@ def test_what_it_cannot_express_is_refused_by_name(recipe, named):
         keras_script(recipe, IMAGES)
 
 
+def test_the_name_of_a_recipe_is_no_code():
+    title = 'the recipe """+str(__import__("os").getpid())+""" \\N{x}'
+    program = compile(keras_script(QUICK, Preprocessing("features", (8,)), title), "train.py", "exec")
+    assert program.co_consts[0].startswith("the recipe ___")
+
+
 def test_it_is_written_by_the_command_and_overwrites_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tagfit.fit(locked(feature_table()), recipe=QUICK, output="run")

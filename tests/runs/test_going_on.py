@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tagfit
 from making import QUICK, cure, feature_table
@@ -151,3 +152,48 @@ def test_a_recipe_that_needs_what_is_not_allowed_is_refused(first, tmp_path, mon
     path.write_text(text.replace('"augmentation": []', '"augmentation": ["mirror"]'))
     with pytest.raises(RecipeError, match="--allow augmentation"):
         cure(_load(slice(300), from_run=tmp_path / "run"), [])
+
+
+def test_byte_identical_samples_are_each_themselves():
+    dataset = _load(np.r_[0:100, 0:10]).dataset
+    samples = locked_samples(dataset, tagfit.load(dataset.x, dataset.labels_NL).split)
+    assert (place_in(samples, dataset.hashes) == np.arange(110)).all()
+
+
+def test_data_that_the_run_never_had_and_shares_for_folds_are_refused(first, tmp_path):
+    with pytest.raises(DataError, match="none of these samples"):
+        tagfit.load(TABLE.x + 1, TABLE.labels_NL, label_names=TABLE.label_names, from_run=first[0].folder)
+    data = _load(slice(200), folds=3)
+    with pytest.raises(DataError, match="folds in place of train and val"):
+        keep_split(data.dataset, locked_samples(data.dataset, data.split), shares={"train": 0.8, "val": 0.2})
+
+
+def test_an_image_that_was_saved_anew_stays_in_its_part(tmp_path):
+    """A photo program writes keywords into a file: other bytes, the same picture."""
+    x = tagfit.load("postcards:90").dataset.x
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    names = [f"{number:02}.png" for number in range(90)]
+    for name, image in zip(names, x, strict=True):
+        Image.fromarray(image).save(folder / name)
+    labels = "\n".join(f"{name},{'even' if number % 2 else 'odd'}" for number, name in enumerate(names))
+    (folder / "labels.csv").write_text(f"image,labels\n{labels}\n")
+    before = tagfit.load(folder, size=32)
+    cure(before, [], baseline=QUICK, output=tmp_path / "run")
+    for name, image in zip(names[:60], x, strict=False):
+        Image.fromarray(image).save(folder / name, compress_level=1)
+    after = tagfit.load(folder, from_run=tmp_path / "run")
+    assert (after.dataset.hashes != before.dataset.hashes).any(axis=1).sum() >= 50
+    assert (after.split.parts == before.split.parts).all()
+
+
+def test_a_run_is_looked_at_again_without_the_run_before_it(tmp_path):
+    import shutil
+
+    np.savez(tmp_path / "a.npz", X=TABLE.x[:200], y=TABLE.labels_NL[:200])
+    np.savez(tmp_path / "b.npz", X=TABLE.x, y=TABLE.labels_NL)
+    cure(tagfit.load(tmp_path / "a.npz"), [], baseline=QUICK, output=tmp_path / "first")
+    cure(tagfit.load(tmp_path / "b.npz", from_run=tmp_path / "first"), [], baseline=QUICK, output=tmp_path / "second")
+    shutil.rmtree(tmp_path / "first")
+    cannot = tagfit.diagnose(tmp_path / "second", quick=True).cannot
+    assert not [one for one in cannot if "could not be loaded" in str(one)]

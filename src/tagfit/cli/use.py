@@ -48,7 +48,6 @@ def evaluate(
 
 @command(
     "tagfit export run",
-    "tagfit export run --to keras -o model.keras",
     "tagfit export run --to keras-script -o train.py",
 )
 @click.argument("bundle")

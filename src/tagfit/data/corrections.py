@@ -8,6 +8,7 @@ Shapes: N samples, L labels.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections import Counter
@@ -122,7 +123,9 @@ def append(path: Path, decisions: Iterable[Correction]) -> None:
             # a process that was killed may have left half a line
             end = os.fstat(descriptor).st_size
             whole = not end or os.pread(descriptor, 1, end - 1) == b"\n"
-            os.write(descriptor, content if whole else b"\n" + content)
+            content = content if whole else b"\n" + content
+            if os.write(descriptor, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -181,6 +184,8 @@ def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
     columns = {name: column for column, name in enumerate(dataset.label_names)}
     labels_NL, outcome, aside = dataset.labels_NL.copy(), Counter[bool](), dict(corrections.unreadable)
     for number, one in corrections.latest().values():
+        if one.undo:  # nobody has decided: the source counts
+            continue
         if one.label not in columns:
             aside[number] = f"there is no label {one.label!r}"
         elif one.sha256 not in rows:

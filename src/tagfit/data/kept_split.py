@@ -7,6 +7,7 @@ Shapes: N samples now, M samples then.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,6 +31,7 @@ def keep_split(
     shares: Mapping[str, float] | None = None,
     seed: int = 0,
     groups: str | Sequence[str] = AUTO,
+    again: NDArray[np.int8] | None = None,
 ) -> Split:
     """Deal every sample of `dataset` to the part, and the fold, that the earlier run had it in.
 
@@ -42,14 +44,25 @@ def keep_split(
         shares: fraction a part; the run's own, unless given. Not with a person's own split.
         seed: the split seed.
         groups: as in `split`.
+        again: (N,) the part of each sample that is known again though its content changed, as an image is that was
+            saved anew; -1 for others.
 
     Raises:
-        DataError: the data's own split moves samples between train and the other parts, or a part stays empty.
+        DataError: none of the samples was in the run; shares for a run in folds; the data's own split moves
+            samples between train and the other parts, or a part stays empty.
     """
     at = place_in(earlier, dataset.hashes)
     known = likeness(dataset)
     grouped = group(dataset, groups, known)
     parts = _of_earlier(earlier.parts, at)
+    if again is not None:
+        parts = np.where(parts == _NEW, again, parts)
+    if (parts == _NEW).all():
+        raise DataError("none of these samples was in the earlier run", "Name the run that was trained on this data.")
+    if shares is not None and earlier.folds is not None:
+        raise DataError(
+            "the earlier run has folds in place of train and val, so you cannot give shares", "Remove --split."
+        )
     own = dataset.given_split
     if own is not None:
         _check_own(dataset, own, parts, folded=earlier.folds is not None)
@@ -73,12 +86,19 @@ def keep_split(
 
 
 def place_in(earlier: LockedSamples, hashes: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """(N,) the row of each sample among those of the earlier run, by content; -1 for a new one."""
-    keys = hash_keys(earlier.hashes)
-    order = np.argsort(keys, kind="stable")
-    found = np.searchsorted(keys[order], hash_keys(hashes)).clip(max=len(keys) - 1)
-    rows = order[found]
-    return np.where(keys[rows] == hash_keys(hashes), rows, _NEW)
+    """(N,) the row of each sample among those of the earlier run, by content; -1 for a new one.
+
+    Of byte-identical samples, the first is the earlier run's first, and so on.
+    """
+    rows, met = defaultdict[bytes, list[int]](list), Counter[bytes]()
+    for row, key in enumerate(hash_keys(earlier.hashes).tolist()):
+        rows[key].append(row)
+    at = np.full(len(hashes), _NEW, dtype=np.intp)
+    for number, key in enumerate(hash_keys(hashes).tolist()):
+        if key in rows:
+            at[number] = rows[key][min(met[key], len(rows[key]) - 1)]
+            met[key] += 1
+    return at
 
 
 def _of_earlier(values: NDArray[np.int8], at: NDArray[np.intp]) -> NDArray[np.int8]:

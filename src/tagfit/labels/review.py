@@ -53,7 +53,7 @@ _LETTERS: Mapping[Told, str] = {1: "y", 0: "n", None: "?"}
 
 _SAID: Mapping[Said, int] = {"yes": YES, "no": NO, "unknown": UNKNOWN}
 
-#: a score from which a label is suggested
+#: a score above which a label is suggested
 SUGGESTED = 0.5
 
 #: batches of decisions that can be taken back in one window, and windows
@@ -217,10 +217,16 @@ class Review:
             self._asked_NL[row, labels] = True
         self._order: dict[QueueName, NDArray[np.intp]] = {
             "wrong": np.array(list(self._asked), np.intp),
-            "next": _next(found, count, seed),
+            "next": self._next(found, count, seed),
             "all": np.arange(len(found.dataset)),
         }
         self._alike = Alike(found.x_ND)
+
+    def _next(self, found: Scored, count: int, seed: int) -> NDArray[np.intp]:
+        """The rows to label next; others, once all of these are labelled."""
+        rows = _next(found, count, seed)
+        left = (self._labels_NL[rows] == UNKNOWN).any()
+        return rows if left else _next(replace(found, dataset=self.dataset), count, seed)
 
     @property
     def dataset(self) -> Dataset:
@@ -315,7 +321,7 @@ class Review:
         names = self._source.label_names
         labels_L, decided_L, scores_L = self._labels_NL[row], self._decided_NL[row], self._scores_NL[row]
         asked = [label for label in self._asked.get(row, ()) if not decided_L[label]]
-        unknown = np.flatnonzero((labels_L == UNKNOWN) & (scores_L >= SUGGESTED))
+        unknown = np.flatnonzero((labels_L == UNKNOWN) & (scores_L > SUGGESTED))
         rules = broken(self._rules, labels_L)
         why = [_odd(names[label], int(labels_L[label]), float(scores_L[label])) for label in asked]
         return SampleCard(
@@ -432,7 +438,8 @@ class Review:
             column = self._columns.get(one.label)
             if column is not None and one.sha256 in self._rows:
                 at = self._rows[one.sha256], column
-                self._labels_NL[at], self._decided_NL[at] = VALUES[one.to], not one.undo
+                self._labels_NL[at] = self._first_NL[at] if one.undo else VALUES[one.to]
+                self._decided_NL[at] = not one.undo
 
 
 # ------------------------------------------------------------------------------------------------ what is asked

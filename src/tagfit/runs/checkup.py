@@ -160,7 +160,7 @@ def of_run(path: Path, seed: int, device: str) -> Checkup:
         seed=seed,
     )
     try:
-        data = _read_again(record, device)
+        data = _read_again(path, record, device)
     except InputError as error:
         gone = f"the run's data could not be loaded ({error.faults[0]}); diagnose the data itself"
         evidence = replace(evidence, lacks={"data": gone, "predictions": gone, "train": gone})
@@ -172,7 +172,7 @@ def of_run(path: Path, seed: int, device: str) -> Checkup:
     return Checkup(f"{path} · {record.data.name} · {record.data.samples:,} samples · {after.recipe.name}", evidence)
 
 
-def _read_again(record: RunRecord, device: str) -> LockedData:
+def _read_again(path: Path, record: RunRecord, device: str) -> LockedData:
     """The samples that a run was trained on.
 
     Raises:
@@ -181,6 +181,8 @@ def _read_again(record: RunRecord, device: str) -> LockedData:
     source = record.data.source
     if source is None:
         raise DataError("the run does not record where its data came from")
+    if source.from_run is not None:
+        source = replace(source, from_run=str(path))  # it keeps the split itself, whatever became of the run before it
     data = load_again(source, device)
     if data.lock != record.lock:
         raise DataError(f"the data at {source.data} has changed since the run")

@@ -11,10 +11,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tagfit.data.corrections import corrected, read_corrections, with_newly_labelled, with_unlabelled
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.groups import AUTO, GIVEN
-from tagfit.data.kept_split import keep_split
+from tagfit.data.kept_split import keep_split, place_in
 from tagfit.data.lock import lock, locked_samples
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
@@ -24,11 +27,12 @@ from tagfit.data.split import parse_shares
 from tagfit.data.split import split as deal
 from tagfit.errors import DataError, InputError
 from tagfit.images.known_features import KnownFeatures
+from tagfit.images.signatures import known_again, signatures
 from tagfit.images.store import OnRead
 from tagfit.images.workers import Decode
 from tagfit.inference.tagger import Tagger
 from tagfit.options.data import DataOptions, DataSource, ReadOptions
-from tagfit.records.data import Dataset, EarlierRun, LabelTable, LockedData, Preprocessing
+from tagfit.records.data import PARTS, Dataset, EarlierRun, LabelTable, LockedData, Preprocessing
 from tagfit.runs.earlier import earlier_run
 from tagfit.runs.record import RunRecord, read_record
 
@@ -111,11 +115,14 @@ class DataLoad:
     def _load_on(self, run: Path, options: DataOptions) -> LockedData:
         """The data with the split of an earlier run; images are read as that run took them."""
         record = read_record(run)
+        tagger = Tagger.load(run, runtime="torch")  # which is compared in the end: better to miss it now
         earlier = earlier_run(run, record) or _of_its_data(run, record, options.device)
         form, source = record.data.preprocessing, record.data.source
         if form.takes_images and options.size is None and options.backbone is None:
             backbone = None if source is None else source.backbone
-            options = replace(options, backbone=backbone, size=None if form.backbone else form.shape[0])
+            options = replace(
+                options, backbone=backbone, size=None if form.backbone or form.form is None else form.shape[0]
+            )
         dataset = self.read(options)
         missing = [name for name in earlier.samples.label_names if name not in dataset.label_names]
         faults = [f"{run} knows the label {name!r}, which this data lacks" for name in missing]
@@ -130,7 +137,15 @@ class DataLoad:
             shares=_shares(options),
             seed=options.split_seed,
             groups=AUTO if groups == GIVEN else groups,
+            again=_known_again(dataset, place_in(earlier.samples, dataset.hashes) < 0, tagger),
         )
+        if options.calibrate and not split.counts["calibrate"]:
+            raise DataError(
+                f"{run} has no calibrate part, which a guarantee needs", "Remove --guarantee, or train without --from."
+            )
+        if groups == GIVEN:
+            note = "The earlier run was grouped by values that it did not keep: only near-copies are kept together now."
+            split = replace(split, notes=(*split.notes, note))
         return replace(lock(dataset, split), source=self._source(options), earlier=earlier)
 
     def _source(self, options: DataOptions) -> DataSource | None:
@@ -211,6 +226,18 @@ def _demand_size(dataset: Dataset, size: int) -> None:
             f"a size of {size} was given, but the images of {dataset.name} come as an array of {width} x {height}",
             "Remove --size, or resize the array.",
         )
+
+
+def _known_again(dataset: Dataset, new: NDArray[np.bool_], tagger: Tagger) -> NDArray[np.int8]:
+    """(N,) the part in which the run knew a new image though its file has changed since; -1 of all others."""
+    codes, known = np.full(len(dataset), -1, dtype=np.int8), tagger.bundle.signatures
+    if dataset.images is None or not known or not new.any():
+        return codes
+    rows = np.flatnonzero(new)
+    here = signatures(dataset.images[rows])
+    for part in reversed(PARTS):  # train comes last, and counts
+        codes[rows[known_again(here, known[part])]] = PARTS.index(part)
+    return codes
 
 
 def _of_its_data(run: Path, record: RunRecord, device: str) -> EarlierRun:

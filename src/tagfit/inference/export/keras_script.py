@@ -6,6 +6,7 @@ and rules are ours, which follow Keras's definitions; only what is drawn at rand
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -258,6 +259,10 @@ def write_keras_script(bundle: str | Path, output: str | Path) -> str:
     return whole
 
 
+#: what a title may hold: it stands in the program's docstring, and a stranger may have named the recipe
+_ODD = re.compile(r"[^\w .:;,()'-]")
+
+
 def keras_script(recipe: Recipe, taken: Preprocessing, title: str = "It trains one recipe.") -> str:
     """The program that trains `recipe` on inputs of this preprocessing.
 
@@ -290,7 +295,7 @@ def _beyond(training: Training) -> list[str]:
 
 def _pieces(model: DenseModel | CnnModel, training: Training, taken: Preprocessing, title: str) -> Iterator[str]:
     values = f"from 0 to {taken.pixel_range}" if taken.takes_images else "as tagfit was given them"
-    yield _HEAD.format(title=title, shape=taken.shape, values=values)
+    yield _HEAD.format(title=_ODD.sub("_", title), shape=taken.shape, values=values)
     smoothing = training.label_smoothing
     smoothed = f"true * {1 - smoothing!r} + {smoothing / 2!r}"
     yield _LOSS.format(true=f"true = {smoothed}\n    " if smoothing else "")

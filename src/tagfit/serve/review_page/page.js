@@ -119,6 +119,7 @@ async function start() {
 async function open(name) {
   queue = name;
   filter = {};
+  page = { ...page, cards: [] }; // no key acts on a card of the other queue
   $("filter").reset();
   $("enter").textContent = ENTER[queue];
   for (const button of $("queues").children) button.setAttribute("aria-pressed", button.dataset.queue === queue);
@@ -128,12 +129,17 @@ async function open(name) {
 
 const address = (start) => `/v1/review/queue/${queue}?${new URLSearchParams({ start, count: AT_ONCE, ...filter })}`;
 
+let loading = "";
+
 async function load(start, place = 0) {
   const asked = address(start);
+  loading = asked;
   const found = ahead.get(asked) ?? ask(asked).then((answer) => answer.json());
   ahead.clear();
   try {
-    page = await found;
+    const answer = await found;
+    if (loading !== asked) return; // a later one was asked for meanwhile
+    page = answer;
   } catch (error) {
     return failed(error);
   }
@@ -166,8 +172,10 @@ const back = (place = 0) => page.start > 0 && load(Math.max(0, page.start - AT_O
 
 // ------------------------------------------------------------------------------------------ showing
 
-const small = (row) => `/v1/review/small/${row}`;
-const large = (row) => `/v1/review/large/${row}`;
+// rows mean other pictures to another server: what is kept is kept for this page alone
+const version = Date.now();
+const small = (row) => `/v1/review/small/${row}?v=${version}`;
+const large = (row) => `/v1/review/large/${row}?v=${version}`;
 const has = (card, letter) => summary.labels.filter((_, number) => card.labels[number] === letter);
 
 function drawGrid() {
