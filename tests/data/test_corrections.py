@@ -1,5 +1,6 @@
 """Decisions about labels: appended, read back, applied on top of any source; nothing of the user's is changed."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -71,6 +72,14 @@ def test_a_full_disk_is_an_error_though_a_part_was_written(tmp_path, monkeypatch
     monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
     with pytest.raises(OutputError, match="No space left"):
         append(tmp_path / "corrections.jsonl", decided(tagfit.load("postcards:20"), 0, sea=1))
+
+
+def test_a_name_that_is_not_utf8_is_written_and_read(photos, tmp_path):
+    data = tagfit.load(photos)
+    names = ("caf\udce9.jpg", *data.dataset.sample_names[1:])
+    told = decisions(dataclasses.replace(data.dataset, sample_names=names), 0, {"red": 0}, who="ann", when="")
+    append(tmp_path / "corrections.jsonl", told)
+    assert read_corrections(tmp_path / "corrections.jsonl").lines[1].sample == "caf\\udce9.jpg"
 
 
 def test_lines_say_who_when_and_what(photos, tmp_path):

@@ -141,7 +141,7 @@ def with_newly_labelled(table: LabelTable, corrections: Corrections) -> LabelTab
     """
     decided = {one.sha256: one.sample for _, one in corrections.latest().values() if not one.undo}
     names = {Path(sample).name for sample in decided.values()}
-    candidates = [file for file in table.unlabelled if file.name in names]
+    candidates = [file for file in table.unlabelled if in_unicode(file.name) in names]
     added = {file: decided[digest] for file in candidates if (digest := _digest(file)) in decided}
     if not added:
         return table
@@ -189,7 +189,7 @@ def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
         if one.label not in columns:
             aside[number] = f"there is no label {one.label!r}"
         elif one.sha256 not in rows:
-            known = one.sample in dataset.sample_names
+            known = one.sample in map(in_unicode, dataset.sample_names)
             aside[number] = f"{one.sample} {'has changed since' if known else 'is not in this data'}"
         else:
             at = rows[one.sha256], columns[one.label]
@@ -209,6 +209,11 @@ def _set_aside(corrections: Corrections, aside: Mapping[int, str]) -> Iterator[s
         yield f"{corrections.path.name}, line {number}, is set aside: {aside[number]}."
     if len(aside) > _MOST_NAMED:
         yield f"{corrections.path.name}: {len(aside) - _MOST_NAMED} more lines are set aside."
+
+
+def in_unicode(name: str) -> str:
+    """A name as JSON can hold it: bytes of a file's name that are not UTF-8 are written as `\\udce9`."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _digest(file: Path) -> str:
@@ -231,7 +236,7 @@ def decisions(dataset: Dataset, row: int, labels: Mapping[str, Told], *, who: st
         Correction(
             when=when,
             who=who,
-            sample=dataset.sample_names[row],
+            sample=in_unicode(dataset.sample_names[row]),
             sha256=dataset.hashes[row].tobytes().hex(),
             label=label,
             before=TOLD[int(dataset.labels_NL[row, columns[label]])],

@@ -32,6 +32,7 @@ from tagfit.data.corrections import (
     append,
     corrected,
     decisions,
+    in_unicode,
     read_corrections,
 )
 from tagfit.errors import DataError, OutputError
@@ -326,7 +327,7 @@ class Review:
         why = [_odd(names[label], int(labels_L[label]), float(scores_L[label])) for label in asked]
         return SampleCard(
             row=row,
-            name=self._source.sample_names[row],
+            name=in_unicode(self._source.sample_names[row]),
             labels="".join(_LETTERS[TOLD[value]] for value in labels_L.tolist()),
             decided="".join("01"[value] for value in decided_L.tolist()),
             scores=tuple(np.rint(100 * scores_L).astype(int).tolist()),

@@ -78,7 +78,7 @@ class PageQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @dataclass(frozen=True)
-class Summary:
+class ReviewSummary:
     """What a page needs to know before it shows a card."""
 
     name: str
@@ -127,9 +127,9 @@ class ReviewPaths:
         content, kind = self._pages[request.url.path]
         return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
 
-    def summary(self) -> Summary:
+    def summary(self) -> ReviewSummary:
         review, dataset = self._review, self._review.dataset
-        return Summary(
+        return ReviewSummary(
             name=dataset.name,
             model=review.model,
             file=str(review.path),
