@@ -13,7 +13,7 @@ from tagfit.runs.record import read_record
 from tagfit.search.plan import Plan
 from tagfit.training.events import EpochEnded
 
-DATA = ["postcards:80", "--size", "16"]
+DATA = ["postcards:80"]
 
 
 def scalars(folder):

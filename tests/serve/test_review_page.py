@@ -190,6 +190,7 @@ def test_the_token_is_asked_for_and_images_come_with_it(opened, review):
         page.click("#ask-token button")
         page.wait_for_selector(".card img")
         page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 0")
+        page.wait_for_load_state("networkidle")  # or the server ends while the other images are asked for
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
