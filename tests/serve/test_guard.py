@@ -74,7 +74,18 @@ def test_a_followed_link_may_only_get(images_served):
 
 def test_a_token_is_needed_for_all_but_the_page_and_health(image_tagger):
     with running(image_tagger, token=TOKEN) as client:
-        for path in ("/", "/page.js", "/page.css", "/icon.svg", "/docs", "/openapi.json", "/healthz", "/readyz"):
+        for path in (
+            "/",
+            "/page.js",
+            "/page.css",
+            "/base.js",
+            "/base.css",
+            "/icon.svg",
+            "/docs",
+            "/openapi.json",
+            "/healthz",
+            "/readyz",
+        ):
             assert client.ask(path).status == 200, path
         for path in ("/v1/labels", "/metrics", "/nothing"):
             refused = client.ask(path)

@@ -7,8 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from importlib.resources import files
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
@@ -29,17 +27,10 @@ from tagfit.serve.decoding import RequestDecoders
 from tagfit.serve.guard import Access, Guard
 from tagfit.serve.limits import Limits
 from tagfit.serve.metrics import ServerMetrics
-from tagfit.serve.problems import ProblemError, busy
+from tagfit.serve.pages import answering, page_files
+from tagfit.serve.problems import ProblemError, busy, problem_of
 
 log = logging.getLogger(__name__)
-
-#: the page's files, and what they are
-_PAGE = {
-    "/": ("index.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 
 PREDICT = "/v1/predict"
 
@@ -287,13 +278,8 @@ def _add_paths(app: FastAPI, ending: Callable[[], bool]) -> None:
 
 
 def _add_pages(app: FastAPI) -> None:
-    folder = files(__package__).joinpath("page")
-    pages = {path: (folder.joinpath(file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()}
-
-    async def page(request: Request) -> Response:
-        content, kind = pages[request.url.path]
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
-
+    pages = page_files("page")
+    page = answering(pages)
     for path in (*pages, "/docs"):
         app.add_route(path, page, include_in_schema=False)
     described = app.openapi()  # kept by FastAPI until there is a further route
@@ -329,18 +315,9 @@ def _state(state: str, status: int = 200) -> Response:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """The answer to a request that failed, whatever it was that failed."""
-    match error:
-        case ProblemError():
-            problem = error
-        case RequestValidationError():
-            problem = ProblemError(422, "A parameter is missing or is not what was expected.")
-        case HTTPException():
-            status = error.status_code
-            problem = ProblemError(status, HTTPStatus(status).phrase, headers=error.headers)
-        case _:
-            problem = ProblemError(500, "Something went wrong on the server. Its log says what.")
-    return problem.response()
+    if isinstance(error, RequestValidationError):
+        error = ProblemError(422, "A parameter is missing or is not what was expected.")
+    return problem_of(error).response()
 
 
 class _Counted:

@@ -18,7 +18,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tagfit.serve.problems import ProblemError
 
 #: what is answered without a token: whether the server lives, and pages that hold nothing of the model
-OPEN = frozenset({"/", "/docs", "/healthz", "/readyz", "/openapi.json", "/page.css", "/page.js", "/icon.svg"})
+OPEN = frozenset(
+    {
+        "/",
+        "/docs",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/page.css",
+        "/page.js",
+        "/base.css",
+        "/base.js",
+        "/icon.svg",
+    }
+)
 
 #: the page's scripts, styles and images are its own; nothing is fetched from, sent to or framed by anyone else
 POLICY = (

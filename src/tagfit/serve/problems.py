@@ -33,6 +33,17 @@ class ProblemError(HTTPException):
         return Response(body, self.status_code, self.headers, media_type="application/problem+json")
 
 
+def problem_of(error: Exception) -> ProblemError:
+    """What a request is answered that failed, whatever it was that failed."""
+    match error:
+        case ProblemError():
+            return error
+        case HTTPException():
+            return ProblemError(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers)
+        case _:
+            return ProblemError(500, "Something went wrong on the server. Its log says what.")
+
+
 def busy(seconds: float) -> ProblemError:
     """Too much waits already; there may be room in so many seconds."""
     wait = max(1, round(seconds))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from http import HTTPStatus
-from importlib.resources import files
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -23,18 +20,9 @@ from tagfit.errors import InputError, OutputError
 from tagfit.labels.gain import ExpectedGain
 from tagfit.labels.review import Decision, Filter, Order, QueueName, Review, ReviewProgress, Said, SampleCard
 from tagfit.serve.guard import Access, Guard
+from tagfit.serve.pages import answering, page_files
 from tagfit.serve.pictures import Pictures
-from tagfit.serve.problems import ProblemError
-
-log = logging.getLogger(__name__)
-
-#: the page's files, and what they are
-_PAGE = {
-    "/": ("review_page/index.html", "text/html"),
-    "/page.css": ("review_page/page.css", "text/css"),
-    "/page.js": ("review_page/page.js", "text/javascript"),
-    "/icon.svg": ("page/icon.svg", "image/svg+xml"),
-}
+from tagfit.serve.problems import ProblemError, problem_of
 
 #: bytes of a request's body, seconds in which it has to arrive, and cards of one answer
 _MOST_BODY, _SECONDS, _MOST_CARDS = 1 << 20, 30.0, 500
@@ -107,25 +95,20 @@ class ReviewPaths:
     def __init__(self, review: Review, gain: ExpectedGain) -> None:
         self._review, self._gain = review, gain
         self._pictures = Pictures(review.dataset)
-        folder = files(__package__)
-        self._pages = {path: (folder.joinpath(file).read_bytes(), kind) for path, (file, kind) in _PAGE.items()}
+        self._pages = page_files("review_page")
 
     def routes(self) -> list[Route]:
         return [
-            *(Route(path, self.page) for path in self._pages),
+            *(Route(path, answering(self._pages)) for path in self._pages),
             Route("/v1/review", _answering(lambda request: self.summary())),
             Route("/v1/review/queue/{queue}", _answering(self.queue)),
             Route("/v1/review/neighbours/{row:int}", _answering(self.neighbours)),
-            Route("/v1/review/small/{row:int}", self.small),
-            Route("/v1/review/large/{row:int}", self.large),
+            Route("/v1/review/small/{row:int}", _picture(self._pictures.small)),
+            Route("/v1/review/large/{row:int}", _picture(self._pictures.large)),
             Route("/v1/review/decide", self.decide, methods=["POST"]),
             Route("/v1/review/undo", self.undo, methods=["POST"]),
             Route("/healthz", _answering(lambda request: {"state": "ok"})),
         ]
-
-    async def page(self, request: Request) -> Response:
-        content, kind = self._pages[request.url.path]
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
 
     def summary(self) -> ReviewSummary:
         review, dataset = self._review, self._review.dataset
@@ -149,14 +132,6 @@ class ReviewPaths:
 
     def neighbours(self, request: Request) -> object:
         return self._review.neighbours(request.path_params["row"])
-
-    async def small(self, request: Request) -> Response:
-        found = await run_in_threadpool(self._pictures.small, request.path_params["row"])
-        return Response(found, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
-
-    async def large(self, request: Request) -> Response:
-        found = await run_in_threadpool(self._pictures.large, request.path_params["row"])
-        return Response(found, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
 
     async def decide(self, request: Request) -> Response:
         return _json(await run_in_threadpool(self._decided, await _body(request, DecideBody)))
@@ -190,6 +165,16 @@ def _answering(made: Callable[[Request], object]) -> Callable[[Request], Awaitab
 
     async def answer(request: Request) -> Response:
         return _json(await run_in_threadpool(made, request))
+
+    return answer
+
+
+def _picture(made: Callable[[int], bytes]) -> Callable[[Request], Awaitable[Response]]:
+    """Answers with the image of a row, which a page keeps: it asks under an address of its own."""
+
+    async def answer(request: Request) -> Response:
+        found = await run_in_threadpool(made, request.path_params["row"])
+        return Response(found, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
 
     return answer
 
@@ -237,15 +222,8 @@ async def _body(request: Request, kind: type[_Body]) -> _Body:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    match error:
-        case ProblemError():
-            problem = error
-        case OutputError():
-            problem = ProblemError(507, str(error))
-        case InputError():
-            problem = ProblemError(422, str(error))
-        case HTTPException():
-            problem = ProblemError(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers)
-        case _:
-            problem = ProblemError(500, "Something went wrong on the server. Its log says what.")
-    return problem.response()
+    if isinstance(error, OutputError):
+        error = ProblemError(507, str(error))
+    elif isinstance(error, InputError):
+        error = ProblemError(422, str(error))
+    return problem_of(error).response()

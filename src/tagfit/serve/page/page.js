@@ -1,45 +1,15 @@
 // Photos are sent to /v1/predict; everything else happens here. Names are only ever set as text.
 
+import { $, Refused, ask, make, plural, say, whenTokenIsGiven } from "/base.js";
+
 const SHOWN = 8; // labels of a photo before "all labels"
-const $ = (id) => document.getElementById(id);
 const photos = []; // {file, url, card, values, error, order, heat}
 let model = null;
 let thresholds = new Map();
-let token = sessionStorage.getItem("token");
 
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-function say(text, bad = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("bad", bad);
-}
-
-const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
-// ------------------------------------------------------------------------------------------ the server
-
-class Refused extends Error {}
-
-async function ask(path, options = {}) {
-  const headers = token ? { authorization: `Bearer ${token}` } : {};
-  const answer = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
-  if (answer.ok) return answer;
-  if (answer.status === 401) {
-    $("ask-token").hidden = false;
-    $("token").focus();
-  }
-  const problem = await answer.json().catch(() => ({}));
-  const refused = new Refused([problem.detail ?? `HTTP ${answer.status}`, ...(problem.faults ?? [])].join(" "));
-  refused.status = answer.status;
-  refused.wait = Number(answer.headers.get("retry-after") ?? 1);
-  throw refused;
-}
+// ------------------------------------------------------------------------------------------ the model
 
 async function start() {
   try {
@@ -414,11 +384,6 @@ $("clear").addEventListener("click", () => {
   say("");
   refresh();
 });
-$("ask-token").addEventListener("submit", (event) => {
-  event.preventDefault();
-  token = $("token").value.trim();
-  sessionStorage.setItem("token", token);
-  start();
-});
+whenTokenIsGiven(start);
 
 start();

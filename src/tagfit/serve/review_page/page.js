@@ -1,9 +1,10 @@
 // Labels are reviewed here. Each decision is sent at once, and shown again if the server could not write it down.
 // Names are only ever set as text.
 
+import { $, Refused, ask, hasToken, make, plural, say, whenTokenIsGiven } from "/base.js";
+
 const AT_ONCE = 60; // cards of a page
 const FEW = 12; // labels that are found without a search
-const $ = (id) => document.getElementById(id);
 const WINDOW = crypto.randomUUID?.() ?? String(Math.random());
 const WORDS = { y: "yes", n: "no", "?": "unknown" };
 const ENTER = {
@@ -12,7 +13,6 @@ const ENTER = {
   all: "done: you have seen the sample, and labels that are not on are no",
 };
 
-let token = sessionStorage.getItem("token");
 let summary = null;
 let queue = "wrong";
 let filter = {};
@@ -27,52 +27,35 @@ const known = new Map(); // cards of this page as the server has them, by row
 const pending = new Map(); // decisions that are on their way, by row
 const ahead = new Map(); // pages that were asked for beforehand, by what they were asked with
 
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-function say(text, bad = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("bad", bad);
-}
-
-const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
-
 // ------------------------------------------------------------------------------------------ the server
 
-class Refused extends Error {}
+async function get(path) {
+  return send(path, {});
+}
 
-async function ask(path, body) {
-  const headers = token ? { authorization: `Bearer ${token}` } : {};
-  const options = body === undefined ? { headers } : { method: "POST", body: JSON.stringify(body), headers: { ...headers, "content-type": "application/json" } };
-  let answer;
+async function post(path, body) {
+  return send(path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+}
+
+async function send(path, options) {
   try {
-    answer = await fetch(path, options);
-  } catch {
+    return await ask(path, options);
+  } catch (error) {
+    if (error instanceof Refused) throw error;
     throw new Refused("The server does not answer. Start tagfit review again, then reload this page.");
   }
-  if (answer.ok) return answer;
-  if (answer.status === 401) {
-    $("ask-token").hidden = false;
-    $("token").focus();
-  }
-  const problem = await answer.json().catch(() => ({}));
-  throw new Refused(problem.detail ?? `HTTP ${answer.status}`);
 }
 
 // An image's address; with a token, its content.
 const blobs = new Map();
 async function show(image, path) {
   image.dataset.path = path;
-  if (!token) {
+  if (!hasToken()) {
     image.src = path;
     return;
   }
   if (!blobs.has(path)) {
-    blobs.set(path, ask(path).then((answer) => answer.blob()).then((blob) => URL.createObjectURL(blob)));
+    blobs.set(path, get(path).then((answer) => answer.blob()).then((blob) => URL.createObjectURL(blob)));
     if (blobs.size > 400) {
       const [oldest, made] = blobs.entries().next().value;
       blobs.delete(oldest);
@@ -96,7 +79,7 @@ function failed(error) {
 
 async function start() {
   try {
-    summary = await (await ask("/v1/review")).json();
+    summary = await (await get("/v1/review")).json();
   } catch (error) {
     return failed(error);
   }
@@ -134,7 +117,7 @@ let loading = "";
 async function load(start, place = 0) {
   const asked = address(start);
   loading = asked;
-  const found = ahead.get(asked) ?? ask(asked).then((answer) => answer.json());
+  const found = ahead.get(asked) ?? get(asked).then((answer) => answer.json());
   ahead.clear();
   try {
     const answer = await found;
@@ -154,7 +137,7 @@ async function load(start, place = 0) {
   if (start + AT_ONCE < page.total) {
     const next = address(start + AT_ONCE);
     setTimeout(() => {
-      const coming = ask(next).then((answer) => answer.json());
+      const coming = get(next).then((answer) => answer.json());
       coming.catch(() => {}); // it is asked for again once it is needed
       ahead.set(next, coming);
     }, 300);
@@ -313,7 +296,7 @@ function drawAlike(card) {
   drawAlike.waiting = setTimeout(async () => {
     let found;
     try {
-      found = await (await ask(`/v1/review/neighbours/${card.row}`)).json();
+      found = await (await get(`/v1/review/neighbours/${card.row}`)).json();
     } catch (error) {
       return failed(error);
     }
@@ -410,7 +393,7 @@ function decide(changes, text) {
   inOrder(async () => {
     const rows = decisions.map(({ card }) => card.row);
     try {
-      const changed = await (await ask("/v1/review/decide", body)).json();
+      const changed = await (await post("/v1/review/decide", body)).json();
       settle(rows);
       take(changed);
     } catch (error) {
@@ -488,7 +471,7 @@ function skip() {
 
 function undo() {
   inOrder(async () => {
-    const changed = await (await ask("/v1/review/undo", { window: WINDOW, queue })).json();
+    const changed = await (await post("/v1/review/undo", { window: WINDOW, queue })).json();
     take(changed);
     if (!changed.cards.length) return say("There is nothing to undo in this window.");
     say(`undone: ${changed.cards.map((card) => card.name).join(", ")}${changed.kept ? `. ${plural(changed.kept, "label")} changed elsewhere since, and stay` : ""}`);
@@ -620,11 +603,6 @@ $("filter").querySelector("[type=reset]").addEventListener("click", () => {
   filter = {};
   load(0);
 });
-$("ask-token").addEventListener("submit", (event) => {
-  event.preventDefault();
-  token = $("token").value.trim();
-  sessionStorage.setItem("token", token);
-  start();
-});
+whenTokenIsGiven(start);
 
 start();
