@@ -32,3 +32,23 @@ def images_served(image_tagger):
 def features_served(feature_tagger):
     with running(feature_tagger) as client:
         yield client
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page that must not complain; with `allowed` in what it may say."""
+    contexts, complaints = [], []
+
+    def open_page(url, width=1440, allowed="nothing is", **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda one: complaints.append(one.text) if allowed not in one.text else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

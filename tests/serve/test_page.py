@@ -25,26 +25,6 @@ DROP = """
 HOSTILE = '=HYPERLINK("x")<img src=x onerror=document.title=1>.png'
 
 
-@pytest.fixture
-def opened(browser):
-    """Opens a page that must not complain; with `allowed` in what it may say."""
-    contexts, predictions = [], []
-
-    def open_page(url, width=1440, allowed="nothing is", **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: predictions.append(message.text) if allowed not in message.text else None)
-        page.on("pageerror", lambda error: predictions.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert predictions == []
-
-
 def drop(page, *files, kind="drop"):
     page.wait_for_selector("#drop:not([hidden])")
     page.evaluate(DROP, [[(name, base64.b64encode(content).decode()) for name, content in files], kind])

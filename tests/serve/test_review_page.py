@@ -39,26 +39,6 @@ def found(photos):
 
 
 @pytest.fixture
-def opened(browser):
-    """Opens a page that must not complain, but for what is allowed."""
-    contexts, complaints = [], []
-
-    def open_page(url, width=1280, allowed="nothing is", **options):
-        context = browser.new_context(viewport={"width": width, "height": 860}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda one: complaints.append(one.text) if allowed not in one.text else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-@pytest.fixture
 def review(found, tmp_path):
     return Review(replace(found, x_ND=found.x_ND.copy()), tmp_path / "corrections.jsonl", who="me")
 
