@@ -20,9 +20,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
     """A WebP file of (H, W, 3) uint8 pixels; what is small already stays as it is."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=QUALITY)
-    return buffer.getvalue()
+    return _webp(image)
 
 
 def enlarged(encoded: bytes, side: int) -> bytes:
@@ -35,9 +33,7 @@ def enlarged(encoded: bytes, side: int) -> bytes:
         width, height = upright_size(head)
     longer = min(side, max(width, height))
     square, _ = shrink(encoded, ImageForm(longer))
-    buffer = io.BytesIO()
-    _proportioned(square, width / height, longer).save(buffer, "WEBP", quality=QUALITY)
-    return buffer.getvalue()
+    return _webp(_proportioned(square, width / height, longer))
 
 
 def upright_thumbnail(pixels: NDArray[np.uint8], file: Path) -> bytes:
@@ -47,7 +43,10 @@ def upright_thumbnail(pixels: NDArray[np.uint8], file: Path) -> bytes:
             width, height = upright_size(head)
     except Exception:  # nearly anything, on a file that was changed since
         return thumbnail(pixels)
-    image = _proportioned(Image.fromarray(np.ascontiguousarray(pixels)), width / height, SIDE)
+    return _webp(_proportioned(Image.fromarray(np.ascontiguousarray(pixels)), width / height, SIDE))
+
+
+def _webp(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()

@@ -376,7 +376,7 @@ class Review:
         """
         with self._lock:
             self._catch_up()
-            batches = self._batches[window]
+            batches = self._batches.get(window)
             if not batches:
                 return (), 0
             cells = batches.pop()
@@ -461,9 +461,7 @@ def _next(found: Scored, count: int, seed: int) -> NDArray[np.intp]:
     rows = askable(found.dataset)
     if not len(rows):
         return rows
-    labels_NL = found.dataset.labels_NL
-    positives_L = (labels_NL == YES).sum(axis=0)
-    candidates = Candidates(found.scores_NL[rows], labels_NL[rows] == UNKNOWN, positives_L, found.x_ND[rows])
+    candidates = Candidates.of(found.dataset, rows, found.scores_NL[rows], found.x_ND[rows])
     return rows[choose(candidates, count, seed)[0]]
 
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagfit.data.dataset import rows_of
 from tagfit.data.groups import AUTO, group, likeness
 from tagfit.decisions.crossfitting import FOLDS, folds
 from tagfit.diagnosis.checks.label_errors import LEAST_CELLS, RECIPE, ranked
 from tagfit.diagnosis.evidence import Features, cheapest_features, frequent
-from tagfit.errors import DataError, has_extra, install_line
+from tagfit.errors import has_extra, install_line
 from tagfit.inference.tagger import Tagger
-from tagfit.labels.suggest import FEWEST, quick_scores
+from tagfit.labels.suggest import demand_same_labels, labelled_rows, scores_of
 from tagfit.records.data import UNKNOWN, Dataset
 from tagfit.records.runs import Fitting
 from tagfit.training.quick import fit_all
@@ -58,11 +57,8 @@ def scored(dataset: Dataset, tagger: Tagger | None, seed: int) -> Scored:
     Raises:
         DataError: too few labelled samples, or other labels than the run's.
     """
-    if tagger is not None and dataset.label_names != tagger.label_names:
-        raise DataError(f"{dataset.name} does not have the labels that the model gives", "Name the run's own data.")
-    labelled = np.flatnonzero((dataset.labels_NL != UNKNOWN).any(axis=1))
-    if len(labelled) < FEWEST:
-        raise DataError(f"{dataset.name}: {len(labelled)} samples with a known label are too few; label {FEWEST} first")
+    demand_same_labels(dataset, tagger)
+    labelled = labelled_rows(dataset)
     features = cheapest_features(dataset.x, dataset.preprocessing)
     x_ND = _standardised(features.x_ND, labelled)
     scores_NL = np.full(dataset.labels_NL.shape, 0.5, np.float32)
@@ -101,10 +97,7 @@ def _fill_unknown(
     rows = np.flatnonzero(open_NL.any(axis=1))
     model = "the run's model" if tagger is not None else f"networks on {features.name}, trained for this"
     if len(rows):
-        if tagger is not None:
-            found = tagger.predict_dataset(rows_of(dataset, rows)).scores
-        else:
-            found = quick_scores(dataset, features.x_ND, rows, seed)
+        found = scores_of(dataset, tagger, features.x_ND, rows, seed)
         scores_NL[rows] = np.where(open_NL[rows], found, scores_NL[rows])
     return model
 

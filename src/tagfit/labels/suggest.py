@@ -90,6 +90,14 @@ class Candidates:
     positives_L: NDArray[np.intp]
     x_ND: NDArray[np.float32]
 
+    @classmethod
+    def of(
+        cls, dataset: Dataset, rows: NDArray[np.intp], scores_nL: NDArray[np.float32], x_nD: NDArray[np.float32]
+    ) -> Candidates:
+        """Some rows of a data set, with what a model says of them and their features."""
+        labels_NL = dataset.labels_NL
+        return cls(scores_nL, labels_NL[rows] == UNKNOWN, (labels_NL == YES).sum(axis=0), x_nD)
+
     @property
     def gains_NL(self) -> NDArray[np.float64]:
         """(N, L) the variance of each answer, 4p(1-p), weighted by 1/sqrt(1 + positives) with a mean weight of 1."""
@@ -153,18 +161,10 @@ def suggest(dataset: Dataset, tagger: Tagger | None, count: int, seed: int = 0) 
             "Name a folder with further images: tagfit suggest DATA PHOTOS.",
         )
     features = cheapest_features(dataset.x, dataset.preprocessing)
-    if tagger is None:
-        model, scores_NL = (
-            f"{_RECIPE} on {features.name}, trained for this",
-            quick_scores(dataset, features.x_ND, rows, seed),
-        )
-    else:
-        if dataset.label_names != tagger.label_names:
-            raise DataError(f"{dataset.name} does not have the labels that the model gives", "Name the run's own data.")
-        model, scores_NL = "the run's model", tagger.predict_dataset(rows_of(dataset, rows)).scores
-    labels_NL = dataset.labels_NL
-    positives_L = (labels_NL == YES).sum(axis=0)
-    candidates = Candidates(scores_NL, labels_NL[rows] == UNKNOWN, positives_L, features.x_ND[rows])
+    demand_same_labels(dataset, tagger)
+    model = f"{_RECIPE} on {features.name}, trained for this" if tagger is None else "the run's model"
+    scores_NL = scores_of(dataset, tagger, features.x_ND, rows, seed)
+    candidates = Candidates.of(dataset, rows, scores_NL, features.x_ND[rows])
     chosen, at_random = choose(candidates, count, seed)
     files = [None] * len(dataset) if dataset.files is None else dataset.files
     told = []
@@ -188,15 +188,40 @@ def askable(dataset: Dataset) -> NDArray[np.intp]:
     return rows[np.sort(first)]
 
 
-def quick_scores(dataset: Dataset, x_ND: NDArray[np.float32], ask: NDArray[np.intp], seed: int) -> NDArray[np.float32]:
-    """(len(ask), L) the mean of a few networks trained on the samples that have a known label.
+def demand_same_labels(dataset: Dataset, tagger: Tagger | None) -> None:
+    """Raises DataError: the data has other labels than the run's model."""
+    if tagger is not None and dataset.label_names != tagger.label_names:
+        raise DataError(f"{dataset.name} does not have the labels that the model gives", "Name the run's own data.")
+
+
+def labelled_rows(dataset: Dataset) -> NDArray[np.intp]:
+    """Rows with a known label.
 
     Raises:
-        DataError: there are too few of them.
+        DataError: there are too few of them to train on.
     """
     labelled = np.flatnonzero((dataset.labels_NL != UNKNOWN).any(axis=1))
     if len(labelled) < FEWEST:
         raise DataError(f"{dataset.name}: {len(labelled)} samples with a known label are too few; label {FEWEST} first")
+    return labelled
+
+
+def scores_of(
+    dataset: Dataset, tagger: Tagger | None, x_ND: NDArray[np.float32], rows: NDArray[np.intp], seed: int
+) -> NDArray[np.float32]:
+    """(len(rows), L) what the run's model says of some rows; without one, networks that are trained for it.
+
+    Raises:
+        DataError: there are too few labelled samples to train on.
+    """
+    if tagger is not None:
+        return tagger.predict_dataset(rows_of(dataset, rows)).scores
+    return _quick_scores(dataset, x_ND, rows, seed)
+
+
+def _quick_scores(dataset: Dataset, x_ND: NDArray[np.float32], ask: NDArray[np.intp], seed: int) -> NDArray[np.float32]:
+    """(len(ask), L) the mean of a few networks trained on the samples that have a known label."""
+    labelled = labelled_rows(dataset)
     fittings = [_fitting(dataset, labelled, ask, seed + number) for number in range(_SEEDS)]
     mean_NL: NDArray[np.float32] = np.mean(fit_all(fittings, x_ND, find_recipe(_RECIPE)), axis=0, dtype=np.float32)
     return mean_NL
