@@ -8,7 +8,7 @@ Shapes: N samples now, M samples then.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from tagfit.data.stratification import deal
 from tagfit.data.unknown import unknown_notes
 from tagfit.errors import DataError
 from tagfit.records.data import PARTS, Dataset, LockedSamples, Part, Split, hash_keys
+
+#: (n,) the part in which an earlier run had samples, for n of their rows; -1 of those that it did not have
+Again = Callable[[NDArray[np.intp]], NDArray[np.int8]]
 
 _NEW = -1
 _TRAIN = PARTS.index("train")
@@ -31,7 +34,7 @@ def keep_split(
     shares: Mapping[str, float] | None = None,
     seed: int = 0,
     groups: str | Sequence[str] = AUTO,
-    again: NDArray[np.int8] | None = None,
+    again: Again | None = None,
 ) -> Split:
     """Deal every sample of `dataset` to the part, and the fold, that the earlier run had it in.
 
@@ -44,8 +47,8 @@ def keep_split(
         shares: fraction a part; the run's own, unless given. Not with a person's own split.
         seed: the split seed.
         groups: as in `split`.
-        again: (N,) the part of each sample that is known again though its content changed, as an image is that was
-            saved anew; -1 for others.
+        again: of the samples whose content the run did not have, finds those that it knows all the same, as an image
+            that was saved anew.
 
     Raises:
         DataError: none of the samples was in the run; shares for a run in folds; the data's own split moves
@@ -55,8 +58,9 @@ def keep_split(
     known = likeness(dataset)
     grouped = group(dataset, groups, known)
     parts = _of_earlier(earlier.parts, at)
-    if again is not None:
-        parts = np.where(parts == _NEW, again, parts)
+    new = np.flatnonzero(parts == _NEW)
+    if again is not None and len(new):
+        parts[new] = again(new)
     if (parts == _NEW).all():
         raise DataError("none of these samples was in the earlier run", "Name the run that was trained on this data.")
     if shares is not None and earlier.folds is not None:
@@ -99,6 +103,11 @@ def place_in(earlier: LockedSamples, hashes: NDArray[np.uint8]) -> NDArray[np.in
             at[number] = rows[key][min(met[key], len(rows[key]) - 1)]
             met[key] += 1
     return at
+
+
+def gone_from(then: int, at: NDArray[np.intp]) -> int:
+    """How many of the earlier run's `then` samples are no longer there, by what `place_in` found."""
+    return then - len(np.unique(at[at != _NEW]))
 
 
 def _of_earlier(values: NDArray[np.int8], at: NDArray[np.intp]) -> NDArray[np.int8]:
@@ -153,8 +162,7 @@ def _check_own(dataset: Dataset, own: NDArray[np.int8], parts: NDArray[np.int8],
 
 
 def _note(parts: NDArray[np.int8], at: NDArray[np.intp], then: int) -> str:
-    new = at == _NEW
-    gone = then - len(np.unique(at[~new]))
+    new, gone = at == _NEW, gone_from(then, at)
     text = f"{(~new).sum():,} samples keep the part that they had in the earlier run"
     if new.any():
         counts = {part: int((parts[new] == code).sum()) for code, part in enumerate(PARTS)}

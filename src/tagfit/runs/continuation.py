@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagfit.data.dataset import rows_of
-from tagfit.data.kept_split import place_in
+from tagfit.data.kept_split import gone_from, place_in
 from tagfit.inference.tagger import Tagger
 from tagfit.metrics.intervals import Answers, Resampling, difference, resample
 from tagfit.metrics.scores import Labels, score_one
@@ -39,7 +39,7 @@ class _Compared:
         self._columns = [names.index(name) for name in self._names]
         at = place_in(earlier.samples, data.dataset.hashes)
         self._kept: NDArray[np.bool_] = at >= 0
-        self._gone = len(earlier.samples.parts) - len(np.unique(at[self._kept]))
+        self._gone = gone_from(len(earlier.samples.parts), at)
         self._then_NL: Labels = np.where(self._kept[:, None], earlier.samples.labels_NL[at], np.int8(UNKNOWN))
         self._now_NL: Labels = data.dataset.labels_NL[:, self._columns]
 

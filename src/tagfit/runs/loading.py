@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from tagfit.data.corrections import corrected, read_corrections, with_newly_labelled, with_unlabelled
 from tagfit.data.dataset import DEFAULT_SIZE, align_features, build
 from tagfit.data.groups import AUTO, GIVEN
-from tagfit.data.kept_split import keep_split, place_in
+from tagfit.data.kept_split import keep_split
 from tagfit.data.lock import lock, locked_samples
 from tagfit.data.sources.memory import from_arrays, from_memory
 from tagfit.data.sources.postcards import POSTCARDS, read_postcards
@@ -137,7 +138,7 @@ class DataLoad:
             shares=_shares(options),
             seed=options.split_seed,
             groups=AUTO if groups == GIVEN else groups,
-            again=_known_again(dataset, place_in(earlier.samples, dataset.hashes) < 0, tagger),
+            again=partial(_known_again, dataset, tagger),
         )
         if options.calibrate and not split.counts["calibrate"]:
             raise DataError(
@@ -228,15 +229,13 @@ def _demand_size(dataset: Dataset, size: int) -> None:
         )
 
 
-def _known_again(dataset: Dataset, new: NDArray[np.bool_], tagger: Tagger) -> NDArray[np.int8]:
-    """(N,) the part in which the run knew a new image though its file has changed since; -1 of all others."""
-    codes, known = np.full(len(dataset), -1, dtype=np.int8), tagger.bundle.signatures
-    if dataset.images is None or not known or not new.any():
-        return codes
-    rows = np.flatnonzero(new)
-    here = signatures(dataset.images[rows])
-    for part in reversed(PARTS):  # train comes last, and counts
-        codes[rows[known_again(here, known[part])]] = PARTS.index(part)
+def _known_again(dataset: Dataset, tagger: Tagger, rows: NDArray[np.intp]) -> NDArray[np.int8]:
+    """(n,) the part in which the run knew an image though its file has changed since; -1 of all others."""
+    codes, known = np.full(len(rows), -1, dtype=np.int8), tagger.bundle.signatures
+    if dataset.images is not None and known:
+        here = signatures(dataset.images[rows])
+        for part in reversed(PARTS):  # train comes last, and counts
+            codes[known_again(here, known[part])] = PARTS.index(part)
     return codes
 
 
