@@ -1,7 +1,7 @@
 from making import save_tagged, xmp_packet
 from tagfit.data.sources.keywords import images_in, keywords_of
 from tagfit.data.sources.listing import Listing
-from tagfit.images.xmp import MachineTag, machine_tags, xmp_keywords
+from tagfit.images.xmp import MAX_BYTES, MachineTag, machine_tags, xmp_keywords
 from tagfit.inference.rows import PredictedRow
 from tagfit.inference.sidecars import SidecarWriter, take_back
 
@@ -121,3 +121,13 @@ def test_low_scores_and_labelled_images_can_be_left_out(tmp_path):
     list(writer(refused, only_unlabelled=True).written(rows))
     assert contents(tmp_path).keys() - before.keys() == {"none.xmp"}
     assert {name for name in before if contents(tmp_path)[name] != before[name]} == set()
+
+
+def test_a_sidecar_without_end_is_not_read_to_take_keywords_back(tmp_path):
+    save_tagged(tmp_path / "a.jpg")
+    with (tmp_path / "a.xmp").open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    refused = []
+    *lines, _ = take_back([tmp_path / "a.jpg"], refused.append, dry=False)
+    assert lines == []
+    assert "larger than 16 MB" in refused[0]

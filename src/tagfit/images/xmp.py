@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from xml.parsers import expat
 
@@ -44,22 +44,26 @@ class MalformedXmpError(Exception):
     """A packet cannot be read; the message is the reason, for people."""
 
 
-def xmp_keywords(packet: bytes, *, plain_only: bool = False, without: Collection[str] = ()) -> list[str]:
+def xmp_keywords(packet: bytes, *, plain_only: bool = False) -> list[str]:
     """`dc:subject` as written; where it lists nothing, unless `plain_only`, the last names of the hierarchical tags.
-
-    Args:
-        without: keywords that do not count, as those that a model wrote.
 
     Raises:
         MalformedXmpError: not well-formed XML, too large or nested too deep, or with a document type, whose entities
             could expand without end.
     """
     found = _properties(packet)
-    plain = [keyword for keyword in found.get(_SUBJECT, []) if keyword not in without]
-    if plain_only or any(map(str.strip, plain)):
-        return plain
-    leaves = ([tag.rpartition(sign)[2] for tag in found.get(name, [])] for name, sign in _HIERARCHIES.items())
-    return next(filter(None, leaves), [])
+    return found.get(_SUBJECT, []) if plain_only else _keywords(found, ())
+
+
+def own_keywords(packet: bytes) -> tuple[list[str], list[MachineTag]]:
+    """The keywords that no model wrote, as `xmp_keywords` has them, and those that models wrote.
+
+    Raises:
+        MalformedXmpError: as `xmp_keywords`.
+    """
+    found = _properties(packet)
+    tags = _machine_tags(found)
+    return _keywords(found, {tag.keyword for tag in tags}), tags
 
 
 def machine_tags(packet: bytes) -> list[MachineTag]:
@@ -68,8 +72,20 @@ def machine_tags(packet: bytes) -> list[MachineTag]:
     Raises:
         MalformedXmpError: as `xmp_keywords`.
     """
+    return _machine_tags(_properties(packet))
+
+
+def _keywords(found: Mapping[str, list[str]], without: Collection[str]) -> list[str]:
+    plain = [keyword for keyword in found.get(_SUBJECT, []) if keyword not in without]
+    if any(map(str.strip, plain)):
+        return plain
+    leaves = ([tag.rpartition(sign)[2] for tag in found.get(name, [])] for name, sign in _HIERARCHIES.items())
+    return next(filter(None, leaves), [])
+
+
+def _machine_tags(found: Mapping[str, list[str]]) -> list[MachineTag]:
     tags = []
-    for item in _properties(packet).get(_MACHINE, []):
+    for item in found.get(_MACHINE, []):
         try:
             tags.append(msgspec.json.decode(item, type=MachineTag))
         except (msgspec.DecodeError, UnicodeEncodeError):

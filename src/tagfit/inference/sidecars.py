@@ -7,15 +7,17 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from tagfit.data.sources.keywords import Image, keywords_of, machine_tags_in
+from tagfit.data.sources.keywords import Image, keywords_of, packet_of
 from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
-from tagfit.images.xmp import MachineTag, MalformedXmpError, xmp_keywords
+from tagfit.images.xmp import MachineTag, MalformedXmpError, machine_tags, xmp_keywords
 from tagfit.inference.rows import PredictedRow
 from tagfit.inference.xmp_edit import new_packet, with_keywords, without_machine_tags
 from tagfit.io.files import whole_file
 
 Refused = Callable[[str], None]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class SidecarWriter:
         beside = _beside(image)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-            _, keywords, _ = keywords_of(Image(image, beside), machine=True)
+            keywords = keywords_of(Image(image, beside), machine=True).names
         if keywords and self.only_unlabelled:
             return None
         # the sidecar that readers look at: the first with keywords
@@ -128,13 +130,14 @@ def take_back(images: Iterable[Path], refused: Refused, *, dry: bool) -> Iterato
 
 
 def _without(image: Path, sidecar: Path) -> Change | None:
-    tags = machine_tags_in(sidecar)
+    packet = packet_of(sidecar)
+    tags = _named(sidecar, lambda: machine_tags(packet))
     if not tags:
         return None
-    left = _named(sidecar, lambda: without_machine_tags(sidecar.read_bytes()))
+    left = _named(sidecar, lambda: without_machine_tags(packet))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
-        _, inside, _ = keywords_of(Image(image, ()))
+        inside = keywords_of(Image(image, ())).names
     made_by_us = left in (new_packet(inside), new_packet(()))
     return Change(sidecar, tuple(tag.keyword for tag in tags), None if made_by_us else left)
 
@@ -161,7 +164,7 @@ def _or_refused(image: Path, plan: Callable[[Path], Change | None], refused: Ref
     return None
 
 
-def _named(file: Path, edit: Callable[[], bytes]) -> bytes:
+def _named(file: Path, edit: Callable[[], Made]) -> Made:
     try:
         return edit()
     except MalformedXmpError as reason:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from tagfit.data.sources.faults import Faults, shortened
 from tagfit.data.sources.listing import Listing
@@ -20,14 +21,7 @@ from tagfit.data.sources.strangers import strangers
 from tagfit.errors import DataError
 from tagfit.images.decode import IMAGE_SUFFIXES, UnreadableImageError
 from tagfit.images.packets import read_packets
-from tagfit.images.xmp import (
-    MACHINE_NAMESPACE,
-    MAX_BYTES,
-    MachineTag,
-    MalformedXmpError,
-    machine_tags,
-    xmp_keywords,
-)
+from tagfit.images.xmp import MAX_BYTES, MalformedXmpError, own_keywords, xmp_keywords
 
 TODO = (
     "Put labels.csv into it, with a header such as image,labels; or give its images keywords in digiKam, darktable "
@@ -98,23 +92,39 @@ def read_keywords(source: Source, reading: Reading, faults: Faults) -> Rows:
     return replace(read, notes=tuple(_notes(found)), set_aside=tuple(found.set_aside.items()))
 
 
+class Keywords(NamedTuple):
+    """An image's keywords.
+
+    Attributes:
+        place: where they are, in words.
+        names: the keywords.
+        overruled: whether a sidecar overrules others inside the image.
+        machine: whether a model wrote further ones, which do not count.
+    """
+
+    place: str
+    names: list[str]
+    overruled: bool = False
+    machine: bool = False
+
+
 def _look(image: Image, name: str, found: Findings, *, machine: bool) -> None:
     try:
-        place, keywords, overruled = keywords_of(image, machine=machine)
-        found.machine += not machine and any(map(machine_tags_in, image.sidecars))
+        keywords = keywords_of(image, machine=machine)
     except UnreadableImageError as reason:
         found.set_aside[name] = str(reason)
         return
-    if not keywords:
+    found.machine += keywords.machine
+    if not keywords.names:
         found.unlabelled.append(name)
         return
-    found.keywords[name] = keywords
-    found.places[place] += 1
-    found.overruled += overruled
+    found.keywords[name] = keywords.names
+    found.places[keywords.place] += 1
+    found.overruled += keywords.overruled
 
 
-def keywords_of(image: Image, *, machine: bool = False) -> tuple[str, list[str], bool]:
-    """Where an image's keywords are, the keywords, and whether a sidecar overrules others inside.
+def keywords_of(image: Image, *, machine: bool = False) -> Keywords:
+    """An image's keywords, those of the first sidecar that has any, or those inside it.
 
     Args:
         machine: whether keywords count that a model of ours wrote.
@@ -122,7 +132,12 @@ def keywords_of(image: Image, *, machine: bool = False) -> tuple[str, list[str],
     Raises:
         UnreadableImageError: neither sidecars nor the image can be read.
     """
-    beside: list[str] = next(filter(None, (_of_sidecar(file, machine=machine) for file in image.sidecars)), [])
+    beside, written = list[str](), False
+    for file in image.sidecars:
+        beside, wrote = _of_sidecar(file, machine=machine)
+        written |= wrote
+        if beside:
+            break
     try:
         place, inside = _of_image(image.file)
     except UnreadableImageError:
@@ -130,33 +145,26 @@ def keywords_of(image: Image, *, machine: bool = False) -> tuple[str, list[str],
             raise
         place, inside = "", []
     if not beside:
-        return place, inside, False
-    return "in sidecars", beside, bool(inside) and set(inside) != set(beside)
+        return Keywords(place, inside, machine=written)
+    return Keywords("in sidecars", beside, bool(inside) and set(inside) != set(beside), written)
 
 
-def machine_tags_in(sidecar: Path) -> list[MachineTag]:
-    """The keywords in a sidecar that a model of ours wrote.
-
-    Raises:
-        UnreadableImageError: it cannot be read.
-    """
-    packet = _packet(sidecar)
+def _of_sidecar(file: Path, *, machine: bool) -> tuple[list[str], bool]:
+    """Its keywords, and whether a model of ours wrote further ones, which do not count."""
+    packet = packet_of(file)
     try:
-        # nearly no sidecar has any: they need not be read twice
-        return machine_tags(packet) if MACHINE_NAMESPACE.encode() in packet else []
-    except MalformedXmpError as reason:
-        raise UnreadableImageError(f"{sidecar.name} {reason}") from reason
-
-
-def _of_sidecar(file: Path, *, machine: bool) -> list[str]:
-    written = set() if machine else {tag.keyword for tag in machine_tags_in(file)}
-    try:
-        return _clean(xmp_keywords(_packet(file), without=written))
+        keywords, tags = (xmp_keywords(packet), []) if machine else own_keywords(packet)
     except MalformedXmpError as reason:
         raise UnreadableImageError(f"{file.name} {reason}") from reason
+    return _clean(keywords), bool(tags)
 
 
-def _packet(file: Path) -> bytes:
+def packet_of(file: Path) -> bytes:
+    """What a sidecar holds.
+
+    Raises:
+        UnreadableImageError: it is no regular file, too large, or cannot be read.
+    """
     try:
         if not file.is_file() or file.stat().st_size > MAX_BYTES:
             raise UnreadableImageError(f"{file.name} is not a file, or larger than {MAX_BYTES >> 20} MB")
@@ -230,7 +238,7 @@ def _has_keywords(image: Image) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
         try:
-            return bool(keywords_of(image)[1])
+            return bool(keywords_of(image).names)
         except UnreadableImageError:
             return False
 
