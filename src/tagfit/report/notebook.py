@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tagfit.data.inspection import InspectionRecord
 from tagfit.diagnosis.registry import DiagnosisRecord
@@ -21,7 +20,7 @@ from tagfit.report.context import Figure, OutcomeShown, ScoreShown
 from tagfit.report.drawn import learning
 from tagfit.report.page import render_card
 from tagfit.report.plot import Plot
-from tagfit.report.values import gains_of
+from tagfit.report.values import Tone, gains_of, tone_of
 from tagfit.report.visible import number, written
 from tagfit.runs.evaluation import EvaluationRecord
 from tagfit.runs.record import RunRecord
@@ -31,8 +30,6 @@ ROWS = 40
 
 #: metrics in the chart of an evaluation
 CHARTED = ("micro_f1", "macro_f1", "sample_f1", "map")
-
-Tone = Literal["good", "bad", "even"]
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,11 @@ class Card:
 def result_card(record: RunRecord, steps: tuple[NextStep, ...]) -> Card:
     """The verdict, scores before and after, how they were learnt, and what to do next."""
     data, verdict, shown = record.data, record.verdict, outcome(record)
-    worse = verdict.comparison == "worse"
     charts = [shown.figure, *(one.scores or one.loss for one in learning(record))]
     return Card(
         title=f"{record.command} · {data.name} · {data.samples:,} samples · {len(data.label_names)} labels",
         lead=" ".join(verdict.sentences[:1]),
-        tone="bad" if worse else "good" if record.target.met else "even",
+        tone=tone_of(record),
         sentences=verdict.sentences[1:],
         tables=(_outcome_table(shown), *([_gains_table(record)] if record.gains else [])),
         charts=tuple(map(Plot, charts)),

@@ -15,7 +15,7 @@ from tagfit.records.runs import Folds, SeedSpread
 from tagfit.records.scores import SCORED_PARTS, Difference, Interval
 from tagfit.records.verdict import NextStep
 from tagfit.report.findings import findings_lines
-from tagfit.report.values import continued_line, gains_of, gains_remark, gap_of, score_of, tried_recipes
+from tagfit.report.values import continued_line, gains_of, gains_remark, gap_of, score_of, tone_of, tried_recipes
 from tagfit.runs.next_steps import next_steps
 from tagfit.runs.record import Continuation, RunRecord
 
@@ -64,9 +64,7 @@ def result_table(record: RunRecord, folder: Path | None = None) -> Iterator[Rend
 
 
 def _verdict(record: RunRecord) -> Iterator[Text]:
-    """Only harm is red: a better model that misses the target is not."""
-    worse = record.verdict.comparison == "worse"
-    style = "bold red" if worse else "bold green" if record.target.met else "bold yellow"
+    style = {"bad": "bold red", "good": "bold green", "even": "bold yellow"}[tone_of(record)]
     yield from (Text(), Text("Verdict", style="bold underline"))
     yield from (Text(text, style=style) for text in record.verdict.sentences[:1])
     yield from map(Text, record.verdict.sentences[1:])

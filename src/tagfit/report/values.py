@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tagfit.records.runs import GainRecord
 from tagfit.records.scores import ByPart, Difference
 from tagfit.runs.record import Continuation, LabelChange, ModelRecord, RunRecord
+
+#: whether something is good or bad news
+Tone = Literal["good", "bad", "even"]
 
 #: labels whose changes are named in a line
 NAMED_LABELS = 8
@@ -105,6 +109,13 @@ def continued_line(continued: Continuation) -> str:
 def _changes(one: LabelChange) -> str:
     words = [f"{count:,} {what}" for count, what in ((one.added, "added"), (one.changed, "changed")) if count]
     return f"{one.label} {', '.join(words)}"
+
+
+def tone_of(record: RunRecord) -> Tone:
+    """Only harm is bad news: a better model that misses the target is not."""
+    if record.verdict.comparison == "worse":
+        return "bad"
+    return "good" if record.target.met else "even"
 
 
 def gap_of(train: float | None, val: float | None) -> float | None:
