@@ -77,7 +77,8 @@ def main():
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     data = tagfit.load(given.data, backbone=given.backbone)
-    lines = [f"{Path(given.data).name}, {len(data.dataset)} samples, {SHARE:.0%} of the labels turned over"]
+    head = f"{Path(given.data).name}, features of {Path(given.backbone).name}, {len(data.dataset)} samples"
+    lines = [f"{head}, {SHARE:.0%} of the labels turned over"]
     with TemporaryDirectory() as folder:
         found = np.array([once(data, given.cells, seed, Path(folder)) for seed in range(given.seeds)])
     for seed, (flips, all_turned, clean, wrong, right) in enumerate(found):
@@ -93,7 +94,11 @@ def main():
     text = "\n".join(lines)
     print(text)
     if given.record:
-        record = Path(__file__).parent / "records" / f"{date.today()}-review-flips-{Path(given.data).name}.txt"
+        record = (
+            Path(__file__).parent
+            / "records"
+            / f"{date.today()}-review-flips-{Path(given.data).name}-{Path(given.backbone).name}.txt"
+        )
         record.write_text(text + "\n", encoding="utf-8")
 
 
